@@ -1,0 +1,86 @@
+"""Finds measurements: every module in a grain's folder that holds ``MEASURE`` or ``TIE`` is one.
+
+Third parties add theirs through the entry-point groups ``hydrawatch.account``, ``hydrawatch.tie`` and
+``hydrawatch.group``, each entry naming a module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from functools import cache
+from types import ModuleType
+from typing import Literal
+
+from features.spec import Column, Measure, Tie
+
+Grain = Literal["account", "group", "tie"]
+
+
+def _modules(grain: Grain) -> list[ModuleType]:
+    package = importlib.import_module(f"features.{grain}")
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"features.{grain}.{name}") for name in names]
+    for entry in sorted(importlib.metadata.entry_points(group=f"hydrawatch.{grain}"), key=lambda e: e.name):
+        modules.append(importlib.import_module(entry.value))
+    return modules
+
+
+@cache
+def measures(grain: Literal["account", "group"]) -> tuple[Measure, ...]:
+    """Every measurement of accounts or groups, by name.
+
+    Raises
+    ------
+    ValueError : two plug-ins share a name or a column, or a name is not its file's stem.
+    """
+    found: dict[str, Measure] = {}
+    owner: dict[str, str] = {}
+    for module in _modules(grain):
+        measure = getattr(module, "MEASURE", None)
+        if not isinstance(measure, Measure):
+            continue
+        _check_name(module, measure.name, found)
+        found[measure.name] = measure
+        for column in measure.columns:
+            if column.name in owner:
+                raise ValueError(f"column {column.name!r} is in both {owner[column.name]!r} and {measure.name!r}")
+            owner[column.name] = measure.name
+    return tuple(found[name] for name in sorted(found))
+
+
+@cache
+def ties() -> tuple[Tie, ...]:
+    """Every tie plug-in, by name.
+
+    Raises
+    ------
+    ValueError : two plug-ins share a name or a kind, or a name is not its file's stem.
+    """
+    found: dict[str, Tie] = {}
+    owner: dict[str, str] = {}
+    for module in _modules("tie"):
+        tie = getattr(module, "TIE", None)
+        if not isinstance(tie, Tie):
+            continue
+        _check_name(module, tie.name, found)
+        found[tie.name] = tie
+        for kind in tie.kinds:
+            if kind in owner:
+                raise ValueError(f"kind {kind!r} is in both {owner[kind]!r} and {tie.name!r}")
+            owner[kind] = tie.name
+    return tuple(found[name] for name in sorted(found))
+
+
+def _check_name(module: ModuleType, name: str, found: dict[str, Measure] | dict[str, Tie]) -> None:
+    stem = module.__name__.rpartition(".")[2]
+    if name != stem:
+        raise ValueError(f"{module.__name__}: named {name!r}, expected the file's stem {stem!r}")
+    if name in found:
+        raise ValueError(f"{module.__name__}: {name!r} is taken by another plug-in")
+
+
+def columns(grain: Literal["account", "group"]) -> tuple[Column, ...]:
+    """Columns that the grain's plug-ins add to its table, in order."""
+    return tuple(column for measure in measures(grain) for column in measure.columns)
