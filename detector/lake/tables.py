@@ -298,7 +298,7 @@ _STATIC: tuple[Table, ...] = (
             _C("threshold", "DOUBLE", "score an alert needed that day", "0..1"),
             _C("seconds", "DOUBLE", "how long it took", "s"),
         ),
-        "state",
+        "day",
         "run",
     ),
 )
