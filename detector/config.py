@@ -1,0 +1,189 @@
+"""What an operator sets: ``DIR/hydrawatch.toml`` (or ``--config``), read strictly, and the lake's key.
+
+Every key has its unit and reason here; an unknown key is an error that lists the known ones.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from detector.errors import ConfigError, Location
+
+
+@dataclass(frozen=True)
+class Allow:
+    """An exemption: its subject is ``watch`` at most until it expires. A reason is required."""
+
+    reason: str
+    expires: date
+    account_id: str | None = None
+    org_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one lake. Defaults suit a site with no configuration file."""
+
+    #: False groups (and single accounts) tolerated per 10,000 honest accounts and day.
+    alert_budget: float = 1.0
+    #: An alert needs at least this probability, whatever the budget allows (0..1).
+    alert_floor: float = 0.5
+    #: ``watch`` starts at this probability (0..1).
+    watch_floor: float = 0.2
+    #: Days without a finding after which an alert closes: two weeks of quiet outlast a ban and its replacement.
+    close_after_days: int = 14
+    #: Days of ties that are joined: a light hydra account shows its keys over one to two weeks.
+    window_days: int = 14
+    #: Programmes whose accounts are resellers by contract: ``watch`` at most.
+    partner_programs: tuple[str, ...] = ("partner", "reseller")
+    #: Log attribute that names the account, where the formats' own order is not wanted.
+    account_attribute: str | None = None
+    #: Canonical name -> JSON key for Envoy access logs.
+    envoy_keys: Mapping[str, str] = field(default_factory=dict)
+    #: Proxies of yours that append to x-forwarded-for (count from the right).
+    trusted_hops: int = 0
+    #: Share of lines that may be rejected before ``ingest`` ends with exit code 3 (0..1).
+    max_rejects: float = 0.5
+    #: Store account ids as keyed hashes.
+    pseudonymise_accounts: bool = False
+    #: Engine threads; None: all cores.
+    threads: int | None = None
+    #: Engine memory before it spills to disk, in gigabytes; None: four fifths of the machine.
+    memory_gb: float | None = None
+    allow: tuple[Allow, ...] = ()
+    #: Sinks as written: a type and its own settings.
+    sinks: tuple[Mapping[str, Any], ...] = ()
+
+    def allowed(self, day: date) -> tuple[frozenset[str], frozenset[str]]:
+        """Accounts and organisations exempted on ``day``."""
+        live = [a for a in self.allow if a.expires >= day]
+        accounts = frozenset(a.account_id for a in live if a.account_id)
+        return accounts, frozenset(a.org_id for a in live if a.org_id)
+
+
+_SHARES = ("alert_floor", "watch_floor", "max_rejects")
+
+
+def load_config(root: Path, path: Path | None = None) -> Config:
+    """Settings from ``path``, else ``root/hydrawatch.toml``, else the defaults.
+
+    Raises
+    ------
+    ConfigError : not TOML, an unknown key, a wrong type or a value out of range; all faults are told at once.
+    """
+    source = path or root / "hydrawatch.toml"
+    if not source.exists():
+        if path:
+            raise ConfigError("no such configuration file", at=Location(str(path)))
+        return Config()
+    try:
+        raw = tomllib.loads(source.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", at=Location(str(source))) from error
+    faults: list[str] = []
+    known = {f.name: f for f in fields(Config)}
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name not in known:
+            faults.append(f"unknown key {name!r}; known: {', '.join(sorted(known))}")
+        elif name == "allow":
+            values[name] = tuple(a for a in (_allow(item, faults) for item in _tables(name, value, faults)) if a)
+        elif name == "sinks":
+            values[name] = tuple(_tables(name, value, faults))
+        else:
+            values[name] = _typed(name, value, faults)
+    if faults:
+        raise ConfigError("; ".join(faults), at=Location(str(source)), hint="see docs/configuration.md")
+    return Config(**values)
+
+
+def _tables(name: str, value: Any, faults: list[str]) -> list[dict[str, Any]]:
+    if isinstance(value, list) and all(isinstance(v, dict) for v in value):
+        return value
+    faults.append(f"{name}: expected [[{name}]] tables")
+    return []
+
+
+def _typed(name: str, value: Any, faults: list[str]) -> Any:
+    default = getattr(Config(), name)
+    if name in ("account_attribute",):
+        wanted: type | tuple[type, ...] = str
+    elif name == "threads":
+        wanted = int
+    elif name == "memory_gb" or isinstance(default, float):
+        wanted = (int, float)
+    elif isinstance(default, tuple):
+        wanted = list
+    elif isinstance(default, Mapping):
+        wanted = dict
+    else:
+        wanted = type(default)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        faults.append(f"{name}: expected {_name(wanted)}, found {value!r}")
+        return default
+    if name in _SHARES and not 0 <= value <= 1:
+        faults.append(f"{name}: expected a share from 0 to 1, found {value!r}")
+    elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+        faults.append(f"{name}: expected 0 or more, found {value!r}")
+    if name == "window_days" and value < 1:
+        faults.append(f"{name}: expected 1 or more, found {value!r}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _name(wanted: type | tuple[type, ...]) -> str:
+    return "a number" if isinstance(wanted, tuple) else {str: "a string", list: "a list"}.get(wanted, wanted.__name__)
+
+
+def _allow(item: dict[str, Any], faults: list[str]) -> Allow | None:
+    allowed = {f.name for f in fields(Allow)}
+    if unknown := set(item) - allowed:
+        faults.append(f"allow: unknown keys {sorted(unknown)}; known: {sorted(allowed)}")
+        return None
+    if not isinstance(item.get("reason"), str) or not isinstance(item.get("expires"), date):
+        faults.append("allow: every entry needs a reason (string) and expires (date such as 2026-12-31)")
+        return None
+    if not item.get("account_id") and not item.get("org_id"):
+        faults.append("allow: every entry needs account_id or org_id")
+        return None
+    return Allow(**item)
+
+
+def lake_key(root: Path, *, may_make: bool) -> bytes:
+    """The key of the lake's keyed hashes: ``HYDRAWATCH_KEY``, else ``root/key``.
+
+    ``may_make`` is true only while the lake is empty; a key made later would fit nothing stored before.
+
+    Raises
+    ------
+    ConfigError : the key is missing from a lake with data, too short, or readable by others.
+    """
+    if value := os.environ.get("HYDRAWATCH_KEY"):
+        if len(value) < 16:
+            raise ConfigError("HYDRAWATCH_KEY is shorter than 16 characters")
+        return value.encode()
+    path = root / "key"
+    if path.exists():
+        if path.stat().st_mode & 0o077:
+            raise ConfigError("others can read the key", at=Location(str(path)), hint=f"chmod 600 {path}")
+        content = path.read_bytes().strip()
+        if len(content) < 16:
+            raise ConfigError("the key is shorter than 16 bytes", at=Location(str(path)))
+        return content
+    if not may_make:
+        raise ConfigError(
+            "the lake's key is missing; what is stored was hashed with it",
+            at=Location(str(path)),
+            hint="restore the file, or set HYDRAWATCH_KEY to its content",
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(secrets.token_hex(32) + "\n")
+    return path.read_bytes().strip()

@@ -1,0 +1,334 @@
+"""Which accounts are one operation: keys shared in two families at once, far more often than chance allows.
+
+One shared key says little: strangers share carriers, clients and public prompts. Two *independent* keys
+shared by the same accounts say much. For keys i and j of different families with h_i and h_j holders among
+N accounts, chance lets about h_i*h_j/N accounts hold both; where c of them do, the pair is evidence of
+log2(c*N/(h_i*h_j)) bits (pointwise mutual information), and it counts only where a Poisson test over all
+pairs that could have been tried says that it is no accident. Such pairs join accounts as stars, so that
+20,000 accounts on one pair cost 20,000 edges; communities then cut what chance chains glued together.
+
+All work is on arrays: linear in ties, no account is ever compared with another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from sknetwork.clustering import Louvain
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+#: Keys of an account kept per family and octave of holders: correlated keys (the lines of one scaffold)
+#: have like numbers of holders, so a few of each octave speak for all.
+PER_OCTAVE = 2
+#: Least ratio of holders of a pair to what chance gives. 8: at most one holder in eight is there by chance.
+MIN_LIFT = 8.0
+#: Error rate of the test over all pairs of keys that could be tried in one run.
+FALSE_PAIRS = 0.01
+#: Share of a key's holders that must hold it in an improbable pair before the key joins all of them (0..1).
+CONFIRMED = 0.7
+#: Share of a key's holders inside one group that makes the key the group's own (0..1).
+OWNED = 0.8
+#: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
+MAX_LEAK = 0.3
+MERGE_ROUNDS = 20
+#: Fewest accounts that are called a group.
+MIN_MEMBERS = 3
+#: A component larger than this is searched for communities.
+COMMUNITY_FROM = 12
+
+
+@dataclass(frozen=True)
+class Ties:
+    """Which account holds which key: one entry a distinct (account, key).
+
+    ``account`` and ``key`` count from 0; ``family`` is a code; ``bits`` is the weight two holders would
+    have (faded by age); ``spoofable`` tells keys an attacker can plant. ``n_accounts`` is the population.
+    """
+
+    account: Ints
+    key: Ints
+    family: npt.NDArray[np.int8]
+    bits: Floats
+    spoofable: Bools
+    n_accounts: int
+
+    @property
+    def n_keys(self) -> int:
+        return int(self.key.max()) + 1 if len(self.key) else 0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of keys that hold together: ``bits`` of lift, number of accounts holding both, chance count."""
+
+    first: Ints
+    second: Ints
+    n_accounts: Ints
+    bits: Floats
+    planted: Bools
+    #: (account, pair) incidence, one entry a holding.
+    holder: Ints
+    pair: Ints
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """``label`` per account (-1: none), counted from 0, and how strongly each account is tied to its group."""
+
+    label: Ints
+    strength_bits: Floats
+    #: whether the account's bond holds without spoofable evidence
+    firm: Bools
+    pairs: Pairs
+
+
+def holders(ties: Ties) -> Ints:
+    """Number of accounts that hold each key."""
+    return np.bincount(ties.key, minlength=ties.n_keys).astype(np.int64)
+
+
+def rarity_bits(ties: Ties, held: Ints) -> Floats:
+    """Weight of each tie: its kind's bits, scaled down to nothing as the key nears everybody.
+
+    Follows the term-frequency adjustment of record linkage: log2(N/h), relative to two holders.
+    """
+    n = max(ties.n_accounts, 4)
+    share = np.log2(n / np.maximum(held[ties.key], 1)) / np.log2(n / 2)
+    scaled: Floats = ties.bits * np.clip(share, 0.0, 1.0)
+    return scaled
+
+
+def form_groups(ties: Ties) -> Grouping:
+    """Groups of accounts joined by improbable pairs of keys.
+
+    Accounts without such a pair get label -1. The result does not depend on the order of the ties.
+    """
+    held = holders(ties)
+    pairs = associate(_select(ties, held), held)
+    n = ties.n_accounts
+    label = np.full(n, -1, np.int64)
+    strength = np.zeros(n)
+    firm = np.zeros(n, bool)
+    if len(pairs.holder):
+        weight = pairs.bits[pairs.pair]
+        graph = sparse.csr_matrix((weight, (pairs.holder, pairs.pair)), shape=(n, len(pairs.first)))
+        label = _communities(sparse.hstack([graph, _confirmed(ties, held, pairs)], format="csr"))
+        strength, firm = _bonds(graph, label, pairs)
+        label[strength <= 0] = -1
+        _attach(ties, held, label, strength, firm)
+        label = _renumber(label)
+    return Grouping(label=label, strength_bits=strength, firm=firm & (label >= 0), pairs=pairs)
+
+
+def _select(ties: Ties, held: Ints) -> Ties:
+    """Shared keys only, at most ``PER_OCTAVE`` an account, family and octave of holders, the weightiest first."""
+    weight = rarity_bits(ties, held)
+    keep = (held[ties.key] >= 2) & (weight > 0)
+    index = np.flatnonzero(keep)
+    octave = np.log2(held[ties.key[index]]).astype(np.int64)
+    stratum = (ties.account[index] * 16 + ties.family[index]) * 64 + octave
+    order = np.lexsort((ties.key[index], -weight[index], stratum))
+    ordered = stratum[order]
+    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
+    rank = np.arange(len(ordered)) - np.repeat(start, np.diff(np.r_[start, len(ordered)]))
+    chosen = np.sort(index[order[rank < PER_OCTAVE]])
+    return Ties(
+        account=ties.account[chosen],
+        key=ties.key[chosen],
+        family=ties.family[chosen],
+        bits=ties.bits[chosen],
+        spoofable=ties.spoofable[chosen],
+        n_accounts=ties.n_accounts,
+    )
+
+
+def associate(ties: Ties, held: Ints) -> Pairs:
+    """Pairs of keys of different families held together beyond chance."""
+    order = np.lexsort((ties.key, ties.account))
+    account, key, family = ties.account[order], ties.key[order], ties.family[order]
+    left, right = _pair_positions(account)
+    cross = family[left] != family[right]
+    left, right = left[cross], right[cross]
+    swap = key[left] > key[right]
+    left, right = np.where(swap, right, left), np.where(swap, left, right)
+    code = key[left] * (ties.n_keys + 1) + key[right]
+    unique, position, inverse, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
+    first, second = key[left[position]], key[right[position]]
+    chance = held[first] * held[second] / max(ties.n_accounts, 1)
+    good = (count >= 2) & (count >= MIN_LIFT * chance) & _significant(count, chance, family, key, first, second)
+    number = np.cumsum(good) - 1
+    kept = good[inverse]
+    planted_key = np.zeros(ties.n_keys, bool)
+    planted_key[ties.key] = ties.spoofable
+    chosen = np.flatnonzero(good)
+    return Pairs(
+        first=first[chosen],
+        second=second[chosen],
+        n_accounts=count[chosen].astype(np.int64),
+        bits=np.log2(count[chosen] / chance[chosen]),
+        planted=planted_key[first[chosen]] & planted_key[second[chosen]],
+        holder=account[left[kept]],
+        pair=number[inverse[kept]],
+    )
+
+
+def _significant(
+    count: Ints, chance: Floats, family: npt.NDArray[np.int8], key: Ints, first: Ints, second: Ints
+) -> Bools:
+    """Poisson tail of the count under chance (Chernoff bound), corrected for every pair that could be tried."""
+    of_key = np.zeros(int(key.max(initial=0)) + 1, np.int64)
+    of_key[key] = family
+    n_keys = np.bincount(of_key[np.unique(key)], minlength=16).astype(np.float64)
+    tried = np.log(np.maximum(n_keys[of_key[first]] * n_keys[of_key[second]], 1.0))
+    with np.errstate(divide="ignore"):
+        exponent = count * np.log(count / chance) - (count - chance)
+    significant: Bools = exponent >= tried - np.log(FALSE_PAIRS)
+    return significant
+
+
+def _pair_positions(account: Ints) -> tuple[Ints, Ints]:
+    """All pairs of positions within equal runs of the sorted ``account``."""
+    n = len(account)
+    if n == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    start = np.flatnonzero(np.r_[True, account[1:] != account[:-1]])
+    length = np.diff(np.r_[start, n])
+    end = np.repeat(start + length, length)
+    after = end - np.arange(n) - 1
+    left = np.repeat(np.arange(n), after)
+    step = np.arange(len(left)) - np.repeat(np.cumsum(after) - after, after)
+    return left, left + 1 + step
+
+
+def _confirmed(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
+    """(account, key) incidence of keys nearly all of whose holders hold an improbable pair with them.
+
+    Two pairs (card, scaffold A) and (card, scaffold B) share the card but no account. Where the pairs of a
+    key cover ``CONFIRMED`` of its holders the key itself belongs to one operation and joins all of them.
+    """
+    n, m = ties.n_accounts, ties.n_keys
+    covered = np.zeros(m, np.int64)
+    for side in (pairs.first, pairs.second):
+        code = np.unique(side[pairs.pair] * n + pairs.holder)
+        covered += np.bincount(code // n, minlength=m)
+    inside = (held >= 2) & (covered >= CONFIRMED * held)
+    entry = np.flatnonzero(inside[ties.key])
+    weight = np.log2(max(n, 4) / held[ties.key[entry]])
+    keys, column = np.unique(ties.key[entry], return_inverse=True)
+    return sparse.csr_matrix((weight, (ties.account[entry], column)), shape=(n, len(keys)))
+
+
+def _communities(graph: sparse.csr_matrix) -> Ints:
+    """Labels of the accounts: components of the star graph, large ones cut into communities."""
+    n, m = graph.shape
+    star = sparse.bmat([[None, graph], [graph.T, None]], format="csr")
+    _, component = connected_components(star, directed=False)
+    component = component[:n]
+    active = np.asarray(graph.getnnz(axis=1)).ravel() > 0
+    label = np.where(active, component, -1).astype(np.int64)
+    size = np.bincount(label[active], minlength=n + m)
+    large = np.flatnonzero(size >= COMMUNITY_FROM)
+    if not len(large):
+        return label
+    rows = np.flatnonzero(active & np.isin(component, large))
+    part = graph[rows]
+    columns = np.flatnonzero(np.asarray(part.getnnz(axis=0)).ravel())
+    part = part[:, columns]
+    # One modularity run over all large components: communities never cross components.
+    found = Louvain(modularity="newman", random_state=0).fit_predict(part)
+    merged = _remerge(part, np.asarray(found, np.int64))
+    label[rows] = merged + label.max(initial=0) + 1
+    return label
+
+
+def _remerge(graph: sparse.csr_matrix, label: Ints) -> Ints:
+    """Join communities that leak into one another.
+
+    Modularity splits large even groups (its resolution limit). A random walk account -> key -> account that
+    leaves a community more often than ``MAX_LEAK`` shows that the cut went through one operation; the
+    community then joins the one it leaks into most, until none leaks.
+    """
+    weight = graph.tocsr()
+    step = sparse.diags(1 / np.maximum(np.asarray(weight.sum(axis=1)).ravel(), 1e-12)) @ weight
+    held = sparse.csc_matrix((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape[::-1])
+    back = sparse.diags(1 / np.maximum(np.asarray(held.sum(axis=1)).ravel(), 1)) @ held.tocsr()
+    for _ in range(MERGE_ROUNDS):
+        n_labels = int(label.max()) + 1
+        member = sparse.csr_matrix((np.ones(len(label)), (np.arange(len(label)), label)), shape=(len(label), n_labels))
+        size = np.bincount(label, minlength=n_labels)
+        walk = (sparse.diags(1 / np.maximum(size, 1)) @ member.T @ step) @ (back @ member)
+        stay = walk.diagonal()
+        walk = walk.tolil()
+        walk.setdiag(0)
+        walk = walk.tocsr()
+        best = np.asarray(walk.argmax(axis=1)).ravel()
+        leaky = (1 - stay > MAX_LEAK) & (np.asarray(walk.max(axis=1).todense()).ravel() > 0)
+        if not leaky.any():
+            break
+        source = np.flatnonzero(leaky)
+        joins = sparse.csr_matrix((np.ones(len(source)), (source, best[source])), shape=(n_labels, n_labels))
+        _, joined = connected_components(joins, directed=False)
+        label = joined[label].astype(np.int64)
+    return label
+
+
+def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats, Bools]:
+    """Best pair of each account that its group mostly owns, and whether one such pair could not be planted."""
+    rows, columns = graph.nonzero()
+    n_labels = int(label.max(initial=-1)) + 2
+    code = columns.astype(np.int64) * n_labels + label[rows] + 1
+    unique, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
+    inside = count[inverse]
+    total = pairs.n_accounts[columns]
+    bits = pairs.bits[columns] * (2 * inside >= total) * (inside >= 2)
+    strength = np.zeros(graph.shape[0])
+    np.maximum.at(strength, rows, bits)
+    firm = np.zeros(graph.shape[0], bool)
+    np.logical_or.at(firm, rows, (bits > 0) & ~pairs.planted[columns])
+    return strength, firm
+
+
+def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, firm: Bools) -> None:
+    """Take in accounts without a pair that hold a key a group owns (in place).
+
+    A group owns a key when ``OWNED`` of its holders, and at least ``MIN_MEMBERS``, are its members.
+    """
+    n_labels = int(label.max(initial=-1)) + 1
+    grouped = label[ties.account] >= 0
+    if not grouped.any():
+        return
+    code, count = np.unique(ties.key[grouped] * n_labels + label[ties.account[grouped]], return_counts=True)
+    key = code // n_labels
+    owned = (count >= OWNED * held[key]) & (count >= MIN_MEMBERS)
+    owner = np.full(ties.n_keys, -1, np.int64)
+    owner[key[owned]] = code[owned] % n_labels
+    entry = np.flatnonzero(~grouped & (owner[ties.key] >= 0))
+    bits = np.log2(ties.n_accounts / held[ties.key[entry]])
+    order = np.argsort(bits, kind="stable")  # the last write wins: the rarest key decides
+    account = ties.account[entry[order]]
+    label[account] = owner[ties.key[entry[order]]]
+    strength[account] = bits[order]
+    np.logical_or.at(firm, ties.account[entry], ~ties.spoofable[entry])
+
+
+def _renumber(label: Ints) -> Ints:
+    """Labels from 0 in order of each group's first account; groups below ``MIN_MEMBERS`` dissolve."""
+    result = np.full(len(label), -1, np.int64)
+    inside = label >= 0
+    unique, first, inverse, count = np.unique(
+        label[inside], return_index=True, return_inverse=True, return_counts=True
+    )
+    large = count >= MIN_MEMBERS
+    order = np.argsort(np.where(large, first, np.iinfo(np.int64).max), kind="stable")
+    number = np.empty(len(unique), np.int64)
+    number[order] = np.arange(len(unique))
+    number[~large] = -1
+    result[inside] = number[inverse]
+    return result
