@@ -83,10 +83,13 @@ class Measure:
 class Tie:
     """A kind of key that accounts can share: ``sql`` yields one row per account and key.
 
-    The SELECT returns ``account_id VARCHAR, key UBIGINT, n BIGINT, first_ts TIMESTAMP,
-    last_ts TIMESTAMP, detail VARCHAR`` - how often the account used the key that day and a
-    human-readable, non-identifying label of the key (never raw text). ``kind`` is told apart inside one
-    plug-in by a ``kind VARCHAR`` column, which must be one of ``kinds``.
+    The SELECT returns ``account_id VARCHAR, kind VARCHAR, key UBIGINT, n BIGINT, n_prompts BIGINT,
+    n_prompts_all BIGINT, first_ts TIMESTAMP, last_ts TIMESTAMP, detail VARCHAR`` - how often the account
+    used the key that day and a human-readable, non-identifying label of the key (never raw text). ``kind``
+    must be one of ``kinds``. ``n_prompts`` (the account's) and ``n_prompts_all`` (everybody's that day) are
+    distinct prompts under a content key and NULL for others. Only keys that two accounts hold need come
+    out; a holder who is not active that day may come along: with ``n`` and times of its last uses for a key
+    of requests, ``n`` 0 and NULL times for a standing fact.
 
     Parameters
     ----------

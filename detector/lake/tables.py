@@ -65,19 +65,25 @@ ACCOUNTS = (
 )
 
 _STATIC: tuple[Table, ...] = (
-    Table("requests", "one row a request: metadata and measurements, no text", schema.REQUESTS, "day", "ingest"),
+    Table(
+        "requests", "one row a request: metadata and measurements, no text", schema.REQUESTS, "day", "ingest"
+    ),
     Table("accounts", "facts about accounts, each row valid from a time on", ACCOUNTS, "ledger", "ingest"),
     Table(
         "account_events",
         "what happened to accounts: created, banned, ...",
-        _with(schema.ACCOUNT_EVENTS, _C("file_id", "VARCHAR", "file"), _C("line", "BIGINT", "line in that file")),
+        _with(
+            schema.ACCOUNT_EVENTS, _C("file_id", "VARCHAR", "file"), _C("line", "BIGINT", "line in that file")
+        ),
         "ledger",
         "ingest",
     ),
     Table(
         "model_releases",
         "when the public could first call a model",
-        _with(schema.MODEL_RELEASES, _C("file_id", "VARCHAR", "file"), _C("line", "BIGINT", "line in that file")),
+        _with(
+            schema.MODEL_RELEASES, _C("file_id", "VARCHAR", "file"), _C("line", "BIGINT", "line in that file")
+        ),
         "ledger",
         "ingest",
     ),
@@ -105,7 +111,11 @@ _STATIC: tuple[Table, ...] = (
             _C("n_requests", "BIGINT", "rows kept (requests, or rows of the other contents)"),
             _C("n_rejects", "BIGINT", "entries kept aside in rejects"),
             _C("n_duplicates", "BIGINT", "entries whose request id was already there"),
-            _C("n_other", "BIGINT", "entries that are not model calls (tool or HTTP spans), not counted as lines"),
+            _C(
+                "n_other",
+                "BIGINT",
+                "entries that are not model calls (tool or HTTP spans), not counted as lines",
+            ),
             _C("n_unknown_keys", "BIGINT", "keys of the log that no column takes"),
             _C("first_ts", "TIMESTAMP", "earliest request", "UTC"),
             _C("last_ts", "TIMESTAMP", "latest request", "UTC"),
@@ -138,6 +148,12 @@ _STATIC: tuple[Table, ...] = (
             _C("kind", "VARCHAR", "kind of key, told by its tie plug-in"),
             _C("key", "UBIGINT", "the key, hashed"),
             _C("n", "BIGINT", "times used that day"),
+            _C("n_prompts", "BIGINT", "distinct prompts the account sent under the key; NULL: not a content key"),
+            _C(
+                "n_prompts_all",
+                "BIGINT",
+                "distinct prompts anybody sent under the key that day; NULL: not a content key",
+            ),
             _C("first_ts", "TIMESTAMP", "first use that day", "UTC"),
             _C("last_ts", "TIMESTAMP", "last use that day", "UTC"),
             _C("detail", "VARCHAR", "label for people; never text of a prompt"),
@@ -151,9 +167,18 @@ _STATIC: tuple[Table, ...] = (
         (
             _DAY,
             _GROUP,
-            _C("score", "DOUBLE", "calibrated probability that it is one abusive operation, worst of its life", "0..1"),
+            _C(
+                "score",
+                "DOUBLE",
+                "calibrated probability that it is one abusive operation, worst of its life",
+                "0..1",
+            ),
             _C("verdict", "VARCHAR", "clear, watch or alert, worst of its life"),
-            _C("kind", "VARCHAR", "distillation, logit_extraction, key_compromise, key_sharing, resale, other"),
+            _C(
+                "kind",
+                "VARCHAR",
+                "distillation, logit_extraction, key_compromise, key_sharing, resale, other",
+            ),
             _C("state", "VARCHAR", "active, silent, merged or split"),
             _C("successor_id", "VARCHAR", "group it was merged into"),
             _C("n_accounts", "BIGINT", "members, all time"),
@@ -177,6 +202,7 @@ _STATIC: tuple[Table, ...] = (
             _C("last_day", "DATE", "last day active as a member"),
             _C("state", "VARCHAR", "active, silent, banned or moved"),
             _C("strength_bits", "DOUBLE", "evidence that ties it to the group", "bits"),
+            _C("firm", "BOOLEAN", "whether that bond holds without evidence an attacker could have planted"),
         ),
         "state",
         "run",
@@ -253,6 +279,8 @@ _STATIC: tuple[Table, ...] = (
             _C("opened_day", "DATE", "day it was opened"),
             _C("updated_day", "DATE", "day of the last change"),
             _C("closed_day", "DATE", "day it was closed"),
+            _C("last_day", "DATE", "last day something was found"),
+            _C("rule_id", "VARCHAR", "rule that found it; NULL: the score"),
             _C("title", "VARCHAR", "one line for people"),
             _C("reasons", "VARCHAR[]", "why, in plain words, strongest first"),
             _C("spoofable", "VARCHAR[]", "which of the evidence could have been planted"),

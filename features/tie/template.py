@@ -1,0 +1,141 @@
+"""What prompts are made of: openings, endings, lines, runs of words, skeletons and system prompts in common.
+
+A scaffold is text that stays while the question changes, so it shows as a content key with several holders
+and ever new prompts under it. How many prompts differ is given beside each tie (``n_prompts`` the account's,
+``n_prompts_all`` everybody's that day): a public question repeated by many has few, a scaffold has many.
+"""
+
+from __future__ import annotations
+
+from features.schema import CONTENT_KEY_KINDS
+from features.spec import Example, Tie
+
+_LABELS = {
+    "exact": "the same prompt",
+    "opening4": "the same first 4 words",
+    "opening8": "the same first 8 words",
+    "ending4": "the same last 4 words",
+    "ending8": "the same last 8 words",
+    "line": "the same line",
+    "gram5": "the same run of 5 words",
+    "band": "prompts of nearly the same words",
+    "system": "the same system prompt",
+    "system_band": "system prompts of nearly the same words",
+    "template": "the same prompt skeleton",
+}
+
+
+def _case(values: dict[int, str]) -> str:
+    whens = " ".join(f"WHEN {code} THEN '{value}'" for code, value in sorted(values.items()))
+    return f"CASE key_kind(keyed.key) {whens} END"
+
+
+_KIND = _case(CONTENT_KEY_KINDS)
+_LABEL = _case({code: _LABELS[kind] for code, kind in CONTENT_KEY_KINDS.items()})
+
+
+def _keyed(relation: str) -> str:
+    """Every content key of every request; written out where it is used, so that no engine keeps it whole."""
+    return f"(SELECT account_id, ts, prompt_hash, each_of(content_keys) AS key FROM {relation})"
+
+
+_SQL = f"""
+WITH held AS (
+    SELECT key, min(account_id) AS low, max(account_id) AS high
+    FROM {_keyed("requests")} AS keyed GROUP BY key
+),
+past AS (
+    SELECT key, min(account_id) AS low, max(account_id) AS high
+    FROM {_keyed("requests_before")} AS keyed
+    WHERE key IN (SELECT key FROM held) GROUP BY key
+),
+kept AS (
+    SELECT held.key, CASE WHEN past.low = past.high THEN past.low END AS sole
+    FROM held LEFT JOIN past ON held.key = past.key
+    WHERE held.low <> held.high OR past.low <> held.low OR past.high <> held.high
+),
+by_prompt AS (
+    SELECT account_id, keyed.key, prompt_hash, count(*) AS n, min(ts) AS first_ts, max(ts) AS last_ts
+    FROM {_keyed("requests")} AS keyed JOIN kept ON keyed.key = kept.key
+    GROUP BY account_id, keyed.key, prompt_hash
+),
+everybody AS (
+    SELECT key, count(prompt_hash) AS n_prompts_all
+    FROM (SELECT key, prompt_hash FROM by_prompt GROUP BY key, prompt_hash) AS distinct_prompts GROUP BY key
+),
+today AS (
+    SELECT account_id, key, CAST(sum(n) AS BIGINT) AS n, count(prompt_hash) AS n_prompts,
+        min(first_ts) AS first_ts, max(last_ts) AS last_ts
+    FROM by_prompt GROUP BY account_id, key
+),
+earlier AS (
+    SELECT keyed.account_id, keyed.key, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts,
+        min(ts) AS first_ts, max(ts) AS last_ts
+    FROM {_keyed("requests_before")} AS keyed
+    JOIN kept ON keyed.key = kept.key AND keyed.account_id = kept.sole
+    GROUP BY keyed.account_id, keyed.key
+),
+everyone AS (
+    SELECT account_id, key, n, n_prompts, first_ts, last_ts FROM today
+    UNION ALL
+    SELECT earlier.account_id, earlier.key, earlier.n, earlier.n_prompts, earlier.first_ts, earlier.last_ts
+    FROM earlier LEFT JOIN today ON earlier.key = today.key AND earlier.account_id = today.account_id
+    WHERE today.account_id IS NULL
+)
+SELECT keyed.account_id, {_KIND} AS kind, keyed.key, keyed.n, keyed.n_prompts, everybody.n_prompts_all,
+    keyed.first_ts, keyed.last_ts, {_LABEL} AS detail
+FROM everyone AS keyed JOIN everybody ON keyed.key = everybody.key
+"""
+
+TIE = Tie(
+    name="template",
+    family="content",
+    kinds={
+        # A whole prompt in two accounts is mostly a public question or a sample from documentation: even.
+        "exact": 0.5,
+        # Four words are language, eight somebody's phrase; a sentence two accounts alone use, 2 to 1.
+        "opening4": 0.2,
+        "opening8": 1.2,
+        "ending4": 0.2,
+        "ending8": 1.2,
+        "line": 1.2,
+        "gram5": 0.4,
+        "band": 0.7,
+        # System prompts are written once by whoever builds the application; two holders alone, 8 to 1.
+        "system": 3.0,
+        "system_band": 2.5,
+        "template": 1.2,
+    },
+    sql=_SQL,
+    reads=("requests", "requests_before"),
+    needs=("content_keys",),
+    half_life_days=7.0,
+    # Anybody who has read a prompt can send it.
+    spoofable=frozenset(CONTENT_KEY_KINDS.values()),
+    example=Example(
+        tables={
+            "requests": [
+                {"account_id": "a", "ts": "2026-03-02 09:00:00", "prompt_hash": 1, "content_keys": [18, 32]},
+                {"account_id": "a", "ts": "2026-03-02 09:01:00", "prompt_hash": 2, "content_keys": [18, 48]},
+                {"account_id": "b", "ts": "2026-03-02 09:02:00", "prompt_hash": 3, "content_keys": [18, 69]},
+                {"account_id": "b", "ts": "2026-03-02 09:03:00", "prompt_hash": 3, "content_keys": [18]},
+            ],
+            "requests_before": [
+                {"account_id": "c", "ts": "2026-02-27 09:00:00", "prompt_hash": 4, "content_keys": [69]},
+            ],
+        },
+        expect=[
+            {"account_id": "a", "kind": "opening8", "key": 18, "n": 2, "n_prompts": 2, "n_prompts_all": 3},
+            {"account_id": "b", "kind": "opening8", "key": 18, "n": 2, "n_prompts": 1, "n_prompts_all": 3},
+            {"account_id": "b", "kind": "line", "key": 69, "n": 1, "detail": "the same line"},
+            {"account_id": "c", "kind": "line", "key": 69, "n": 1, "first_ts": "2026-02-27 09:00:00"},
+        ],
+    ),
+    false_positives=(
+        "users of one agent or application, which brings its system prompt along",
+        "a class working on one assignment",
+        "evaluation harnesses with the public wording of a benchmark",
+        "samples copied from documentation",
+        "one company's pipeline run from several of its accounts",
+    ),
+)
