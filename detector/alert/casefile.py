@@ -1,0 +1,220 @@
+"""The case against one group or account, as a reviewer or an appeal needs it: every claim with its record.
+
+Built from rows handed in; shown as text (``casetext``), as JSON (``to_json``) or as one HTML file
+(``casepage``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from detector.alert.clean import clean, show_id
+from detector.alert.evidence import Evidence, weigh
+from detector.alert.phrases import count, measured
+from detector.alert.words import Description, describe
+
+Row = Mapping[str, Any]
+
+#: Days with new members told one by one; the rest is summed up.
+_MOST_EVENTS = 40
+
+NOT_PROOF = (
+    "This file states what the request log shows and how unusual that is. It does not prove who runs the "
+    "accounts, what they intend, or that outputs were used for training. The probability is calibrated on "
+    "earlier traffic: of subjects scored alike, some are honest. Nationality and country are not scored. "
+    "Evidence marked as plantable may have been arranged by somebody else to incriminate these accounts."
+)
+HOW_TO_CHECK = (
+    "Before anybody acts: run the check beside each honest explanation, look at the accounts that only "
+    "plantable evidence ties to the group, and read what would have cleared it. Nothing is suspended by "
+    "this tool."
+)
+HOW_TO_APPEAL = (
+    "An account that is acted upon should be told these reasons and may ask for a review by a person who "
+    "did not take the first decision. A reviewer who finds an honest explanation records it as an entry of "
+    "the allow-list, with a reason and an expiry date: the subject is then watched at most."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the score: measurement, its meaning, value (None: not measured), bits added, observations."""
+
+    name: str
+    meaning: str
+    value: float | None
+    bits: float
+    n: int | None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One account of a group: since when, until when, its state, and the bits that tie it."""
+
+    account_id: str
+    first_day: date | None
+    last_day: date | None
+    state: str
+    strength_bits: float | None
+    families: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One line of the timeline."""
+
+    when: date
+    what: str
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """Everything there is to say of one subject. All strings are safe to show; ids are ``show_id``'s."""
+
+    subject_type: str
+    subject_id: str
+    kind: str
+    verdict: str
+    state: str
+    score: float | None
+    threshold: float
+    n_accounts: int
+    n_requests: int | None
+    description: Description
+    parts: tuple[Part, ...]
+    evidence: tuple[Evidence, ...]
+    members: tuple[Member, ...]
+    timeline: tuple[Moment, ...]
+    alerts: tuple[str, ...]
+    not_proof: str = NOT_PROOF
+    how_to_check: str = HOW_TO_CHECK
+    how_to_appeal: str = HOW_TO_APPEAL
+
+    def by_family(self) -> dict[str, tuple[Evidence, ...]]:
+        """Evidence by family, the heaviest family first."""
+        families = dict.fromkeys(e.family for e in self.evidence)
+        return {family: tuple(e for e in self.evidence if e.family == family) for family in families}
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole file as JSON values: dates as ISO 8601 days, numbers that are none as null."""
+        plain = _plain(asdict(self))
+        assert isinstance(plain, dict)
+        return plain
+
+
+def explain(
+    subject: Row,
+    *,
+    parts: Sequence[Row],
+    why: Sequence[Row],
+    members: Sequence[Row] = (),
+    alerts: Sequence[Row] = (),
+    events: Sequence[Row] = (),
+    threshold: float,
+) -> CaseFile:
+    """Build the case file of a group or account.
+
+    Parameters
+    ----------
+    subject : its row of ``groups`` (told by ``n_accounts``) or ``account_scores``.
+    parts : its rows of ``score_parts`` on the day of the score.
+    why : rows of ``why``: of the group, or those of the account itself.
+    members : rows of ``group_members`` of the group; none for an account.
+    alerts : its rows of ``alerts``.
+    events : rows of ``account_events`` of its accounts.
+    threshold : probability an alert needed that day (0..1).
+    """
+    is_group = "n_accounts" in subject
+    told = [w for w in parts if w.get("bits") is not None]
+    n_accounts = int(subject["n_accounts"] or len(members)) if is_group else 1
+    families: dict[str, set[str]] = {}
+    for row in why:
+        families.setdefault(row["account_id"], set()).add(clean(row["family"], 40))
+    return CaseFile(
+        subject_type="group" if is_group else "account",
+        subject_id=show_id(subject["group_id" if is_group else "account_id"]),
+        kind=clean(subject.get("kind") or "other", 60),
+        verdict=clean(subject.get("verdict") or "unknown", 20),
+        state=clean(subject.get("state") or "", 20),
+        score=subject.get("score"),
+        threshold=threshold,
+        n_accounts=n_accounts,
+        n_requests=subject.get("n_requests"),
+        description=describe(subject, parts, why, threshold=threshold),
+        parts=tuple(_part(p) for p in sorted(told, key=lambda p: (-p["bits"], str(p["part"])))),
+        evidence=weigh(why, n_accounts),
+        members=tuple(_member(m, families) for m in sorted(members, key=_by_strength)),
+        timeline=_timeline(subject, members, alerts, events),
+        alerts=tuple(sorted({str(a["alert_id"]) for a in alerts})),
+    )
+
+
+def _part(row: Row) -> Part:
+    name = clean(row["part"], 60)
+    return Part(name, measured(str(row["part"])) or "", row.get("value"), float(row["bits"]), row.get("n"))
+
+
+def _by_strength(row: Row) -> tuple[float, str]:
+    return (-(row.get("strength_bits") or 0.0), str(row["account_id"]))
+
+
+def _member(row: Row, families: Mapping[str, set[str]]) -> Member:
+    account = row["account_id"]
+    return Member(
+        show_id(account),
+        row.get("first_day"),
+        row.get("last_day"),
+        clean(row.get("state") or "", 20),
+        row.get("strength_bits"),
+        tuple(sorted(families.get(account, ()))),
+    )
+
+
+def _timeline(
+    subject: Row, members: Sequence[Row], alerts: Sequence[Row], events: Sequence[Row]
+) -> tuple[Moment, ...]:
+    told: list[Moment] = []
+
+    def tell(when: date | None, what: str) -> None:
+        if when is not None:
+            told.append(Moment(when.date() if isinstance(when, datetime) else when, what))
+
+    joined = Counter(m["first_day"] for m in members if m.get("first_day"))
+    for day, n in joined.items():
+        tell(day, f"{count(n, 'account', 'accounts')} joined")
+    if not members:
+        tell(subject.get("first_day"), "first seen")
+    happened = Counter((e["ts"].date(), clean(e["event"], 40)) for e in events if e.get("ts"))
+    for (day, event), n in happened.items():
+        tell(day, f"{count(n, 'account', 'accounts')}: {event}")
+    tell(subject.get("score_day"), "worst score")
+    for alert in alerts:
+        name = f"alert {show_id(alert['alert_id'], 40)}"
+        tell(alert.get("opened_day"), f"{name} opened")
+        if alert.get("updated_day") not in (alert.get("opened_day"), alert.get("closed_day")):
+            tell(alert.get("updated_day"), f"{name} changed (version {alert['version']})")
+        tell(alert.get("closed_day"), f"{name} closed")
+    tell(subject.get("last_day"), "last active")
+    told.sort(key=lambda m: (m.when, m.what))
+    if len(told) > _MOST_EVENTS:
+        half = _MOST_EVENTS // 2
+        cut = told[half:-half]
+        told = [*told[:half], Moment(cut[0].when, f"{len(cut)} further entries left out"), *told[-half:]]
+    return tuple(told)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

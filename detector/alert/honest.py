@@ -1,0 +1,131 @@
+"""What an honest explanation of the same evidence would be, and one query that tells them apart.
+
+Wrong accusations are the loudest complaint about this kind of enforcement. Every alert therefore names
+the look-alikes its evidence cannot exclude and what a reviewer should look at before acting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+#: An id that may stand inside a query shown to people. Anything else is asked for with ``?``: ids are the
+#: attacker's to choose, and a query is there to be pasted.
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
+
+_OUTSIDE = "count(DISTINCT r.account_id) FILTER (WHERE m.account_id IS NULL) AS outside"
+_INSIDE = "count(DISTINCT m.account_id) AS inside"
+_JOIN = (
+    "FROM requests r LEFT JOIN group_members m ON m.account_id = r.account_id AND m.group_id = {id} "
+    "GROUP BY ALL HAVING count(m.account_id) > 0 ORDER BY inside DESC LIMIT 20"
+)
+
+#: Evidence family or kind of abuse -> (explanation and how to read the answer, query) for a group.
+_GROUP: dict[str, tuple[str, str]] = {
+    "network": (
+        "A campus, company, carrier or VPN exit shared by strangers. Likely if many accounts outside the "
+        "group use the same ranges",
+        f"SELECT r.ip_prefix, {_INSIDE}, {_OUTSIDE} {_JOIN}",
+    ),
+    "billing": (
+        "A team or company that pays with one card, or a class with one budget. Likely if one verified "
+        "organisation or programme holds most accounts",
+        "SELECT a.org_id, a.program, a.verified, count(DISTINCT a.account_id) AS inside FROM accounts a "
+        "JOIN group_members m USING (account_id) WHERE m.group_id = {id} GROUP BY ALL ORDER BY inside DESC",
+    ),
+    "client": (
+        "A popular client or coding agent that thousands run with the same settings. Likely if accounts "
+        "outside the group use it too",
+        f"SELECT r.user_agent, r.ja4, {_INSIDE}, {_OUTSIDE} {_JOIN}",
+    ),
+    "content": (
+        "A classroom assignment, a public benchmark or a popular agent's prompt. Likely if accounts "
+        "outside the group send the same templates",
+        f"SELECT r.template_id, {_INSIDE}, {_OUTSIDE} {_JOIN}",
+    ),
+    "rhythm": (
+        "Colleagues or students who keep the same hours. Likely if requests stop at night and at weekends "
+        "of one place",
+        "SELECT dayofweek(r.ts) AS weekday, hour(r.ts) AS utc_hour, count(*) AS requests FROM requests r "
+        "JOIN group_members m USING (account_id) WHERE m.group_id = {id} GROUP BY ALL ORDER BY ALL",
+    ),
+    "succession": (
+        "Renewed keys, staff changes, or chance in a large population. Likely if the earlier accounts were "
+        "closed by their owners and not banned",
+        "SELECT e.ts, e.event, e.account_id FROM account_events e JOIN group_members m USING (account_id) "
+        "WHERE m.group_id = {id} ORDER BY e.ts",
+    ),
+    "distillation": (
+        "An evaluation harness, or a customer who makes synthetic data with permission. Look for a "
+        "contract, a research or enterprise programme, or an entry of the allow-list",
+        "SELECT a.account_id, a.org_id, a.program, a.verified, a.created_at FROM accounts a "
+        "JOIN group_members m USING (account_id) WHERE m.group_id = {id} ORDER BY a.created_at",
+    ),
+    "resale": (
+        "A reseller or aggregator under contract. Look at the programme of the accounts",
+        "SELECT a.program, a.org_id, count(DISTINCT a.account_id) AS inside FROM accounts a "
+        "JOIN group_members m USING (account_id) WHERE m.group_id = {id} GROUP BY ALL ORDER BY inside DESC",
+    ),
+    "logit_extraction": (
+        "Calibration research, or a classifier that reads token probabilities. Likely if the accounts also "
+        "do ordinary work",
+        "SELECT r.top_logprobs, r.n, r.max_tokens, count(*) AS requests FROM requests r "
+        "JOIN group_members m USING (account_id) WHERE m.group_id = {id} GROUP BY ALL ORDER BY requests DESC",
+    ),
+}
+#: The same for a single account.
+_ACCOUNT: dict[str, tuple[str, str]] = {
+    "distillation": (
+        "An evaluation harness, a pipeline with one template over many documents, or synthetic data made "
+        "with permission. Ask the owner what the commonest template is for",
+        "SELECT r.template_id, count(*) AS requests, count(DISTINCT r.prompt_hash) AS prompts "
+        "FROM requests r WHERE r.account_id = {id} GROUP BY ALL ORDER BY requests DESC LIMIT 20",
+    ),
+    "logit_extraction": (
+        "Calibration research, or a classifier that reads token probabilities. Likely if the account also "
+        "does ordinary work",
+        "SELECT r.top_logprobs, r.n, r.max_tokens, count(*) AS requests FROM requests r "
+        "WHERE r.account_id = {id} GROUP BY ALL ORDER BY requests DESC",
+    ),
+    "key_compromise": (
+        "A new deployment, a CI fleet, a load test or a journey. Ask the owner of the key whether the newest "
+        "origins are theirs",
+        "SELECT r.ip_prefix, r.user_agent, min(r.ts) AS first_ts, max(r.ts) AS last_ts, count(*) AS requests "
+        "FROM requests r WHERE r.account_id = {id} GROUP BY ALL ORDER BY first_ts DESC LIMIT 20",
+    ),
+    "key_sharing": (
+        "A team, household or CI fleet that may share one account. Compare the origins in use at one time "
+        "with what the plan allows",
+        "SELECT date_trunc('hour', r.ts) AS hour, count(DISTINCT r.ip_prefix) AS ranges, count(*) AS n "
+        "FROM requests r WHERE r.account_id = {id} GROUP BY ALL ORDER BY ranges DESC LIMIT 20",
+    ),
+    "resale": (
+        "An aggregator under contract, or a product that serves its own customers. Look at the programme",
+        "SELECT a.program, a.org_id, a.verified, a.created_at FROM accounts a WHERE a.account_id = {id}",
+    ),
+    "other": (
+        "A load test, a CI fleet or a new product of the customer's. Look at what changed and when",
+        "SELECT r.day, r.model, count(*) AS requests, sum(r.output_tokens) AS output_tokens FROM requests r "
+        "WHERE r.account_id = {id} GROUP BY ALL ORDER BY r.day",
+    ),
+}
+
+
+def queryable(subject_id: str) -> str:
+    """The id as it may stand in a query shown to people: a quoted literal, or ``?`` for any odd id."""
+    return f"'{subject_id}'" if _PLAIN_ID.fullmatch(subject_id) else "?"
+
+
+def explanations(subject_type: str, subject_id: str, kind: str, families: Iterable[str]) -> tuple[str, ...]:
+    """Honest explanations of this evidence, each with a query for ``hydrawatch query``; never empty.
+
+    ``families`` are the evidence families present, strongest first; unknown ones have nothing to add.
+    """
+    table = _GROUP if subject_type == "group" else _ACCOUNT
+    topics = [*dict.fromkeys([kind, *families])]
+    known = [topic for topic in topics if topic in table]
+    if not known:
+        known = ["distillation" if subject_type == "group" else "other"]
+    literal = queryable(subject_id)
+    note = f" (? is the id of the {subject_type})" if literal == "?" else ""
+    return tuple(f"{table[t][0]}. Check{note}: {table[t][1].format(id=literal)}" for t in known)

@@ -1,0 +1,221 @@
+"""Turns each day's findings into alerts that open, change and close, so that nobody is told twice.
+
+Pure: yesterday's alerts and today's findings in, today's alerts out. The same input gives the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from detector.alert.clean import show_id
+
+Row = dict[str, Any]
+
+#: Severities, mildest first.
+SEVERITIES = ("low", "medium", "high", "critical")
+#: A change of the calibrated probability worth telling people about (0..1): a tenth is what a reader acts on.
+SCORE_STEP = 0.1
+#: Growth in members worth telling (share of the number last told): daily trickle stays quiet.
+GROWTH = 0.2
+#: A group of this many accounts is critical when it is nearly certain: it no longer fits one person's review.
+MANY_ACCOUNTS = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a scorer or a rule says of one subject on one day.
+
+    ``score`` is a calibrated probability (0..1), for a rule the confidence its author states.
+    ``rule_id`` names the rule and is empty for the scorer; it keeps the alerts of two rules apart.
+    """
+
+    source: Literal["score", "rule"]
+    subject_type: Literal["account", "group"]
+    subject_id: str
+    kind: str
+    severity: str
+    score: float
+    title: str
+    reasons: tuple[str, ...]
+    spoofable: tuple[str, ...]
+    innocent: tuple[str, ...]
+    n_accounts: int
+    n_requests: int
+    rule_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity {self.severity!r}, expected one of {', '.join(SEVERITIES)}")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"score {self.score!r} is not a probability (0..1)")
+        if (self.source == "rule") != bool(self.rule_id):
+            raise ValueError("a rule's finding names its rule, a scorer's names none")
+
+    @property
+    def alert_id(self) -> str:
+        return alert_id(self.source, self.subject_type, self.subject_id, self.rule_id)
+
+
+def alert_id(source: str, subject_type: str, subject_id: str, rule_id: str = "") -> str:
+    """The alert of a subject and source: the same on every day and every machine."""
+    # A JSON list and not a joined string: an id that holds the separator must not pass for another's.
+    text = json.dumps([source, subject_type, subject_id, rule_id]).encode()
+    return "a-" + hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def severity_of(score: float, n_accounts: int) -> str:
+    """Severity of a scored subject: how sure (0..1), then how large (accounts)."""
+    if score >= 0.9:
+        return "critical" if n_accounts >= MANY_ACCOUNTS else "high"
+    if score >= 0.5:
+        return "high" if n_accounts >= MANY_ACCOUNTS else "medium"
+    return "low"
+
+
+def reconcile(
+    previous: Sequence[Mapping[str, Any]],
+    findings: Iterable[Finding],
+    *,
+    day: date,
+    close_after_days: int = 14,
+    moved: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Today's alerts from yesterday's and today's findings.
+
+    A row keeps what its version told (score, members, words) until something worth telling changes, so a
+    version always means one content; only ``day``, ``change`` and ``last_day`` move in between.
+
+    Parameters
+    ----------
+    previous : rows of ``alerts`` as they stood before ``day``; closed ones too.
+    findings : today's. Of several for one alert the most severe, then the most probable, counts.
+    day : the day being run.
+    close_after_days : days without a finding after which an alert closes.
+    moved : group -> group it was merged into. Its alert closes, with a pointer, as soon as the successor
+        has an alert of the same source that is open; until then it stays, so that no alarm is lost.
+
+    Returns
+    -------
+    Rows of ``alerts``, oldest first; ``change`` is created, updated, closed or none.
+
+    Raises
+    ------
+    ValueError : ``previous`` holds this day or a later one.
+    """
+    before: dict[str, Row] = {}
+    for old in previous:
+        if old["day"] >= day:
+            raise ValueError(f"alerts of {old['day']} handed in as the state before {day}")
+        before[old["alert_id"]] = dict(old)
+    today: dict[str, Finding] = {}
+    for finding in findings:
+        rival = today.get(finding.alert_id)
+        if rival is None or _rank(finding) > _rank(rival):
+            today[finding.alert_id] = finding
+
+    after: dict[str, Row] = {}
+    for key, finding in today.items():
+        after[key] = _met(before.get(key), finding, day)
+    for key, old in before.items():
+        if key not in today:
+            after[key] = {**old, "day": day, "change": "none"}
+    open_before_closing = {key for key, row in after.items() if row["state"] == "open"}
+    for key, row in after.items():
+        if key in today or row["state"] == "closed":
+            continue
+        heir = _heir(row, moved or {})
+        if heir is not None and heir[0] in open_before_closing:
+            after[key] = _closed(row, day, f"Merged into group {show_id(heir[1])}: see alert {heir[0]}.")
+        elif (silent := (day - row["last_day"]).days) >= close_after_days:
+            after[key] = _closed(row, day, f"Closed: nothing found since {row['last_day']} ({silent} days).")
+    return sorted(after.values(), key=lambda r: (r["opened_day"], r["alert_id"]))
+
+
+def _rank(finding: Finding) -> tuple[Any, ...]:
+    # Ends in the words, so that the choice never hangs on the order in which findings arrive.
+    words = (finding.kind, finding.title, finding.reasons, finding.n_accounts, finding.n_requests)
+    return (SEVERITIES.index(finding.severity), finding.score, *words)
+
+
+def _told(finding: Finding) -> Row:
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "score": finding.score,
+        "title": finding.title,
+        "reasons": list(finding.reasons),
+        "spoofable": list(finding.spoofable),
+        "innocent": list(finding.innocent),
+        "n_accounts": finding.n_accounts,
+        "n_requests": finding.n_requests,
+    }
+
+
+def _met(old: Row | None, finding: Finding, day: date) -> Row:
+    """The alert of a subject that was found today."""
+    if old is None:
+        return {
+            "day": day,
+            "alert_id": finding.alert_id,
+            "source": finding.source,
+            "rule_id": finding.rule_id or None,
+            "subject_type": finding.subject_type,
+            "subject_id": finding.subject_id,
+            "state": "open",
+            "change": "created",
+            "version": 1,
+            "opened_day": day,
+            "updated_day": day,
+            "closed_day": None,
+            "last_day": day,
+            **_told(finding),
+        }
+    seen = {**old, "day": day, "last_day": day, "change": "none"}
+    reopened = old["state"] == "closed"
+    if not reopened and not _worth_telling(old, finding):
+        return seen
+    row = {**seen, **_told(finding), "change": "updated", "version": old["version"] + 1, "updated_day": day}
+    if reopened:
+        note = f"Reopened: it had been closed on {old['closed_day']}."
+        row |= {"state": "open", "closed_day": None, "reasons": [note, *finding.reasons]}
+    return row
+
+
+def _worth_telling(old: Row, finding: Finding) -> bool:
+    if (old["severity"], old["kind"]) != (finding.severity, finding.kind):
+        return True
+    # The epsilon lets 0.6 -> 0.7 count as a tenth although the difference of the floats is a hair less.
+    if old["score"] is None or abs(finding.score - old["score"]) >= SCORE_STEP - 1e-9:
+        return True
+    told = old["n_accounts"] or 0
+    return finding.n_accounts > told and finding.n_accounts >= (1 + GROWTH) * told - 1e-9
+
+
+def _heir(row: Row, moved: Mapping[str, str]) -> tuple[str, str] | None:
+    """Alert and group that took over a merged group, at the end of the chain of merges."""
+    if row["subject_type"] != "group" or row["subject_id"] not in moved:
+        return None
+    group, seen = row["subject_id"], set()
+    while group in moved and group not in seen:
+        seen.add(group)
+        group = moved[group]
+    if group == row["subject_id"]:
+        return None
+    return alert_id(row["source"], "group", group, row.get("rule_id") or ""), group
+
+
+def _closed(row: Row, day: date, note: str) -> Row:
+    return {
+        **row,
+        "state": "closed",
+        "change": "closed",
+        "version": row["version"] + 1,
+        "updated_day": day,
+        "closed_day": day,
+        "reasons": [note, *(row["reasons"] or [])],
+    }

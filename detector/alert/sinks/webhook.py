@@ -1,0 +1,245 @@
+"""Posts events to an HTTPS endpoint, signed as the Standard Webhooks specification says.
+
+The signature covers id, time and body, so a receiver knows who sent it, that nothing was changed and that
+it is no replay. Written by hand, it is twenty lines (https://www.standardwebhooks.com).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from detector.alert.sink import Event, Sink, refuse_unknown, setting
+from detector.errors import ConfigError, DeliveryError
+
+_PREFIX = "whsec_"
+#: Fewest bytes of a secret, as the specification asks.
+_LEAST_SECRET = 24
+#: First wait between tries (s); it doubles every time.
+_FIRST_WAIT_S = 1.0
+#: Longest wait of our own (s).
+_LONGEST_WAIT_S = 60.0
+#: Client errors that another try can mend: time-out, too early, too many.
+_RETRY_4XX = frozenset({408, 425, 429})
+
+
+def sign(secrets: Sequence[bytes], key: str, timestamp: int, body: bytes) -> str:
+    """The ``webhook-signature`` header: one ``v1,<base64>`` a secret, parted by spaces.
+
+    ``timestamp`` is in seconds since 1970. With two secrets a receiver may hold either: that is how
+    they are rotated.
+    """
+    content = f"{key}.{timestamp}.".encode() + body
+    marks = (hmac.new(secret, content, hashlib.sha256).digest() for secret in secrets)
+    return " ".join("v1," + base64.b64encode(mark).decode() for mark in marks)
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """One signed POST an event, tried again with growing waits while another try may help.
+
+    ``max_wait_s`` is the longest wait a receiver may ask for with Retry-After; beyond it the sink gives
+    up, and the next ``deliver`` sends what is left. ``clock`` gives seconds since 1970.
+    """
+
+    name: str
+    url: httpx.URL
+    secrets: tuple[bytes, ...] = field(repr=False)
+    timeout_s: float = 10.0
+    max_tries: int = 5
+    max_wait_s: float = 300.0
+    transport: httpx.BaseTransport | None = None
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    rng: random.Random = field(default_factory=random.Random)
+
+    @property
+    def where(self) -> str:
+        """Scheme and host alone: paths and queries of webhooks often hold secrets."""
+        port = f":{self.url.port}" if self.url.port else ""
+        return f"{self.url.scheme}://{self.url.host}{port}"
+
+    def send(self, event: Event, *, key: str) -> int:
+        body = orjson.dumps(event)
+        # A context made once and given to every client: reading the system's certificates takes long.
+        verify = _tls() if self.transport is None else True
+        with httpx.Client(
+            transport=self.transport, timeout=self.timeout_s, follow_redirects=False, verify=verify
+        ) as client:
+            for tries in range(1, self.max_tries + 1):
+                asked: float | None = None
+                try:
+                    with client.stream(
+                        "POST", self.url, content=body, headers=self._headers(key, body)
+                    ) as answer:
+                        status = answer.status_code
+                        asked = retry_after(answer.headers.get("retry-after"), self.clock())
+                except httpx.RequestError as error:
+                    fault = type(error).__name__
+                else:
+                    if 200 <= status < 300:
+                        return tries
+                    fault = f"HTTP {status}"
+                    if status < 500 and status not in _RETRY_4XX:
+                        hint = (
+                            "redirects are not followed: set the final URL" if 300 <= status < 400 else None
+                        )
+                        raise self._failure(key, f"refused it with {fault}", hint)
+                if asked is not None and asked > self.max_wait_s:
+                    raise self._failure(key, f"answered {fault} and asked to wait {asked:.0f} s")
+                if tries < self.max_tries:
+                    self.sleep(self._wait(tries, asked))
+        raise self._failure(key, f"did not take it in {self.max_tries} tries, last {fault}")
+
+    def _headers(self, key: str, body: bytes) -> dict[str, str]:
+        # Signed anew for every try: receivers refuse a time more than five minutes old.
+        timestamp = int(self.clock())
+        return {
+            "content-type": "application/json",
+            "user-agent": "hydrawatch",
+            "webhook-id": key,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(self.secrets, key, timestamp, body),
+        }
+
+    def _wait(self, tries: int, asked: float | None) -> float:
+        # Half fixed, half chance: many senders that failed together must not come back together.
+        wait = min(_FIRST_WAIT_S * 2.0 ** (tries - 1), _LONGEST_WAIT_S)
+        wait = wait / 2 + self.rng.uniform(0, wait / 2)
+        return wait if asked is None else max(wait, asked)
+
+    def _failure(self, key: str, what: str, hint: str | None = None) -> DeliveryError:
+        return DeliveryError(
+            f"sink {self.name!r}: {self.where} {what} ({key})",
+            hint=hint or "the alert stays undelivered; run: hydrawatch deliver",
+        )
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds a Retry-After header asks to wait; it holds seconds or an HTTP date. None: not readable."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    # An HTTP date is always GMT; "-0000" is parsed as without zone.
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return max(0.0, moment.timestamp() - now)
+
+
+_context: list[ssl.SSLContext] = []
+
+
+def _tls() -> ssl.SSLContext:
+    if not _context:
+        _context.append(httpx.create_ssl_context())
+    return _context[0]
+
+
+def make(name: str, settings: Mapping[str, Any]) -> Sink:
+    """A sink from its settings.
+
+    ``url`` or ``url_env`` (environment variable that holds it) · ``secret_env``, a variable or a list of
+    them (two while a secret is rotated), each holding ``whsec_<base64>`` · ``timeout_s`` · ``max_tries`` ·
+    ``max_wait_s``. Secrets never stand in the configuration itself.
+
+    Raises
+    ------
+    ConfigError : no or a bad URL, plain http to another machine, a missing or malformed secret.
+    """
+    known = ("url", "url_env", "secret_env", "timeout_s", "max_tries", "max_wait_s")
+    if "secret" in settings:
+        raise ConfigError(
+            f"sink {name!r}: the secret must not stand in the file",
+            hint='put it in an environment variable and write secret_env = "ITS_NAME"',
+        )
+    refuse_unknown(settings, known, sink=name)
+    names = setting(settings, "secret_env", (str, list), None, sink=name)
+    variables = [names] if isinstance(names, str) else names
+    if not variables or not all(isinstance(v, str) for v in variables):
+        raise ConfigError(f"sink {name!r}: secret_env must name one environment variable or several")
+    tries = setting(settings, "max_tries", int, 5, sink=name)
+    timeout_s = setting(settings, "timeout_s", (int, float), 10.0, sink=name)
+    max_wait_s = setting(settings, "max_wait_s", (int, float), 300.0, sink=name)
+    if tries < 1 or timeout_s <= 0 or max_wait_s < 0:
+        raise ConfigError(
+            f"sink {name!r}: max_tries needs 1 or more, timeout_s more than 0, max_wait_s 0 or more"
+        )
+    return Webhook(
+        name=name,
+        url=_url(settings, name),
+        secrets=tuple(_secret(variable, name) for variable in variables),
+        timeout_s=float(timeout_s),
+        max_tries=tries,
+        max_wait_s=float(max_wait_s),
+    )
+
+
+def _url(settings: Mapping[str, Any], name: str) -> httpx.URL:
+    text = setting(settings, "url", str, None, sink=name)
+    variable = setting(settings, "url_env", str, None, sink=name)
+    if (text is None) == (variable is None):
+        raise ConfigError(f"sink {name!r}: expected either url or url_env")
+    if variable is not None and not (text := os.environ.get(variable)):
+        raise ConfigError(f"sink {name!r}: environment variable {variable} is not set")
+    try:
+        url = httpx.URL(text or "")
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"sink {name!r}: not a URL: {error}") from error
+    if url.scheme not in ("https", "http") or not url.host:
+        raise ConfigError(f"sink {name!r}: expected a URL that begins with https:// and names a host")
+    if url.userinfo:
+        raise ConfigError(
+            f"sink {name!r}: no user or password in the URL", hint="the signature proves the sender"
+        )
+    if url.scheme == "http" and not _loopback(url.host):
+        raise ConfigError(
+            f"sink {name!r}: plain http to {url.host} would show alerts on the way",
+            hint="use https://; http:// is taken for this machine only",
+        )
+    return url
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _secret(variable: str, name: str) -> bytes:
+    value = os.environ.get(variable)
+    if not value:
+        raise ConfigError(f"sink {name!r}: environment variable {variable} is not set")
+    # The messages never repeat the value.
+    try:
+        secret = base64.b64decode(value.strip().removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if not value.strip().startswith(_PREFIX) or len(secret) < _LEAST_SECRET:
+        raise ConfigError(
+            f"sink {name!r}: {variable} must hold {_PREFIX} and the base64 of {_LEAST_SECRET} bytes or more",
+            hint="make one: echo whsec_$(head -c 32 /dev/urandom | base64)",
+        )
+    return secret
