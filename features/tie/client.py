@@ -1,4 +1,4 @@
-"""What the requests are sent with: TLS and client fingerprint, sampling settings, end users and sessions.
+"""What sends the requests, and for whom: TLS and client fingerprint, end users and conversations.
 
 A relay gives every account one default header set; sticky sessions and end users wander between accounts
 when one of them rests. Popular clients are everybody's, which the number of holders tells.
@@ -17,37 +17,27 @@ TIE = Tie(
         "fingerprint": 1.5,
         # TLS stacks are few; even a rare one is some library's.
         "ja4": 0.5,
-        # A rare set of sampling parameters is a setting somebody typed once.
-        "settings": 1.0,
         # The callers' own user names are often 'user-1', but keyed hashes of real ones do not meet by chance.
         "end_user": 3.0,
         # Conversation ids are random: one seen in two accounts moved between them.
         "session": 6.0,
     },
     sql=met_in_requests(
-        "ja4, user_agent, end_user_hash, session_hash, model, temperature, max_tokens, stream",
+        "ja4, user_agent, end_user_hash, session_hash",
         {
             "fingerprint": (
                 "ja4 || '|' || user_agent",
                 "'TLS fingerprint with client ' || substr(user_agent, 1, 60)",
             ),
             "ja4": ("ja4", "'TLS fingerprint ' || ja4"),
-            "settings": (
-                "CASE WHEN temperature IS NOT NULL OR max_tokens IS NOT NULL THEN model || '|'"
-                " || coalesce(CAST(round(temperature, 3) AS VARCHAR), '') || '|'"
-                " || coalesce(CAST(max_tokens AS VARCHAR), '') || '|'"
-                " || coalesce(CAST(stream AS VARCHAR), '') END",
-                "'temperature ' || coalesce(CAST(round(temperature, 3) AS VARCHAR), '-')"
-                " || ', max_tokens ' || coalesce(CAST(max_tokens AS VARCHAR), '-')",
-            ),
             "end_user": ("end_user_hash", "'end user named by the caller'"),
             "session": ("session_hash", "'conversation'"),
         },
     ),
     reads=("requests", "requests_before"),
     half_life_days=14.0,
-    # Headers and parameters can be copied; another customer's conversation ids cannot be known.
-    spoofable=frozenset({"fingerprint", "ja4", "settings", "end_user"}),
+    # Headers and user names can be copied; another customer's conversation ids cannot be known.
+    spoofable=frozenset({"fingerprint", "ja4", "end_user"}),
     example=Example(
         tables={
             "requests": [
@@ -81,7 +71,6 @@ TIE = Tie(
     false_positives=(
         "a popular agent, SDK or gateway used by thousands",
         "a corporate proxy that gives all its users one TLS stack",
-        "defaults of a tutorial or framework (settings)",
         "end users called 'user' or '1'",
         "one person with a private and a company account in one conversation tool",
     ),
