@@ -136,7 +136,9 @@ def _select(ties: Ties, held: Ints) -> Ties:
     stratum = (ties.account[index] * 16 + ties.family[index]) * 64 + octave
     order = np.lexsort((ties.key[index], -weight[index], stratum))
     ordered = stratum[order]
-    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
+    start = (
+        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
+    )
     rank = np.arange(len(ordered)) - np.repeat(start, np.diff(np.r_[start, len(ordered)]))
     chosen = np.sort(index[order[rank < PER_OCTAVE]])
     return Ties(
@@ -159,10 +161,14 @@ def associate(ties: Ties, held: Ints) -> Pairs:
     swap = key[left] > key[right]
     left, right = np.where(swap, right, left), np.where(swap, left, right)
     code = key[left] * (ties.n_keys + 1) + key[right]
-    unique, position, inverse, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
+    unique, position, inverse, count = np.unique(
+        code, return_index=True, return_inverse=True, return_counts=True
+    )
     first, second = key[left[position]], key[right[position]]
     chance = held[first] * held[second] / max(ties.n_accounts, 1)
-    good = (count >= 2) & (count >= MIN_LIFT * chance) & _significant(count, chance, family, key, first, second)
+    good = (
+        (count >= 2) & (count >= MIN_LIFT * chance) & _significant(count, chance, family, key, first, second)
+    )
     number = np.cumsum(good) - 1
     kept = good[inverse]
     planted_key = np.zeros(ties.n_keys, bool)
@@ -261,7 +267,9 @@ def _remerge(graph: sparse.csr_matrix, label: Ints) -> Ints:
     back = sparse.diags(1 / np.maximum(np.asarray(held.sum(axis=1)).ravel(), 1)) @ held.tocsr()
     for _ in range(MERGE_ROUNDS):
         n_labels = int(label.max()) + 1
-        member = sparse.csr_matrix((np.ones(len(label)), (np.arange(len(label)), label)), shape=(len(label), n_labels))
+        member = sparse.csr_matrix(
+            (np.ones(len(label)), (np.arange(len(label)), label)), shape=(len(label), n_labels)
+        )
         size = np.bincount(label, minlength=n_labels)
         walk = (sparse.diags(1 / np.maximum(size, 1)) @ member.T @ step) @ (back @ member)
         stay = walk.diagonal()

@@ -144,7 +144,9 @@ def analyst_query(path: Path, sql: str, *, readable: Sequence[Path], limit_gb: f
         raise QueryError(f"query: {error}") from error
     kinds = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
     if len(statements) != 1 or statements[0].type not in kinds:
-        raise ConfigError("expected one SELECT", hint="quote the whole statement: hydrawatch query \"SELECT ...\"")
+        raise ConfigError(
+            "expected one SELECT", hint='quote the whole statement: hydrawatch query "SELECT ..."'
+        )
     with duckdb.connect(str(path), read_only=True) as con:
         con.execute("SET TimeZone = 'UTC'").fetchall()
         con.execute("SET enable_progress_bar = false").fetchall()

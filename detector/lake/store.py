@@ -87,7 +87,9 @@ def conform(table: Table, rows: Rows) -> pa.Table:
     try:
         return found.select(list(table.names)).cast(arrow_schema(table.columns))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise TableMismatch(f"table {table.name}: {error}", hint=f"see: hydrawatch tables {table.name}") from error
+        raise TableMismatch(
+            f"table {table.name}: {error}", hint=f"see: hydrawatch tables {table.name}"
+        ) from error
 
 
 class Store:
@@ -117,14 +119,18 @@ class Store:
         where = f"day={day}" if day else "*"
         return sorted(p for p in (self.data / table).glob(f"{where}/*.parquet") if p.parent.name != "_")
 
-    def relation(self, table: str, days: Iterable[date] | None = None, *, parts: list[Path] | None = None) -> str:
+    def relation(
+        self, table: str, days: Iterable[date] | None = None, *, parts: list[Path] | None = None
+    ) -> str:
         """SQL of a relation over all parts, the parts of ``days``, or ``parts``; typed also when empty."""
         spec = tables()[table]
         if parts is None:
             parts = self.parts(table) if days is None else [p for d in days for p in self.parts(table, d)]
         files = ", ".join(literal(str(p)) for p in [self._schema_part(table), *parts])
         names = ", ".join(f'"{n}"' for n in spec.names)
-        return f"(SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true))"
+        return (
+            f"(SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true))"
+        )
 
     def newest(self, table: str, *, before: date | None = None) -> date | None:
         """Newest day of a table, or newest strictly before a day."""
@@ -134,7 +140,9 @@ class Store:
     def read(self, table: str, day: date | None) -> pa.Table:
         """Rows of one day (no rows for None)."""
         days = [] if day is None else [day]
-        return conform(tables()[table], self.engine.query(f"SELECT * FROM {self.relation(table, days)}", of=table))
+        return conform(
+            tables()[table], self.engine.query(f"SELECT * FROM {self.relation(table, days)}", of=table)
+        )
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -155,7 +163,8 @@ class Store:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LakeBusy(
-                    f"{self.root}: another hydrawatch process is writing", hint="wait for it, then run this again"
+                    f"{self.root}: another hydrawatch process is writing",
+                    hint="wait for it, then run this again",
                 ) from None
             self._lock = handle
             self._repair()

@@ -1,0 +1,127 @@
+"""Commands around made worlds: demo, simulate, train, backtest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detector.cli.lake import LakeOption, ingest, run
+from detector.cli.show import bar, clean, plural, print_table, say
+from detector.errors import ConfigError
+
+
+def demo(
+    lake: LakeOption = Path("out/demo"),
+    logs: Annotated[Path, typer.Option("--logs", help="a labelled world as simulate writes it")] = Path(
+        "sample_logs/world"
+    ),
+) -> None:
+    """Run the whole line on the sample logs and show its alerts beside the truth.
+
+    Example: hydrawatch demo
+    """
+    import shutil
+
+    from detector.backtest.outcome import outcome
+
+    if not (logs / "truth.csv").exists():
+        raise ConfigError(
+            f"{logs} holds no labelled world", hint="run it in a checkout, or make one: hydrawatch simulate --out world"
+        )
+    if (lake / "data").is_dir():
+        shutil.rmtree(lake)
+    say(f"1. ingest {logs / 'logs'} into {lake}")
+    ingest([logs / "logs"], lake)
+    say("2. run every day")
+    run(lake)
+    say("3. what it found")
+    result = outcome(lake, logs / "truth.csv")
+    print_table(result.alerts, style="table")
+    say("")
+    say(result.words())
+    alert = result.alerts["alert_id"][0].as_py() if result.alerts.num_rows else "ALERT_ID"
+    say(
+        f"""Where to look next:
+  hydrawatch explain {alert} --lake {lake}
+  hydrawatch query --lake {lake} "SELECT * FROM account_scores ORDER BY score DESC LIMIT 20"
+  hydrawatch deliver --lake {lake} --dry-run
+  hydrawatch tables"""
+    )
+
+
+def simulate(
+    out: Annotated[Path, typer.Option("--out", help="folder to write; must not hold a world", show_default=False)],
+    seed: Annotated[int, typer.Option(help="same seed, same bytes")] = 1,
+    days: Annotated[int, typer.Option(min=1, help="days of traffic")] = 7,
+    accounts: Annotated[int, typer.Option(min=10, help="honest accounts")] = 2000,
+    attackers: Annotated[float, typer.Option(min=0.0, max=0.9, help="attackers' share of accounts")] = 0.05,
+    rung: Annotated[int, typer.Option(min=0, max=3, help="evasion: 0 naive, 1 spread, 2 camouflaged, 3 ghost")] = 1,
+    campaign: Annotated[list[str] | None, typer.Option(help="campaign kind; repeat for several")] = None,
+    families: Annotated[str, typer.Option(help="which set of scaffold and phrase families")] = "a",
+    list_kinds: Annotated[bool, typer.Option("--list", help="print campaign kinds and archetypes, make nothing")] = False,
+) -> None:
+    """Make a labelled world: days of request logs with honest accounts, look-alikes and campaigns.
+
+    Example: hydrawatch simulate --out world --seed 7 --rung 2
+    """
+    from detector.backtest.synth import world as worlds
+
+    if list_kinds:
+        for title, known in (("campaigns", worlds.CAMPAIGNS), ("archetypes", worlds.ARCHETYPES)):
+            for name in sorted(known):
+                typer.echo(f"{title}\t{name}")
+        return
+    unknown = sorted(set(campaign or ()) - set(worlds.CAMPAIGNS))
+    if unknown:
+        raise typer.BadParameter(f"unknown campaign {unknown[0]!r}; there are {', '.join(sorted(worlds.CAMPAIGNS))}")
+    if (out / "truth.csv").exists():
+        raise ConfigError(f"{out} already holds a world", hint="choose another folder or remove it")
+    spec = worlds.WorldSpec(
+        seed=seed,
+        days=days,
+        honest_accounts=accounts,
+        attacker_share=attackers,
+        rung=rung,
+        campaigns=tuple(campaign or ()),
+        families=families,
+    )
+    with bar("making a world", total=1.0) as update:
+        world = worlds.make_world(spec)
+        worlds.write_world(world, out, progress=lambda done, total, note: update(done / max(total, 1), note))
+    truth = world.truth
+    bad = int((truth["label"] == 1).sum())
+    say(
+        f"{clean(out)}: {plural(world.requests.height, 'request')}, {plural(truth.height, 'account')}, "
+        f"{bad:,} of them attackers; next: hydrawatch ingest {out / 'logs'} --lake lake"
+    )
+
+
+def train(
+    out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path("rules/models/detector.json"),
+    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 32,
+    seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 1000,
+    accounts: Annotated[int, typer.Option(min=200, help="honest accounts a world")] = 1500,
+    days: Annotated[int, typer.Option(min=2, help="days a world")] = 5,
+    work: Annotated[Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")] = Path(
+        "out/train"
+    ),
+) -> None:
+    """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
+
+    Example: hydrawatch train --worlds 32 --seed 1000 --out rules/models/detector.json
+    """
+    from detector.backtest.training import train_detector
+
+    with bar("training", total=1.0) as update:
+        card = train_detector(
+            out, n_worlds=worlds, seed=seed, accounts=accounts, days=days, work=work, progress=update
+        )
+    say(card)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (demo, simulate, train):
+        app.command()(command)

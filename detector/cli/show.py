@@ -1,0 +1,135 @@
+"""How things are shown: tables on stdout, bars on a terminal, nothing an attacker wrote taken as markup."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import typer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(value: object, *, width: int = 200) -> str:
+    """``value`` as one line without control and direction characters, cut at ``width``."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value).replace("\n", " ").replace("\t", " "))
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def say(message: str) -> None:
+    """Words for people: stderr."""
+    typer.echo(message, err=True)
+
+
+def print_table(rows: pa.Table, *, style: str) -> None:
+    """Rows to stdout as ``table`` (for people), ``json`` (one object a line) or ``csv``."""
+    if style == "json":
+        for row in rows.to_pylist():
+            sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_NON_STR_KEYS) + b"\n")
+        sys.stdout.buffer.flush()
+    elif style == "csv":
+        _csv(rows)
+    else:
+        _grid(rows)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
+
+
+def _csv(rows: pa.Table) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(rows.column_names)
+    for row in rows.to_pylist():
+        writer.writerow([_cell(value) for value in row.values()])
+    sys.stdout.write(out.getvalue())
+
+
+def _cell(value: object) -> object:
+    """A CSV cell a spreadsheet will not take for a formula."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _grid(rows: pa.Table) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    numeric = [str(t).startswith(("int", "uint", "double", "float")) for t in rows.schema.types]
+    for name, right in zip(rows.column_names, numeric, strict=True):
+        grid.add_column(Text(clean(name)), justify="right" if right else "left", overflow="fold")
+    for row in rows.to_pylist():
+        grid.add_row(*[Text(_figure(v)) for v in row.values()])
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(grid)
+    say(f"{rows.num_rows} rows")
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bytes):
+        return value.hex()[:16] + "…"
+    return clean(value)
+
+
+@contextmanager
+def bar(what: str, *, total: float | None = None) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar on a terminal's stderr, silent elsewhere. Yields ``update(done, note)``."""
+    if not sys.stderr.isatty():
+        yield lambda done, note: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(clean(what), total=total)
+
+        def update(done: float, note: str) -> None:
+            progress.update(task, completed=done, description=clean(note, width=48))
+
+        yield update
+
+
+def one_of(flags: Sequence[tuple[str, bool]]) -> str:
+    """The single output style asked for; the first named is the default.
+
+    Raises
+    ------
+    typer.BadParameter : two were asked for.
+    """
+    asked = [name for name, on in flags if on]
+    if len(asked) > 1:
+        raise typer.BadParameter(f"choose one of --{', --'.join(asked)}")
+    return asked[0] if asked else flags[0][0]
+
+
+def plural(n: int, noun: str) -> str:
+    """``3 alerts``, ``1 alert``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def json_line(row: Any) -> str:
+    """One JSON object as text."""
+    return orjson.dumps(row, default=_plain).decode()

@@ -1,0 +1,114 @@
+"""Groups keep their names: today's communities are matched with yesterday's groups by the members they share.
+
+A hydra is only partly visible on any day, loses heads to bans and grows others. Members therefore accumulate;
+an account leaves a group only when the group merges into another or visibly splits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+#: Share of the smaller side that must be common for a community to continue a group (0..1).
+CONTINUES = 0.3
+#: Share of a group's members that must turn up in another's community for the two to merge (0..1).
+MERGES = 0.5
+
+MEMBERS = {
+    "group_id": pl.String,
+    "account_id": pl.String,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
+    "state": pl.String,
+    "strength_bits": pl.Float64,
+    "firm": pl.Boolean,
+}
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Members after the day (columns of ``MEMBERS``), and which groups went into which."""
+
+    members: pl.DataFrame
+    merged: dict[str, str]
+    split: dict[str, str]
+
+
+def carry_over(previous: pl.DataFrame, found: pl.DataFrame, *, day: date) -> Carried:
+    """Match today's communities with the groups known so far.
+
+    Parameters
+    ----------
+    previous : columns of ``MEMBERS``; everything known before the day.
+    found : account_id, label (community of today), strength_bits, firm.
+    """
+    sizes = dict(found.group_by("label").len().rows())
+    live = previous.filter(pl.col("state") != "moved")
+    common = (
+        found.join(live.select("account_id", "group_id"), on="account_id")
+        .group_by("label", "group_id")
+        .len("n")
+        .sort(["n", "group_id", "label"], descending=[True, False, False])
+    )
+    group_sizes = dict(live.group_by("group_id").len().rows())
+    name: dict[int, str] = {}
+    taken: dict[str, int] = {}
+    for label, group_id, n in common.iter_rows():
+        enough = n >= max(2, CONTINUES * min(sizes[label], group_sizes[group_id]))
+        if enough and label not in name and group_id not in taken:
+            name[label], taken[group_id] = group_id, label
+    merged: dict[str, str] = {}
+    split: dict[str, str] = {}
+    for label, group_id, n in common.iter_rows():
+        if group_id not in taken and label in name and n >= max(2, MERGES * group_sizes[group_id]):
+            merged.setdefault(group_id, name[label])
+    first = found.group_by("label").agg(pl.col("account_id").min().alias("head")).sort("head")
+    for label, head in first.iter_rows():
+        if label not in name:
+            name[label] = new_group_id(day, head)
+    for label, group_id, n in common.iter_rows():
+        if group_id in taken and taken[group_id] != label and name[label] not in taken and n >= 2:
+            split.setdefault(name[label], group_id)
+    today = found.select(
+        pl.col("label").replace_strict(name, return_dtype=pl.String).alias("group_id"),
+        "account_id",
+        "strength_bits",
+    )
+    return Carried(members=_accumulate(live, today, merged, split, day), merged=merged, split=split)
+
+
+def _accumulate(
+    live: pl.DataFrame, today: pl.DataFrame, merged: dict[str, str], split: dict[str, str], day: date
+) -> pl.DataFrame:
+    before = live.with_columns(pl.col("group_id").replace(merged))
+    both = before.join(today, on="account_id", how="full", suffix="_today", coalesce=True)
+    known, seen = pl.col("group_id").is_not_null(), pl.col("group_id_today").is_not_null()
+    origin = pl.col("group_id_today").replace_strict(split, default=None, return_dtype=pl.String)
+    stays = known & (
+        ~seen
+        | (pl.col("group_id") == pl.col("group_id_today"))
+        | ((pl.col("strength_bits") >= pl.col("strength_bits_today")) & origin.ne_missing(pl.col("group_id")))
+    )
+    group = pl.when(stays).then("group_id").otherwise("group_id_today")
+    here = seen & (~known | (group == pl.col("group_id_today")))
+    return both.select(
+        group.alias("group_id"),
+        "account_id",
+        pl.when(stays).then("first_day").otherwise(pl.lit(day)).alias("first_day"),
+        pl.when(here).then(pl.lit(day)).otherwise("last_day").alias("last_day"),
+        pl.lit("active").alias("state"),
+        pl.max_horizontal(
+            pl.when(stays).then("strength_bits"), pl.when(here).then("strength_bits_today")
+        ).alias("strength_bits"),
+        pl.max_horizontal(pl.when(stays).then("firm"), pl.when(here).then("firm_today"))
+        .fill_null(False)
+        .alias("firm"),
+    ).sort("group_id", "account_id")
+
+
+def new_group_id(day: date, head: str) -> str:
+    """Name of a new group: from the day it was found and its first member, so that a re-run repeats it."""
+    return "g-" + hashlib.blake2b(f"{day}\0{head}".encode(), digest_size=6).hexdigest()

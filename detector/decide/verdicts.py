@@ -1,0 +1,345 @@
+"""From measurements to verdicts: scores of groups and accounts for one day, and the worst of their lives.
+
+Verdicts come from calibrated probabilities and the operator's alert budget alone. Contracted resellers and
+exempted accounts are ``watch`` at most, whatever they score; their score is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detector.config import Config
+from detector.decide.scoring import Additive, Detector, likeliest_kind, probability, threshold
+
+Floats = npt.NDArray[np.float64]
+
+#: What a bond that an attacker could have planted may add to an account's own log-odds at most (bits).
+PLANTED_BITS = 2.0
+_RANK = {"clear": 0, "watch": 1, "alert": 2}
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one day's scoring answers; tables in the columns of ``groups``, ``account_scores``, ``score_parts``."""
+
+    groups: pl.DataFrame
+    accounts: pl.DataFrame
+    parts: pl.DataFrame
+    threshold: float
+
+
+def columns_of(frame: pl.DataFrame) -> dict[str, Floats]:
+    """Numeric and boolean columns as float arrays, NULL as NaN."""
+    found = {}
+    for name, dtype in frame.schema.items():
+        if dtype.is_numeric() or dtype == pl.Boolean:
+            found[name] = frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return found
+
+
+def score_frame(model: Additive, frame: pl.DataFrame) -> Floats:
+    """Calibrated log2 odds of each row."""
+    return model.bits(columns_of(frame), len(frame))
+
+
+def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Measurements of groups, with what their members' own scores say.
+
+    ``members``: group_id, account_id, strength_bits, firm. ``own``: account_id, own_bits (today's).
+    """
+    summary = (
+        members.join(own, on="account_id", how="left")
+        .group_by("group_id")
+        .agg(
+            pl.col("own_bits").mean().alias("mean_own_bits"),
+            pl.col("own_bits").median().alias("median_own_bits"),
+            (pl.col("own_bits") > -3).mean().alias("suspect_share"),
+            pl.col("strength_bits").mean().alias("mean_strength_bits"),
+            pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
+        )
+    )
+    return group_days.join(summary, on="group_id", how="left")
+
+
+def parts_of(
+    model: Additive, frame: pl.DataFrame, *, subject_type: str, key: str, n: str | None, least: float = 0.05
+) -> pl.DataFrame:
+    """What each term added, one row a subject and term whose part is at least ``least`` bits either way."""
+    columns = columns_of(frame)
+    made = model.parts(columns, len(frame))
+    rows, terms = np.nonzero(np.abs(made) >= least)
+    names = np.array([t.name for t in model.terms], dtype=object)
+    value = np.stack([columns.get(t, np.full(len(frame), np.nan)) for t in model.names], axis=1)
+    counts = frame[n].cast(pl.Int64).to_numpy() if n else np.zeros(len(frame), np.int64)
+    return pl.DataFrame(
+        {
+            "subject_type": [subject_type] * len(rows),
+            "subject_id": frame[key].gather(rows) if len(rows) else pl.Series([], dtype=pl.String),
+            "part": pl.Series(names[terms].tolist(), dtype=pl.String),
+            "value": pl.Series(value[rows, terms], dtype=pl.Float64),
+            "bits": pl.Series(made[rows, terms], dtype=pl.Float64),
+            "n": pl.Series(counts[rows], dtype=pl.Int64),
+        },
+        schema_overrides={"subject_type": pl.String},
+    )
+
+
+def decide(
+    detector: Detector,
+    *,
+    day: date,
+    config: Config,
+    account_days: pl.DataFrame,
+    group_days: pl.DataFrame,
+    members: pl.DataFrame,
+    previous_groups: pl.DataFrame,
+    previous_accounts: pl.DataFrame,
+    facts: pl.DataFrame,
+    merged: Mapping[str, str],
+) -> Day:
+    """Score one day and fold it into what was known.
+
+    Parameters
+    ----------
+    account_days, group_days : today's measurements.
+    members : every group's members so far (identity.MEMBERS).
+    previous_groups, previous_accounts : yesterday's state tables (without ``day``).
+    facts : account_id, org_id, program (NULL where not known).
+    merged : groups that went into another today.
+    """
+    n = len(account_days)
+    own_bits = score_frame(detector.account, account_days)
+    own = pl.DataFrame(
+        {
+            "account_id": account_days["account_id"],
+            "own_bits": own_bits,
+            "own_kind": pl.Series(
+                likeliest_kind(detector.kinds, columns_of(account_days), n) if n else [], dtype=pl.String
+            ),
+            "n_requests": account_days["n_requests"].cast(pl.Int64),
+        }
+    )
+    bond = members.select("group_id", "account_id", "strength_bits", "firm")
+    measured = group_columns(group_days, bond, own)
+    group_bits = pl.DataFrame(
+        {"group_id": measured["group_id"], "group_bits": score_frame(detector.group, measured)}
+    )
+    exempt = _exempt(facts, config, day)
+    limit = _limit(group_bits, own, members, exempt, config)
+    kind_of = _group_kinds(members, own)
+    groups = _fold_groups(group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config)
+    accounts = _fold_accounts(own, previous_accounts, bond, groups, kind_of, exempt, limit, day, config)
+    flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
+    parts = pl.concat(
+        [
+            parts_of(detector.group, measured, subject_type="group", key="group_id", n=None),
+            parts_of(
+                detector.account,
+                account_days.filter(pl.col("account_id").is_in(flagged.implode())),
+                subject_type="account",
+                key="account_id",
+                n="n_requests",
+            ),
+        ]
+    ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
+    return Day(groups, accounts, parts, limit)
+
+
+def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:
+    accounts, orgs = config.allowed(day)
+    hit = facts.filter(
+        pl.col("account_id").is_in(list(accounts))
+        | pl.col("org_id").is_in(list(orgs))
+        | pl.col("program").str.to_lowercase().is_in(list(config.partner_programs))
+    )
+    return frozenset(hit["account_id"]) | accounts
+
+
+def _limit(
+    group_bits: pl.DataFrame, own: pl.DataFrame, members: pl.DataFrame, exempt: frozenset[str], config: Config
+) -> float:
+    """Probability an alert needs today: the budget is spent over groups and single accounts together."""
+    single = own.filter(~pl.col("account_id").is_in(list(exempt))).join(members, on="account_id", how="anti")
+    bits = np.r_[group_bits["group_bits"].to_numpy(), single["own_bits"].to_numpy()]
+    budget = config.alert_budget * len(own) / 10_000
+    return threshold(probability(bits), budget=budget, floor=config.alert_floor)
+
+
+def _group_kinds(members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Each group's kind: that of the most suspicious half of its members, by majority."""
+    joined = members.join(own, on="account_id")
+    half = joined.filter(pl.col("own_bits") >= pl.col("own_bits").median().over("group_id"))
+    counted = half.group_by("group_id", "own_kind").len()
+    return (
+        counted.sort(["group_id", "len", "own_kind"], descending=[False, True, False])
+        .group_by("group_id", maintain_order=True)
+        .first()
+        .select("group_id", pl.col("own_kind").alias("kind"))
+    )
+
+
+def _verdict(bits: pl.Expr, exempt: pl.Expr, limit: float, watch: float) -> pl.Expr:
+    p = bits.map_batches(lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64)
+    raised = pl.when(exempt & (p >= watch)).then(pl.lit("watch")).when(p >= limit).then(pl.lit("alert"))
+    return raised.when(p >= watch).then(pl.lit("watch")).otherwise(pl.lit("clear"))
+
+
+def _worse(now: pl.Expr, before: pl.Expr) -> pl.Expr:
+    def rank(e: pl.Expr) -> pl.Expr:
+        return e.replace_strict(_RANK, default=-1, return_dtype=pl.Int8)
+
+    return pl.when(rank(now) >= rank(before)).then(now).otherwise(before)
+
+
+def _fold_groups(
+    today: pl.DataFrame,
+    previous: pl.DataFrame,
+    members: pl.DataFrame,
+    kinds: pl.DataFrame,
+    own: pl.DataFrame,
+    merged: Mapping[str, str],
+    exempt: frozenset[str],
+    limit: float,
+    day: date,
+    config: Config,
+) -> pl.DataFrame:
+    size = members.group_by("group_id").agg(
+        pl.len().cast(pl.Int64).alias("n_accounts"),
+        pl.col("first_day").min().alias("first_seen"),
+        (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5).alias("exempt"),
+    )
+    busy = members.join(own, on="account_id").group_by("group_id").agg(pl.col("n_requests").sum().alias("busy"))
+    names = pl.concat([previous.select("group_id"), size.select("group_id")]).unique().sort("group_id")
+    table = (
+        names.join(previous, on="group_id", how="left")
+        .drop("n_accounts")
+        .join(size, on="group_id", how="left")
+        .join(busy, on="group_id", how="left")
+        .join(today, on="group_id", how="left")
+        .join(kinds.rename({"kind": "kind_today"}), on="group_id", how="left")
+    )
+    rises = pl.col("group_bits").is_not_null() & (
+        pl.col("score_bits").is_null() | (pl.col("group_bits") > pl.col("score_bits"))
+    )
+    now = pl.when(pl.col("group_bits").is_null()).then(None).otherwise(
+        _verdict(pl.col("group_bits").fill_null(-99.0), pl.col("exempt").fill_null(False), limit, config.watch_floor)
+    )
+    table = table.with_columns(
+        pl.when(rises).then("group_bits").otherwise("score_bits").alias("score_bits"),
+        pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
+        _worse(now.fill_null("clear"), pl.col("verdict").fill_null("clear")).alias("verdict"),
+        pl.when(rises).then(pl.coalesce("kind_today", "kind")).otherwise("kind").alias("kind"),
+        pl.col("n_accounts").fill_null(0),
+        (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
+        pl.coalesce("first_day", "first_seen", pl.lit(day)).alias("first_day"),
+        pl.when(pl.col("busy").is_not_null()).then(pl.lit(day)).otherwise(pl.coalesce("last_day", pl.lit(day))).alias(
+            "last_day"
+        ),
+        pl.col("group_id").replace_strict(dict(merged), default=None, return_dtype=pl.String).alias("into"),
+    ).with_columns(pl.coalesce("into", "successor_id").alias("successor_id"))
+    p = pl.col("score_bits").fill_null(-99.0).map_batches(
+        lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64
+    )
+    return table.select(
+        "group_id",
+        p.alias("score"),
+        "verdict",
+        pl.col("kind").fill_null("other"),
+        pl.when(pl.col("successor_id").is_not_null())
+        .then(pl.lit("merged"))
+        .when(pl.col("last_day") == day)
+        .then(pl.lit("active"))
+        .otherwise(pl.lit("silent"))
+        .alias("state"),
+        "successor_id",
+        "n_accounts",
+        "n_requests",
+        "first_day",
+        "last_day",
+        "score_day",
+        "score_bits",
+    ).sort("group_id")
+
+
+def _fold_accounts(
+    own: pl.DataFrame,
+    previous: pl.DataFrame,
+    bond: pl.DataFrame,
+    groups: pl.DataFrame,
+    kinds: pl.DataFrame,
+    exempt: frozenset[str],
+    limit: float,
+    day: date,
+    config: Config,
+) -> pl.DataFrame:
+    names = pl.concat([previous.select("account_id"), own.select("account_id"), bond.select("account_id")])
+    table = (
+        names.unique()
+        .sort("account_id")
+        .join(previous.drop("group_id", "group_score"), on="account_id", how="left")
+        .join(own.rename({"n_requests": "busy"}), on="account_id", how="left")
+        .join(bond, on="account_id", how="left")
+        .join(
+            groups.select("group_id", pl.col("score_bits").alias("group_bits"), pl.col("kind").alias("group_kind")),
+            on="group_id",
+            how="left",
+        )
+    )
+    # A bond that could have been planted lends little: the account's own conduct must carry the rest.
+    lent = (
+        pl.when(pl.col("firm").fill_null(False))
+        .then("group_bits")
+        .otherwise(pl.min_horizontal("group_bits", pl.col("own_bits").fill_null(-12.0) + PLANTED_BITS))
+    )
+    table = table.with_columns(lent.alias("lent")).with_columns(
+        pl.max_horizontal("own_bits", "lent").alias("bits_today")
+    )
+    rises = pl.col("bits_today").is_not_null() & (
+        pl.col("score_bits").is_null() | (pl.col("bits_today") > pl.col("score_bits"))
+    )
+    by_group = pl.col("lent").is_not_null() & (pl.col("lent") >= pl.col("own_bits").fill_null(-99.0))
+    now = _verdict(
+        pl.col("bits_today").fill_null(-99.0), pl.col("account_id").is_in(list(exempt)), limit, config.watch_floor
+    )
+
+    def as_p(name: str) -> pl.Expr:
+        return pl.col(name).map_batches(
+            lambda s: pl.Series(probability(s.fill_null(np.nan).to_numpy())).fill_nan(None), return_dtype=pl.Float64
+        )
+
+    table = table.with_columns(
+        pl.when(rises).then("bits_today").otherwise("score_bits").alias("score_bits"),
+        pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
+        _worse(now, pl.col("verdict").fill_null("clear")).alias("verdict"),
+        pl.when(rises)
+        .then(pl.when(by_group).then("group_kind").otherwise("own_kind"))
+        .otherwise("kind")
+        .alias("kind"),
+        (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
+        pl.coalesce("first_day", pl.lit(day)).alias("first_day"),
+        pl.when(pl.col("busy").is_not_null()).then(pl.lit(day)).otherwise(pl.coalesce("last_day", pl.lit(day))).alias(
+            "last_day"
+        ),
+        pl.max_horizontal(as_p("own_bits"), "own_score").alias("own_score"),
+        as_p("lent").alias("group_score"),
+    )
+    return table.select(
+        "account_id",
+        as_p("score_bits").alias("score"),
+        "verdict",
+        "group_id",
+        pl.col("kind").fill_null("other"),
+        "own_score",
+        "group_score",
+        "score_bits",
+        "score_day",
+        "first_day",
+        "last_day",
+        "n_requests",
+    ).sort("account_id")
