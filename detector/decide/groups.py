@@ -29,14 +29,18 @@ Bools = npt.NDArray[np.bool_]
 PER_OCTAVE = 2
 #: Least ratio of holders of a pair to what chance gives. 8: at most one holder in eight is there by chance.
 MIN_LIFT = 8.0
-#: Error rate of the test over all pairs of keys that could be tried in one run.
-FALSE_PAIRS = 0.01
+#: Accidental pairs expected among all pairs of two families' keys that could be tried in one run. An accident
+#: joins two or three accounts; groups start at ``MIN_MEMBERS`` and still have to be scored.
+FALSE_PAIRS = 1.0
 #: Share of a key's holders that must hold it in an improbable pair before the key joins all of them (0..1).
 CONFIRMED = 0.7
-#: Share of a key's holders inside one group that makes the key the group's own (0..1).
-OWNED = 0.8
+#: An account is taken in when the chance that it does not belong is at most this (0..1) ...
+MAY_STAY_OUT = 0.2
+#: ... by keys of which the group holds at least this share (0..1).
+OWNED_FROM = 0.4
+ATTACH_ROUNDS = 5
 #: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
-MAX_LEAK = 0.3
+MAX_LEAK = 0.2
 MERGE_ROUNDS = 20
 #: Fewest accounts that are called a group.
 MIN_MEMBERS = 3
@@ -119,7 +123,8 @@ def form_groups(ties: Ties) -> Grouping:
     if len(pairs.holder):
         weight = pairs.bits[pairs.pair]
         graph = sparse.csr_matrix((weight, (pairs.holder, pairs.pair)), shape=(n, len(pairs.first)))
-        label = _communities(sparse.hstack([graph, _confirmed(ties, held, pairs)], format="csr"))
+        star = sparse.hstack([graph, _confirmed(ties, held, pairs)], format="csr")
+        label = _communities(star, _supported(pairs, held, n, ties.n_keys))
         strength, firm = _bonds(graph, label, pairs)
         label[strength <= 0] = -1
         _attach(ties, held, label, strength, firm)
@@ -231,8 +236,18 @@ def _confirmed(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
     return sparse.csr_matrix((weight, (ties.account[entry], column)), shape=(n, len(keys)))
 
 
-def _communities(graph: sparse.csr_matrix) -> Ints:
-    """Labels of the accounts: components of the star graph, large ones cut into communities."""
+def _supported(pairs: Pairs, held: Ints, n: int, m: int) -> sparse.csr_matrix:
+    """(account, key) incidence of keys that an account holds in an improbable pair, weighed by rarity."""
+    code = np.unique(np.r_[pairs.holder * m + pairs.first[pairs.pair], pairs.holder * m + pairs.second[pairs.pair]])
+    account, key = code // m, code % m
+    return sparse.csr_matrix((np.log2(max(n, 4) / held[key]), (account, key)), shape=(n, m))
+
+
+def _communities(graph: sparse.csr_matrix, keys: sparse.csr_matrix) -> Ints:
+    """Labels of the accounts: components of the star graph, large ones cut into communities.
+
+    ``graph`` joins accounts by pairs and confirmed keys; ``keys`` is what communities are checked on.
+    """
     n, m = graph.shape
     star = sparse.bmat([[None, graph], [graph.T, None]], format="csr")
     _, component = connected_components(star, directed=False)
@@ -249,39 +264,41 @@ def _communities(graph: sparse.csr_matrix) -> Ints:
     part = part[:, columns]
     # One modularity run over all large components: communities never cross components.
     found = Louvain(modularity="newman", random_state=0).fit_predict(part)
-    merged = _remerge(part, np.asarray(found, np.int64))
+    merged = _remerge(keys[rows], np.asarray(found, np.int64), component[rows])
     label[rows] = merged + label.max(initial=0) + 1
     return label
 
 
-def _remerge(graph: sparse.csr_matrix, label: Ints) -> Ints:
+def _remerge(keys: sparse.csr_matrix, label: Ints, component: Ints) -> Ints:
     """Join communities that leak into one another.
 
     Modularity splits large even groups (its resolution limit). A random walk account -> key -> account that
-    leaves a community more often than ``MAX_LEAK`` shows that the cut went through one operation; the
-    community then joins the one it leaks into most, until none leaks.
+    leaves a community for another of its component more often than ``MAX_LEAK`` shows that the cut went
+    through one operation; the community then joins the one it leaks into most, until none leaks.
     """
-    weight = graph.tocsr()
-    step = sparse.diags(1 / np.maximum(np.asarray(weight.sum(axis=1)).ravel(), 1e-12)) @ weight
-    held = sparse.csc_matrix((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape[::-1])
-    back = sparse.diags(1 / np.maximum(np.asarray(held.sum(axis=1)).ravel(), 1)) @ held.tocsr()
+    n = len(label)
+    step = sparse.diags(1 / np.maximum(np.asarray(keys.sum(axis=1)).ravel(), 1e-12)) @ keys
+    held = (keys > 0).astype(np.float64).T.tocsr()
+    back = sparse.diags(1 / np.maximum(np.asarray(held.sum(axis=1)).ravel(), 1)) @ held
     for _ in range(MERGE_ROUNDS):
         n_labels = int(label.max()) + 1
-        member = sparse.csr_matrix(
-            (np.ones(len(label)), (np.arange(len(label)), label)), shape=(len(label), n_labels)
-        )
-        size = np.bincount(label, minlength=n_labels)
-        walk = (sparse.diags(1 / np.maximum(size, 1)) @ member.T @ step) @ (back @ member)
-        stay = walk.diagonal()
-        walk = walk.tolil()
-        walk.setdiag(0)
-        walk = walk.tocsr()
-        best = np.asarray(walk.argmax(axis=1)).ravel()
-        leaky = (1 - stay > MAX_LEAK) & (np.asarray(walk.max(axis=1).todense()).ravel() > 0)
-        if not leaky.any():
+        member = sparse.csr_matrix((np.ones(n), (np.arange(n), label)), shape=(n, n_labels))
+        home = np.zeros(n_labels, np.int64)
+        home[label] = component
+        walk = ((member.T @ step) @ (back @ member)).tocoo()
+        near = home[walk.row] == home[walk.col]
+        row, column, mass = walk.row[near], walk.col[near], walk.data[near]
+        total = np.bincount(row, mass, minlength=n_labels)
+        stay = np.bincount(row[row == column], mass[row == column], minlength=n_labels)
+        away = row != column
+        order = np.lexsort((-column[away], mass[away], row[away]))
+        source, target = row[away][order], column[away][order]
+        last = np.flatnonzero(np.r_[source[1:] != source[:-1], True]) if len(source) else np.empty(0, np.int64)
+        leaky = total[source[last]] - stay[source[last]] > MAX_LEAK * total[source[last]]
+        source, target = source[last][leaky], target[last][leaky]
+        if not len(source):
             break
-        source = np.flatnonzero(leaky)
-        joins = sparse.csr_matrix((np.ones(len(source)), (source, best[source])), shape=(n_labels, n_labels))
+        joins = sparse.csr_matrix((np.ones(len(source)), (source, target)), shape=(n_labels, n_labels))
         _, joined = connected_components(joins, directed=False)
         label = joined[label].astype(np.int64)
     return label
@@ -304,26 +321,45 @@ def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats,
 
 
 def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, firm: Bools) -> None:
-    """Take in accounts without a pair that hold a key a group owns (in place).
+    """Take in accounts without a pair whose keys are mostly a group's (in place), until none is left.
 
-    A group owns a key when ``OWNED`` of its holders, and at least ``MIN_MEMBERS``, are its members.
+    A key whose share s of holders sits in one group says with probability s that this holder belongs there
+    too; families are independent, so an account stays out with the product of (1 - s) over its families.
     """
-    n_labels = int(label.max(initial=-1)) + 1
-    grouped = label[ties.account] >= 0
-    if not grouped.any():
-        return
-    code, count = np.unique(ties.key[grouped] * n_labels + label[ties.account[grouped]], return_counts=True)
-    key = code // n_labels
-    owned = (count >= OWNED * held[key]) & (count >= MIN_MEMBERS)
-    owner = np.full(ties.n_keys, -1, np.int64)
-    owner[key[owned]] = code[owned] % n_labels
-    entry = np.flatnonzero(~grouped & (owner[ties.key] >= 0))
-    bits = np.log2(ties.n_accounts / held[ties.key[entry]])
-    order = np.argsort(bits, kind="stable")  # the last write wins: the rarest key decides
-    account = ties.account[entry[order]]
-    label[account] = owner[ties.key[entry[order]]]
-    strength[account] = bits[order]
-    np.logical_or.at(firm, ties.account[entry], ~ties.spoofable[entry])
+    n_families = int(ties.family.max(initial=0)) + 1
+    for _ in range(ATTACH_ROUNDS):
+        n_labels = int(label.max(initial=-1)) + 1
+        grouped = label[ties.account] >= 0
+        if not grouped.any():
+            return
+        code, count = np.unique(ties.key[grouped] * n_labels + label[ties.account[grouped]], return_counts=True)
+        key, group = code // n_labels, code % n_labels
+        order = np.lexsort((-group, count, key))
+        top = order[np.flatnonzero(np.r_[key[order][1:] != key[order][:-1], True])]
+        owner = np.full(ties.n_keys, -1, np.int64)
+        owner[key[top]] = group[top]
+        share = np.zeros(ties.n_keys)
+        share[key[top]] = count[top] / held[key[top]]
+        entry = np.flatnonzero(~grouped & (share[ties.key] >= OWNED_FROM))
+        if not len(entry):
+            return
+        place = (ties.account[entry] * n_labels + owner[ties.key[entry]]) * n_families + ties.family[entry]
+        order = np.lexsort((share[ties.key[entry]], place))
+        best = order[np.flatnonzero(np.r_[place[order][1:] != place[order][:-1], True])]
+        pair, inverse = np.unique(place[best] // n_families, return_inverse=True)
+        out = np.ones(len(pair))
+        np.multiply.at(out, inverse, 1 - share[ties.key[entry[best]]])
+        account, joined = pair // n_labels, pair % n_labels
+        order = np.lexsort((joined, -out, account))
+        last = order[np.flatnonzero(np.r_[account[order][1:] != account[order][:-1], True])]
+        last = last[out[last] <= MAY_STAY_OUT]
+        if not len(last):
+            return
+        label[account[last]] = joined[last]
+        inside = label[ties.account[entry]] == owner[ties.key[entry]]
+        bits = np.log2(ties.n_accounts / held[ties.key[entry]]) * inside
+        np.maximum.at(strength, ties.account[entry], bits)
+        np.logical_or.at(firm, ties.account[entry], inside & ~ties.spoofable[entry])
 
 
 def _renumber(label: Ints) -> Ints:

@@ -73,9 +73,10 @@ def carry_over(previous: pl.DataFrame, found: pl.DataFrame, *, day: date) -> Car
         if group_id in taken and taken[group_id] != label and name[label] not in taken and n >= 2:
             split.setdefault(name[label], group_id)
     today = found.select(
-        pl.col("label").replace_strict(name, return_dtype=pl.String).alias("group_id"),
+        pl.col("label").replace_strict(name, default=None, return_dtype=pl.String).alias("group_id"),
         "account_id",
         "strength_bits",
+        "firm",
     )
     return Carried(members=_accumulate(live, today, merged, split, day), merged=merged, split=split)
 

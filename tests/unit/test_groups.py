@@ -1,0 +1,170 @@
+"""Groups: what joins accounts, and what must not."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from detector.decide.groups import Ties, associate, form_groups, holders, rarity_bits
+
+BILLING, NETWORK, CLIENT, CONTENT = range(4)
+
+
+class World:
+    """Ties of a made population, gathered in lists."""
+
+    def __init__(self, n: int, seed: int = 0) -> None:
+        self.n = n
+        self.rng = np.random.default_rng(seed)
+        self.rows: list[tuple[int, tuple[str, int], int, float, bool]] = []
+
+    def tie(self, account: int, kind: str, key: int, family: int, bits: float = 5.0, spoofable: bool = False) -> None:
+        self.rows.append((account, (kind, key), family, bits, spoofable))
+
+    def ordinary(self) -> None:
+        """A carrier address shared by a few strangers, a client shared by many, a card of one's own."""
+        for account in range(self.n):
+            self.tie(account, "card", account, BILLING)
+            self.tie(account, "address", int(self.rng.integers(self.n // 5)), NETWORK)
+            self.tie(account, "client", int(self.rng.zipf(1.6) % 50), CLIENT, 2.0, True)
+
+    def ties(self, order: np.ndarray | None = None) -> Ties:
+        rows = sorted(set(self.rows), key=repr)
+        if order is not None:
+            rows = [rows[i] for i in order[: len(rows)]]
+        number = {key: i for i, key in enumerate(sorted({r[1] for r in rows}))}
+        return Ties(
+            account=np.array([r[0] for r in rows]),
+            key=np.array([number[r[1]] for r in rows]),
+            family=np.array([r[2] for r in rows], np.int8),
+            bits=np.array([r[3] for r in rows]),
+            spoofable=np.array([r[4] for r in rows]),
+            n_accounts=self.n,
+        )
+
+
+def hydra(world: World, members: np.ndarray, *, per_card: int, exits: int, scaffolds: int = 2) -> None:
+    """Members share cards, exits and scaffolds."""
+    base = 1_000_000 + len(world.rows)
+    for place, account in enumerate(members.tolist()):
+        world.tie(account, "card", base + place // per_card, BILLING)
+        world.tie(account, "address", base + int(world.rng.integers(exits)), NETWORK)
+        world.tie(account, "line", base + int(world.rng.integers(scaffolds)), CONTENT)
+
+
+def test_a_hydra_among_strangers_comes_out_whole_and_pure() -> None:
+    world = World(3000)
+    world.ordinary()
+    members = world.rng.permutation(3000)[:120]
+    hydra(world, members, per_card=6, exits=12)
+    found = form_groups(world.ties())
+    label = np.bincount(found.label[members][found.label[members] >= 0]).argmax()
+    inside = np.flatnonzero(found.label == label)
+    assert len(set(inside) & set(members.tolist())) >= 114
+    assert len(set(inside) - set(members.tolist())) <= 2
+
+
+def test_two_hydras_stay_apart() -> None:
+    world = World(3000, seed=1)
+    world.ordinary()
+    chosen = world.rng.permutation(3000)
+    first, second = chosen[:80], chosen[80:130]
+    hydra(world, first, per_card=5, exits=8)
+    hydra(world, second, per_card=5, exits=8)
+    label = form_groups(world.ties()).label
+    assert not set(label[first][label[first] >= 0]) & set(label[second][label[second] >= 0])
+    assert (label[first] >= 0).mean() > 0.95
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_strangers_behind_one_carrier_are_no_group(seed: int) -> None:
+    world = World(2000, seed=seed)
+    world.ordinary()
+    for account in range(400):  # one carrier address, clients as everywhere
+        world.tie(account, "address", 9_999_999, NETWORK)
+    assert (form_groups(world.ties()).label >= 0).sum() == 0
+
+
+def test_one_shared_family_never_joins() -> None:
+    world = World(500)
+    world.ordinary()
+    for account in range(30):
+        world.tie(account, "card", 77, BILLING)
+    assert (form_groups(world.ties()).label[:30] == -1).all()
+
+
+def test_the_order_of_ties_does_not_matter() -> None:
+    world = World(1500, seed=3)
+    world.ordinary()
+    hydra(world, np.arange(60), per_card=4, exits=6)
+    plain = form_groups(world.ties())
+    n = len(set(world.rows))
+    shuffled = form_groups(world.ties(np.random.default_rng(9).permutation(n)))
+    np.testing.assert_array_equal(plain.label, shuffled.label)
+    np.testing.assert_allclose(plain.strength_bits, shuffled.strength_bits)
+
+
+def test_an_unrelated_account_changes_no_bond() -> None:
+    world = World(1500, seed=4)
+    world.ordinary()
+    hydra(world, np.arange(60), per_card=4, exits=6)
+    before = form_groups(world.ties()).label
+    world.n += 1
+    world.tie(1500, "card", 5_555_555, BILLING)
+    np.testing.assert_array_equal(before, form_groups(world.ties()).label[:1500])
+
+
+def test_planted_evidence_alone_is_not_firm() -> None:
+    world = World(2000, seed=5)
+    world.ordinary()
+    for account in range(40):
+        world.tie(account, "fingerprint", 8_000_000, CLIENT, 5.0, True)
+        world.tie(account, "line", 8_000_001, CONTENT, 5.0, True)
+    found = form_groups(world.ties())
+    assert (found.label[:40] >= 0).all()
+    assert not found.firm[:40].any()
+
+
+def test_pairs_are_counted_as_a_plain_loop_counts_them() -> None:
+    world = World(300, seed=6)
+    world.ordinary()
+    hydra(world, np.arange(40), per_card=4, exits=5)
+    ties = world.ties()
+    held = holders(ties)
+    pairs = associate(ties, held)
+    keys = {a: set(ties.key[ties.account == a].tolist()) for a in range(300)}
+    for first, second, n, bits in zip(pairs.first, pairs.second, pairs.n_accounts, pairs.bits, strict=True):
+        both = sum(first in k and second in k for k in keys.values())
+        assert both == n
+        assert bits == pytest.approx(np.log2(both * 300 / (held[first] * held[second])))
+
+
+def test_components_are_those_of_networkx() -> None:
+    """Small components are not cut: they equal the components of the account-pair graph."""
+    world = World(4000, seed=7)
+    for start in range(0, 400, 8):
+        hydra(world, np.arange(start, start + 8), per_card=8, exits=1, scaffolds=1)
+    ties = world.ties()
+    found = form_groups(ties)
+    pairs = associate(ties, holders(ties))
+    graph = nx.Graph((("a", int(a)), ("p", int(p))) for a, p in zip(pairs.holder, pairs.pair, strict=True))
+    wanted = sorted(
+        sorted(n for t, n in part if t == "a") for part in nx.connected_components(graph)
+    )
+    got = sorted(np.flatnonzero(found.label == g).tolist() for g in range(found.label.max() + 1))
+    assert got == [w for w in wanted if len(w) >= 3]
+
+
+def test_a_key_everybody_holds_weighs_nothing() -> None:
+    world = World(100)
+    for account in range(100):
+        world.tie(account, "client", 1, CLIENT)
+    ties = world.ties()
+    assert rarity_bits(ties, holders(ties)).max() == 0.0
+
+
+def test_no_ties_no_groups() -> None:
+    empty = np.empty(0, np.int64)
+    found = form_groups(Ties(empty, empty, empty.astype(np.int8), empty.astype(float), empty.astype(bool), 5))
+    assert found.label.tolist() == [-1] * 5

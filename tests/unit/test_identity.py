@@ -1,0 +1,70 @@
+"""Groups keep their names over days, merges and splits."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from detector.decide.identity import MEMBERS, carry_over
+
+D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
+
+
+def found(**groups: list[str]) -> pl.DataFrame:
+    rows = [(a, label, 5.0, True) for label, accounts in enumerate(groups.values()) for a in accounts]
+    return pl.DataFrame(
+        rows,
+        schema={"account_id": pl.String, "label": pl.Int64, "strength_bits": pl.Float64, "firm": pl.Boolean},
+        orient="row",
+    )
+
+
+NOBODY = pl.DataFrame(schema=MEMBERS)
+
+
+def ids(members: pl.DataFrame) -> dict[str, set[str]]:
+    return {g: set(a) for g, a in members.group_by("group_id").agg("account_id").rows()}
+
+
+def test_a_group_keeps_its_name_while_heads_come_and_go() -> None:
+    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"]), day=D1).members
+    second = carry_over(first, found(x=["c", "d", "e", "f"]), day=D2).members
+    assert ids(second) == {first["group_id"][0]: {"a", "b", "c", "d", "e", "f"}}
+    days = dict(second.select("account_id", "last_day").rows())
+    assert (days["a"], days["f"]) == (D1, D2)
+
+
+def test_members_stay_when_nothing_is_seen() -> None:
+    first = carry_over(NOBODY, found(x=["a", "b", "c"]), day=D1).members
+    assert carry_over(first, found(), day=D2).members.equals(first)
+
+
+def test_merge_is_recorded_and_takes_everybody() -> None:
+    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
+    merged = carry_over(first, found(z=["a", "b", "c", "d", "p", "q"]), day=D2)
+    assert len(ids(merged.members)) == 1
+    (old, new), = merged.merged.items()
+    assert ids(merged.members) == {new: set("abcdpqr")}
+    assert old in ids(first)
+
+
+def test_split_is_recorded() -> None:
+    first = carry_over(NOBODY, found(x=["a", "b", "c", "d", "e"]), day=D1).members
+    parted = carry_over(first, found(x=["a", "b", "c"], y=["d", "e"]), day=D2)
+    old = first["group_id"][0]
+    assert list(parted.split.values()) == [old]
+    new = next(iter(parted.split))
+    assert ids(parted.members) == {old: {"a", "b", "c"}, new: {"d", "e"}}
+
+
+def test_an_account_is_in_one_group() -> None:
+    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r", "s"]), day=D1).members
+    second = carry_over(first, found(x=["a", "b", "c", "p"], y=["q", "r", "s"]), day=D2).members
+    assert second["account_id"].is_unique().all()
+
+
+def test_names_do_not_depend_on_labels_or_order() -> None:
+    one = carry_over(NOBODY, found(x=["a", "b", "c"], y=["p", "q", "r"]), day=D1).members
+    other = carry_over(NOBODY, found(y=["r", "q", "p"], x=["c", "a", "b"]), day=D1).members
+    assert one.equals(other)

@@ -1,0 +1,101 @@
+"""The additive classifier: fit, calibration, parts, thresholds, files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from detector.decide.scoring import Additive, Detector, Term, calibrate, fit, probability, threshold
+
+
+def made(n: int = 4000, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    label = rng.random(n) < 0.2
+    columns = {
+        "good": rng.normal(size=n) + 2.0 * label,
+        "noise": rng.normal(size=n),
+        "sometimes": np.where(rng.random(n) < 0.5, np.nan, rng.normal(size=n) + label),
+    }
+    return columns, label
+
+
+def test_it_learns_and_generalises() -> None:
+    columns, label = made()
+    model = fit(columns, label, rising=frozenset(("good", "sometimes")))
+    fresh, truth = made(seed=1)
+    assert roc_auc_score(truth, model.bits(fresh, len(truth))) > 0.9
+
+
+def test_parts_add_up_to_the_score() -> None:
+    columns, label = made()
+    model = fit(columns, label, rising=frozenset())
+    model = calibrate(model, model.bits(columns, len(label)), label, prior=0.01)
+    total = model.parts(columns, len(label)).sum(axis=1) + model.slope * model.base + model.shift
+    np.testing.assert_allclose(total, model.bits(columns, len(label)))
+
+
+def test_rising_terms_never_fall() -> None:
+    columns, label = made()
+    columns["odd"] = -columns["good"]
+    model = fit(columns, label, rising=frozenset(("good", "odd")))
+    for term in model.terms:
+        if term.name in ("good", "odd"):
+            assert (np.diff(term.levels) >= -1e-9).all()
+
+
+def test_missing_values_add_nothing() -> None:
+    columns, label = made()
+    model = fit(columns, label, rising=frozenset())
+    nothing = {name: np.full(3, np.nan) for name in columns}
+    assert (model.parts(nothing, 3) == 0).all()
+    assert (model.parts({}, 3) == 0).all()
+
+
+def test_an_average_honest_account_gets_about_nothing_from_a_term() -> None:
+    columns, label = made()
+    model = fit(columns, label, rising=frozenset())
+    honest = {name: values[~label] for name, values in columns.items()}
+    assert np.abs(model.parts(honest, int((~label).sum())).mean(axis=0)).max() < 0.3
+
+
+def test_calibration_moves_to_the_prior() -> None:
+    columns, label = made(20_000)
+    model = fit(columns, label, rising=frozenset())
+    model = calibrate(model, model.bits(columns, len(label)), label, prior=0.01)
+    p = probability(model.bits(columns, len(label)))
+    weighted = 0.01 * p[label].mean() + 0.99 * p[~label].mean()
+    assert weighted == pytest.approx(0.01, rel=0.2)
+
+
+def test_probability_ranks_also_far_out() -> None:
+    bits = np.array([-400.0, -60.0, -1.0, 0.0, 1.0, 30.0])
+    p = probability(bits)
+    assert (np.diff(p) > 0).all()
+    assert p[3] == 0.5
+
+
+def test_threshold_spends_the_budget_and_no_more() -> None:
+    scores = np.array([0.99, 0.98, 0.9, 0.6, 0.1])
+    assert threshold(scores, budget=0.05, floor=0.5) == 0.98
+    assert threshold(scores, budget=0.2, floor=0.5) == 0.9
+    assert threshold(scores, budget=10, floor=0.5) == 0.6
+    assert threshold(scores, budget=0.001, floor=0.5) > 0.99
+    assert threshold(np.array([0.1]), budget=1, floor=0.5) == 0.5
+
+
+def test_model_files_round_trip_and_refuse_damage() -> None:
+    model = Additive((Term("x", np.array([1.0]), np.array([-1.0, 2.0])),), base=-3.0)
+    text = Detector(model, model, {"distillation": model}, {"worlds": 1}).dumps()
+    again = Detector.loads(text)
+    values = {"x": np.array([0.0, 1.0, 1.5, np.nan])}
+    np.testing.assert_array_equal(again.account.bits(values, 4), [-4.0, -4.0, -1.0, -3.0])
+    assert again.dumps() == text
+    raw = json.loads(text)
+    raw["account"]["terms"][0]["levels"] = [1.0]
+    with pytest.raises(ValueError, match="levels"):
+        Detector.loads(json.dumps(raw))
+    with pytest.raises(ValueError, match="format"):
+        Detector.loads(json.dumps({**raw, "format": 99}))
