@@ -43,7 +43,7 @@ HOW_TO_APPEAL = (
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the score: measurement, its meaning, value (None: not measured), bits added, observations."""
+    """One part of the score: measurement, meaning, value (None: not measured), bits, observations."""
 
     name: str
     meaning: str

@@ -20,6 +20,7 @@ class Evidence:
 
     Attributes
     ----------
+    family, kind : cleaned, as they may come from third-party plug-ins and a site's own keys.
     n_members : accounts of the group that hold a key of this kind.
     n_keys : different keys.
     n_open_keys : those that accounts outside the group hold too.
@@ -96,8 +97,8 @@ class _Kind:
     def sum_up(self, family: str, kind: str, n_accounts: int) -> Evidence:
         ranked = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
         return Evidence(
-            family=family,
-            kind=kind,
+            family=clean(family, 40),
+            kind=clean(kind, 40),
             n_members=len(self.best),
             n_keys=len(self.holders),
             n_open_keys=sum(n > len(self.holders[key]) for key, n in self.sharing.items()),

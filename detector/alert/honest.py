@@ -50,10 +50,11 @@ _GROUP: dict[str, tuple[str, str]] = {
         "JOIN group_members m USING (account_id) WHERE m.group_id = {id} GROUP BY ALL ORDER BY ALL",
     ),
     "succession": (
-        "Renewed keys, staff changes, or chance in a large population. Likely if the earlier accounts were "
-        "closed by their owners and not banned",
-        "SELECT e.ts, e.event, e.account_id FROM account_events e JOIN group_members m USING (account_id) "
-        "WHERE m.group_id = {id} ORDER BY e.ts",
+        "A class or hackathon that signed up together, renewed keys, staff changes, or chance in a large "
+        "population. Likely if earlier accounts were closed by their owners and not banned",
+        "SELECT a.created_at, a.account_id, a.program, e.ts, e.event FROM group_members m "
+        "JOIN accounts a USING (account_id) LEFT JOIN account_events e USING (account_id) "
+        "WHERE m.group_id = {id} ORDER BY a.created_at, e.ts",
     ),
     "distillation": (
         "An evaluation harness, or a customer who makes synthetic data with permission. Look for a "

@@ -8,6 +8,7 @@ so they stay true whichever way a classifier leaned on them.
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 from detector.alert.clean import clean
@@ -32,6 +33,10 @@ HELD: dict[str, Held] = {
     "domain": Held("signed up with", "mail domain", "mail domains"),
     "signup": Held("signed up from", "address or network", "addresses or networks"),
     "signup_day": Held("signed up on", "day", "days"),
+    "signup_hour": Held("signed up in", "hour", "hours"),
+    "signup_prefix_day": Held("signed up in one day from", "network range", "network ranges"),
+    "signup_pathway_hour": Held("signed up through one door in", "hour", "hours"),
+    "bin_day": Held("signed up in one day with cards of", "issuer number", "issuer numbers"),
     "created": Held("signed up in", "short span", "short spans"),
     "inviter": Held("were invited by", "account", "accounts"),
     "ip": Held("sent requests from", "address", "addresses"),
@@ -40,8 +45,18 @@ HELD: dict[str, Held] = {
     "prefix": Held("sent requests from", "network range", "network ranges"),
     "asn": Held("sent requests from", "network operator", "network operators"),
     "client": Held("used", "client fingerprint", "client fingerprints"),
+    "client_prefix": Held("ran the same client from", "network range", "network ranges"),
+    "fingerprint": Held("used", "client fingerprint", "client fingerprints"),
+    "end_user": Held("served", "end user of their own", "end users of their own"),
+    "session": Held("carried on", "conversation", "conversations"),
+    "org": Held("belong to", "organisation", "organisations"),
+    "request_org": Held("called for", "organisation", "organisations"),
+    "api_key": Held("called with", "API key", "API keys"),
+    "site_key": Held("share", "key of this site", "keys of this site"),
+    "site_invite": Held("were invited by", "account or code", "accounts or codes"),
     "ja4": Held("used", "TLS client fingerprint", "TLS client fingerprints"),
     "user_agent": Held("used", "user agent", "user agents"),
+    "settings": Held("sent", "rare combination of settings", "rare combinations of settings"),
     "tools": Held("offered the model", "set of tools", "sets of tools"),
     "template": Held("sent", "rare prompt template", "rare prompt templates"),
     "exact": Held("sent", "identical prompt", "identical prompts"),
@@ -89,7 +104,12 @@ MEASURED: dict[str, str] = {
     "volume": "volume of requests",
     "requests": "volume of requests",
     "output": "amount of text taken out",
+    "input": "amount of text sent in",
+    "reasoning_tokens": "hidden reasoning asked for",
     "tokens": "amount of text",
+    "ok": "requests that succeeded",
+    "session": "conversations",
+    "refus": "requests the model refused",
     "template": "sameness of prompt templates",
     "template_similarity": "likeness of its prompts to those of other accounts",
     "novel": "prompts never seen before",
@@ -143,6 +163,10 @@ MEASURED: dict[str, str] = {
 }
 
 
+#: Names may begin with a statistic of what is measured: ``n_models``, ``max_concurrency``.
+_STATISTIC = re.compile(r"^(?:n|max|min|mean|median|top|worst|best|sum|distinct|log)_")
+
+
 def held(kind: str, family: str) -> Held:
     """Words for a kind of shared key; an unknown kind falls back to its family, then to its own name."""
     found = _longest(kind, HELD)
@@ -159,7 +183,7 @@ def measured(part: str) -> str | None:
     """What a measurement measures, or None when its name is not known."""
     # Scorers may prefix the grain ("group.synchrony"): the last piece names the measurement.
     name = part.rpartition(".")[2].lower()
-    found = _longest(name, MEASURED)
+    found = _longest(name, MEASURED) or _longest(_STATISTIC.sub("", name), MEASURED)
     return None if found is None else MEASURED[found]
 
 
