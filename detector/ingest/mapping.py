@@ -1,0 +1,183 @@
+"""One block of entries through a format: canonical rows, rejects with reason and field, what is no call.
+
+The format pulls fields out as text (one SELECT); here they are typed, checked and split, one way for all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from detector.ingest import casting
+from detector.ingest.formats import Format, Options
+from detector.ingest.formats.native import COLUMNS
+from detector.ingest.splitting import Block, Reject
+from features import schema
+from features.spec import Column
+
+#: What an entry of each content cannot do without.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "requests": schema.REQUIRED,
+    "accounts": ("account_id",),
+    "account_events": ("ts", "account_id", "event"),
+    "model_releases": ("model", "released_at"),
+}
+#: Lines of each block whose keys are looked at to count those no column takes.
+_SAMPLE = 200
+_LONE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Engine(Protocol):
+    """What the door needs of the lake's engine."""
+
+    def bind(self, name: str, rows: pa.Table | pl.DataFrame) -> None: ...
+    def unbind(self, name: str) -> None: ...
+    def query(self, sql: str) -> pa.Table: ...
+
+
+@dataclass
+class Mapped:
+    """``rows``: ``line`` and the canonical columns. ``n_other``: entries that are no model calls."""
+
+    rows: pl.DataFrame
+    rejects: list[Reject] = field(default_factory=list)
+    n_other: int = 0
+    unknown: set[str] = field(default_factory=set)
+    #: Kept lines in which something was put right or taken as unknown: what, and how often.
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+class Mapping:
+    """Maps blocks of one format and content; statements are composed once."""
+
+    def __init__(self, engine: Engine, form: Format, content: str, options: Options) -> None:
+        self._engine = engine
+        self._columns = COLUMNS[content]
+        self._content = content
+        self._inner = form.select(options, content)
+        self._keys = form.keys(options, content)
+        self._known = form.known(options, content)
+        self._sql: str | None = None
+
+    def map(self, block: Block) -> Mapped:
+        """Canonical rows of ``block`` and the rejects, those of the reader among them."""
+        mapped = self._run(block.lines)
+        if broken := [r for r in mapped.rejects if r.reason == "not valid JSON"]:
+            self._mend(block.lines, broken, mapped)
+        mapped.rejects.extend(block.rejects)
+        return mapped
+
+    def _run(self, lines: pa.Table) -> Mapped:
+        if not lines.num_rows:
+            return Mapped(pl.DataFrame(schema={"line": pl.Int64}))
+        self._engine.bind("lines", lines)
+        try:
+            if self._sql is None:
+                self._sql = self._statement(self._engine.query(f"DESCRIBE {self._inner}"))
+            found = pl.from_arrow(self._engine.query(self._sql))
+            assert isinstance(found, pl.DataFrame)
+            self._engine.bind("lines", lines.slice(0, _SAMPLE))
+            sample = self._engine.query(f"SELECT DISTINCT key FROM ({self._keys}) WHERE key IS NOT NULL")
+        finally:
+            self._engine.unbind("lines")
+        n_other = int(found["other"].sum())
+        bad = found.filter(pl.col("fault").is_not_null() & ~pl.col("other"))
+        rejects = [Reject(*row) for row in bad.select("line", "fault", "field", "n_bytes").iter_rows()]
+        if n_other or rejects:
+            found = found.filter(pl.col("fault").is_null() & ~pl.col("other"))
+        notes: Counter[str] = Counter()
+        if n_negative := int(found["n_negative"].sum()):
+            notes["negative number taken as not known"] = n_negative
+        rows = found.drop("n_bytes", "fault", "field", "other", "n_negative")
+        unknown = {k for k in sample.column("key").to_pylist() if k not in self._known}
+        return Mapped(rows, rejects, n_other, unknown, notes)
+
+    def _statement(self, described: pa.Table) -> str:
+        """The whole statement around the format's own: casts, then checks."""
+        given = set(described.column("column_name").to_pylist())
+        carried = [c for c in self._columns if c.name in given]
+        casts = ",\n".join(f"{casting.value(c, f'e.{c.name}')} AS c_{c.name}" for c in carried)
+        raws = ", ".join(f"e.{c.name} AS r_{c.name}" for c in carried)
+        checks = [f"WHEN {w} THEN '{c.name}'" for c in carried if (w := _wrong(c))]
+        missing = [
+            f"WHEN {f'c_{name}' if name in given else 'NULL'} IS NULL THEN '{name} is missing'"
+            for name in REQUIRED[self._content]
+        ]
+        absent = f"CASE {' '.join(missing)} END"
+        reasons = " ".join(
+            f"WHEN '{c.name}' THEN '{c.name}: expected {casting.expected(c)}, found a value of ' "
+            f"|| length(r_{c.name}) || ' characters'"
+            for c in carried
+        )
+        negative = " + ".join(f"(coalesce(c_{c.name} < 0, false))::INTEGER" for c in carried if _is_number(c))
+        kept = ",\n".join(
+            f"{casting.tidy(c, f'c_{c.name}') if c.name in given else f'NULL::{_stored(c)}'} AS {c.name}"
+            for c in self._columns
+        )
+        field = "e.field" if "field" in given else "NULL::VARCHAR"
+        return f"""
+            SELECT line, n_bytes, coalesce(other, false) AS other, {negative or "0"} AS n_negative,
+                coalesce(fault, CASE wrong {reasons} END,
+                    CASE WHEN fault IS NULL AND wrong IS NULL THEN {absent} END) AS fault,
+                coalesce(field, wrong,
+                    CASE WHEN fault IS NULL THEN split_part({absent}, ' ', 1) END) AS field,
+                {kept}
+            FROM (SELECT *, CASE {" ".join(checks)} END AS wrong FROM (
+                SELECT line, n_bytes, other, fault, {field} AS field, {raws}, {casts}
+                FROM ({self._inner}) e))"""
+
+    def _mend(self, lines: pa.Table, broken: Sequence[Reject], mapped: Mapped) -> None:
+        """Read lines again that are broken only by half surrogate pairs.
+
+        Loggers write them for text a client cut in the middle of a character. Were such lines lost, half a
+        character in each prompt would hide a campaign.
+        """
+        numbers = lines.column("line").to_pylist()
+        at = {number: position for position, number in enumerate(numbers)}
+        mended: list[tuple[int, str]] = []
+        for reject in broken:
+            text = lines.column("text")[at[reject.line]].as_py()
+            if not _LONE.search(text):
+                continue
+            try:
+                parsed = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            mended.append((reject.line, _SURROGATE.sub("\ufffd", json.dumps(parsed, ensure_ascii=False))))
+        if not mended:
+            return
+        again = self._run(
+            pa.table(
+                {
+                    "line": pa.array([m[0] for m in mended], pa.int64()),
+                    "text": pa.array([m[1] for m in mended], pa.large_string()),
+                }
+            )
+        )
+        lifted = {m[0] for m in mended}
+        mapped.rejects = [r for r in mapped.rejects if r.line not in lifted or r.reason != "not valid JSON"]
+        mapped.rejects.extend(again.rejects)
+        mapped.rows = pl.concat([mapped.rows, again.rows]).sort("line", maintain_order=True)
+        mapped.n_other += again.n_other
+        mapped.notes["half a surrogate pair replaced"] += len(mended)
+
+
+def _wrong(column: Column) -> str | None:
+    return casting.wrong(column, f"r_{column.name}", f"c_{column.name}")
+
+
+def _is_number(column: Column) -> bool:
+    return column.type in ("BIGINT", "INTEGER", "DOUBLE")
+
+
+def _stored(column: Column) -> str:
+    """DuckDB type of a column that a format does not give; maps travel as their JSON text."""
+    return "VARCHAR" if column.type.startswith("MAP") else column.type

@@ -1,0 +1,79 @@
+"""Canonical requests to the lake's rows: text measured and dropped, identifiers keyed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+import polars as pl
+
+from detector.ingest.address import addresses
+from features import schema
+from features.request.keyed import keyed_hash
+
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+_TYPES: dict[str, pl.DataType] = {
+    "VARCHAR": pl.String(),
+    "TIMESTAMP": pl.Datetime("us"),
+    "DATE": pl.Date(),
+    "BIGINT": pl.Int64(),
+    "INTEGER": pl.Int32(),
+    "UBIGINT": pl.UInt64(),
+    "DOUBLE": pl.Float64(),
+    "BOOLEAN": pl.Boolean(),
+    "BLOB": pl.Binary(),
+    "UBIGINT[]": pl.List(pl.UInt64),
+    "VARCHAR[]": pl.List(pl.String),
+}
+
+
+class Meter(Protocol):
+    """What the door needs of ``features.request.measure.TextMeter``."""
+
+    def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame: ...
+    def skeletons(self) -> pl.DataFrame: ...
+
+
+class LogitProbe(Protocol):
+    """``features.request.measure.logit_probe``: parameters of requests to one boolean each."""
+
+    def __call__(self, frame: pl.DataFrame) -> pl.Series: ...
+
+
+def to_rows(
+    canonical: pl.DataFrame,
+    *,
+    meter: Meter,
+    logit_probe: LogitProbe,
+    key: bytes,
+    file_id: str,
+    pseudonymise: bool,
+    notes: Counter[str],
+) -> pl.DataFrame:
+    """Rows in the columns of ``schema.REQUESTS``, in the order given. ``notes`` counts what was let go."""
+    ip = addresses(canonical["source_ip"])
+    if n_bad := ip["ip"].null_count() - canonical["source_ip"].null_count():
+        notes["address not usable"] += n_bad
+    tools = canonical["tool_names"]
+    ids = {
+        "api_key_hash": keyed_hash(canonical["api_key_id"], key, "api_key"),
+        "end_user_hash": keyed_hash(canonical["end_user_id"], key, "end_user"),
+        "session_hash": keyed_hash(canonical["session_id"], key, "session"),
+        "ip_hash": keyed_hash(ip["ip"], key, "ip"),
+        "tools_hash": keyed_hash(tools.list.sort().list.join("\0", ignore_nulls=True), key, "tools"),
+        "ip_prefix": ip["prefix"],
+        "logit_probe": logit_probe(canonical),
+    }
+    if pseudonymise:
+        ids["account_id"] = keyed_hash(canonical["account_id"], key, "account")
+    text = meter.measure(canonical["prompt"], canonical["system_prompt"])
+    agent = pl.col("user_agent").str.replace_all(_CONTROL, "").str.slice(0, 256)
+    made = canonical.with_columns(
+        pl.col("ts").dt.date().alias("day"),
+        pl.when(agent != "").then(agent).alias("user_agent"),
+        pl.coalesce("tool_count", pl.col("tool_names").list.len().cast(pl.Int32)).alias("tool_count"),
+        pl.lit(file_id).alias("file_id"),
+        *(series.alias(name) for name, series in ids.items()),
+        *text.get_columns(),
+    )
+    return made.select(pl.col(c.name).cast(_TYPES[c.type]) for c in schema.REQUESTS)
