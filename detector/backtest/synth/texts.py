@@ -1,0 +1,205 @@
+"""What people write: makers of prompts and system prompts for each kind of use."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.backtest.synth.grammar import Grammar, Texts, fill
+from detector.backtest.synth.network import COUNTRIES
+from detector.backtest.synth.town import People, Rng, TextMaker, Town
+
+Ints = NDArray[np.int64]
+_LANGUAGES = np.array([c[3] for c in COUNTRIES])
+#: Domains of bare questions, as used by students, evaluators and harvest lists.
+DOMAINS = (
+    "maths",
+    "science",
+    "cs",
+    "code",
+    "data",
+    "law",
+    "medicine",
+    "history",
+    "life",
+    "writing",
+    "business",
+)
+
+
+def none(n: int) -> Texts:
+    """``n`` absent texts."""
+    return np.full(n, None, dtype=object)
+
+
+def styled(rng: Rng, texts: Texts, style: Ints) -> Texts:
+    """Gives each text its writer's habits: 1 all lower case, 2 no final mark, 3 slips, 4 breaks, else as it is."""
+    out = texts.copy()
+    luck = rng.integers(1 << 30, size=len(texts)).tolist()
+    for i, (text, kind, dice) in enumerate(zip(texts.tolist(), style.tolist(), luck, strict=True)):
+        if kind == 1:
+            out[i] = text.lower()
+        elif kind == 2:
+            out[i] = text.rstrip(".!?")
+        elif kind == 3 and len(text) > 12:
+            at = 2 + dice % (len(text) - 4)
+            out[i] = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+        elif kind == 4:
+            out[i] = text.replace(". ", ".\n")
+    return out
+
+
+def _systems(people: People, who: Ints) -> Texts:
+    return people.system[who]
+
+
+def _own_language(grammar: Grammar, rng: Rng, people: People, who: Ints, prompt: Texts) -> Texts:
+    """Replaces prompts of people who write in their country's language."""
+    language = _LANGUAGES[people.country[who]]
+    share = people.foreign[who] if len(people.foreign) else np.zeros(len(who))
+    local = (language != "en") & (rng.random(len(who)) < share)
+    for name in np.unique(language[local]).tolist():
+        where = np.flatnonzero(local & (language == name))
+        prompt[where] = grammar.make(rng, f"ask.{name}", len(where))
+    return prompt
+
+
+def _talk(
+    root: str, town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
+) -> tuple[Texts, Texts]:
+    """Ordinary conversation: openings from one root, then mostly follow-ups; now and then a pasted document."""
+    n = len(who)
+    prompt = town.grammar.make(rng, root, n)
+    later = np.flatnonzero((turn > 1) & (rng.random(n) < 0.72))
+    prompt[later] = town.grammar.make(rng, "followup", len(later))
+    pasted = np.flatnonzero(rng.random(n) < 0.1)
+    prompt[pasted] = [
+        f"{a}\n\n{b}"
+        for a, b in zip(
+            prompt[pasted].tolist(), town.grammar.make(rng, "doc", len(pasted)).tolist(), strict=True
+        )
+    ]
+    prompt = _own_language(town.grammar, rng, people, who, prompt)
+    return styled(rng, prompt, people.style[who]), _systems(people, who)
+
+
+def talk(root: str) -> TextMaker:
+    """Conversation whose questions come from a rule of the grammar."""
+    return partial(_talk, root)
+
+
+def mixture(*parts: tuple[str, float]) -> TextMaker:
+    """Each session draws its root by weight."""
+    return partial(_mixture, tuple(p[0] for p in parts), tuple(p[1] for p in parts))
+
+
+def _mixture(
+    roots: tuple[str, ...], weights: tuple[float, ...], town: Town, rng: Rng, people: People, who: Ints, turn: Ints,
+    session: Ints,
+) -> tuple[Texts, Texts]:  # fmt: skip
+    share = np.array(weights) / sum(weights)
+    number, back = np.unique(session, return_inverse=True)
+    pick = rng.choice(len(roots), size=len(number), p=share)[back]
+    prompt, system = none(len(who)), none(len(who))
+    for i, root in enumerate(roots):
+        at = np.flatnonzero(pick == i)
+        if len(at):
+            prompt[at], system[at] = _talk(root, town, rng, people, who[at], turn[at], session[at])
+    return prompt, system
+
+
+def pipeline(*kinds: str) -> TextMaker:
+    """Each account has one or two templates of its own, run over documents; ``kinds``: rag, classify."""
+    return partial(_pipeline, kinds)
+
+
+def _pipeline(
+    kinds: tuple[str, ...], town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
+) -> tuple[Texts, Texts]:
+    n = len(people)
+    grammar = town.grammar
+    templates = np.empty((n, 2), dtype=object)
+    for column in range(2):
+        kind = rng.integers(len(kinds), size=n)
+        for i, name in enumerate(kinds):
+            at = np.flatnonzero(kind == i)
+            made = grammar.make(rng, f"{name}.template", len(at))
+            templates[at, column] = made
+    # Most accounts' second template is a later version of the first.
+    same = rng.random(n) < 0.5
+    templates[same, 1] = [t + "\nBe brief." for t in templates[same, 0].tolist()]
+    pick = (rng.random(len(who)) < 0.2).astype(int)
+    chosen = templates[who, pick]
+    document = grammar.make(rng, "ticket", len(who))
+    long = np.flatnonzero(rng.random(len(who)) < 0.5)
+    document[long] = grammar.make(rng, "doc", len(long))
+    asked = grammar.make(rng, "ask.business", len(who))
+    prompt = fill(fill(chosen, DOC=document), ASK=asked)
+    return prompt, _systems(people, who)
+
+
+def _load(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints) -> tuple[Texts, Texts]:
+    """Load tests repeat one request, the same for all runs of an account."""
+    own = town.grammar.make(rng, "load.turn", len(people))
+    return own[who], _systems(people, who)
+
+
+def questions(
+    grammar: Grammar, rng: Rng, n: int, domains: tuple[str, ...], taken: set[str] | None = None
+) -> Texts:
+    """``n`` bare questions of some domains, without repeats (against ``taken`` too, which grows)."""
+    seen = taken if taken is not None else set()
+    out = none(n)
+    missing = np.arange(n)
+    for attempt in range(12):
+        pick = rng.integers(len(domains), size=len(missing))
+        for i, domain in enumerate(domains):
+            at = missing[pick == i]
+            if len(at):
+                out[at] = grammar.make(rng, domain if "." in domain else f"ask.{domain}", len(at))
+        if attempt > 5:
+            # A small vocabulary is exhausted: real lists then vary the case at hand.
+            extra = grammar.make(rng, "sentence", len(missing)).tolist()
+            out[missing] = [f"{q} ({e})" for q, e in zip(out[missing].tolist(), extra, strict=True)]
+        repeated = []
+        for i in missing.tolist():
+            if out[i] in seen:
+                repeated.append(i)
+            else:
+                seen.add(out[i])
+        missing = np.array(repeated, dtype=np.int64)
+        if not len(missing):
+            break
+    return out
+
+
+def answers(grammar: Grammar, rng: Rng, n: int) -> Texts:
+    """Plausible candidate answers, to be graded or explained."""
+    return grammar.make(rng, "fake.answer", n)
+
+
+TEXTS: dict[str, TextMaker] = {
+    "chat": talk("chat.en"),
+    "code": talk("chat.code"),
+    "agent": talk("agent.turn"),
+    "student": talk("work.student"),
+    "translator": talk("work.translator"),
+    "writer": talk("work.writer"),
+    "analyst": talk("work.analyst"),
+    "foreign": talk("chat.other"),
+    "hack": talk("hack.turn"),
+    "redteam": talk("redteam"),
+    "ci": talk("ci.turn"),
+    "load": _load,
+    "rag": pipeline("rag"),
+    "classify": pipeline("classify"),
+    "documents": pipeline("rag", "classify"),
+    "staff": mixture(("chat.en", 2), ("work.writer", 2), ("work.analyst", 2), ("chat.code", 1), ("ask.business", 1)),
+    "startup": mixture(("chat.code", 4), ("agent.turn", 2), ("ask.business", 1), ("work.writer", 1)),
+    "everything": mixture(
+        ("chat.en", 5), ("chat.code", 3), ("chat.other", 3), ("work.writer", 2), ("work.student", 2), ("work.analyst", 1),
+        ("work.translator", 1),
+    ),
+}  # fmt: skip
