@@ -150,7 +150,7 @@ def explain(
         evidence=weigh(why, n_accounts),
         members=tuple(_member(m, families) for m in sorted(members, key=_by_strength)),
         timeline=_timeline(subject, members, alerts, events),
-        alerts=tuple(sorted({str(a["alert_id"]) for a in alerts})),
+        alerts=tuple(sorted({show_id(a["alert_id"], 40) for a in alerts})),
     )
 
 

@@ -1,0 +1,276 @@
+"""A case file must hold what a reviewer needs and stay inert whatever the log contained."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import date, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from detector.alert.casefile import CaseFile, explain
+from detector.alert.casepage import Html, render_page, tag
+from detector.alert.casetext import MAX_MEMBERS, print_case, render_text
+
+D = date(2026, 3, 1)
+HOSTILE = (
+    "\x1b]8;;https://example.net\x1b\\\x1b[2J</style><script>alert(1)</script>"
+    '<img src=x onerror=alert(2)>\u202e[link=https://example.org]x[/link]" onmouseover="a\' =1+1'
+)
+
+
+def member(i: int, **changes: Any) -> dict[str, Any]:
+    row = {"group_id": "g-1", "account_id": f"u{i:03d}", "first_day": D, "last_day": D + timedelta(3)}
+    return row | {"state": "active", "strength_bits": float(i)} | changes
+
+
+def why(account: str, **changes: Any) -> dict[str, Any]:
+    row = {"group_id": "g-1", "account_id": account, "family": "billing", "kind": "card", "key": 1}
+    return row | {"bits": 6.0, "n_sharing": 2, "spoofable": False, "detail": "card"} | changes
+
+
+def group_case(**changes: Any) -> CaseFile:
+    subject = {
+        "group_id": "g-1",
+        "score": 0.93,
+        "score_bits": 3.7,
+        "verdict": "alert",
+        "kind": "distillation",
+        "state": "active",
+        "n_accounts": 40,
+        "n_requests": 8000,
+        "first_day": D,
+        "last_day": D + timedelta(9),
+        "score_day": D + timedelta(5),
+    }
+    rows: dict[str, Any] = {
+        "parts": [
+            {"part": "synchrony_score", "value": 0.9, "bits": 4.0, "n": 40},
+            {"part": "night_share", "value": 0.1, "bits": -0.5, "n": 8000},
+            {"part": "missing", "value": None, "bits": None, "n": None},
+        ],
+        "why": [why(f"u{i:03d}") for i in range(30)]
+        + [why(f"u{i:03d}", family="network", kind="prefix", key=9, spoofable=True) for i in range(40)],
+        "members": [member(i, first_day=D + timedelta(i // 20)) for i in range(40)],
+        "alerts": [
+            {
+                "alert_id": "a-1",
+                "version": 3,
+                "opened_day": D + timedelta(4),
+                "updated_day": D + timedelta(6),
+                "closed_day": None,
+            }
+        ],
+        "events": [
+            {"ts": datetime(2026, 3, 3, 4), "account_id": f"u{i:03d}", "event": "banned"} for i in range(7)
+        ],
+        "threshold": 0.5,
+    }
+    return explain(subject | changes.pop("subject", {}), **(rows | changes))
+
+
+def account_case() -> CaseFile:
+    subject = {
+        "account_id": "acct_9",
+        "score": 0.8,
+        "score_bits": 2.0,
+        "verdict": "alert",
+        "kind": "key_compromise",
+    }
+    subject |= {"group_id": None, "first_day": D, "last_day": D, "score_day": D, "n_requests": 90}
+    return explain(
+        subject,
+        parts=[{"part": "new_origin_share", "value": 0.97, "bits": 3.0, "n": 90}],
+        why=[],
+        threshold=0.5,
+    )
+
+
+def hostile_case() -> CaseFile:
+    names = {"kind": HOSTILE, "family": HOSTILE, "detail": HOSTILE, "spoofable": True}
+    return explain(
+        {
+            "group_id": HOSTILE,
+            "n_accounts": 3,
+            "score": 0.9,
+            "kind": HOSTILE,
+            "verdict": HOSTILE,
+            "state": HOSTILE,
+        },
+        parts=[{"part": HOSTILE, "value": 0.4, "bits": b, "n": 3} for b in (2.0, -2.0)],
+        why=[why(HOSTILE, **names), why("b", **names)],
+        members=[member(1, account_id=HOSTILE, state=HOSTILE), member(2, account_id="b")],
+        alerts=[{"alert_id": HOSTILE, "version": 1, "opened_day": D, "updated_day": D, "closed_day": D}],
+        events=[{"ts": datetime(2026, 3, 1), "account_id": HOSTILE, "event": HOSTILE}],
+        threshold=0.5,
+    )
+
+
+def test_the_file_holds_members_evidence_parts_and_what_would_clear_it() -> None:
+    case = group_case()
+    assert list(case.by_family()) == ["network", "billing"]
+    assert [(e.n_members, e.spoofable) for e in case.evidence] == [(40, True), (30, False)]
+    assert [m.account_id for m in case.members][:2] == ["u039", "u038"]
+    assert case.members[-1].families == ("billing", "network")
+    assert [(p.name, p.bits) for p in case.parts] == [("synchrony_score", 4.0), ("night_share", -0.5)]
+    assert case.description.cleared_by[0].startswith("Without synchrony_score (4.0 bits)")
+    assert case.alerts == ("a-1",)
+
+
+def test_the_timeline_tells_what_happened_in_order() -> None:
+    told = [(m.when - D, m.what) for m in group_case().timeline]
+    assert [(t.days, what) for t, what in told] == [
+        (0, "20 accounts joined"),
+        (1, "20 accounts joined"),
+        (2, "7 accounts: banned"),
+        (4, "alert a-1 opened"),
+        (5, "worst score"),
+        (6, "alert a-1 changed (version 3)"),
+        (9, "last active"),
+    ]
+
+
+def test_a_long_timeline_is_cut_in_the_middle_and_says_so() -> None:
+    case = group_case(members=[member(i, first_day=D + timedelta(i)) for i in range(200)])
+    assert len(case.timeline) == 41
+    assert "further entries left out" in case.timeline[20].what
+    assert case.timeline[0].when == D
+    assert case.timeline[-1].when == D + timedelta(199)
+
+
+@pytest.mark.parametrize(
+    "case", [group_case(), account_case(), hostile_case()], ids=["group", "account", "hostile"]
+)
+def test_json_round_trips(case: CaseFile) -> None:
+    text = json.dumps(case.to_json(), allow_nan=False)
+    back = json.loads(text)
+    assert back["description"]["title"] == case.description.title
+    assert len(back["members"]) == len(case.members)
+    assert back["not_proof"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", m["when"]) for m in back["timeline"])
+
+
+def test_text_says_everything_in_plain_lines() -> None:
+    text = render_text(group_case(), width=140)
+    for wanted in (
+        "Distillation: 40 accounts that act as one operation",
+        "30 of 40",
+        "What would have cleared it",
+        "could have been planted",
+        "Honest explanations to rule out",
+        "not proof of",
+        "appeal",
+        "10 accounts are tied to the group by such evidence alone",
+        f"and {40 - MAX_MEMBERS} more",
+        "7 accounts: banned",
+    ):
+        assert wanted in text, wanted
+    account = render_text(account_case())
+    assert "Stolen key: account acct_9" in account
+    assert "Members" not in account
+
+
+def test_text_of_a_hostile_case_cannot_steer_a_terminal() -> None:
+    out = io.StringIO()
+    print_case(hostile_case(), Console(file=out, width=120, color_system="truecolor", force_terminal=True))
+    # Only rich's own bold and reset may remain; no link, no clearing, no title.
+    escapes = set(re.findall(r"\x1b(?:\[[0-9;]*[A-Za-z]|.)", out.getvalue()))
+    assert escapes <= {"\x1b[1m", "\x1b[0m"}
+    plain = render_text(hostile_case())
+    assert all(c == "\n" or c.isprintable() for c in plain)
+    assert "[link=" in plain, "markup is shown, not obeyed"
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would act upon."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.mark.parametrize(
+    "case", [group_case(), account_case(), hostile_case()], ids=["group", "account", "hostile"]
+)
+def test_the_page_is_inert_and_self_contained(case: CaseFile) -> None:
+    page = render_page(case)
+    seen = read(page)
+    assert set(seen.tags) <= {
+        *("html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p", "ul", "li"),
+        *("table", "thead", "tbody", "tr", "th", "td", "div", "span", "code"),
+    }
+    names = {name for name, _ in seen.attributes}
+    assert names <= {"charset", "http-equiv", "content", "name", "lang", "class", "style", "scope"}
+    styles = {value for name, value in seen.attributes if name == "style"}
+    assert all(re.fullmatch(r"width:\d{1,3}%", value or "") for value in styles)
+    policy = dict(seen.attributes)["http-equiv"]
+    assert policy == "Content-Security-Policy"
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page.replace("&#x27;", "'")
+    assert page.index("Content-Security-Policy") < page.index("<style>")
+    assert all(c == "\n" or c.isprintable() for c in page)
+    assert "http://" not in page
+
+
+def test_the_page_shows_what_the_case_holds() -> None:
+    text = " ".join(read(render_page(group_case())).text)
+    for wanted in (
+        "40 accounts",
+        "u039",
+        "synchrony_score",
+        "Without synchrony_score",
+        "How to appeal",
+        "+4.0",
+    ):
+        assert wanted in text, wanted
+    assert "&lt;script&gt;" in render_page(hostile_case())
+
+
+def test_the_page_caps_its_members_and_counts_the_rest() -> None:
+    page = render_page(group_case(members=[member(i) for i in range(2500)], subject={"n_accounts": 2500}))
+    assert "and 500 more in the lake" in page
+    assert len(page) < 2_000_000
+
+
+def test_tag_escapes_everything_it_did_not_make() -> None:
+    inner = tag("b", "<i>")
+    assert inner == "<b>&lt;i&gt;</b>"
+    assert (
+        tag("p", inner, "&", class_='x" onload="y')
+        == '<p class="x&quot; onload=&quot;y"><b>&lt;i&gt;</b>&amp;</p>'
+    )
+    assert isinstance(inner + "", str)
+    assert not isinstance(inner + "<script>", Html), "joining makes plain text again, which is escaped"
+
+
+def test_an_empty_case_still_renders() -> None:
+    case = explain({"group_id": "g-2", "n_accounts": None}, parts=[], why=[], threshold=0.5)
+    assert "g-2" in render_text(case)
+    read(render_page(case))
+    assert case.to_json()["score"] is None
