@@ -1,0 +1,125 @@
+"""The floors of the house: imports run downward only, the wings never meet, heavy things wait."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+#: Highest floor first; a module may import its own wing and the floors below it.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("detector.cli",),
+    ("detector.backtest", "detector.health"),
+    ("detector.pipeline",),
+    ("detector.alert", "detector.lake", "detector.ingest"),
+    ("detector.decide", "detector.attribution", "detector.config"),
+    ("detector.errors",),
+    ("features",),
+    ("rules",),
+)
+#: Neighbours on one floor that may be used all the same: the door writes to the lake it is given, decisions read the
+#: settings, and a lake is opened from the package's face.
+NEIGHBOURS = {("detector.ingest", "detector.lake"), ("detector.decide", "detector.config")}
+
+
+def wing(module: str) -> tuple[int, str] | None:
+    for number, floor in enumerate(FLOORS):
+        for name in floor:
+            if module == name or module.startswith(name + "."):
+                return number, name
+    return None
+
+
+def modules() -> list[Path]:
+    return sorted(p for top in ("detector", "features", "rules") for p in (ROOT / top).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{a.name}" for a in node.names}
+    return found
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_imports_run_downward(path: Path) -> None:
+    here = wing(dotted(path))
+    if here is None:
+        assert dotted(path) in ("detector",)
+        return
+    for name in imports(path):
+        there = wing(name)
+        if there is None or there[1] == here[1] or (here[1], there[1]) in NEIGHBOURS:
+            continue
+        assert there[0] > here[0], f"{dotted(path)} imports {name}: same floor or above"
+
+
+def test_every_package_is_on_a_floor() -> None:
+    packages = {dotted(p) for p in modules() if p.name == "__init__.py"}
+    lost = [p for p in packages if p != "detector" and wing(p) is None]
+    assert not lost
+
+
+def test_only_attribution_imports_torch() -> None:
+    guilty = [
+        dotted(p)
+        for p in modules()
+        if any(i == "torch" or i.startswith("torch.") for i in imports(p))
+        and not dotted(p).startswith("detector.attribution")
+    ]
+    assert guilty == []
+
+
+def test_features_and_rules_raise_only_an_authors_mistakes() -> None:
+    allowed = {"ValueError", "TypeError", "FileNotFoundError", "StopIteration"}
+    for path in modules():
+        if dotted(path).split(".")[0] == "detector":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                assert isinstance(node.exc.func, ast.Name), dotted(path)
+                assert node.exc.func.id in allowed, f"{dotted(path)}:{node.lineno}"
+
+
+def test_no_module_is_called_utils() -> None:
+    banned = {"utils", "util", "helpers", "helper", "manager", "base", "common"}
+    assert [dotted(p) for p in modules() if p.stem in banned] == []
+
+
+def test_nothing_is_pickled() -> None:
+    banned = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    assert [dotted(p) for p in modules() if imports(p) & banned] == []
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; import detector.cli; "
+        "heavy = {'torch', 'sklearn', 'pandas', 'polars', 'duckdb', 'pyarrow', 'scipy', 'networkx', 'numpy'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_decision_knows_no_made_world() -> None:
+    """Nothing that decides names a campaign, scaffold or archetype of the world maker."""
+    from detector.backtest.synth.world import ARCHETYPES, CAMPAIGNS
+
+    names = {n for n in (*ARCHETYPES, *CAMPAIGNS) if "_" in n}
+    for path in modules():
+        if dotted(path).startswith(("features", "detector.decide", "detector.pipeline")):
+            text = path.read_text()
+            assert not [n for n in names if n in text], dotted(path)
