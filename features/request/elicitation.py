@@ -1,0 +1,105 @@
+"""What a prompt asks for: five kinds of training material, and the capability it draws on.
+
+One linear model over hashed runs of one to three tokens (characters, where a script has no spaces), read
+from ``rules/models``. Nothing here knows a phrase: the weights were learned by
+``detector.backtest.train_text`` and its card says from what, and how well families of wording that were
+never seen are told apart. A high score means the wording resembles requests for training material; alone
+it says nothing about who asks or how often.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from safetensors.numpy import load
+
+import rules
+from features.request.spans import Grams
+from features.request.tokens import Tokens
+from features.schema import CAPABILITIES, ELICITATION_KINDS
+
+__all__ = ["BUCKETS", "HEAD_TOKENS", "TAIL_TOKENS", "TextModel", "buckets", "shipped"]
+
+F32 = npt.NDArray[np.float32]
+
+#: Hash buckets of the weights; one more row, all zero, stands for runs that leave the text.
+BUCKETS = 1 << 15
+#: Longer texts are judged by their beginning and end, where instructions stand. A power of the attacker
+#: to hide the instruction in the middle is accepted for a bounded cost.
+HEAD_TOKENS, TAIL_TOKENS = 128, 64
+#: A text of fewer tokens is too short to be judged.
+MIN_TOKENS = 3
+
+MODEL = "models/text_elicitation.safetensors"
+CARD = "models/text_elicitation.json"
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """Weights (BUCKETS + 1, kinds + capabilities) and, per column, slope and intercept of the logit."""
+
+    weights: F32
+    slope: F32
+    intercept: F32
+
+    def logits(self, tokens: Tokens, grams: Grams) -> F32:
+        """Log-odds (natural) per text and column; texts of fewer than ``MIN_TOKENS`` tokens get NaN."""
+        index, bounds = buckets(tokens, grams)
+        shape = (len(bounds) - 1, len(self.weights))
+        ones = np.ones(len(index), dtype=np.float32)
+        sums: F32 = scipy.sparse.csr_array((ones, index, bounds), shape=shape) @ self.weights
+        sums /= np.sqrt(np.maximum(np.diff(bounds), 1)).astype(np.float32)[:, None]
+        sums *= self.slope
+        sums += self.intercept
+        sums[tokens.counts < MIN_TOKENS] = np.nan
+        return sums
+
+
+def buckets(tokens: Tokens, grams: Grams) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Bucket numbers of each text's runs, three a token, and the bounds of each text among them."""
+    shift = np.uint64(64 - BUCKETS.bit_length() + 1)
+    index = np.empty((len(tokens.hashes), 3), dtype=np.int32)
+    for column, run in enumerate((grams.token, grams.pair, grams.triple)):
+        index[:, column] = run >> shift
+    counts = tokens.counts
+    end = tokens.row_tokens[1:]
+    index[end[counts > 0] - 1, 1:] = BUCKETS
+    index[end[counts > 1] - 2, 2] = BUCKETS
+    kept = counts
+    if (counts > HEAD_TOKENS + TAIL_TOKENS).any():
+        place = np.arange(len(index)) - np.repeat(tokens.row_tokens[:-1], counts)
+        left = np.repeat(counts, counts) - place
+        index = index[(place < HEAD_TOKENS) | (left <= TAIL_TOKENS)]
+        kept = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
+    bounds = np.zeros(len(counts) + 1, dtype=np.int32)
+    np.cumsum(3 * kept, out=bounds[1:])
+    return index.reshape(-1), bounds
+
+
+@cache
+def shipped() -> TextModel:
+    """The model that ships; ValueError when its file and its card do not belong together."""
+    card = json.loads(rules.read_text(CARD))
+    if card["sha256"] != rules.digest(MODEL):
+        raise ValueError(f"rules/{MODEL} is not the file its card describes (sha256 {rules.digest(MODEL)})")
+    columns = [*ELICITATION_KINDS, *CAPABILITIES]
+    if card["columns"] != columns or card["buckets"] != BUCKETS:
+        raise ValueError(f"rules/{CARD} has columns {card['columns']}, this version expects {columns}")
+    tensors = load(rules.read_bytes(MODEL))
+    weights = np.zeros((BUCKETS + 1, len(columns)), dtype=np.float32)
+    weights[:BUCKETS] = tensors["weights"]
+    return TextModel(weights, tensors["slope"].astype(np.float32), tensors["intercept"].astype(np.float32))
+
+
+def chances(logits: F32) -> npt.NDArray[np.float64]:
+    """Probabilities of log-odds; NaN stays NaN."""
+    clipped = np.clip(logits.astype(np.float64), -40.0, 40.0)
+    result: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-clipped))
+    return result
+
+

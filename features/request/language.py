@@ -1,0 +1,86 @@
+"""The main language of a text, cheaply: votes of the most common words and of scripts.
+
+Good enough to say that an account suddenly writes in another language; not a linguist. Answers are
+``en zh ja ko ru es de fr pt other``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+import rules
+from features.request.elicitation import HEAD_TOKENS
+from features.request.tokens import Tokens, tokenise
+
+__all__ = ["LANGUAGES", "languages"]
+
+#: Codes as stored; the first stands for "no vote".
+LANGUAGES = ("", "en", "es", "de", "fr", "pt", "ru", "ko", "zh", "ja", "other")
+_CODE = {name: code for code, name in enumerate(LANGUAGES)}
+_BITS = 18
+_SHIFT = np.uint64(64 - _BITS)
+#: Kana make up at least a tenth of Japanese text; Chinese has none.
+_KANA_SHARE = 0.1
+
+
+@cache
+def _words() -> npt.NDArray[np.uint8]:
+    """Vote of each hashed common word."""
+    table = np.zeros(1 << _BITS, dtype=np.uint8)
+    for line in rules.read_text("lexicons/common_words.txt").splitlines():
+        if line and not line.startswith("#"):
+            name, _, words = line.partition(" ")
+            table[tokenise(pl.Series(words.split())).hashes >> _SHIFT] = _CODE[name]
+    return table
+
+
+@cache
+def _scripts() -> npt.NDArray[np.uint8]:
+    """Vote of a token's first byte where its script tells the language."""
+    table = np.zeros(256, dtype=np.uint8)
+    table[0xD0:0xD4] = _CODE["ru"]
+    table[0xCD:0xD0] = _CODE["other"]  # Greek
+    table[0xD4:0xE2] = _CODE["other"]  # Armenian, Hebrew, Arabic, Indic, Thai ...
+    table[0xE3] = _CODE["ja"]
+    table[0xE4:0xEA] = _CODE["zh"]
+    table[0xEA:0xEE] = _CODE["ko"]
+    return table
+
+
+def languages(tokens: Tokens) -> pl.Series:
+    """Language of each text, from its first tokens; NULL for a text without tokens.
+
+    Plain Latin text without a single common word is taken for English (code, key words); with letters
+    beyond ASCII for ``other``.
+    """
+    counts = tokens.counts
+    vote = _words()[tokens.hashes >> _SHIFT]
+    first = np.frombuffer(tokens.fold, dtype=np.uint8)[tokens.starts]
+    beyond = not tokens.fold.isascii()
+    if beyond:
+        script = _scripts()[first]
+        np.copyto(vote, script, where=script > 0)
+    place = np.repeat(np.arange(len(counts)) * 16, counts)
+    voting = np.flatnonzero(vote)
+    if (counts > HEAD_TOKENS).any():
+        index = np.arange(len(vote)) - np.repeat(tokens.row_tokens[:-1], counts)
+        voting = voting[index[voting] < HEAD_TOKENS]
+    votes = np.bincount(place[voting] + vote[voting], minlength=16 * len(counts)).reshape(-1, 16)
+    kana, han = votes[:, _CODE["ja"]], votes[:, _CODE["zh"]]
+    japanese = kana >= np.maximum(_KANA_SHARE * (kana + han), 1)
+    votes[:, _CODE["ja"]] = np.where(japanese, kana + han, 0)
+    votes[:, _CODE["zh"]] = np.where(japanese, 0, han)
+    best = votes.argmax(axis=1)
+    silent = votes.max(axis=1) == 0
+    best[silent] = _CODE["en"]
+    if beyond:
+        odd = np.bincount(place[first >= 0x80] // 16, minlength=len(counts)) > 0
+        best[silent & odd] = _CODE["other"]
+    best[counts == 0] = 0
+    names = pl.Series(LANGUAGES[1:], dtype=pl.String)
+    index = pl.Series(best - 1).cast(pl.Int64)
+    return names.gather(index.set(index < 0, None))

@@ -1,0 +1,292 @@
+"""The door's face for text: prompts in, numbers, sketches and keyed hashes out. The text is not kept.
+
+Work is done a few thousand rows at a time, so that the arrays of one step are still in the processor's
+cache for the next; every figure of a row depends on that row and the key alone, never on its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from features.request import content, elicitation
+from features.request.keyed import U64, Prf, check_key, derive, keyed_hash
+from features.request.language import languages
+from features.request.probes import logit_probe
+from features.request.sketch import Sketcher, bands, binary
+from features.request.spans import grams, pieces
+from features.request.template import Skeletons
+from features.request.tokens import I64, Tokens, tokenise
+from features.schema import CAPABILITIES, CONTENT_KEY_KINDS, ELICITATION_KINDS
+
+__all__ = ["COLUMNS", "TextMeter", "keyed_hash", "logit_probe"]
+
+#: What ``TextMeter.measure`` answers, in order.
+COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "prompt_chars": pl.Int32,
+    "prompt_words": pl.Int32,
+    "prompt_lines": pl.Int32,
+    "system_chars": pl.Int32,
+    "prompt_hash": pl.UInt64,
+    "system_hash": pl.UInt64,
+    "template_id": pl.UInt64,
+    "prompt_sketch": pl.Binary,
+    "system_sketch": pl.Binary,
+    "content_keys": pl.List(pl.UInt64),
+    "elicitation_score": pl.Float64,
+    **{f"elicit_{kind}": pl.Float64 for kind in ELICITATION_KINDS},
+    "capability": pl.String,
+    "language": pl.String,
+}
+
+#: Text worked on at once (bytes), and rows.
+PART_BYTES, PART_ROWS = 1 << 20, 4096
+#: Templates remembered as met once (a table of as many 8-byte slots), and readable skeletons waiting.
+REMEMBERED, WAITING = 1 << 18, 50_000
+
+_CODE = {name: code for code, name in CONTENT_KEY_KINDS.items()}
+_KIND_BITS = np.uint64(15)
+_KINDS = len(ELICITATION_KINDS)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is measured of a run of texts; arrays are one row a text, 0 or NaN where nothing is known."""
+
+    words: I64
+    lines: I64
+    hashes: U64
+    templates: U64
+    sketches: npt.NDArray[np.uint32]
+    keys: U64
+    logits: npt.NDArray[np.float32]
+    language: pl.Series
+
+
+class TextMeter:
+    """Measures prompts under one key.
+
+    Parameters
+    ----------
+    key : at least 16 bytes; every stored hash depends on it. ValueError when it is shorter.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        check_key(key)
+        self._prf = Prf(key, "content")
+        self._template_prf = Prf(key, "template")
+        self._sketcher = Sketcher(key)
+        self._salt = derive(key, "sampling", 1)[0]
+        self._column_salt = derive(key, "columns", 16)
+        self._model = elicitation.shipped()
+        self._met = np.zeros(REMEMBERED, dtype=np.uint64)
+        self._told = np.zeros(REMEMBERED, dtype=np.uint64)
+        self._waiting: dict[int, str] = {}
+
+    def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame:
+        """One row a request with exactly ``COLUMNS``; NULL text gives NULLs.
+
+        ``prompt`` and ``system_prompt`` are String series of one length. A text without any token (blank,
+        punctuation only) has lengths but no hashes, sketch, keys or scores. Elicitation and capability are
+        NULL below three tokens. The elicitation scores are the larger of the prompt's and the system
+        prompt's, as a scaffold may sit in either; the capability is the one both together point to.
+        """
+        if len(prompt) != len(system_prompt):
+            raise ValueError(f"{len(prompt)} prompts but {len(system_prompt)} system prompts")
+        user = self._texts(prompt.cast(pl.String), remember=True)
+        distinct, place = _distinct(system_prompt.cast(pl.String))
+        system = self._texts(distinct, remember=False)
+        columns = [
+            prompt.str.len_chars().cast(pl.Int32).alias("prompt_chars"),
+            _nullable(user.words, prompt.is_not_null()).cast(pl.Int32).alias("prompt_words"),
+            _nullable(user.lines, prompt.is_not_null()).cast(pl.Int32).alias("prompt_lines"),
+            system_prompt.str.len_chars().cast(pl.Int32).alias("system_chars"),
+            _known(user.hashes).alias("prompt_hash"),
+            _known(system.hashes).gather(place).alias("system_hash"),
+            _known(user.templates).alias("template_id"),
+            binary(user.sketches, user.words > 0).alias("prompt_sketch"),
+            binary(system.sketches, system.words > 0).gather(place).alias("system_sketch"),
+            self._content_keys(user, system, place).alias("content_keys"),
+            *self._scores(user, system, place),
+            user.language.alias("language"),
+        ]
+        return pl.DataFrame(columns).select(list(COLUMNS))
+
+    def skeletons(self) -> pl.DataFrame:
+        """Skeletons of the templates met at least twice, each told once: ``template_id``, ``skeleton``.
+
+        A template met a single time is a text of its own and would say nothing. Memory is bounded: of very
+        many templates some may be told again, or not at all. A skeleton holds at most 400 characters, only
+        stock words of ``rules/lexicons`` in clear.
+        """
+        told = self._waiting
+        self._waiting = {}
+        return pl.DataFrame(
+            {"template_id": list(told), "skeleton": list(told.values())},
+            schema={"template_id": pl.UInt64, "skeleton": pl.String},
+        )
+
+    def _texts(self, texts: pl.Series, *, remember: bool) -> _Part:
+        """Measure texts, a part at a time; NULL counts as blank."""
+        parts = [self._part(texts[low:high].fill_null(""), remember=remember) for low, high in _cuts(texts)]
+        return _Part(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("words", "lines", "hashes", "templates", "sketches", "keys", "logits")
+            ),
+            language=pl.concat([part.language for part in parts]),
+        )
+
+    def _part(self, texts: pl.Series, *, remember: bool) -> _Part:
+        tokens = tokenise(texts)
+        runs = grams(tokens)
+        cut = pieces(tokens)
+        sketches = self._sketcher.sketch(tokens, runs)
+        skeleton = Skeletons(tokens, runs, cut)
+        raw = content.raw_keys(tokens, runs, cut, bands(sketches), skeleton.raw_id, self._salt)
+        keys = self._seal(raw)
+        templates = skeleton.raw_id
+        some = templates != 0
+        templates[some] = self._template_prf(templates[some])
+        if remember:
+            self._remember(templates, skeleton)
+        return _Part(
+            words=tokens.counts,
+            lines=_lines(tokens),
+            hashes=keys[:, 0],
+            templates=templates,
+            sketches=sketches,
+            keys=keys,
+            logits=self._model.logits(tokens, runs),
+            language=languages(tokens),
+        )
+
+    def _seal(self, raw: U64) -> U64:
+        """Raw keys under the key, their kind in the low four bits; 0 stays 0."""
+        there = raw != 0
+        kinds = np.broadcast_to(content.KINDS, raw.shape)[there]
+        sealed = self._prf(raw[there] ^ self._column_salt[kinds])
+        sealed &= ~_KIND_BITS
+        sealed |= kinds
+        keys = np.zeros_like(raw)
+        keys[there] = sealed
+        return keys
+
+    def _content_keys(self, user: _Part, system: _Part, place: pl.Series) -> pl.Series:
+        """All keys of a request: the prompt's, and of its system prompt the whole and the bands."""
+        import pyarrow as pa
+
+        banded = np.flatnonzero(content.KINDS == _CODE["band"])
+        theirs = np.concatenate((system.keys[:, :1], system.keys[:, banded]), axis=1)
+        kinds = np.array([_CODE["system"]] + [_CODE["system_band"]] * len(banded), dtype=np.uint64)
+        # The same text as prompt and as system prompt are two facts: hash again before the kind is set.
+        there = theirs != 0
+        theirs[there] = self._prf(theirs[there])
+        theirs = np.where(there, (theirs & ~_KIND_BITS) | kinds, 0).astype(np.uint64)
+        keys = user.keys
+        if len(theirs):
+            chosen = place.fill_null(len(theirs)).to_numpy()
+            none = np.zeros((1, theirs.shape[1]), dtype=np.uint64)
+            keys = np.concatenate((keys, np.concatenate((theirs, none))[chosen]), axis=1)
+        there = keys != 0
+        bounds = np.zeros(len(keys) + 1, dtype=np.int64)
+        np.cumsum(there.sum(axis=1), out=bounds[1:])
+        array = pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(keys[there]))
+        lists = pl.Series(array, dtype=pl.List(pl.UInt64))
+        empty = np.diff(bounds) == 0
+        if not empty.any():
+            return lists
+        frame = pl.DataFrame({"keys": lists, "empty": empty})
+        return frame.select(pl.when(~pl.col("empty")).then("keys")).to_series()
+
+    def _scores(self, user: _Part, system: _Part, place: pl.Series) -> list[pl.Series]:
+        logits = user.logits
+        if len(system.logits):
+            none = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
+            theirs = np.concatenate((system.logits, none))[place.fill_null(len(system.logits)).to_numpy()]
+            kinds = np.fmax(logits[:, :_KINDS], theirs[:, :_KINDS])
+            both = np.where(np.isnan(theirs), logits, np.where(np.isnan(logits), theirs, logits + theirs))
+            classes = both[:, _KINDS:]
+        else:
+            kinds, classes = logits[:, :_KINDS], logits[:, _KINDS:]
+        chance = elicitation.chances(kinds)
+        known = pl.Series(~np.isnan(chance[:, 0]))
+        names = ("elicitation_score", *(f"elicit_{kind}" for kind in ELICITATION_KINDS))
+        values = (chance.max(axis=1), *chance.T) if len(chance) else (chance[:, 0], *chance.T)
+        frame = pl.DataFrame([known.alias("known")])
+        scores = [
+            frame.with_columns(pl.Series(name, np.ascontiguousarray(value))).select(
+                pl.when("known").then(name)
+            ).to_series().alias(name)
+            for name, value in zip(names, values, strict=True)
+        ]  # fmt: skip
+        best = pl.Series(np.where(np.isnan(classes), -np.inf, classes).argmax(axis=1))
+        best = best.set(~known, None) if len(best) else best
+        return [*scores, pl.Series(CAPABILITIES).gather(best).alias("capability")]
+
+    def _remember(self, templates: U64, skeleton: Skeletons) -> None:
+        """Write out the skeleton of every template met for the second time, once."""
+        slot = (templates % np.uint64(REMEMBERED)).astype(np.int64)
+        again = self._met[slot] == templates
+        order = np.argsort(templates, kind="stable")
+        same = order[1:][templates[order][1:] == templates[order][:-1]]
+        again[same] = True
+        self._met[slot] = templates
+        again &= (templates != 0) & (self._told[slot] != templates)
+        for row in np.flatnonzero(again):
+            template = int(templates[row])
+            if self._told[slot[row]] != templates[row] and len(self._waiting) < WAITING:
+                self._told[slot[row]] = templates[row]
+                self._waiting[template] = skeleton.show(int(row))
+
+
+def _cuts(texts: pl.Series) -> list[tuple[int, int]]:
+    """Where to cut texts into parts of bounded bytes and rows; a single text is never cut."""
+    if not len(texts):
+        return [(0, 0)]
+    size = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy().astype(np.int64) + 1)
+    cuts, low = [], 0
+    while low < len(texts):
+        base = int(size[low - 1]) if low else 0
+        high = int(np.searchsorted(size, base + PART_BYTES, side="right"))
+        high = min(max(high, low + 1), low + PART_ROWS, len(texts))
+        cuts.append((low, high))
+        low = high
+    return cuts
+
+
+def _lines(tokens: Tokens) -> I64:
+    """Lines of each text that hold anything but blanks."""
+    kinds = tokens.kinds
+    ends = np.flatnonzero(kinds[tokens.row_bytes[0] : tokens.row_bytes[-1]] == 1) + tokens.row_bytes[0]
+    if not len(ends):
+        return np.zeros(len(tokens.counts), dtype=np.int64)
+    starts = np.empty_like(ends)
+    starts[0], starts[1:] = tokens.row_bytes[0], ends[:-1] + 1
+    filled = np.zeros(len(ends) + 1, dtype=np.int64)
+    np.cumsum(np.maximum.reduceat(kinds, starts) > 1, out=filled[1:])
+    last = np.searchsorted(ends, tokens.row_bytes)
+    return np.diff(filled[last])
+
+
+def _distinct(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The different texts, and for each row the position of its text among them (NULL for NULL)."""
+    distinct = texts.drop_nulls().unique(maintain_order=True)
+    if not len(distinct):
+        return distinct, pl.Series([None] * len(texts), dtype=pl.Int64)
+    index = pl.Series(range(len(distinct)), dtype=pl.Int64)
+    return distinct, texts.replace_strict(distinct, index, default=None, return_dtype=pl.Int64)
+
+
+def _known(hashes: U64) -> pl.Series:
+    """Hashes as a column, 0 as NULL."""
+    column = pl.Series(hashes)
+    return column.set(column == 0, None) if (hashes == 0).any() else column
+
+
+def _nullable(values: I64, known: pl.Series) -> pl.Series:
+    column = pl.Series(values)
+    return column if known.all() else column.set(~known, None)
