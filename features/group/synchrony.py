@@ -1,0 +1,136 @@
+"""Whether the members work and rest together, more than the site's day makes everybody.
+
+Co-activity asks: in an hour in which a member works, how likely does another member work too - against how
+likely an outsider does. The union of all members' requests is then looked at as one stream: dealt work leaves
+it steadier, and its one long rest longer, than independent people would.
+"""
+
+from __future__ import annotations
+
+from features.spec import Column, Example, Measure
+
+#: Width of the fine bins: five minutes, in seconds.
+_FINE_S = 300
+#: Fewest requests of the union for its rests and gaps to mean anything.
+_MIN_REQUESTS = 20
+
+
+def _coactive(bins: str, width_s: int) -> str:
+    """CTEs that end in ``<bins>_co``: how likely others, and outsiders, are active in a member's bin."""
+    number = f"CAST(floor(epoch_s(ts) / {width_s}) AS BIGINT)"
+    return f"""
+{bins}_site AS (
+    SELECT bin_no, count(*) AS k FROM (
+        SELECT account_id, {number} AS bin_no FROM requests GROUP BY account_id, {number}
+    ) AS cells GROUP BY bin_no
+),
+{bins}_group AS (
+    SELECT group_id, bin_no, count(*) AS k FROM (
+        SELECT group_id, account_id, {number} AS bin_no
+        FROM member_requests GROUP BY group_id, account_id, {number}
+    ) AS cells GROUP BY group_id, bin_no
+),
+{bins}_co AS (
+    SELECT active.group_id, max(active.m) AS m,
+        sum(g.k * (g.k - 1)) * 1e0 / nullif(sum(g.k) * (max(active.m) - 1), 0) AS inside,
+        sum(g.k * (s.k - g.k)) * 1e0 / nullif(sum(g.k) * (max(everybody.m) - max(active.m)), 0) AS outside,
+        count(CASE WHEN g.k * 2 >= active.m THEN 1 END) * 1e0 / count(*) AS half_share
+    FROM {bins}_group AS g JOIN {bins}_site AS s ON g.bin_no = s.bin_no
+    JOIN active ON g.group_id = active.group_id CROSS JOIN everybody
+    GROUP BY active.group_id
+)"""
+
+
+_SQL = f"""
+WITH active AS (
+    SELECT group_id, count(DISTINCT account_id) AS m, count(*) AS n FROM member_requests GROUP BY group_id
+),
+everybody AS (SELECT count(DISTINCT account_id) AS m FROM requests),
+{_coactive("hour", 3600)},
+{_coactive("fine", _FINE_S)},
+member_gaps AS (
+    SELECT group_id, account_id,
+        epoch_s(ts) - lag(epoch_s(ts)) OVER (PARTITION BY group_id, account_id ORDER BY ts) AS gap_s
+    FROM member_requests
+),
+member_rests AS (
+    SELECT group_id, avg(rest_s) AS rest_s FROM (
+        SELECT group_id, account_id, max(gap_s) AS rest_s FROM member_gaps
+        GROUP BY group_id, account_id HAVING count(gap_s) >= 2
+    ) AS rests GROUP BY group_id
+),
+union_gaps AS (
+    SELECT group_id, epoch_s(ts) - lag(epoch_s(ts)) OVER (PARTITION BY group_id ORDER BY ts) AS gap_s
+    FROM member_requests
+),
+union_rests AS (
+    SELECT group_id, max(gap_s) AS rest_s, avg(gap_s) AS mean_s,
+        stddev_pop(gap_s) / nullif(avg(gap_s), 0) AS cv,
+        count(gap_s) AS n_gaps
+    FROM union_gaps GROUP BY group_id
+)
+SELECT active.group_id, hour_co.inside AS hour_coactivity,
+    log2((hour_co.inside + 0.01) / (hour_co.outside + 0.01)) AS hour_coactivity_lift_bits,
+    log2((fine_co.inside + 0.001) / (fine_co.outside + 0.001)) AS fine_coactivity_lift_bits,
+    hour_co.half_share AS joint_hour_share,
+    CASE WHEN active.n >= {_MIN_REQUESTS} THEN union_rests.cv END AS union_gap_cv,
+    CASE WHEN active.n >= {_MIN_REQUESTS} THEN union_rests.rest_s / 3600 END AS union_rest_h,
+    CASE WHEN active.n >= {_MIN_REQUESTS} AND union_rests.mean_s > 0 AND union_rests.rest_s > 0
+        THEN log2(union_rests.rest_s / (union_rests.mean_s * (ln(union_rests.n_gaps) + 0.5772)))
+    END AS union_rest_excess_bits,
+    CASE WHEN active.n >= {_MIN_REQUESTS}
+        THEN union_rests.rest_s / nullif(member_rests.rest_s, 0) END AS shared_rest_ratio
+FROM active JOIN hour_co ON active.group_id = hour_co.group_id
+JOIN fine_co ON active.group_id = fine_co.group_id
+LEFT JOIN member_rests ON active.group_id = member_rests.group_id
+LEFT JOIN union_rests ON active.group_id = union_rests.group_id
+WHERE active.m >= 3
+"""
+
+_AT = ("00:00", "10:00", "20:00")
+
+MEASURE = Measure(
+    name="synchrony",
+    key="group_id",
+    columns=(
+        Column(
+            "hour_coactivity", "DOUBLE", "chance that another member works in an hour a member works", "0..1"
+        ),
+        Column("hour_coactivity_lift_bits", "DOUBLE", "that chance against an outsider's", "bits"),
+        Column("fine_coactivity_lift_bits", "DOUBLE", "the same for five minutes", "bits"),
+        Column("joint_hour_share", "DOUBLE", "hours of the group in which half of its members work", "0..1"),
+        Column("union_gap_cv", "DOUBLE", "variation of gaps in the stream of all members; 1: chance"),
+        Column("union_rest_h", "DOUBLE", "longest gap in the stream of all members", "h"),
+        Column("union_rest_excess_bits", "DOUBLE", "that gap against what its rate makes likely", "bits"),
+        Column("shared_rest_ratio", "DOUBLE", "that gap against the members' own longest, mean", "0..1"),
+    ),
+    sql=_SQL,
+    reads=("requests", "members", "member_requests"),
+    example=Example(
+        tables={
+            "members": [{"group_id": "g", "account_id": who} for who in "abc"],
+            "requests": [
+                {"account_id": who, "ts": f"2026-03-02 {hour}:{at}"}
+                for who in "abc"
+                for hour in ("09", "10", "19")
+                for at in _AT
+            ]
+            + [{"account_id": "x", "ts": "2026-03-02 14:00:00"}],
+        },
+        expect=[
+            {
+                "group_id": "g",
+                "hour_coactivity": 1.0,
+                "hour_coactivity_lift_bits": 6.658211482751795,  # log2(1.01 / 0.01)
+                "joint_hour_share": 1.0,
+                "union_rest_h": 8 + 40 / 60,
+                "shared_rest_ratio": 1.0,
+            }
+        ],
+    ),
+    false_positives=(
+        "a class or an office with fixed hours in one time zone",
+        "batch jobs of one company that start on the hour",
+        "a small group in a time zone that few other customers live in",
+    ),
+)
