@@ -89,7 +89,7 @@ def simulate(
     )
     with bar("making a world", total=1.0) as update:
         world = worlds.make_world(spec)
-        worlds.write_world(world, out, progress=lambda done, total, note: update(done / max(total, 1), note))
+        worlds.write_world(world, out, progress=lambda note, share: update(share, note))
     truth = world.truth
     bad = int((truth["label"] == 1).sum())
     say(

@@ -82,7 +82,7 @@ class DuckDB:
         QueryError : DuckDB refused it; the message names ``of``.
         """
         try:
-            return self._con.execute(sql).to_arrow_table()
+            return self._con.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(f"{of}: {error}") from error
 
@@ -156,6 +156,6 @@ def analyst_query(path: Path, sql: str, *, readable: Sequence[Path], limit_gb: f
         con.execute("SET enable_external_access = false").fetchall()
         con.execute("SET lock_configuration = true").fetchall()
         try:
-            return con.execute(sql).to_arrow_table()
+            return con.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(f"query: {error}") from error

@@ -1,0 +1,137 @@
+"""Transactions: all or nothing, also when the process dies in the middle."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from detector.errors import LakeBusy, TableMismatch
+from detector.lake.store import FAULT_POINTS, Store, empty
+from detector.lake.tables import tables
+
+DAY = date(2026, 3, 2)
+
+
+def events(*accounts: str) -> pl.DataFrame:
+    rows = [{"ts": None, "account_id": a, "event": "banned", "file_id": "f", "line": 1} for a in accounts]
+    return pl.DataFrame(rows, schema=empty("account_events").schema)
+
+
+def skips(*plugins: str, day: date = DAY) -> pl.DataFrame:
+    return pl.DataFrame([{"day": day, "plugin": p, "reason": "r"} for p in plugins], schema=empty("skipped").schema)
+
+
+def accounts_in(store: Store) -> list[str]:
+    rows = store.engine.query(f"SELECT account_id FROM {store.relation('account_events')} ORDER BY 1")
+    return rows["account_id"].to_pylist()
+
+
+def plugins_in(store: Store) -> list[str]:
+    return store.engine.query(f"SELECT plugin FROM {store.relation('skipped')} ORDER BY 1")["plugin"].to_pylist()
+
+
+def test_parts_appear_together_and_only_after_the_block(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        with store.transaction("ingest") as txn:
+            txn.add("account_events", events("a"), part="1.parquet")
+            txn.add("account_events", events("b"), part="2.parquet")
+            assert accounts_in(store) == []
+        assert accounts_in(store) == ["a", "b"]
+
+
+def test_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        with pytest.raises(RuntimeError), store.transaction("ingest") as txn:
+            txn.add("account_events", events("a"), part="1.parquet")
+            raise RuntimeError
+        assert accounts_in(store) == []
+        assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_swap_replaces_the_day_and_no_other(tmp_path: Path) -> None:
+    other = date(2026, 3, 3)
+    with Store(tmp_path) as store:
+        for names, day in ((("x", "y"), DAY), (("z",), other), (("w",), DAY)):
+            with store.transaction("run") as txn:
+                txn.swap("skipped", skips(*names, day=day), day=day)
+        assert plugins_in(store) == ["w", "z"]
+        assert store.days("skipped") == [DAY, other]
+        assert store.newest("skipped", before=other) == DAY
+
+
+def test_columns_are_checked(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        with pytest.raises(TableMismatch, match="missing columns"), store.transaction("run") as txn:
+            txn.swap("skipped", pl.DataFrame({"day": [DAY]}), day=DAY)
+        with pytest.raises(TableMismatch, match="hydrawatch tables skipped"), store.transaction("run") as txn:
+            txn.swap("skipped", skips("a").with_columns(pl.lit(1).alias("extra")), day=DAY)
+
+
+def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
+    with Store(tmp_path) as one, Store(tmp_path) as two, one.exclusive():
+        with pytest.raises(LakeBusy, match="another hydrawatch process"), two.exclusive():
+            pass
+
+
+_KILLED = """
+import sys
+from datetime import date
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_store import DAY, events, skips
+from detector.lake.store import Store
+with Store(Path(sys.argv[1])) as store:
+    with store.transaction("run") as txn:
+        txn.swap("skipped", skips("new"), day=DAY)
+        txn.add("account_events", events("new"), part="2.parquet")
+        txn.add("account_events", events("newer"), part="3.parquet")
+"""
+
+
+@pytest.mark.parametrize("point", [p for p in FAULT_POINTS if p.startswith("run.")])
+def test_a_kill_anywhere_leaves_the_old_or_the_new_state(tmp_path: Path, point: str) -> None:
+    with Store(tmp_path) as store, store.transaction("run") as txn:
+        txn.swap("skipped", skips("old"), day=DAY)
+        txn.add("account_events", events("old"), part="1.parquet")
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path), str(Path(__file__).parent)],
+        env={"HYDRAWATCH_FAULT": point, "PATH": "/usr/bin"},
+        check=False,
+    )
+    assert done.returncode == 137
+    with Store(tmp_path) as store, store.exclusive():
+        if point == "run.staged":
+            assert (plugins_in(store), accounts_in(store)) == (["old"], ["old"])
+        else:
+            assert (plugins_in(store), accounts_in(store)) == (["new"], ["new", "newer", "old"])
+        left = [p for p in (tmp_path / "staging").iterdir() if p.name != "spill"]
+        assert left == []
+        assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_views_are_there_and_empty_from_the_start(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.write_views()
+    with duckdb.connect(str(tmp_path / "hydrawatch.duckdb"), read_only=True) as con:
+        for name, table in tables().items():
+            cursor = con.execute(f'SELECT * FROM "{name}"')
+            assert [c[0] for c in cursor.description or ()] == list(table.names)
+            assert cursor.fetchall() == []
+
+
+def test_state_views_show_the_newest_day(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        row = {name: None for name in tables()["account_scores"].names}
+        for day, account in ((DAY, "a"), (date(2026, 3, 4), "b")):
+            frame = pl.DataFrame([{**row, "day": day, "account_id": account}], schema=empty("account_scores").schema)
+            with store.transaction("run") as txn:
+                txn.swap("account_scores", frame, day=day)
+        store.write_views()
+    with duckdb.connect(str(tmp_path / "hydrawatch.duckdb"), read_only=True) as con:
+        assert con.execute("SELECT account_id FROM account_scores").fetchall() == [("b",)]
