@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY_S = 86400.0
+_BLOCK = 200_000
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -68,7 +69,10 @@ def session_starts(
     weight = rng.gamma(burst, size=(n, days)) * weekend + 1e-9
     edges = np.cumsum(weight, axis=1)
     u = rng.random(len(owner)) * edges[owner, -1]
-    day = (edges[owner] < u[:, None]).sum(axis=1)
+    day = np.empty(len(owner), dtype=np.int64)
+    for low in range(0, len(owner), _BLOCK):  # a table of sessions by days would not fit for long worlds
+        part = slice(low, low + _BLOCK)
+        day[part] = (edges[owner[part]] < u[part, None]).sum(axis=1)
     hours = HOURS[rhythm]
     # Everybody's clock is a little his own.
     shift = rng.normal(0, 1.4, n)

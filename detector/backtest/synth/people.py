@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from detector.backtest.synth import clock, market
 from detector.backtest.synth.network import COUNTRIES
-from detector.backtest.synth.town import Floats, Ints, People, Rng, Town, moment
+from detector.backtest.synth.persona import Floats, Ints, People, Rng
+from detector.backtest.synth.town import Town, moment
 
 _ZONES = np.array([c[2] for c in COUNTRIES])
 _SYSTEM_OWN = ("app.system", "assistant.system")
@@ -220,5 +221,7 @@ def customers(town: Town, rng: Rng, people: People, per_account: int, t: Traits)
     made.until_s = people.until_s[row]
     made.mobile = np.zeros(n)
     made.vpn = people.vpn[row]
-    made.end_user = np.array([f"u{x:07x}" for x in rng.integers(1 << 28, size=n).tolist()], dtype=object)
+    # Only some operators tell the provider which of their users asks.
+    told = (rng.random(len(people)) < 0.45)[row]
+    made.end_user[told] = [f"u{x:07x}" for x in rng.integers(1 << 28, size=int(told.sum())).tolist()]
     return made

@@ -5,7 +5,7 @@ Everything that depends on the evasion rung stands here: 0 naive, 1 spread, 2 ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from detector.backtest.synth import clock, market
 from detector.backtest.synth.network import COUNTRIES
 from detector.backtest.synth.people import Traits, births, company_domain, settle, token
-from detector.backtest.synth.town import Floats, Ints, People, Rng, Town
+from detector.backtest.synth.persona import Floats, Ints, People, Rng
+from detector.backtest.synth.town import Town
 
 
 @dataclass
@@ -113,7 +114,7 @@ def _sign_ups(town: Town, rng: Rng, n: int, rung: int, opens: float) -> Floats:
 
 def recruit(
     town: Town, rng: Rng, n: int, *, rung: int, ban_rate: float, truth: dict[str, Any], taste: str, use: str,
-    clients: str, pathways: int, archetype: str,
+    clients: str, pathways: int,
 ) -> Crew:  # fmt: skip
     """Opens the accounts of an operation of ``n`` slots and their successors; bans are recorded as events."""
     opens = rng.uniform(-2, 0.25 * town.days) * clock.DAY_S
@@ -136,29 +137,24 @@ def recruit(
     addresses = _addresses(town, rng, m, rung)
     signup = addresses[:, 0] if rung else rng.choice(addresses[:, 0], size=m)
     country = rng.choice(len(COUNTRIES), size=m, p=town.network.country_weights)
-    doors = rng.choice(
-        len(market.PATHWAYS), size=m, p=np.array(market.PATHWAY_WEIGHTS) if pathways > 1 else np.eye(len(market.PATHWAYS))[0]
-    )  # fmt: skip
+    weights = market.PATHWAY_WEIGHTS if pathways > 1 else (1.0, 0, 0, 0, 0)
+    doors = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
+    phone = [phones[i] for i in rng.integers(len(phones), size=m).tolist()] if phones else None
     traits = Traits(
-        archetype, clients=clients, taste=taste, use=use, country=country, addresses=addresses, signup=signup,
-        born_s=born, payment=payment, bins=bins, mail=mail, phone=None if phones is None else [phones[i] for i in
-        rng.integers(len(phones), size=m).tolist()], pathway=[market.PATHWAYS[d] for d in doors.tolist()],
-        vpn=(0.0, 0.05, 0.1, 0.08)[rung], mobile=(0.0, 0.0, 0.08, 0.14)[rung], system="some", truth=truth,
+        "attacker", clients=clients, taste=taste, use=use, country=country, addresses=addresses, signup=signup,
+        born_s=born, payment=payment, bins=bins, mail=mail, phone=phone, truth=truth,
+        pathway=[market.PATHWAYS[d] for d in doors],
+        vpn=(0.0, 0.05, 0.1, 0.08)[rung], mobile=(0.0, 0.0, 0.08, 0.14)[rung],
     )  # fmt: skip
     people = settle(town, rng, m, traits)
     if rung < 3:
-        kinds = net_clients(town, rng, clients, (1, 3, 8)[rung])
+        kinds = town.network.clients(clients, rng, (1, 3, 8)[rung])
         people.clients = rng.choice(kinds, size=(m, 2)) if rung else np.full((m, 2), kinds[0])
     for index, at in bans:
         town.stop(int(people.account[index]), at, "banned")
     people.until_s = np.array(town.until_s)[people.account]
     zone = float(rng.choice([8, 8, 8, 3, 5.5, -5]))
     return Crew(people, slot, start, end, opens, zone)
-
-
-def net_clients(town: Town, rng: Rng, kind: str, many: int) -> Ints:
-    """Distinct-ish clients of a kind, as the relay's default header set."""
-    return town.network.clients(kind, rng, many)
 
 
 def pauses(rng: Rng, days: int) -> list[tuple[float, float]]:
@@ -204,7 +200,9 @@ def balance(rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> I
     """
     n = len(starts)
     if rung == 0:
-        slot = able[np.arange(n) % len(able)]
+        # Round robin, or least recently used, which differs by a place or two.
+        turn = np.arange(n) + (rng.integers(3, size=n) if rng.random() < 0.5 else 0)
+        slot = able[turn % len(able)]
     elif rung == 1:
         # Conversations of one worker stay on an account for about an hour, then move.
         worker = rng.integers(max(2, 2 * len(able)), size=n)
@@ -220,8 +218,3 @@ def balance(rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> I
             break
         who[lost] = crew.holder(rng.choice(able, size=len(lost)), starts[lost])
     return who
-
-
-def crew_subset(crew: Crew, keep: Ints) -> People:
-    """People of a crew at these positions, for their ordinary traffic."""
-    return replace(crew.people.take(keep))

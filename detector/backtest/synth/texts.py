@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from detector.backtest.synth.grammar import Grammar, Texts, fill
 from detector.backtest.synth.network import COUNTRIES
-from detector.backtest.synth.town import People, Rng, TextMaker, Town
+from detector.backtest.synth.persona import People, Rng
+from detector.backtest.synth.town import TextMaker, Town
 
 Ints = NDArray[np.int64]
 _LANGUAGES = np.array([c[3] for c in COUNTRIES])
@@ -151,6 +152,7 @@ def questions(
 ) -> Texts:
     """``n`` bare questions of some domains, without repeats (against ``taken`` too, which grows)."""
     seen = taken if taken is not None else set()
+    known = set(grammar.names("ask."))
     out = none(n)
     missing = np.arange(n)
     for attempt in range(12):
@@ -158,7 +160,7 @@ def questions(
         for i, domain in enumerate(domains):
             at = missing[pick == i]
             if len(at):
-                out[at] = grammar.make(rng, domain if "." in domain else f"ask.{domain}", len(at))
+                out[at] = grammar.make(rng, f"ask.{domain}" if f"ask.{domain}" in known else domain, len(at))
         if attempt > 5:
             # A small vocabulary is exhausted: real lists then vary the case at hand.
             extra = grammar.make(rng, "sentence", len(missing)).tolist()
@@ -193,6 +195,7 @@ TEXTS: dict[str, TextMaker] = {
     "redteam": talk("redteam"),
     "ci": talk("ci.turn"),
     "load": _load,
+    "app": mixture(("ticket", 2), ("chat.en", 3), ("ask.life", 1), ("ask.business", 1), ("work.writer", 1)),
     "rag": pipeline("rag"),
     "classify": pipeline("classify"),
     "documents": pipeline("rag", "classify"),
