@@ -12,7 +12,8 @@ from features.spec import Column, Example, Measure
 _FROM = 0.5
 
 _KIND_SUMS = ", ".join(
-    f"sum(CASE WHEN elicit_{kind} >= {_FROM} THEN 1 ELSE 0 END) AS n_{kind}" for kind in ELICITATION_KINDS
+    f"sum(CASE WHEN elicitation_score >= {_FROM} AND elicit_{kind} >= {_FROM} THEN 1 ELSE 0 END) AS n_{kind}"
+    for kind in ELICITATION_KINDS
 )
 _TOP_KIND = f"greatest({', '.join(f'n_{kind}' for kind in ELICITATION_KINDS)})"
 

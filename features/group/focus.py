@@ -29,7 +29,7 @@ mix AS (
     JOIN site ON by_group.capability = site.capability
 ),
 mixes AS (
-    SELECT group_id, max(share) AS top_share, -sum(share * log2(share)) AS bits,
+    SELECT group_id, max(share) AS top_share, abs(sum(share * log2(share))) AS bits,
         sum(share * log2(share / site_share)) AS divergence FROM mix GROUP BY group_id
 ),
 tops AS (
@@ -45,7 +45,7 @@ alike AS (
     WHERE tops.place = 1 GROUP BY tops.group_id
 ),
 members_mix AS (
-    SELECT group_id, -sum(part * log2(share)) AS bits FROM (
+    SELECT group_id, abs(sum(part * log2(share))) AS bits FROM (
         SELECT counted.group_id, counted.n * 1e0 / own.n AS share, counted.n * 1e0 / totals.n AS part
         FROM counted
         JOIN (SELECT group_id, account_id, sum(n) AS n FROM counted GROUP BY group_id, account_id) AS own
@@ -54,7 +54,7 @@ members_mix AS (
     ) AS shares GROUP BY group_id
 ),
 languages AS (
-    SELECT group_id, count(*) AS n_languages, -sum(share * log2(share)) AS bits FROM (
+    SELECT group_id, count(*) AS n_languages, abs(sum(share * log2(share))) AS bits FROM (
         SELECT group_id, n * 1e0 / sum(n) OVER (PARTITION BY group_id) AS share FROM (
             SELECT group_id, language, count(*) AS n FROM member_requests
             WHERE language IS NOT NULL GROUP BY group_id, language

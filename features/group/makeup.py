@@ -27,7 +27,7 @@ by_org AS (
     ) AS orgs GROUP BY group_id
 ),
 by_pathway AS (
-    SELECT group_id, -sum(share * log2(share)) AS bits FROM (
+    SELECT group_id, abs(sum(share * log2(share))) AS bits FROM (
         SELECT group_id, n * 1e0 / sum(n) OVER (PARTITION BY group_id) AS share FROM (
             SELECT group_id, pathway, count(*) AS n FROM known
             WHERE pathway IS NOT NULL GROUP BY group_id, pathway

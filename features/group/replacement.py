@@ -56,7 +56,8 @@ SELECT sizes.group_id, coalesce(n_bans, 0) AS n_banned_members,
     coalesce(n_bans, 0) * 1e0 / sizes.m AS banned_share,
     coalesce(n_followed, 0) AS n_successors,
     n_followed * 1e0 / nullif(n_starts, 0) AS successor_share,
-    least(n_followed * 1e0 / nullif(n_bans, 0), 1e0) AS replaced_share, gap_h AS replacement_gap_h
+    CASE WHEN n_bans > 0 THEN least(n_followed * 1e0 / n_bans, 1e0) END AS replaced_share,
+    gap_h AS replacement_gap_h
 FROM sizes LEFT JOIN told ON sizes.group_id = told.group_id
 """
 

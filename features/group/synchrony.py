@@ -1,8 +1,9 @@
 """Whether the members work and rest together, more than the site's day makes everybody.
 
-Co-activity asks: in an hour in which a member works, how likely does another member work too - against how
-likely an outsider does. The union of all members' requests is then looked at as one stream: dealt work leaves
-it steadier, and its one long rest longer, than independent people would.
+Co-activity asks: in an hour in which a member works, how likely does another member work too - against what
+the members' diligence and the site's own busy hours would give. The union of all members' requests is then
+looked at as one stream: dealt work leaves it steadier, and its one long rest longer, than independent people
+would.
 """
 
 from __future__ import annotations
@@ -34,11 +35,28 @@ def _coactive(bins: str, width_s: int) -> str:
     SELECT active.group_id, max(active.m) AS m,
         sum(g.k * (g.k - 1)) * 1e0 / nullif(sum(g.k) * (max(active.m) - 1), 0) AS inside,
         sum(g.k * (s.k - g.k)) * 1e0 / nullif(sum(g.k) * (max(everybody.m) - max(active.m)), 0) AS outside,
+        sum(g.k) * 1e0 / (max(active.m) * max(width.n)) AS member_rate,
+        (max(width.k) - sum(g.k)) * 1e0
+            / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate,
         count(CASE WHEN g.k * 2 >= active.m THEN 1 END) * 1e0 / count(*) AS half_share
     FROM {bins}_group AS g JOIN {bins}_site AS s ON g.bin_no = s.bin_no
     JOIN active ON g.group_id = active.group_id CROSS JOIN everybody
+    CROSS JOIN (SELECT count(*) AS n, sum(k) AS k FROM {bins}_site) AS width
     GROUP BY active.group_id
 )"""
+
+
+def _lift(bins: str, least_share: float) -> str:
+    """Bits of co-activity over what members of that diligence would show if they kept the site's day.
+
+    Outsiders' co-activity over their mean activity tells how much the site's day alone bunches people;
+    ``least_share`` (0..1) steadies the ratio where hardly anybody is active.
+    """
+    expected = f"{bins}_co.member_rate * {bins}_co.outside / nullif({bins}_co.out_rate, 0)"
+    return (
+        f"CASE WHEN {bins}_co.out_rate > 0 THEN log2(({bins}_co.inside + {least_share})"
+        f" / (least({expected}, 1e0) + {least_share})) END"
+    )
 
 
 _SQL = f"""
@@ -70,8 +88,8 @@ union_rests AS (
     FROM union_gaps GROUP BY group_id
 )
 SELECT active.group_id, hour_co.inside AS hour_coactivity,
-    log2((hour_co.inside + 0.01) / (hour_co.outside + 0.01)) AS hour_coactivity_lift_bits,
-    log2((fine_co.inside + 0.001) / (fine_co.outside + 0.001)) AS fine_coactivity_lift_bits,
+    {_lift("hour", 0.01)} AS hour_coactivity_lift_bits,
+    {_lift("fine", 0.001)} AS fine_coactivity_lift_bits,
     hour_co.half_share AS joint_hour_share,
     CASE WHEN active.n >= {_MIN_REQUESTS} THEN union_rests.cv END AS union_gap_cv,
     CASE WHEN active.n >= {_MIN_REQUESTS} THEN union_rests.rest_s / 3600 END AS union_rest_h,
@@ -96,7 +114,12 @@ MEASURE = Measure(
         Column(
             "hour_coactivity", "DOUBLE", "chance that another member works in an hour a member works", "0..1"
         ),
-        Column("hour_coactivity_lift_bits", "DOUBLE", "that chance against an outsider's", "bits"),
+        Column(
+            "hour_coactivity_lift_bits",
+            "DOUBLE",
+            "that chance against the site's day and their diligence",
+            "bits",
+        ),
         Column("fine_coactivity_lift_bits", "DOUBLE", "the same for five minutes", "bits"),
         Column("joint_hour_share", "DOUBLE", "hours of the group in which half of its members work", "0..1"),
         Column("union_gap_cv", "DOUBLE", "variation of gaps in the stream of all members; 1: chance"),
