@@ -9,12 +9,13 @@ from __future__ import annotations
 from detector.ingest.jsonsql import quote
 from features.spec import Column
 
-#: Longest identifier kept, in characters; a longer one rejects the line (no honest id is that long).
+#: Longest identifier kept, in characters. A longer one keeps its start and a digest of the whole: were the
+#: line rejected, a caller who may name things (his own user, his request) could keep himself out of the lake.
 MAX_ID = 1024
 #: Longest descriptive text kept, in characters; a longer one is cut.
 MAX_LABEL = 256
 
-_IDS = {"request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id", "source_ip"}
+_IDS = {"request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id"}
 _FREE = {"prompt", "system_prompt", "tool_names", "keys"}
 
 #: What formats call the way an answer ended, lower case, to the five words of the canonical record.
@@ -34,7 +35,7 @@ _EXPECTED = {
     "INTEGER": "a whole number",
     "DOUBLE": "a number",
     "BOOLEAN": "true or false",
-    "VARCHAR": f"text of at most {MAX_ID} characters",
+    "VARCHAR": "text",
     "VARCHAR[]": "a list of names",
 }
 
@@ -61,7 +62,9 @@ def value(column: Column, raw: str) -> str:
         return f"TRY_CAST({raw} AS {column.type})"
     if column.type == "VARCHAR[]":
         return _names(raw)
-    if column.name in _IDS | _FREE:
+    if column.name in _IDS:
+        return f"CASE WHEN length({raw}) > {MAX_ID} THEN {raw}[:64] || '#' || md5({raw}) ELSE nullif({raw}, '') END"
+    if column.name in _FREE:
         return f"nullif({raw}, '')"
     return f"CASE WHEN length({raw}) > {MAX_LABEL} THEN {raw}[:{MAX_LABEL}] ELSE nullif({raw}, '') END"
 
@@ -81,7 +84,7 @@ def wrong(column: Column, raw: str, cast: str) -> str | None:
         return f"{raw} <> '' AND ({cast} IS NULL OR NOT isfinite({cast}))"
     if column.type in ("BOOLEAN", "VARCHAR[]"):
         return f"{raw} <> '' AND {cast} IS NULL"
-    return f"length({raw}) > {MAX_ID}" if column.name in _IDS else None
+    return None
 
 
 def tidy(column: Column, cast: str) -> str:

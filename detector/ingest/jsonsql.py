@@ -7,6 +7,8 @@ that only carry tool results back are no turn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 def quote(text: str) -> str:
     """A SQL string literal; for names the operator typed, never for values of a log."""
@@ -15,11 +17,10 @@ def quote(text: str) -> str:
 
 def attribute(text: str, name: str) -> str:
     """SQL of the attribute ``name`` of the JSON object ``text``: the key of that name, else the path."""
-    inner = name.replace("\\", "\\\\").replace('"', '\\"')
-    found = [f"""json_extract_string({text}, {quote(f'$."{inner}"')})"""]
+    found = [f"json_extract_string({text}, {quote(key(name))})"]
     if "." in name and all(part.isidentifier() for part in name.split(".")):
         found.append(f"json_extract_string({text}, {quote('$.' + name)})")
-    return f"nullif(coalesce({', '.join(found)}), '')"
+    return f"CASE WHEN json_valid({text}) THEN nullif(coalesce({', '.join(found)}), '') END"
 
 
 def not_object(text: str = "text") -> str:
@@ -27,6 +28,37 @@ def not_object(text: str = "text") -> str:
     return f"""CASE WHEN NOT json_valid({text}) THEN
             CASE WHEN contains({text}, chr(0)) THEN 'not valid JSON (NUL byte)' ELSE 'not valid JSON' END
         WHEN NOT starts_with({text}, '{{') AND json_type({text}) <> 'OBJECT' THEN 'not an object' END"""
+
+
+def pull(relation: str, text: str, paths: Mapping[str, str], *, kept: str) -> str:
+    """One SELECT over ``relation``: the columns ``kept`` and one text a JSON path, one parse for all.
+
+    Objects and lists come as their JSON; where ``text`` is no JSON everything is NULL.
+    """
+    asked = ", ".join(quote(p) for p in paths.values())
+    names = ", ".join(f"found[{at}] AS {name}" for at, name in enumerate(paths, 1))
+    return f"""SELECT {kept}, {names} FROM (SELECT *, CASE WHEN json_valid({text})
+        THEN json_extract_string({text}, [{asked}]) END AS found FROM {relation})"""
+
+
+def key(name: str) -> str:
+    """JSON path of a top-level key, whatever characters it has."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'$."{escaped}"'
+
+
+def nested(text: str, paths: Mapping[str, str]) -> str:
+    """SQL of the first name whose path holds an object or a list, where a text belongs; NULL when none."""
+    arms = " ".join(
+        f"WHEN json_type({text}, {quote(path)}) IN ('OBJECT', 'ARRAY') THEN {quote(name)}"
+        for name, path in paths.items()
+    )
+    return f"CASE {arms} END"
+
+
+def valid(text: str) -> str:
+    """SQL of ``text`` as JSON, NULL when it is none."""
+    return f"CASE WHEN json_valid({text}) THEN {text}::JSON END"
 
 
 def turns(messages: str) -> str:
@@ -54,10 +86,14 @@ def text_of(content: str) -> str:
         WHEN 'OBJECT' THEN coalesce({content}->>'$.text', {content}->>'$.content') END"""
 
 
+def _body(message: str) -> str:
+    """SQL of what a message (JSON) holds: content, or parts where the content is absent or null."""
+    return f"(CASE WHEN {message}->>'$.content' IS NOT NULL THEN {message}->'$.content' ELSE {message}->'$.parts' END)"
+
+
 def message_text(message: str) -> str:
     """SQL of the text of one message (JSON), whatever its shape."""
-    body = f"coalesce({message}->'$.content', {message}->'$.parts', {message}->'$.text')"
-    return text_of(body)
+    return text_of(_body(message))
 
 
 def last_text(found: str) -> str:
@@ -73,7 +109,7 @@ def all_text(found: str) -> str:
 
 def n_images(message: str) -> str:
     """SQL of the number of images in one message (JSON); 0 for plain text."""
-    body = f"coalesce({message}->'$.content', {message}->'$.parts')"
+    body = _body(message)
     return f"""CASE WHEN {message} IS NULL THEN NULL WHEN json_type({body}) <> 'ARRAY' THEN 0 ELSE
         len(list_filter(CAST({body} AS JSON[]), lambda p: json_type(p) = 'OBJECT' AND (
             p->>'$.type' IN ('image', 'image_url', 'input_image') OR p->>'$.modality' = 'image'

@@ -5,17 +5,15 @@ The format pulls fields out as text (one SELECT); here they are typed, checked a
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
 
-from detector.ingest import casting
+from detector.errors import QueryError
+from detector.ingest import casting, surrogates
 from detector.ingest.formats import Format, Options
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.splitting import Block, Reject
@@ -31,8 +29,6 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 #: Lines of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
-_LONE = re.compile(r"\\u[dD][89a-fA-F]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Engine(Protocol):
@@ -62,6 +58,7 @@ class Mapping:
         self._engine = engine
         self._columns = COLUMNS[content]
         self._content = content
+        self._name = form.name
         self._inner = form.select(options, content)
         self._keys = form.keys(options, content)
         self._known = form.known(options, content)
@@ -69,15 +66,35 @@ class Mapping:
 
     def map(self, block: Block) -> Mapped:
         """Canonical rows of ``block`` and the rejects, those of the reader among them."""
-        mapped = self._run(block.lines)
-        if broken := [r for r in mapped.rejects if r.reason == "not valid JSON"]:
-            self._mend(block.lines, broken, mapped)
+        lines, n_mended = surrogates.mend(block.lines)
+        mapped = self._run(lines)
+        if n_mended:
+            mapped.notes["half a surrogate pair replaced"] += n_mended
         mapped.rejects.extend(block.rejects)
         return mapped
 
     def _run(self, lines: pa.Table) -> Mapped:
-        if not lines.num_rows:
-            return Mapped(pl.DataFrame(schema={"line": pl.Int64}))
+        """Map ``lines``; when the statement fails, ever smaller parts, so that one line costs only itself."""
+        try:
+            return self._query(lines)
+        except QueryError as error:
+            if lines.num_rows == 1:
+                [line], [text] = (lines.column(name).to_pylist() for name in ("line", "text"))
+                reason = f"cannot be read as {self._name} ({type(error.__cause__ or error).__name__})"
+                return Mapped(
+                    self._query(lines.slice(0, 0)).rows, [Reject(line, reason, None, len(text.encode()))]
+                )
+            half = lines.num_rows // 2
+            first, second = self._run(lines.slice(0, half)), self._run(lines.slice(half))
+            return Mapped(
+                pl.concat([first.rows, second.rows]),
+                first.rejects + second.rejects,
+                first.n_other + second.n_other,
+                first.unknown | second.unknown,
+                first.notes + second.notes,
+            )
+
+    def _query(self, lines: pa.Table) -> Mapped:
         self._engine.bind("lines", lines)
         try:
             if self._sql is None:
@@ -133,41 +150,6 @@ class Mapping:
             FROM (SELECT *, CASE {" ".join(checks)} END AS wrong FROM (
                 SELECT line, n_bytes, other, fault, {field} AS field, {raws}, {casts}
                 FROM ({self._inner}) e))"""
-
-    def _mend(self, lines: pa.Table, broken: Sequence[Reject], mapped: Mapped) -> None:
-        """Read lines again that are broken only by half surrogate pairs.
-
-        Loggers write them for text a client cut in the middle of a character. Were such lines lost, half a
-        character in each prompt would hide a campaign.
-        """
-        numbers = lines.column("line").to_pylist()
-        at = {number: position for position, number in enumerate(numbers)}
-        mended: list[tuple[int, str]] = []
-        for reject in broken:
-            text = lines.column("text")[at[reject.line]].as_py()
-            if not _LONE.search(text):
-                continue
-            try:
-                parsed = json.loads(text)
-            except (ValueError, RecursionError):
-                continue
-            mended.append((reject.line, _SURROGATE.sub("\ufffd", json.dumps(parsed, ensure_ascii=False))))
-        if not mended:
-            return
-        again = self._run(
-            pa.table(
-                {
-                    "line": pa.array([m[0] for m in mended], pa.int64()),
-                    "text": pa.array([m[1] for m in mended], pa.large_string()),
-                }
-            )
-        )
-        lifted = {m[0] for m in mended}
-        mapped.rejects = [r for r in mapped.rejects if r.line not in lifted or r.reason != "not valid JSON"]
-        mapped.rejects.extend(again.rejects)
-        mapped.rows = pl.concat([mapped.rows, again.rows]).sort("line", maintain_order=True)
-        mapped.n_other += again.n_other
-        mapped.notes["half a surrogate pair replaced"] += len(mended)
 
 
 def _wrong(column: Column) -> str | None:
