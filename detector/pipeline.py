@@ -333,11 +333,11 @@ def _window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Hel
     rows = _frame(
         store.engine.query(
             f"""
-            WITH both AS (
+            WITH gathered AS (
                 SELECT {names} FROM {store.relation("ties", days)} UNION ALL SELECT {names} FROM ties_today
             ), held AS (
                 SELECT account_id, family, kind, key, max(day) AS last_day, max(detail) AS detail
-                FROM both GROUP BY account_id, family, kind, key
+                FROM gathered GROUP BY account_id, family, kind, key
             ), shared AS (
                 SELECT kind, key, count(*) AS n_sharing FROM held GROUP BY kind, key HAVING count(*) >= 2
             )

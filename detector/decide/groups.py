@@ -35,10 +35,11 @@ FALSE_PAIRS = 1.0
 #: Share of a key's holders that must hold it in an improbable pair before the key joins all of them (0..1).
 CONFIRMED = 0.7
 #: An account is taken in when the chance that it does not belong is at most this (0..1) ...
-MAY_STAY_OUT = 0.2
+MAY_STAY_OUT = 0.15
 #: ... by keys of which the group holds at least this share (0..1).
-OWNED_FROM = 0.4
-ATTACH_ROUNDS = 5
+OWNED_FROM = 0.7
+#: ... counted as if so many strangers held each key as well: small keys meet by chance.
+STRANGERS = 2.0
 #: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
 MAX_LEAK = 0.2
 MERGE_ROUNDS = 20
@@ -321,45 +322,45 @@ def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats,
 
 
 def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, firm: Bools) -> None:
-    """Take in accounts without a pair whose keys are mostly a group's (in place), until none is left.
+    """Take in accounts without a pair whose keys are mostly a group's (in place).
 
     A key whose share s of holders sits in one group says with probability s that this holder belongs there
     too; families are independent, so an account stays out with the product of (1 - s) over its families.
+    Only members joined by pairs count: what was taken in takes nobody in, or groups would snowball.
     """
     n_families = int(ties.family.max(initial=0)) + 1
-    for _ in range(ATTACH_ROUNDS):
-        n_labels = int(label.max(initial=-1)) + 1
-        grouped = label[ties.account] >= 0
-        if not grouped.any():
-            return
-        code, count = np.unique(ties.key[grouped] * n_labels + label[ties.account[grouped]], return_counts=True)
-        key, group = code // n_labels, code % n_labels
-        order = np.lexsort((-group, count, key))
-        top = order[np.flatnonzero(np.r_[key[order][1:] != key[order][:-1], True])]
-        owner = np.full(ties.n_keys, -1, np.int64)
-        owner[key[top]] = group[top]
-        share = np.zeros(ties.n_keys)
-        share[key[top]] = count[top] / held[key[top]]
-        entry = np.flatnonzero(~grouped & (share[ties.key] >= OWNED_FROM))
-        if not len(entry):
-            return
-        place = (ties.account[entry] * n_labels + owner[ties.key[entry]]) * n_families + ties.family[entry]
-        order = np.lexsort((share[ties.key[entry]], place))
-        best = order[np.flatnonzero(np.r_[place[order][1:] != place[order][:-1], True])]
-        pair, inverse = np.unique(place[best] // n_families, return_inverse=True)
-        out = np.ones(len(pair))
-        np.multiply.at(out, inverse, 1 - share[ties.key[entry[best]]])
-        account, joined = pair // n_labels, pair % n_labels
-        order = np.lexsort((joined, -out, account))
-        last = order[np.flatnonzero(np.r_[account[order][1:] != account[order][:-1], True])]
-        last = last[out[last] <= MAY_STAY_OUT]
-        if not len(last):
-            return
-        label[account[last]] = joined[last]
-        inside = label[ties.account[entry]] == owner[ties.key[entry]]
-        bits = np.log2(ties.n_accounts / held[ties.key[entry]]) * inside
-        np.maximum.at(strength, ties.account[entry], bits)
-        np.logical_or.at(firm, ties.account[entry], inside & ~ties.spoofable[entry])
+    n_labels = int(label.max(initial=-1)) + 1
+    grouped = label[ties.account] >= 0
+    if not grouped.any():
+        return
+    code, count = np.unique(ties.key[grouped] * n_labels + label[ties.account[grouped]], return_counts=True)
+    key, group = code // n_labels, code % n_labels
+    order = np.lexsort((-group, count, key))
+    top = order[np.flatnonzero(np.r_[key[order][1:] != key[order][:-1], True])]
+    owner = np.full(ties.n_keys, -1, np.int64)
+    owner[key[top]] = group[top]
+    share = np.zeros(ties.n_keys)
+    share[key[top]] = count[top] / (held[key[top]] + STRANGERS)
+    entry = np.flatnonzero(~grouped & (share[ties.key] >= OWNED_FROM))
+    if not len(entry):
+        return
+    place = (ties.account[entry] * n_labels + owner[ties.key[entry]]) * n_families + ties.family[entry]
+    order = np.lexsort((share[ties.key[entry]], place))
+    best = order[np.flatnonzero(np.r_[place[order][1:] != place[order][:-1], True])]
+    pair, inverse = np.unique(place[best] // n_families, return_inverse=True)
+    out = np.ones(len(pair))
+    np.multiply.at(out, inverse, 1 - share[ties.key[entry[best]]])
+    account, joined = pair // n_labels, pair % n_labels
+    order = np.lexsort((joined, -out, account))
+    last = order[np.flatnonzero(np.r_[account[order][1:] != account[order][:-1], True])]
+    last = last[out[last] <= MAY_STAY_OUT]
+    if not len(last):
+        return
+    label[account[last]] = joined[last]
+    inside = label[ties.account[entry]] == owner[ties.key[entry]]
+    bits = np.log2(ties.n_accounts / held[ties.key[entry]]) * inside
+    np.maximum.at(strength, ties.account[entry], bits)
+    np.logical_or.at(firm, ties.account[entry], inside & ~ties.spoofable[entry])
 
 
 def _renumber(label: Ints) -> Ints:

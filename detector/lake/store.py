@@ -23,8 +23,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from detector.errors import LakeBusy, LakeError, TableMismatch
@@ -84,12 +86,27 @@ def conform(table: Table, rows: Rows) -> pa.Table:
             f"table {table.name}: missing columns {missing}, unexpected columns {extra}",
             hint=f"see: hydrawatch tables {table.name}",
         )
+    found = found.select(list(table.names))
+    for position, column in enumerate(table.columns):
+        if column.type.startswith("MAP") and not pa.types.is_map(found.schema.field(position).type):
+            found = found.set_column(position, column.name, _as_map(found.column(position)))
     try:
-        return found.select(list(table.names)).cast(arrow_schema(table.columns))
+        return found.cast(arrow_schema(table.columns))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise TableMismatch(
             f"table {table.name}: {error}", hint=f"see: hydrawatch tables {table.name}"
         ) from error
+
+
+def _as_map(entries: pa.ChunkedArray) -> pa.Array:
+    """A map column from lists of (key, value) structs, as polars holds maps."""
+    kind = _ARROW["MAP(VARCHAR, VARCHAR[])"]
+    if pa.types.is_null(entries.type):
+        return pa.nulls(len(entries), kind)
+    lists = entries.combine_chunks().cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+    flat = lists.flatten()
+    offsets = pa.array([0, *np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())], pa.int32())
+    return pa.MapArray.from_arrays(offsets, flat.field("key"), flat.field("value"), mask=lists.is_null())
 
 
 class Store:
