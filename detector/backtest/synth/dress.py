@@ -54,7 +54,7 @@ def dress(
     rows = _with_retries(rng, rows)
     n, who, over = len(rows), rows.who, rows.over
     address = over["address"] if "address" in over else _addresses(rng, network, people, rows)
-    client = over.get("client", people.clients[who, (rng.random(n) < 0.1).astype(int)])
+    client = over.get("client", people.clients[who, (rng.random(n) > people.usual_client[who]).astype(int)])
     model = over["model"] if "model" in over else _models(rng, people, rows)
     tools = np.where(rng.random(n) < habit.tools, people.tools[who], 0)
     failed: Bools = over["failed"] | (rng.random(n) < 0.006)
@@ -167,7 +167,7 @@ def _addresses(rng: Rng, network: Network, people: People, rows: Rows) -> Ints:
 
 def _models(rng: Rng, people: People, rows: Rows) -> Ints:
     n = len(rows)
-    model = np.where(rng.random(n) < 0.85, people.model[rows.who], market.models(rng, people.taste, n))
+    model = np.where(rng.random(n) < people.loyal[rows.who], people.model[rows.who], market.models(rng, people.taste, n))
     new = (rows.ts >= people.adopts_s[rows.who]) & (rng.random(n) < 0.65)
     picked: Ints = np.where(new, market.NEW, model)
     return picked

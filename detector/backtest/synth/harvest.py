@@ -61,7 +61,7 @@ class Campaign:
     habit: Habit = honest.CHAT
     clients: str = "sdk"
     taste: str = "strong"
-    per_day: tuple[float, float, float, float] = (24.0, 24.0, 11.0, 2.4)
+    per_day: tuple[float, float, float, float] = (24.0, 24.0, 6.0, 2.2)
     ordinary: tuple[float, float, float, float] = (0.0, 0.1, 0.5, 0.8)
     carriers: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.12)
     pathways: int = 1
@@ -158,17 +158,24 @@ _COVER: tuple[tuple[Habit, str, str, float], ...] = (
 )  # fmt: skip
 
 
-def ordinary(
-    town: Town, rng: Rng, people: People, total: float, *, forward: bool, sigma: float = 1.0
-) -> None:
-    """Unrelated customers' traffic on these accounts, about ``total`` requests; ``forward``: clients pass through."""
+def ordinary(town: Town, rng: Rng, people: People, total: float, *, rung: int) -> None:
+    """Unrelated customers' traffic on these accounts, about ``total`` requests.
+
+    On rungs 0 and 1 anybody's requests go through any account; on rungs 2 and 3 an account has one or two
+    customers, whose client is the account's, so that it looks like a person's.
+    """
     if total < 1 or not len(people):
         return
     people = people.take(np.argsort(people.account))
     weight = np.array([c[3] for c in _COVER]) * rng.gamma(2, 0.5, len(_COVER))
-    volume = clock.volumes(rng, len(people), mean=1.0, sigma=sigma)
-    for (habit, text, kind, _), part in zip(_COVER, (weight / weight.sum()).tolist(), strict=True):
-        some = np.flatnonzero(rng.random(len(people)) < 0.55)
+    volume = clock.volumes(rng, len(people), mean=1.0, sigma=1.0 if rung < 2 else 1.2)
+    main = rng.choice(len(_COVER), size=len(people), p=weight / weight.sum())
+    second = rng.random((len(people), len(_COVER))) < (0.4 if rung < 2 else 0.08)
+    used = second | (np.arange(len(_COVER))[None, :] == main[:, None])
+    volume = volume / used.sum(axis=1)
+    scale = total / float((volume * used.sum(axis=1)).sum())
+    for i, (habit, text, kind, _) in enumerate(_COVER):
+        some = np.flatnonzero(used[:, i])
         if not len(some):
             continue
         agent = text == "agent"
@@ -176,12 +183,20 @@ def ordinary(
             "", clients=kind, system="agent" if agent else "some", use=habit.use,
             toolset=market.AGENT_TOOLSETS if agent else None,
         )  # fmt: skip
-        crowd = customers(town, rng, people.take(some), 2, traits)
-        row = np.searchsorted(people.account[some], crowd.account)
-        if not forward:
-            crowd.clients = people.clients[some][row]
-        share = volume[some][row] / np.bincount(row)[row]
-        town.speak(rng, crowd, habit, share / share.sum() * total * part, TEXTS[text])
+        part = people.take(some)
+        crowd = customers(
+            town, rng, part, 3 if rung < 2 else 1.3, traits, told=0.3 if rung < 2 else 0.04,
+            same=0.3 if rung < 2 else 0.7,
+        )  # fmt: skip
+        row = np.searchsorted(part.account, crowd.account)
+        if rung >= 2:
+            # A relay that hides shows one zone and one language an account where it can.
+            keep = rng.random(len(crowd)) < 0.6
+            crowd.zone_h = np.where(keep, part.zone_h[row], crowd.zone_h)
+            crowd.country = np.where(keep, part.country[row], crowd.country)
+        crowd.clients = part.clients[row]
+        rate = volume[some][row] / np.bincount(row)[row] * scale
+        town.speak(rng, crowd, habit, rate, TEXTS[text])
 
 
 def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
@@ -204,18 +219,16 @@ def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
     starts = relay.arrivals(
         town, rng, crew, harvest, rung=rung, rhythm=rhythm, turns_mean=campaign.habit.turns_mean
     )  # fmt: skip
-    who = relay.balance(rng, crew, starts, rung=rung, able=able)
+    who = relay.balance(town, rng, crew, starts, rung=rung, able=able)
     victims = town.victims(rng, max(1, plan.accounts // 15)) if plan.poison else []
     for low in range(0, len(starts), BLOCK):
         part = slice(low, low + BLOCK)
         _send(town, rng, campaign, plan, lines, crew.people, starts[part], who[part], victims)
     mixed = campaign.ordinary[rung]
-    ordinary(
-        town, rng, crew.people.take(np.flatnonzero(~idle)), harvest * mixed / (1 - mixed), forward=rung >= 2
-    )
+    ordinary(town, rng, crew.people.take(np.flatnonzero(~idle)), harvest * mixed / (1 - mixed), rung=rung)
     # Accounts that only carry customers have traffic even where the others have little.
-    extra = len(carrying) * max(campaign.per_day[rung], 6.0) * plan.volume * active_days
-    ordinary(town, rng, crew.people.take(np.flatnonzero(idle)), extra, forward=rung >= 2)
+    extra = len(carrying) * (14.0, 14.0, 9.0, 8.0)[rung] * plan.volume * active_days
+    ordinary(town, rng, crew.people.take(np.flatnonzero(idle)), extra, rung=rung)
 
 
 def _send(
@@ -234,7 +247,7 @@ def _send(
         return
     prompt, system = harvest_text(town, rng, campaign, plan, lines, people, who, turn)
     rows = Rows(who, ts, turn, session, prompt, system)
-    model = np.where(rng.random(n) < 0.8, people.model[who], market.models(rng, campaign.taste, n))
+    model = np.where(rng.random(n) < people.loyal[who], people.model[who], market.models(rng, campaign.taste, n))
     moved = (ts > lines.switch_s) & (rng.random(n) < lines.switch_share)
     rows.over["model"] = np.where(moved, lines.switch_to, model)
     if victims:

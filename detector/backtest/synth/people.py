@@ -43,7 +43,7 @@ class Traits:
     toolset: tuple[int, ...] | None = None
     vpn: float = 0.06
     mobile: float = 0.16
-    virtual: float = 0.08
+    virtual: float = 0.11
     foreign: float = 0.55
     phone: list[str] | None = None
     inviter: list[str | None] | None = None
@@ -173,9 +173,9 @@ def persons(
     """People with the public's traits (or those of ``t``) on given accounts, one row each."""
     n = len(accounts)
     net = town.network
-    # A person's few clients: the main one, and in one case of three another of the same kind.
+    # A person's few clients: the main one, and in two cases of five another of the same kind.
     main = net.clients(t.clients, rng, n)
-    other = np.where(rng.random(n) < 0.33, net.clients(t.clients, rng, n), main)
+    other = np.where(rng.random(n) < 0.42, net.clients(t.clients, rng, n), main)
     adopts = town.release_s + rng.exponential(1.6 * clock.DAY_S, n)
     adopts = np.where(rng.random(n) < 0.35, adopts, np.inf)
     toolsets = t.toolset or tuple(range(1, len(market.TOOLSETS)))
@@ -188,6 +188,8 @@ def persons(
         vpn=np.where(rng.random(n) < 2 * t.vpn, rng.beta(1.2, 1.6, n), 0.0),
         clients=np.stack([main, other], axis=1),
         model=market.models(rng, t.taste, n),
+        loyal=rng.beta(3.2, 0.9, n),
+        usual_client=rng.beta(4, 1, n),
         taste=t.taste,
         temperature=market.temperatures(rng, t.use, n),
         limit=market.limits(rng, t.use, n),
@@ -208,10 +210,13 @@ def settle(town: Town, rng: Rng, n: int, t: Traits) -> People:
     return persons(town, rng, accounts, country, born, addresses, t)
 
 
-def customers(town: Town, rng: Rng, people: People, per_account: int, t: Traits) -> People:
-    """Unrelated end users behind accounts: ``per_account`` on average, each with language, style and clock of his own.
+def customers(
+    town: Town, rng: Rng, people: People, per_account: float, t: Traits, *, told: float = 0.45, same: float = 0.0
+) -> People:
+    """Unrelated end users behind accounts: ``per_account`` on average, each with his own language, style and clock.
 
-    They are seen from their account's addresses; only what they write and when is theirs.
+    They are seen from their account's addresses. ``told``: share of accounts that tell the provider which of
+    their users asks; ``same``: share of users who get the account's usual model and settings.
     """
     count = 1 + rng.poisson(max(per_account - 1, 0), len(people))
     row = np.repeat(np.arange(len(people)), count)
@@ -221,7 +226,10 @@ def customers(town: Town, rng: Rng, people: People, per_account: int, t: Traits)
     made.until_s = people.until_s[row]
     made.mobile = np.zeros(n)
     made.vpn = people.vpn[row]
-    # Only some operators tell the provider which of their users asks.
-    told = (rng.random(len(people)) < 0.45)[row]
-    made.end_user[told] = [f"u{x:07x}" for x in rng.integers(1 << 28, size=int(told.sum())).tolist()]
+    names = np.array([f"u{x:07x}" for x in rng.integers(1 << 28, size=n).tolist()], dtype=object)
+    known = (rng.random(len(people)) < told)[row]
+    made.end_user[known] = names[known]
+    alike = rng.random(n) < same
+    for trait in ("model", "temperature", "limit"):
+        getattr(made, trait)[alike] = getattr(people, trait)[row][alike]
     return made

@@ -60,6 +60,8 @@ class People:
     vpn: Floats
     clients: Ints  # (n, 2)
     model: Ints
+    loyal: Floats  # probability of the usual model
+    usual_client: Floats  # probability of the first client
     taste: str
     temperature: Ints
     limit: Ints

@@ -70,7 +70,7 @@ def _cards(rng: Rng, n: int, rung: int) -> tuple[list[str | None], list[str | No
     number = rng.integers(max(1, n // per_card), size=n) if per_card > 1 else np.arange(n)
     card = {int(k): token(rng, "pm") for k in np.unique(number)}
     few = int(rng.integers(2, 5))
-    virtual_share = (0.5, 0.6, 0.65, 0.3)[rung]
+    virtual_share = (0.5, 0.6, 0.55, 0.3)[rung]
     issuer = {
         k: market.virtual_bins(rng, 1, few)[0]
         if rng.random() < virtual_share
@@ -81,23 +81,32 @@ def _cards(rng: Rng, n: int, rung: int) -> tuple[list[str | None], list[str | No
     return [card[k] for k in numbers], [issuer[k] for k in numbers]
 
 
-def _addresses(town: Town, rng: Rng, n: int, rung: int) -> Ints:
-    """Two exits an account: a few servers, then shared residential exits, then ever more private ones."""
+def _addresses(town: Town, rng: Rng, country: Ints, rung: int) -> Ints:
+    """Two exits an account: a few servers, then shared residential exits, then ever more private ones.
+
+    On rungs 2 and 3 exits are bought in the account's stated country, where there are any.
+    """
     net = town.network
+    n = len(country)
     if rung == 0:
         pool = [net.hosting()]
         while len(pool) < max(2, n // 10):
             pool.append(net.neighbour(pool[0]) if rng.random() < 0.6 else net.hosting())
         return rng.choice(np.array(pool), size=(n, 2))
     size = max(3, int(n * (0.35, 0.35, 0.8, 1.4)[rung]))
-    pool_of_exits = rng.choice(net.exits, size=size, replace=size > len(net.exits))
-    chosen = rng.choice(pool_of_exits, size=(n, 2))
+    exits = rng.choice(net.exits, size=size, replace=size > len(net.exits))
+    chosen = rng.choice(exits, size=(n, 2))
     if rung >= 2:
-        # Some accounts have a line nobody else uses.
+        where = np.array([net.country[a] for a in exits])
+        for c in np.unique(country).tolist():
+            at, local = np.flatnonzero(country == c), exits[where == COUNTRIES[c][0]]
+            if len(local):
+                chosen[at] = rng.choice(local, size=(len(at), 2))
+        # Some accounts have a line nobody else uses, and most use one exit only.
         own = np.flatnonzero(rng.random(n) < (0, 0, 0.3, 0.5)[rung])
-        chosen[own, 0] = [
-            net.home(int(c)) for c in rng.choice(len(COUNTRIES), size=len(own), p=net.country_weights)
-        ]
+        chosen[own, 0] = [net.home(int(c)) for c in country[own]]
+        one = rng.random(n) < 0.6
+        chosen[one, 1] = chosen[one, 0]
     return chosen
 
 
@@ -134,9 +143,9 @@ def recruit(
         pool = [*domains, *market.DISPOSABLE_MAIL[:2], *market.FREE_MAIL[:3]]
         mail = [pool[i] for i in rng.integers(len(pool), size=m).tolist()]
     phones = [token(rng, "ph") for _ in range(max(1, m // (5, 3, 1, 1)[rung]))] if rung < 2 else None
-    addresses = _addresses(town, rng, m, rung)
-    signup = addresses[:, 0] if rung else rng.choice(addresses[:, 0], size=m)
     country = rng.choice(len(COUNTRIES), size=m, p=town.network.country_weights)
+    addresses = _addresses(town, rng, country, rung)
+    signup = addresses[:, 0] if rung else rng.choice(addresses[:, 0], size=m)
     weights = market.PATHWAY_WEIGHTS if pathways > 1 else (1.0, 0, 0, 0, 0)
     doors = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
     phone = [phones[i] for i in rng.integers(len(phones), size=m).tolist()] if phones else None
@@ -173,18 +182,14 @@ def arrivals(
     span = max(town.end_s - crew.opens_s, 3600.0)
     n = int(rng.poisson(max(total, 0) / turns_mean))
     one = np.zeros(n, dtype=np.int64)
-    # Rungs 2 and 3 follow the stated countries of their accounts as well.
-    own_clock = rng.random(n) < (0.0, 0.15, 0.6, 0.9)[rung]
-    zone = np.array([crew.zone_h])
     starts = clock.session_starts(
-        rng, one, zone, rhythm=rhythm, days=town.days, first_weekday=town.start.weekday(), burst=6.0
-    )
-    zones = crew.people.zone_h
-    person = rng.integers(len(zones), size=n)
-    local = clock.session_starts(
-        rng, person, zones, rhythm="evening", days=town.days, first_weekday=town.start.weekday(), burst=1.0
-    )
-    starts = np.where(own_clock, local, starts)
+        rng, one, np.array([crew.zone_h]), rhythm=rhythm, days=town.days,
+        first_weekday=town.start.weekday(), burst=6.0,
+    )  # fmt: skip
+    if rung >= 2:
+        # The careful work around the clock; the accounts' own days are made by ``balance``.
+        spread = rng.random(n) < (0.5, 0.8)[rung - 2]
+        starts = np.where(spread, rng.uniform(0, town.end_s, n), starts)
     starts = np.where(starts < crew.opens_s, crew.opens_s + starts / town.end_s * span, starts)
     keep = np.ones(n, dtype=bool)
     for low, high in pauses(rng, town.days):
@@ -192,8 +197,8 @@ def arrivals(
     return np.sort(starts[keep])
 
 
-def balance(rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
-    """Which person serves each conversation: round robin, then sticky hours, then uneven by choice.
+def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
+    """Which person serves each conversation: round robin, then sticky hours, then as each account's day would go.
 
     ``able`` are the slots that harvest. Conversations of a slot between two accounts go to another; -1 where
     none was free.
@@ -209,8 +214,7 @@ def balance(rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> I
         hour = (starts // 3600).astype(np.int64)
         slot = able[(worker * 2654435761 + hour * 40503 + worker * hour % 7919) % len(able)]
     else:
-        weight = np.exp(rng.normal(0, (0, 0, 0.6, 0.8)[rung], len(able)))
-        slot = able[rng.choice(len(able), size=n, p=weight / weight.sum())]
+        slot = _shifts(town, rng, crew, starts, rung=rung, able=able)
     who = crew.holder(slot, starts)
     for _ in range(3):
         lost = np.flatnonzero(who < 0)
@@ -218,3 +222,24 @@ def balance(rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> I
             break
         who[lost] = crew.holder(rng.choice(able, size=len(lost)), starts[lost])
     return who
+
+
+def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
+    """Slots by rungs 2 and 3: uneven shares, days off, and two or three hours a day in the stated zone's rhythm."""
+    blocks = 8
+    n_days = town.days
+    zone = crew.people.zone_h[np.searchsorted(crew.slot, able)]
+    share = np.exp(rng.normal(0, (0.9, 1.1)[rung - 2], len(able)))
+    days = rng.gamma((0.8, 0.7)[rung - 2], size=(len(able), n_days))
+    local = np.mod(np.arange(blocks)[None, :] * 3 + 1.5 + zone[:, None], 24).astype(int)
+    hours = clock.HOURS["evening"][local] * rng.gamma(0.8, size=(len(able), blocks))
+    slot = np.empty(len(starts), dtype=np.int64)
+    block = np.minimum((starts // (clock.DAY_S / blocks)).astype(int), n_days * blocks - 1)
+    edges = np.searchsorted(block, np.arange(n_days * blocks + 1))  # starts are in order
+    for b in range(n_days * blocks):
+        low, high = edges[b], edges[b + 1]
+        if low < high:
+            weight = share * days[:, b // blocks] * hours[:, b % blocks] + 1e-12
+            # A few accounts are awake at any time, and each takes several conversations in a row.
+            slot[low:high] = able[np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(high - low) * 0.999999)]
+    return slot

@@ -46,7 +46,7 @@ def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
         )
         town.emit(rng, people, campaign.habit, rows, harvest=True)
     mixed = campaign.ordinary[rung]
-    ordinary(town, rng, people, n * mixed / (1 - mixed), forward=True)
+    ordinary(town, rng, people, n * mixed / (1 - mixed), rung=rung)
 
 
 def theft(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
