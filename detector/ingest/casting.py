@@ -37,12 +37,13 @@ _EXPECTED = {
     "BOOLEAN": "true or false",
     "VARCHAR": "text",
     "VARCHAR[]": "a list of names",
+    "MAP(VARCHAR, VARCHAR[])": "an object of lists",
 }
 
 
 def value(column: Column, raw: str) -> str:
     """SQL of ``column``'s value; ``raw`` is SQL of its text. NULL where the text is NULL, empty or wrong."""
-    if column.name == "status":
+    if column.name == "status" and column.type == "INTEGER":
         return f"""CASE lower({raw}) WHEN 'success' THEN 200 WHEN 'failure' THEN 500
             WHEN 'true' THEN NULL WHEN 'false' THEN NULL ELSE TRY_CAST({raw} AS INTEGER) END"""
     if column.name == "asn":
@@ -73,7 +74,7 @@ def wrong(column: Column, raw: str, cast: str) -> str | None:
     """SQL that is true where the text ``raw`` is no value of ``column``; None: it cannot be wrong."""
     if column.name == "finish_reason" or column.name in _FREE - {"tool_names"}:
         return None
-    if column.name == "status":
+    if column.name == "status" and column.type == "INTEGER":
         return f"{raw} <> '' AND ({cast} IS NULL OR {cast} NOT BETWEEN 100 AND 599)"
     if column.type == "TIMESTAMP":
         return f"{raw} <> '' AND ({cast} IS NULL OR {cast} NOT BETWEEN '2000-01-01' AND '2100-01-01')"
@@ -96,7 +97,9 @@ def tidy(column: Column, cast: str) -> str:
 
 def expected(column: Column) -> str:
     """What a reject says was expected of ``column``."""
-    return "an HTTP status, success or failure" if column.name == "status" else _EXPECTED[column.type]
+    if column.name == "status" and column.type == "INTEGER":
+        return "an HTTP status, success or failure"
+    return _EXPECTED[column.type]
 
 
 def timestamp(raw: str) -> str:
