@@ -13,32 +13,46 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from detector.backtest.text_concepts import CARRIERS, CONCEPTS, TOPICS
 from detector.backtest.text_wordings import CAPABILITY, ELICITING, HONEST
 
 __all__ = ["Family", "capability_families", "elicitation_families", "expand"]
+
+#: A phrase varies less than a form of words: fewer wordings say all of it.
+PHRASE_DRAWS = 0.2
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 _SLOT = re.compile(r"<([qatdn])>")
 
 
+_ABOUT = {
+    "en": "{{Help me with|I have a question about|Something on|Work on|Now do|Tell me about|} @{, please"
+    "| for <n> people| today||.|?}|{Hi|Hello}, @ {again|needed|}|@: <d>}",
+    "zh": "{{请|帮我|我想问}@{。|，谢谢|}|关于@的{问题|任务|请求}|@：<d>}",
+}
+
+
 @dataclass(frozen=True)
 class Family:
-    """A form of words: ``labels`` are kinds (none for honest ones) or the capability; ``language`` its code."""
+    """A form of words: ``labels`` are kinds (none for honest ones) or the capability; ``language`` its code;
+    ``draws`` is how many wordings are drawn of it against others."""
 
     name: str
     labels: frozenset[str]
     language: str
     form: str
+    draws: float = 1.0
 
 
 def elicitation_families() -> tuple[Family, ...]:
     """Families of the five kinds, and honest ones that resemble them."""
-    return _read(ELICITING, "ask") + _read(HONEST, "honest")
+    return _read(ELICITING, "ask") + _read(HONEST, "honest") + _phrases(CONCEPTS, "phrase", CARRIERS)
 
 
 def capability_families() -> tuple[Family, ...]:
     """Families labelled with the capability they draw on."""
-    return _read(CAPABILITY, "able")
+    plain = {language: _ABOUT[language] for language in ("en", "zh")}
+    return _read(CAPABILITY, "able") + _phrases(TOPICS, "topic", plain)
 
 
 def expand(form: str, rng: random.Random, slots: Mapping[str, Callable[[], str]]) -> str:
@@ -58,4 +72,17 @@ def _read(text: str, prefix: str) -> tuple[Family, ...]:
         language, _, labels = head.partition(" ")
         names = frozenset(labels.replace("honest", "").split("+")) - {""}
         families.append(Family(f"{prefix}{number}", names, language, form))
+    return tuple(families)
+
+
+def _phrases(text: str, prefix: str, carriers: Mapping[str, str]) -> tuple[Family, ...]:
+    """Each phrase of a list as a family inside the carriers of its language."""
+    families = []
+    for number, line in enumerate(text.strip().splitlines()):
+        head, _, phrases = line.partition(" : ")
+        language, _, labels = head.partition(" ")
+        names = frozenset(labels.replace("honest", "").split("+")) - {""}
+        for place, phrase in enumerate(phrases.split("|")):
+            form = carriers[language].replace("@", phrase)
+            families.append(Family(f"{prefix}{number}.{place}", names, language, form, PHRASE_DRAWS))
     return tuple(families)

@@ -32,16 +32,55 @@ F64 = npt.NDArray[np.float64]
 
 SEED = 11
 #: Wordings drawn of each family, folds of families, and strength of the L2 penalty (1/C).
-DRAWS, FOLDS, STRENGTH = 100, 5, 8.0
+DRAWS, FOLDS, STRENGTH = 100, 5, 0.7
 #: Share of ordinary real prompts that may score above one half for all kinds together.
-ALLOWED = 0.005
+ALLOWED = 0.01
 
-_FIELDS = (
-    "algebra|organic chemistry|contract law|Rust programming|medieval history|personal finance|cell biology|"
-    "machine learning|cooking|world geography|nursing|network security|music theory|chess|microeconomics|"
-    "thermodynamics|child care|marketing|astronomy|grammar|SQL|robotics|philosophy|agriculture|statistics"
-).split("|")
-_FIELDS_ZH = "数学|化学|法律|编程|历史|金融|生物|机器学习|烹饪|地理|医学|网络安全|音乐|经济学|物理".split("|")
+_FIELDS = [
+    "algebra",
+    "organic chemistry",
+    "contract law",
+    "Rust programming",
+    "medieval history",
+    "personal finance",
+    "cell biology",
+    "machine learning",
+    "cooking",
+    "world geography",
+    "nursing",
+    "network security",
+    "music theory",
+    "chess",
+    "microeconomics",
+    "thermodynamics",
+    "child care",
+    "marketing",
+    "astronomy",
+    "grammar",
+    "SQL",
+    "robotics",
+    "philosophy",
+    "agriculture",
+    "statistics",
+]
+_GREETINGS = ("You are a helpful assistant.", "你是一个有用的助手。", "Hello.")
+_FIELDS_ZH = [
+    "数学",
+    "化学",
+    "法律",
+    "编程",
+    "历史",
+    "金融",
+    "生物",
+    "机器学习",
+    "烹饪",
+    "地理",
+    "医学",
+    "网络安全",
+    "音乐",
+    "经济学",
+    "物理",
+]
 
 
 @dataclass(frozen=True)
@@ -95,27 +134,30 @@ def _real(data: Path | None) -> pl.DataFrame:
     return pl.read_parquet(path).filter(pl.col("text").str.len_chars() > 0)
 
 
-def _made(families: tuple[Family, ...], kinds: tuple[str, ...], real: pl.DataFrame, rng: random.Random) -> Rows:
+def _made(
+    families: tuple[Family, ...], kinds: tuple[str, ...], real: pl.DataFrame, rng: random.Random
+) -> Rows:
     """``DRAWS`` wordings of each family, slots filled with real questions, and all real text after them."""
-    asked = real.filter(pl.col("kind").is_in(["human", "benchmark_question", "harvest_task", "tool_use_request"]))
+    sources = ["human", "benchmark_question", "harvest_task", "tool_use_request"]
+    asked = real.filter(pl.col("kind").is_in(sources))
     pool = asked["text"].to_list()
     han = [text for text in pool if any("一" <= c <= "鿿" for c in text[:40])]
     plain = [text for text in pool if text[:60].isascii()]
     texts, labels, family, language = [], [], [], []
     for number, form in enumerate(families):
-        source = han if form.language in ("zh", "ja") and rng else plain
+        source = han if form.language in ("zh", "ja") else plain
         fields = _FIELDS_ZH if form.language in ("zh", "ja") else _FIELDS
         slots = {
             "q": lambda source=source: rng.choice(source)[: rng.choice((120, 300, 900))],
             "a": lambda source=source: rng.choice(source)[: rng.choice((12, 60, 240))],
-            "t": lambda source=source: " ".join(rng.sample(source, rng.randint(1, 3)))[: rng.choice((200, 900))],
+            "t": lambda source=source: " ".join(rng.sample(source, 2))[: rng.choice((200, 500, 900))],
             "d": lambda fields=fields: rng.choice(fields),
             "n": lambda: str(rng.randint(2, 50)),
         }
-        for _ in range(DRAWS):
+        for _ in range(int(DRAWS * form.draws)):
             text = expand(form.form, rng, slots)
             if rng.random() < 0.15:
-                text = f"{rng.choice(('You are a helpful assistant.', '你是一个有用的助手。', 'Hello.'))} {text}"
+                text = f"{rng.choice(_GREETINGS)} {text}"
             if rng.random() < 0.1:
                 text = text.lower()
             texts.append(text)
@@ -130,12 +172,13 @@ def _made(families: tuple[Family, ...], kinds: tuple[str, ...], real: pl.DataFra
     return Rows(texts, np.array(labels), np.array(family), language)
 
 
-def _features(texts: list[str]) -> scipy.sparse.csr_array:
+def _features(texts: list[str]) -> tuple[scipy.sparse.csr_array, npt.NDArray[np.int64]]:
+    """Feature rows, one a window, and the first window of each text."""
     tokens = tokenise(pl.Series(texts))
-    index, bounds = buckets(tokens, grams(tokens))
+    index, bounds, windows = buckets(tokens, grams(tokens))
     values = np.repeat(1 / np.sqrt(np.maximum(np.diff(bounds), 1)), np.diff(bounds))
-    matrix = scipy.sparse.csr_array((values, index, bounds), shape=(len(texts), BUCKETS + 1))
-    return matrix[:, :BUCKETS].tocsr()
+    matrix = scipy.sparse.csr_array((values, index, bounds), shape=(len(bounds) - 1, BUCKETS + 1))
+    return matrix[:, :BUCKETS].tocsr(), windows
 
 
 def _folds(rows: Rows) -> npt.NDArray[np.int64]:
@@ -171,17 +214,25 @@ def _elicitation(
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
-    matrix, fold = _features(rows.texts), _folds(rows)
+    (matrix, windows), fold = _features(rows.texts), _folds(rows)
+    of = np.repeat(np.arange(len(fold)), np.diff(np.append(windows, matrix.shape[0])))
+    first = np.zeros(len(of), dtype=np.bool_)
+    first[windows] = True
+    last = np.roll(first, -1)
     real = rows.family < 0
     language = np.array(rows.language)
     honest = ~rows.labels.any(axis=1)
     held = np.zeros(rows.labels.shape)
     for k in range(len(ELICITATION_KINDS)):
         label = rows.labels[:, k]
+        # Instructions stand in a text's first or last window; what lies between is whatever it is about.
+        use = ~label[of] | first | last
         for f in range(FOLDS):
-            coef, bias = _fit(matrix[fold != f], label[fold != f])
-            held[fold == f, k] = matrix[fold == f] @ coef + bias
-        coef, bias = _fit(matrix, label)
+            learn = use & (fold[of] != f)
+            coef, bias = _fit(matrix[learn], label[of[learn]])
+            value = np.maximum.reduceat(matrix @ coef + bias, windows)
+            held[fold == f, k] = value[fold == f]
+        coef, bias = _fit(matrix[use], label[of[use]])
         weights[:, k] = coef
         platt = LogisticRegression(C=1e3).fit(held[:, k : k + 1], label)
         a, b = float(platt.coef_[0, 0]), float(platt.intercept_[0])
@@ -202,18 +253,23 @@ def _elicitation(
             if name != "all" and not (label & told).any():
                 continue
             made = told & ~real & (label | honest)
-            lines[f"auc_{name}_against_made_honest"] = round(float(roc_auc_score(label[made], value[made])), 3)
+            auc = float(roc_auc_score(label[made], value[made]))
+            lines[f"auc_{name}_against_made_honest"] = round(auc, 3)
             both = (label & told) | real
             lines[f"auc_{name}_against_real"] = round(float(roc_auc_score(label[both], value[both])), 3)
             lines[f"recall_{name}_at_half"] = round(float((value[label & told] > 0).mean()), 3)
         report[kind] = lines
-    false = {"real_prompts": float((score[real] > 0).mean()), "made_honest": float((score[honest & ~real] > 0).mean())}
+    false = {
+        "real_prompts": float((score[real] > 0).mean()),
+        "made_honest": float((score[honest & ~real] > 0).mean()),
+    }
     card["held_out_families"] = report
     card["share_above_half_held_out"] = {name: round(value, 4) for name, value in false.items()}
     card["data"] = {
-        "made_families": int((rows.family.max() + 1)), "wordings_per_family": DRAWS, "real_prompts": int(real.sum()),
-        "real_sources": "lmarena arena-hard-auto, FastChat, OASST via qlora, tau-bench, BIG-Bench-Hard, fabric, "
-        "LLaMA-Factory demo tasks (Apache-2.0, MIT); used as ordinary text and to fill slots, not shipped",
+        "made_families": int(rows.family.max() + 1), "wordings_per_family": DRAWS,
+        "real_prompts": int(real.sum()),
+        "real_sources": "lmarena arena-hard-auto, FastChat, OASST via qlora, tau-bench, BIG-Bench-Hard, "
+        "fabric, LLaMA-Factory demo tasks (Apache-2.0, MIT); used as ordinary text and to fill slots, not shipped",
     }  # fmt: skip
     card["limits"] = [
         "positives are made by this project: no public elicitation traffic exists to test on",
@@ -242,7 +298,8 @@ def _capability(
     use = np.flatnonzero(label >= 0)
     # Real rows of one source are many and alike: a tenth of them is enough.
     use = use[(rows.family[use] >= 0) | (np.arange(len(use)) % 10 == 0)]
-    matrix, fold = _features(rows.texts)[use], _folds(rows)[use]
+    every, windows = _features(rows.texts)
+    matrix, fold = every[windows[use]], _folds(rows)[use]
     label = label[use]
     made = rows.family[use] >= 0
     right = np.zeros(len(use), dtype=np.bool_)
@@ -254,5 +311,7 @@ def _capability(
     first = len(ELICITATION_KINDS)
     weights[:, first:] = model.coef_.T
     intercept[first:] = model.intercept_
-    accuracy = {name: round(float(right[made & (label == k)].mean()), 3) for k, name in enumerate(CAPABILITIES)}
+    accuracy = {
+        name: round(float(right[made & (label == k)].mean()), 3) for k, name in enumerate(CAPABILITIES)
+    }
     card["capability_held_out_families_accuracy"] = {"all": round(float(right[made].mean()), 3), **accuracy}

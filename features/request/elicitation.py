@@ -32,6 +32,9 @@ BUCKETS = 1 << 15
 #: Longer texts are judged by their beginning and end, where instructions stand. A power of the attacker
 #: to hide the instruction in the middle is accepted for a bounded cost.
 HEAD_TOKENS, TAIL_TOKENS = 128, 64
+#: Tokens judged together; a text scores as its highest window, so that a long slot does not dilute a
+#: short instruction.
+WINDOW = 48
 #: A text of fewer tokens is too short to be judged.
 MIN_TOKENS = 3
 
@@ -49,19 +52,26 @@ class TextModel:
 
     def logits(self, tokens: Tokens, grams: Grams) -> F32:
         """Log-odds (natural) per text and column; texts of fewer than ``MIN_TOKENS`` tokens get NaN."""
-        index, bounds = buckets(tokens, grams)
+        index, bounds, windows = buckets(tokens, grams)
         shape = (len(bounds) - 1, len(self.weights))
         ones = np.ones(len(index), dtype=np.float32)
         sums: F32 = scipy.sparse.csr_array((ones, index, bounds), shape=shape) @ self.weights
         sums /= np.sqrt(np.maximum(np.diff(bounds), 1)).astype(np.float32)[:, None]
+        if len(sums) > len(windows):
+            sums = np.maximum.reduceat(sums, windows, axis=0)
         sums *= self.slope
         sums += self.intercept
         sums[tokens.counts < MIN_TOKENS] = np.nan
         return sums
 
 
-def buckets(tokens: Tokens, grams: Grams) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Bucket numbers of each text's runs, three a token, and the bounds of each text among them."""
+def buckets(
+    tokens: Tokens, grams: Grams
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Bucket numbers of the runs, three a token; bounds of each window among them; each text's first window.
+
+    Every text has a window, an empty one where it has no token.
+    """
     shift = np.uint64(64 - BUCKETS.bit_length() + 1)
     index = np.empty((len(tokens.hashes), 3), dtype=np.int32)
     for column, run in enumerate((grams.token, grams.pair, grams.triple)):
@@ -76,9 +86,13 @@ def buckets(tokens: Tokens, grams: Grams) -> tuple[npt.NDArray[np.int32], npt.ND
         left = np.repeat(counts, counts) - place
         index = index[(place < HEAD_TOKENS) | (left <= TAIL_TOKENS)]
         kept = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
-    bounds = np.zeros(len(counts) + 1, dtype=np.int32)
-    np.cumsum(3 * kept, out=bounds[1:])
-    return index.reshape(-1), bounds
+    per_text = np.maximum(-(-kept // WINDOW), 1)
+    windows = np.cumsum(per_text) - per_text
+    place = np.arange(int(per_text.sum())) - np.repeat(windows, per_text)
+    bounds = np.zeros(len(place) + 1, dtype=np.int32)
+    bounds[:-1] = 3 * (np.repeat(np.cumsum(kept) - kept, per_text) + WINDOW * place)
+    bounds[-1] = index.size
+    return index.reshape(-1), bounds, windows
 
 
 @cache
@@ -101,5 +115,3 @@ def chances(logits: F32) -> npt.NDArray[np.float64]:
     clipped = np.clip(logits.astype(np.float64), -40.0, 40.0)
     result: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-clipped))
     return result
-
-

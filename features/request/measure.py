@@ -179,7 +179,7 @@ class TextMeter:
         """All keys of a request: the prompt's, and of its system prompt the whole and the bands."""
         import pyarrow as pa
 
-        banded = np.flatnonzero(content.KINDS == _CODE["band"])
+        banded = np.flatnonzero(_CODE["band"] == content.KINDS)
         theirs = np.concatenate((system.keys[:, :1], system.keys[:, banded]), axis=1)
         kinds = np.array([_CODE["system"]] + [_CODE["system_band"]] * len(banded), dtype=np.uint64)
         # The same text as prompt and as system prompt are two facts: hash again before the kind is set.

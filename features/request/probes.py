@@ -30,9 +30,11 @@ def logit_probe(frame: pl.DataFrame) -> pl.Series:
     self-consistency over one-token answers; their number an account and the share of its traffic tell.
     """
     types = {name: pl.Int64() for name in _INTEGERS} | {"logit_bias": pl.Boolean()}
-    given = {name: frame[name] if name in frame.columns else pl.Series([None] * frame.height) for name in types}
+    none = pl.Series([None] * frame.height)
+    given = {name: frame[name] if name in frame.columns else none for name in types}
     known = pl.DataFrame([column.cast(types[name]).alias(name) for name, column in given.items()])
-    short = pl.min_horizontal("max_tokens", "output_tokens").is_between(0, SHORT_TOKENS).fill_null(value=False)
+    least = pl.min_horizontal("max_tokens", "output_tokens")
+    short = least.is_between(0, SHORT_TOKENS).fill_null(value=False)
     probing = (
         (pl.col("top_logprobs").fill_null(0) >= MANY_LOGPROBS)
         | pl.col("logit_bias").fill_null(value=False)

@@ -47,7 +47,7 @@ def _tables() -> tuple[bytes, bytes]:
         elif b < 128:
             word = char.isalnum() or char == "_"
             kind[b] = WORD if word else STOP if char in ".?!" else COLON if char == ":" else OTHER
-            if char in "\"`":
+            if char in '"`':
                 kind[b] = QUOTE
         else:
             kind[b] = OTHER
