@@ -28,7 +28,7 @@ TIE = Tie(
         lasting=frozenset({"card"}),
     ),
     reads=("requests", "accounts"),
-    needs=("accounts.account_id",),
+    needs=("accounts.payment_hash",),
     half_life_days=None,
     example=Example(
         tables={

@@ -15,6 +15,8 @@ TIE = Tie(
     kinds={
         # A pair that alone shows one TLS stack with one client version runs one build, or one small library.
         "fingerprint": 1.5,
+        # A rare client name is a rare program, or one somebody typed; the only key where no JA4 is logged.
+        "user_agent": 0.7,
         # TLS stacks are few; even a rare one is some library's.
         "ja4": 0.5,
         # The callers' own user names are often 'user-1', but keyed hashes of real ones do not meet by chance.
@@ -29,6 +31,7 @@ TIE = Tie(
                 "ja4 || '|' || user_agent",
                 "'TLS fingerprint with client ' || substr(user_agent, 1, 60)",
             ),
+            "user_agent": ("user_agent", "'client ' || substr(user_agent, 1, 60)"),
             "ja4": ("ja4", "'TLS fingerprint ' || ja4"),
             "end_user": ("end_user_hash", "'end user named by the caller'"),
             "session": ("session_hash", "'conversation'"),
@@ -37,7 +40,7 @@ TIE = Tie(
     reads=("requests", "requests_before"),
     half_life_days=14.0,
     # Headers and user names can be copied; another customer's conversation ids cannot be known.
-    spoofable=frozenset({"fingerprint", "ja4", "end_user"}),
+    spoofable=frozenset({"fingerprint", "user_agent", "ja4", "end_user"}),
     example=Example(
         tables={
             "requests": [
@@ -61,6 +64,8 @@ TIE = Tie(
         expect=[
             {"account_id": "a", "kind": "fingerprint", "detail": "TLS fingerprint with client x/1"},
             {"account_id": "b", "kind": "fingerprint", "n": 1},
+            {"account_id": "a", "kind": "user_agent", "detail": "client x/1"},
+            {"account_id": "b", "kind": "user_agent"},
             {"account_id": "a", "kind": "ja4"},
             {"account_id": "b", "kind": "ja4"},
             {"account_id": "c", "kind": "ja4"},

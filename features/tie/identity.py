@@ -1,4 +1,4 @@
-"""Who stands behind the account: its own mail domain, organisation, API key, and any key the site knows.
+"""Who stands behind the account: its own mail domain, organisation, and any key the site knows.
 
 These are statements of belonging, so honest organisations light up here first. That is wanted: a group
 must come out whole before anything can be said about it.
@@ -6,7 +6,7 @@ must come out whole before anything can be said about it.
 
 from __future__ import annotations
 
-from features.sharing import met, met_in_accounts, used_by, uses
+from features.sharing import met_in_accounts
 from features.spec import Example, Tie
 
 #: Site keys whose value names another person: anybody can type a victim's code there.
@@ -28,7 +28,7 @@ FROM (
 ) AS site
 """
 
-_STANDING = met_in_accounts(
+_SQL = met_in_accounts(
     _FACTS,
     {
         "mail_domain": ("domain", "'own mail domain'"),
@@ -39,48 +39,29 @@ _STANDING = met_in_accounts(
     lasting=frozenset({"mail_domain", "site_key"}),
 )
 
-_KEYS = {
-    "api_key": ("api_key_hash", "'API key'"),
-    "request_org": ("org_id", "'organisation of the requests'"),
-}
-
-_SQL = f"""
-WITH standing AS ({_STANDING}),
-used AS ({used_by("requests", "api_key_hash, org_id")}),
-used_before AS ({used_by("requests_before", "api_key_hash, org_id")}),
-today AS ({uses("used", _KEYS)}),
-before AS ({uses("used_before", _KEYS)}),
-shared AS ({met("today", "before")})
-SELECT * FROM standing
-UNION ALL
-SELECT * FROM shared
-"""
-
 TIE = Tie(
     name="identity",
     family="billing",
     kinds={
         # A domain of one's own takes money and a mailbox; two holders are colleagues, or one person. 60 to 1.
         "mail_domain": 6.0,
-        # Stated by the accounts themselves or by the log: one answerable party, whoever it is.
+        # Stated by the accounts themselves: one answerable party, whoever it is.
         "org": 6.0,
-        "request_org": 6.0,
-        # An API key in two accounts' requests was handed over, leaked or pooled.
-        "api_key": 7.0,
         # What a site key means is the site's affair (telephone, device, document): taken as a shared device.
         "site_key": 4.0,
         # Who invited whom: friends invite friends.
         "site_invite": 1.5,
     },
     sql=_SQL,
-    reads=("requests", "requests_before", "accounts"),
+    reads=("requests", "accounts"),
+    needs=("accounts.account_id",),
     half_life_days=None,
     spoofable=frozenset({"site_invite"}),
     example=Example(
         tables={
             "requests": [
-                {"account_id": "a", "ts": "2026-03-02 09:00:00", "api_key_hash": "k1"},
-                {"account_id": "c", "ts": "2026-03-02 10:00:00", "api_key_hash": "k1"},
+                {"account_id": "a", "ts": "2026-03-02 09:00:00"},
+                {"account_id": "c", "ts": "2026-03-02 10:00:00"},
             ],
             "accounts": [
                 {
@@ -104,14 +85,11 @@ TIE = Tie(
             {"account_id": "b", "kind": "mail_domain", "n": 0},
             {"account_id": "a", "kind": "org", "n": 1},
             {"account_id": "c", "kind": "org", "n": 1},
-            {"account_id": "a", "kind": "api_key", "n": 1},
-            {"account_id": "c", "kind": "api_key", "n": 1},
         ],
     ),
     false_positives=(
         "an enterprise, university or agency on its own domain",
         "a team whose members have an account each in one organisation",
-        "a key shared inside a team, or pasted into a public notebook",
         "a mail provider that is missing from the list of free ones",
         "a telephone shared by a household",
     ),

@@ -33,6 +33,7 @@ TIE = Tie(
         },
     ),
     reads=("requests", "requests_before"),
+    needs=("ip_prefix",),
     half_life_days=7.0,
     # Anybody can rent a machine in a victim's network and copy its client; sharing its address takes more.
     spoofable=frozenset({"prefix", "client_prefix"}),

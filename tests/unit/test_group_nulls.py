@@ -37,11 +37,11 @@ def independent(names: list[str], n: int, seed: int) -> list[dict[str, Any]]:
 
 
 MEMBERS = [f"m{i}" for i in range(8)]
-OTHERS = [f"x{i}" for i in range(40)]
+OTHERS = [f"x{i}" for i in range(20)]
 
 
 def test_independent_accounts_show_no_synchrony_no_alternation_no_dispersion() -> None:
-    requests = independent(MEMBERS, 30, 1) + independent(OTHERS, 30, 2)
+    requests = independent(MEMBERS, 24, 1) + independent(OTHERS, 12, 2)
     synchrony = measure("synchrony", MEMBERS, requests=requests)
     assert abs(synchrony["hour_coactivity_lift_bits"]) < 0.2
     assert abs(synchrony["fine_coactivity_lift_bits"]) < 0.5
@@ -56,38 +56,37 @@ def test_independent_accounts_show_no_synchrony_no_alternation_no_dispersion() -
 
 
 def test_busier_members_alone_are_no_synchrony() -> None:
-    requests = independent(MEMBERS, 120, 3) + independent(OTHERS, 8, 4)
+    requests = independent(MEMBERS, 50, 3) + independent(OTHERS, 6, 4)
     assert abs(measure("synchrony", MEMBERS, requests=requests)["hour_coactivity_lift_bits"]) < 0.25
 
 
 def test_work_dealt_in_turn_is_even_alternating_and_steady() -> None:
     dealt = [
-        {"account_id": MEMBERS[i % 8], "ts": at(300 * i), "request_id": f"{i:04d}", "model": "m"}
-        for i in range(240)
+        {"account_id": MEMBERS[i % 8], "ts": at(600 * i), "request_id": f"{i:04d}", "model": "m"}
+        for i in range(144)
     ]
-    requests = dealt + independent(OTHERS, 20, 5)
-    assert measure("alternation", MEMBERS, requests=requests)["alternation_ratio"] == pytest.approx(
+    assert measure("alternation", MEMBERS, requests=dealt)["alternation_ratio"] == pytest.approx(
         8 / 7, abs=0.01
     )
-    evenness = measure("evenness", MEMBERS, requests=requests)
+    evenness = measure("evenness", MEMBERS, requests=dealt)
     assert evenness["hourly_dispersion"] < 0.3
     assert evenness["load_gini"] == pytest.approx(0, abs=1e-9)
-    assert measure("synchrony", MEMBERS, requests=requests)["union_gap_cv"] == pytest.approx(0, abs=1e-6)
+    assert measure("synchrony", MEMBERS, requests=dealt)["union_gap_cv"] == pytest.approx(0, abs=1e-6)
 
 
 def test_sittings_are_the_opposite_of_dealing() -> None:
     requests = [
         {"account_id": who, "ts": at(10_000 * place + 60 * i), "request_id": f"{who}{i:03d}", "model": "m"}
         for place, who in enumerate(MEMBERS)
-        for i in range(30)
+        for i in range(12)
     ]
     assert measure("alternation", MEMBERS, requests=requests)["alternation_ratio"] < 0.1
     assert measure("evenness", MEMBERS, requests=requests)["hourly_dispersion"] > 5
 
 
 def test_a_switched_off_operator_leaves_a_rest_in_the_union() -> None:
-    requests = [row for row in independent(MEMBERS, 60, 6) if not at(30_000) <= row["ts"] < at(50_000)]
-    found = measure("synchrony", MEMBERS, requests=requests + independent(OTHERS, 30, 7))
+    requests = [row for row in independent(MEMBERS, 30, 6) if not at(30_000) <= row["ts"] < at(50_000)]
+    found = measure("synchrony", MEMBERS, requests=requests + independent(OTHERS, 12, 7))
     assert found["union_rest_h"] >= 20_000 / 3600
     assert found["union_rest_excess_bits"] > 2
     assert found["hour_coactivity_lift_bits"] > 0.2

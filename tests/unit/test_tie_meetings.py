@@ -82,7 +82,7 @@ def test_a_key_used_by_one_account_on_many_days_is_no_tie() -> None:
 
 def test_unknown_values_never_meet() -> None:
     both = [request("a"), request("b")]
-    for name in ("network", "client", "application"):
+    for name in ("client", "application", "access"):
         assert rows(name, requests=both) == []
     accounts = [{"account_id": "a", "created_at": None}, {"account_id": "b", "org_id": "o"}]
     assert rows("identity", requests=both, accounts=accounts) == []
