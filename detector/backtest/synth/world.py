@@ -101,17 +101,17 @@ def make_world(spec: WorldSpec) -> World:
     )
 
 
-def write_world(world: World, out: Path, *, progress: Progress | None = None) -> None:
+def write_world(world: World, out: Path, *, progress: Progress | None = None, level: int = 3) -> None:
     """Writes logs as an operator would have them, and the truth beside them.
 
     ``out``/logs/requests-YYYY-MM-DD.jsonl.gz (one a day), accounts.jsonl, account_events.jsonl,
     model_releases.jsonl; ``out``/truth.csv, truth_requests.csv.gz (ids of harvest requests), world.json.
-    ``progress`` is told what was written and the share done.
+    ``progress`` is told what was written and the share done; ``level`` is gzip's.
     """
     (out / "logs").mkdir(parents=True, exist_ok=True)
     for i in range(world.spec.days):
         day = world.spec.start + timedelta(days=i)
-        _write_day(world.requests.filter(pl.col("ts").dt.date() == day), world.spec, i, out, progress)
+        _write_day(world.requests.filter(pl.col("ts").dt.date() == day), world.spec, i, out, progress, level)
     _write_rest(world, len(world.requests), out)
 
 
@@ -132,7 +132,7 @@ def simulate(spec: WorldSpec, out: Path, *, progress: Progress | None = None) ->
             counts.append(assembly.count(raw))
             harvest.append(raw.filter("_harvest")["request_id"])
             total += len(raw)
-            _write_day(assembly.without(raw.drop("_account", "_harvest"), spec), spec, i, out, progress)
+            _write_day(assembly.without(raw.drop("_account", "_harvest"), spec), spec, i, out, progress, 3)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
     world = World(
@@ -147,11 +147,13 @@ def simulate(spec: WorldSpec, out: Path, *, progress: Progress | None = None) ->
     return _write_rest(world, total, out)
 
 
-def _write_day(part: pl.DataFrame, spec: WorldSpec, i: int, out: Path, progress: Progress | None) -> None:
+def _write_day(
+    part: pl.DataFrame, spec: WorldSpec, i: int, out: Path, progress: Progress | None, level: int
+) -> None:
     # The last key of a line is one that is never absent.
     order = [c for c in part.columns if c != "status"] + ["status"]
     name = f"requests-{(spec.start + timedelta(days=i)).isoformat()}.jsonl.gz"
-    (out / "logs" / name).write_bytes(gzip.compress(lines(part.select(order)), compresslevel=3, mtime=0))
+    (out / "logs" / name).write_bytes(gzip.compress(lines(part.select(order)), compresslevel=level, mtime=0))
     if progress:
         progress(name, (i + 1) / spec.days)
 
