@@ -58,24 +58,33 @@ def test_the_order_of_rows_does_not_matter(tie: Tie) -> None:
 
 
 def test_a_lone_holder_comes_out_when_a_second_takes_the_key_up_later() -> None:
-    before = [request("early", "2026-02-27 08:00:00", ip_hash="i1")] * 3
-    found = rows("network", requests=[request("late", ip_hash="i1")], requests_before=before)
+    before = [request("early", "2026-02-27 08:00:00", ip_hash="i1", ip_prefix="192.0.2.0/24")] * 3
+    found = rows(
+        "network", requests=[request("late", ip_hash="i1", ip_prefix="192.0.2.0/24")], requests_before=before
+    )
     assert holders(found, "address") == [{"early", "late"}]
-    early = next(row for row in found if row["account_id"] == "early")
+    early = next(row for row in found if row["account_id"] == "early" and row["kind"] == "address")
     assert (early["n"], str(early["first_ts"])) == (3, "2026-02-27 08:00:00")
 
 
 def test_holders_who_met_before_are_not_told_again_when_silent() -> None:
-    before = [request(who, "2026-02-27 08:00:00", ip_hash="i1") for who in ("a", "b")]
-    found = rows("network", requests=[request("c", ip_hash="i1")], requests_before=before)
+    before = [
+        request(who, "2026-02-27 08:00:00", ip_hash="i1", ip_prefix="192.0.2.0/24") for who in ("a", "b")
+    ]
+    found = rows(
+        "network", requests=[request("c", ip_hash="i1", ip_prefix="192.0.2.0/24")], requests_before=before
+    )
     assert holders(found, "address") == [{"c"}]
 
 
 def test_a_key_used_by_one_account_on_many_days_is_no_tie() -> None:
     found = rows(
         "network",
-        requests=[request("a", ip_hash="i1"), request("b", ip_hash="i2")],
-        requests_before=[request("a", "2026-02-27 08:00:00", ip_hash="i1")],
+        requests=[
+            request("a", ip_hash="i1", ip_prefix="192.0.2.0/24"),
+            request("b", ip_hash="i2", ip_prefix="198.51.100.0/24"),
+        ],
+        requests_before=[request("a", "2026-02-27 08:00:00", ip_hash="i1", ip_prefix="192.0.2.0/24")],
     )
     assert found == []
 
