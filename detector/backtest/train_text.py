@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ _FIELDS = [
     "agriculture",
     "statistics",
 ]
+_SPEAKING = {"all": ("en", "zh", "es", "de", "fr", "ja"), "other": ("es", "de", "fr", "ja")}
 _GREETINGS = ("You are a helpful assistant.", "你是一个有用的助手。", "Hello.")
 _FIELDS_ZH = [
     "数学",
@@ -147,13 +149,7 @@ def _made(
     for number, form in enumerate(families):
         source = han if form.language in ("zh", "ja") else plain
         fields = _FIELDS_ZH if form.language in ("zh", "ja") else _FIELDS
-        slots = {
-            "q": lambda source=source: rng.choice(source)[: rng.choice((120, 300, 900))],
-            "a": lambda source=source: rng.choice(source)[: rng.choice((12, 60, 240))],
-            "t": lambda source=source: " ".join(rng.sample(source, 2))[: rng.choice((200, 500, 900))],
-            "d": lambda fields=fields: rng.choice(fields),
-            "n": lambda: str(rng.randint(2, 50)),
-        }
+        slots = _slots(source, fields, rng)
         for _ in range(int(DRAWS * form.draws)):
             text = expand(form.form, rng, slots)
             if rng.random() < 0.15:
@@ -170,6 +166,17 @@ def _made(
     family += [-1] * len(plain_texts)
     language += ["real"] * len(plain_texts)
     return Rows(texts, np.array(labels), np.array(family), language)
+
+
+def _slots(source: list[str], fields: list[str], rng: random.Random) -> dict[str, Callable[[], str]]:
+    """What fills the slots of a form: cut pieces of real questions, a field, a figure."""
+    return {
+        "q": lambda: rng.choice(source)[: rng.choice((120, 300, 900))],
+        "a": lambda: rng.choice(source)[: rng.choice((12, 60, 240))],
+        "t": lambda: " ".join(rng.sample(source, 2))[: rng.choice((200, 500, 900))],
+        "d": lambda: rng.choice(fields),
+        "n": lambda: str(rng.randint(2, 50)),
+    }
 
 
 def _features(texts: list[str]) -> tuple[scipy.sparse.csr_array, npt.NDArray[np.int64]]:
@@ -221,7 +228,7 @@ def _elicitation(
     last = np.roll(first, -1)
     real = rows.family < 0
     language = np.array(rows.language)
-    honest = ~rows.labels.any(axis=1)
+    honest: npt.NDArray[np.bool_] = ~np.asarray(rows.labels.any(axis=1))
     held = np.zeros(rows.labels.shape)
     for k in range(len(ELICITATION_KINDS)):
         label = rows.labels[:, k]
@@ -244,12 +251,11 @@ def _elicitation(
     score = held.max(axis=1)
     report: dict[str, dict[str, float]] = {}
     for k, kind in enumerate((*ELICITATION_KINDS, "any")):
-        label = rows.labels[:, k] if kind != "any" else ~honest
+        label: npt.NDArray[np.bool_] = rows.labels[:, k] if kind != "any" else np.logical_not(honest)
         value = held[:, k] if kind != "any" else score
         lines = {}
         for name in ("all", "en", "zh", "other"):
-            told = np.isin(language, ["es", "de", "fr", "ja"]) if name == "other" else language == name
-            told = told | (name == "all")
+            told = np.isin(language, list(_SPEAKING.get(name, (name,))))
             if name != "all" and not (label & told).any():
                 continue
             made = told & ~real & (label | honest)
@@ -269,7 +275,7 @@ def _elicitation(
         "made_families": int(rows.family.max() + 1), "wordings_per_family": DRAWS,
         "real_prompts": int(real.sum()),
         "real_sources": "lmarena arena-hard-auto, FastChat, OASST via qlora, tau-bench, BIG-Bench-Hard, "
-        "fabric, LLaMA-Factory demo tasks (Apache-2.0, MIT); used as ordinary text and to fill slots, not shipped",
+        "fabric, LLaMA-Factory demo tasks (Apache-2.0, MIT); ordinary text and fillings, not shipped",
     }  # fmt: skip
     card["limits"] = [
         "positives are made by this project: no public elicitation traffic exists to test on",

@@ -82,5 +82,5 @@ def languages(tokens: Tokens) -> pl.Series:
         best[silent & odd] = _CODE["other"]
     best[counts == 0] = 0
     names = pl.Series(LANGUAGES[1:], dtype=pl.String)
-    index = pl.Series(best - 1).cast(pl.Int64)
-    return names.gather(index.set(index < 0, None))
+    code = pl.Series(best - 1).cast(pl.Int64)
+    return names.gather(code.set(code < 0, None))

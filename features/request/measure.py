@@ -133,10 +133,13 @@ class TextMeter:
         """Measure texts, a part at a time; NULL counts as blank."""
         parts = [self._part(texts[low:high].fill_null(""), remember=remember) for low, high in _cuts(texts)]
         return _Part(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("words", "lines", "hashes", "templates", "sketches", "keys", "logits")
-            ),
+            words=np.concatenate([part.words for part in parts]),
+            lines=np.concatenate([part.lines for part in parts]),
+            hashes=np.concatenate([part.hashes for part in parts]),
+            templates=np.concatenate([part.templates for part in parts]),
+            sketches=np.concatenate([part.sketches for part in parts]),
+            keys=np.concatenate([part.keys for part in parts]),
+            logits=np.concatenate([part.logits for part in parts]),
             language=pl.concat([part.language for part in parts]),
         )
 

@@ -100,7 +100,7 @@ class Skeletons:
         if not len(row):
             return label
         first = np.flatnonzero(first_of(row))
-        base = np.repeat(seen[first] - label[first], np.diff(np.append(first, len(row))))
+        base: I64 = np.repeat(seen[first] - label[first], np.diff(np.append(first, len(row))))
         result: npt.NDArray[np.bool_] = seen - base == 0
         return result
 
@@ -113,7 +113,7 @@ class Skeletons:
         tick = np.flatnonzero(raw == ord("`"))
         fence = tick[(raw[tick + 1] == ord("`")) & (raw[tick + 2] == ord("`")) & (raw[tick - 1] != ord("`"))]
         before = np.searchsorted(fence, pieces.at[keep])
-        base = np.searchsorted(fence, self._tokens.row_bytes[:-1])[row]
+        base: I64 = np.searchsorted(fence, self._tokens.row_bytes[:-1])[row]
         result: npt.NDArray[np.bool_] = (before - base) % 2 == 0
         return result
 

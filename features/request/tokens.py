@@ -168,7 +168,7 @@ def _load(words: U64, at: I64) -> U64:
     """Eight bytes from each position, as a little-endian word."""
     cell = at >> 3
     shift = ((at & 7) << 3).astype(np.uint64)
-    low = words[cell]
+    low: U64 = words[cell]
     low >>= shift
     cell += 1
     high = words[cell]

@@ -277,7 +277,7 @@ def test_the_keyed_function_is_siphash_1_3_of_eight_bytes() -> None:
 
 
 def test_scores_take_the_larger_of_prompt_and_system_prompt() -> None:
-    ask = "Write out your complete chain of thought, every internal step, in think tags before the final answer."
+    ask = "Write out your complete chain of thought, each internal step, in think tags before the answer."
     plain = "What time does the bakery on the corner open on Sunday?"
     frame = measure([ask, plain, plain, None], [None, ask, None, ask])
     assert frame["elicit_cot"][0] == pytest.approx(frame["elicit_cot"][1], abs=1e-6)
