@@ -251,7 +251,7 @@ def _elicitation(
     score = held.max(axis=1)
     report: dict[str, dict[str, float]] = {}
     for k, kind in enumerate((*ELICITATION_KINDS, "any")):
-        label: npt.NDArray[np.bool_] = rows.labels[:, k] if kind != "any" else np.logical_not(honest)
+        label = rows.labels[:, k] if kind != "any" else np.logical_not(honest)
         value = held[:, k] if kind != "any" else score
         lines = {}
         for name in ("all", "en", "zh", "other"):
