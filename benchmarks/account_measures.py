@@ -3,7 +3,7 @@
     python benchmarks/account_measures.py [--rows 2000000] [--accounts 60000] [--only NAME ...]
 
 Rows are made by SQL from hashes: heavy-tailed account volumes, bursts, sessions, shared and private
-templates, about sixteen content keys a request. The seven days before are the same rows seven times over,
+templates, 25 content keys a request. The seven days before are the same rows seven times over,
 moved in time. Ratios are of process CPU time (user and system) on one thread, median of the repeats.
 """
 
@@ -46,7 +46,7 @@ SELECT
     CAST(i AS VARCHAR) AS request_id,
     TIMESTAMP '2026-03-02' + to_microseconds(CAST(second * 1000000 AS BIGINT) % 86400000000) AS ts,
     DATE '2026-03-02' AS day,
-    'account-' || account AS account_id,
+    'user-' || substr(md5('a' || account), 1, 20) AS account_id,
     'model-' || CAST(floor(power(u(account, 13), 3) * 6 + u(i, 13) * 1.2) AS INTEGER) AS model,
     md5('key' || account) AS api_key_hash,
     CAST(NULL AS VARCHAR) AS org_id,
@@ -73,16 +73,17 @@ SELECT
     1 AS n, CAST(NULL AS INTEGER) AS top_logprobs, false AS logit_bias,
     CAST(h(account, 25) % 5 AS INTEGER) AS tool_count, CAST(NULL AS VARCHAR) AS tools_hash, 0 AS n_images,
     CAST(prompt AS UBIGINT) AS prompt_hash, CAST(h(account % 3000, 26) AS UBIGINT) AS system_hash,
-    CAST(template AS UBIGINT) AS template_id,
-    [ (prompt // 16) * 16,
-      (h(template // 3, 1) // 16) * 16 + 1, (h(template, 2) // 16) * 16 + 2,
-      (h(template // 7, 3) // 16) * 16 + 3,
-      (h(CASE WHEN topic < 0.3 THEN template ELSE prompt END, 4) // 16) * 16 + 4,
-      (h(template, 5) // 16) * 16 + 5, (h(prompt, 6) // 16) * 16 + 5,
-      (h(template, 7) // 16) * 16 + 6, (h(prompt, 8) // 16) * 16 + 6, (h(prompt, 9) // 16) * 16 + 6,
-      (h(template, 10) // 16) * 16 + 7, (h(prompt, 11) // 16) * 16 + 7, (h(prompt, 12) // 16) * 16 + 7,
-      (h(prompt, 13) // 16) * 16 + 7,
-      (h(account % 3000, 26) // 16) * 16 + 8, (template // 16) * 16 + 10 ]::UBIGINT[] AS content_keys,
+    CAST(template AS UBIGINT) AS template_id, CAST(10 + size * 90 AS INTEGER) AS prompt_words,
+    -- a 60-word prompt as the door keeps it: half of its pieces belong to the template, half to the filling
+    list_concat(
+        [(prompt // 16) * 16, (h(template // 3, 1) // 16) * 16 + 1, (h(template, 2) // 16) * 16 + 2,
+         (h(template // 7, 3) // 16) * 16 + 3,
+         (h(CASE WHEN topic < 0.3 THEN template ELSE prompt END, 4) // 16) * 16 + 4],
+        pieces(2, 1, template, prompt, 50, 5),
+        pieces(8, 4, template, prompt, 60, 6),
+        pieces(8, 3, template, prompt, 70, 7),
+        [(h(account % 3000, 26) // 16) * 16 + 8, (template // 16) * 16 + 10]
+    )::UBIGINT[] AS content_keys,
     power(u(i, 27), 4) AS elicitation_score,
     power(u(i, 28), 4) AS elicit_cot, power(u(i, 29), 4) AS elicit_pairs,
     power(u(i, 30), 4) AS elicit_grading,
@@ -99,6 +100,10 @@ def make(path: Path, rows: int, accounts: int) -> None:
     with duckdb.connect(":memory:") as con:
         con.execute("SET enable_progress_bar = false").fetchall()
         con.execute("CREATE MACRO h(i, salt) AS hash(i, salt) & 4611686018427387903").fetchall()
+        con.execute(
+            "CREATE MACRO pieces(n, own, template, prompt, salt, kind) AS list_transform(range(n),"
+            " lambda j: (h(CASE WHEN j < own THEN template ELSE prompt END, salt + j) // 16) * 16 + kind)"
+        ).fetchall()
         con.execute("CREATE MACRO u(i, salt) AS (hash(i, salt, 77) >> 11) / 9007199254740992.0").fetchall()
         con.execute(
             f"COPY ({MAKE.format(rows=rows, accounts=accounts)} ORDER BY ts) TO '{path}' (COMPRESSION zstd)"

@@ -24,6 +24,8 @@ PORTABLE: frozenset[str] = frozenset(
     (
         "abs",
         "avg",
+        "bit_or",
+        "bit_count",
         "bool_and",
         "bool_or",
         "ceil",
@@ -71,7 +73,17 @@ MACROS: Mapping[str, str] = MappingProxyType(
         "key64": "(kind, value) AS md5_number_lower(kind || ':' || value)",
         # A 64-bit number to group or sort by instead of a string, within one statement only: engines differ
         # and nothing stores it. Two of a million accounts collide once in 40 million days.
-        "bucket_of": "(value) AS hash(value)",
+        "bucket_of": "(value) AS CASE WHEN value IS NOT NULL THEN hash(value) END",
+        # The same of a pair, either of which may be NULL.
+        "pair_of": "(a, b) AS hash(a, b)",
+        # One of 64 marks for a value; ``bit_or`` of marks counts different values (linear counting).
+        "mark_of": "(value) AS CAST(1 AS UBIGINT) << (hash(value) & 63)",
+        # Estimate of how many different values left these marks, from 0 to about 266.
+        "count_of_marks": "(marks) AS -64 * ln(greatest(1.0 - bit_count(marks) / 64.0, 1.0 / 64))",
+        # The content keys that speak of structure: first and last eight words, and a sixteenth of the
+        # runs of five words, the same ones everywhere. Counting every key would cost ten times as much.
+        "structural_of": "(xs) AS list_filter(xs, lambda k: (k & 15) IN (2, 4) OR"
+        " ((k & 15) = 6 AND (k & 240) = 0))",
         # Kind of a content key (schema.CONTENT_KEY_KINDS): its low four bits.
         "key_kind": "(key) AS CAST(key & 15 AS INTEGER)",
         # One row for each element of a list; an empty or NULL list gives none.
@@ -84,6 +96,10 @@ MACROS: Mapping[str, str] = MappingProxyType(
         "quartiles_of": "(x) AS quantile_cont(CAST(x AS DOUBLE), [0.25, 0.5, 0.75])",
         # Aggregate: the q-quantile, linear interpolation.
         "quantile_of": "(x, q) AS quantile_cont(CAST(x AS DOUBLE), q)",
+        # Aggregate: list of the k largest.
+        "top_of": "(x, k) AS max(x, k)",
+        # Mean of a list.
+        "mean_of": "(xs) AS list_avg(xs)",
         # Element of a list, counted from 1.
         "nth_of": "(xs, i) AS xs[i]",
         # Entries of a map as a list of structs with fields key and value.
@@ -140,11 +156,63 @@ _SPINES = {
 #: Relations that several plug-ins would otherwise each compute; defined once a statement, when read.
 #: ``account_buckets``: the day's accounts with ``bucket_of`` of each. Sorting and grouping rows by the bucket
 #: costs half of what the account's name does; the name is joined back at the end.
-#: ``shared_keys``: the structural content keys of the day with who holds them. ``n_accounts`` counts the
-#: accounts, ``n_requests`` the requests, ``n_prompts`` the distinct masked prompts (within an account).
+#: ``member_requests``: the day's requests of members, with their ``group_id``.
+#: ``facets``: requests counted by everything about them that has few values, so that four plug-ins read the
+#: day once. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
+#: for requests without one.
+#: ``structure``: every structural content key of every request. ``shared_keys``: those that three accounts
+#: or more hold; ``n_requests`` is exact, ``n_accounts`` and ``n_prompts`` are linear counts that saturate
+#: near 266, ``distinctness`` (0..1) is the part of different prompts, of 64 requests at most.
 SHARED: Mapping[str, str] = MappingProxyType(
     {
-        "account_buckets": "SELECT account_id, bucket_of(account_id) AS bucket FROM requests GROUP BY account_id",
+        "account_buckets": """
+SELECT account_id, bucket_of(account_id) AS bucket
+FROM requests
+GROUP BY account_id""",
+        "member_requests": """
+SELECT members.group_id, requests.*
+FROM members
+JOIN requests ON members.account_id = requests.account_id""",
+        "facets": """
+SELECT
+    bucket_of(account_id) AS bucket,
+    model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream, logit_bias, logit_probe,
+    tool_count > 0 AS tooled, status >= 400 AS failed, finish_reason = 'refusal' AS refused,
+    count(*) AS calls,
+    sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+    sum(reasoning_tokens) AS reasoning_tokens,
+    sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_input,
+    sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_output,
+    min(ts) AS first_ts, max(ts) AS last_ts
+FROM requests
+GROUP BY
+    bucket_of(account_id), model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+    logit_bias, logit_probe, tool_count > 0, status >= 400, finish_reason = 'refusal'""",
+        "asked": """
+SELECT
+    bucket_of(account_id) AS bucket, prompt_hash,
+    count(*) AS n,
+    min(template_id) AS template_id,
+    min(prompt_words) AS prompt_words,
+    count(turn) AS n_turned,
+    count(CASE WHEN turn = 1 THEN 1 END) AS n_first
+FROM requests
+GROUP BY bucket_of(account_id), prompt_hash""",
+        "structure": """
+SELECT bucket_of(account_id) AS bucket, prompt_hash AS prompt, each_of(structural_of(content_keys)) AS key
+FROM requests""",
+        "shared_keys": """
+SELECT key, n_requests, n_accounts, n_prompts, least(1.0, n_prompts / least(n_requests, 64)) AS distinctness
+FROM (
+    SELECT
+        key,
+        count(*) AS n_requests,
+        count_of_marks(bit_or(mark_of(bucket))) AS n_accounts,
+        count_of_marks(bit_or(mark_of(prompt))) AS n_prompts
+    FROM structure
+    GROUP BY key
+) AS counted
+WHERE n_accounts > 2.5""",
     }
 )
 
@@ -220,11 +288,16 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
             skipped.append((measure.name, reason))
             columns += [f"CAST(NULL AS {c.type}) AS {c.name}" for c in measure.columns]
             continue
-        shared |= SHARED.keys() & set(measure.reads)
+        shared.update(SHARED.keys() & set(measure.reads))
         part = f"m_{measure.name}"
         parts.append((part, measure.sql))
         columns += [f"CAST({part}.{c.name} AS {c.type}) AS {c.name}" for c in measure.columns]
-    ctes = [("spine", _SPINES[key]), *((name, SHARED[name]) for name in sorted(shared)), *parts]
+    spine = (
+        "SELECT account_id FROM account_buckets"
+        if "account_buckets" in shared and key == "account_id"
+        else _SPINES[key]
+    )
+    ctes = [*_shared(shared), ("spine", spine), *parts]
     joins = [f"LEFT JOIN {part} ON spine.{key} = {part}.{key}" for part, _ in parts]
     select = ",\n    ".join([f"spine.{key}", *columns])
     return Composed(
@@ -247,7 +320,7 @@ def compose_ties(ties: Sequence[Tie], *, available: Mapping[str, frozenset[str]]
         if reason:
             skipped.append((tie.name, reason))
             continue
-        shared |= SHARED.keys() & set(tie.reads)
+        shared.update(SHARED.keys() & set(tie.reads))
         parts.append((f"t_{tie.name}", tie.sql))
         kinds = ", ".join(_text(kind) for kind in sorted(tie.kinds))
         picked = ", ".join(
@@ -260,7 +333,7 @@ def compose_ties(ties: Sequence[Tie], *, available: Mapping[str, frozenset[str]]
     if not selects:
         empty = ", ".join(f"CAST(NULL AS {c.type}) AS {c.name}" for c in TIE_COLUMNS)
         return Composed(f"SELECT {empty} WHERE 1 = 0", tuple(skipped))
-    ctes = [*((name, SHARED[name]) for name in sorted(shared)), *parts]
+    ctes = [*_shared(shared), *parts]
     return Composed(f"WITH {_ctes(ctes)}\n" + "\nUNION ALL\n".join(selects), tuple(skipped))
 
 
@@ -343,6 +416,17 @@ def _missing(plugin: Measure | Tie, available: Mapping[str, frozenset[str]]) -> 
         if column not in available.get(relation, frozenset()):
             return f"{relation} carries no {column} that day"
     return None
+
+
+def _shared(names: set[str]) -> list[tuple[str, str]]:
+    """Shared relations of these names, those they read themselves first."""
+    wanted = set(names)
+    for name in reversed(list(SHARED)):  # each reads only ones declared before it
+        if name in wanted:
+            wanted |= {
+                other for other in SHARED if other != name and re.search(rf"\b{other}\b", SHARED[name])
+            }
+    return [(name, sql) for name, sql in SHARED.items() if name in wanted]
 
 
 def _ctes(parts: Iterable[tuple[str, str]]) -> str:

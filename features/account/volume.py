@@ -11,64 +11,51 @@ from features.spec import Column, Example, Measure
 SQL = """
 WITH by_model AS (
     SELECT
-        account_id, model,
-        count(*) AS n,
-        count(CASE WHEN status < 400 THEN 1 END) AS ok,
-        count(CASE WHEN status >= 400 THEN 1 END) AS failed,
-        count(finish_reason) AS finished,
-        count(CASE WHEN finish_reason = 'refusal' THEN 1 END) AS refused,
-        sum(input_tokens) AS tokens_in,
-        sum(output_tokens) AS tokens_out,
-        sum(reasoning_tokens) AS tokens_thought,
-        sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_in,
-        sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_out,
-        min(ts) AS first_ts, max(ts) AS last_ts
-    FROM requests
-    GROUP BY account_id, model
+        bucket, model,
+        sum(calls) AS n,
+        sum(CASE WHEN failed THEN 0 WHEN NOT failed THEN calls END) AS ok,
+        sum(CASE WHEN failed THEN calls WHEN NOT failed THEN 0 END) AS failed,
+        sum(CASE WHEN refused IS NOT NULL THEN calls END) AS finished,
+        sum(CASE WHEN refused THEN calls ELSE 0 END) AS refused,
+        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+        sum(reasoning_tokens) AS reasoning_tokens,
+        sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
+        min(first_ts) AS first_ts, max(last_ts) AS last_ts
+    FROM facets
+    GROUP BY bucket, model
 ), sums AS (
     SELECT
-        account_id,
+        bucket,
         sum(n) AS n, sum(ok) AS ok, sum(failed) AS failed, sum(finished) AS finished, sum(refused) AS refused,
-        sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, sum(tokens_thought) AS tokens_thought,
-        sum(paired_in) AS paired_in, sum(paired_out) AS paired_out,
+        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+        sum(reasoning_tokens) AS reasoning_tokens,
+        sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
         count(*) AS models, max(n) AS top_model, min(first_ts) AS first_ts, max(last_ts) AS last_ts
     FROM by_model
-    GROUP BY account_id
+    GROUP BY bucket
 ), medians AS (
-    SELECT
-        account_id,
-        median(input_tokens) AS median_in, median(output_tokens) AS median_out
+    SELECT bucket_of(account_id) AS bucket, median(output_tokens) AS median_out
     FROM requests
-    GROUP BY account_id
-), sessions AS (
-    SELECT account_id, count(*) AS n_sessions
-    FROM (
-        SELECT account_id, session_hash FROM requests
-        WHERE session_hash IS NOT NULL
-        GROUP BY account_id, session_hash
-    ) AS each_session
-    GROUP BY account_id
+    GROUP BY bucket_of(account_id)
 )
 SELECT
-    sums.account_id,
+    names.account_id,
     n AS n_requests,
-    CASE WHEN ok + failed > 0 THEN ok END AS n_ok,
-    tokens_in AS input_tokens,
-    tokens_out AS output_tokens,
-    tokens_thought AS reasoning_tokens,
-    median_in AS input_tokens_median,
+    ok AS n_ok,
+    input_tokens,
+    output_tokens,
+    reasoning_tokens,
     median_out AS output_tokens_median,
-    CAST(paired_out AS DOUBLE) / nullif(paired_in, 0) AS output_input_ratio,
-    n_sessions,
+    paired_output * 1.0 / nullif(paired_input, 0) AS output_input_ratio,
     models AS n_models,
-    CAST(top_model AS DOUBLE) / n AS top_model_share,
-    CAST(failed AS DOUBLE) / nullif(ok + failed, 0) AS error_share,
-    CAST(refused AS DOUBLE) / nullif(finished, 0) AS refusal_share,
+    top_model * 1.0 / n AS top_model_share,
+    failed * 1.0 / nullif(ok + failed, 0) AS error_share,
+    refused * 1.0 / nullif(finished, 0) AS refusal_share,
     first_ts,
     last_ts
 FROM sums
-JOIN medians ON sums.account_id = medians.account_id
-LEFT JOIN sessions ON sums.account_id = sessions.account_id
+JOIN account_buckets AS names ON sums.bucket = names.bucket
+JOIN medians ON sums.bucket = medians.bucket
 """
 
 MEASURE = Measure(
@@ -81,10 +68,8 @@ MEASURE = Measure(
         Column("input_tokens", "BIGINT", "tokens read", "tokens"),
         Column("output_tokens", "BIGINT", "tokens written", "tokens"),
         Column("reasoning_tokens", "BIGINT", "tokens of hidden reasoning", "tokens"),
-        Column("input_tokens_median", "DOUBLE", "median tokens read by a request", "tokens"),
         Column("output_tokens_median", "DOUBLE", "median tokens written for a request", "tokens"),
         Column("output_input_ratio", "DOUBLE", "tokens written for each token read, where both are logged"),
-        Column("n_sessions", "BIGINT", "conversations; NULL when none is logged", "sessions"),
         Column("n_models", "BIGINT", "models asked for", "models"),
         Column("top_model_share", "DOUBLE", "requests that went to the model used most", "0..1"),
         Column(
@@ -97,6 +82,7 @@ MEASURE = Measure(
         Column("last_ts", "TIMESTAMP", "last request of the day", "UTC"),
     ),
     sql=SQL,
+    reads=("requests", "account_buckets", "facets"),
     example=Example(
         tables={
             "requests": [
@@ -106,7 +92,6 @@ MEASURE = Measure(
                     "model": "m1",
                     "status": 200,
                     "finish_reason": "stop",
-                    "session_hash": "s1",
                     "input_tokens": 100,
                     "output_tokens": 300,
                 },
@@ -116,7 +101,6 @@ MEASURE = Measure(
                     "model": "m1",
                     "status": 200,
                     "finish_reason": "refusal",
-                    "session_hash": "s1",
                     "input_tokens": 100,
                     "output_tokens": 100,
                 },
@@ -126,7 +110,6 @@ MEASURE = Measure(
                     "ts": "2026-03-02 11:00:00",
                     "model": "m2",
                     "status": 429,
-                    "session_hash": "s2",
                     "input_tokens": 40,
                 },
                 {"account_id": "b", "ts": "2026-03-02 12:00:00", "model": "m2"},
@@ -140,10 +123,8 @@ MEASURE = Measure(
                 "input_tokens": 240,
                 "output_tokens": 400,
                 "reasoning_tokens": None,
-                "input_tokens_median": 100.0,
                 "output_tokens_median": 200.0,
                 "output_input_ratio": 2.0,  # 400 out for the 200 in of the two answered
-                "n_sessions": 2,
                 "n_models": 2,
                 "top_model_share": 2 / 3,
                 "error_share": 1 / 3,
@@ -156,7 +137,6 @@ MEASURE = Measure(
                 "input_tokens": None,
                 "output_tokens": None,
                 "output_input_ratio": None,
-                "n_sessions": None,
                 "n_models": 1,
                 "top_model_share": 1.0,
                 "error_share": None,

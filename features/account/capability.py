@@ -1,0 +1,91 @@
+"""Which of the model's capabilities an account uses, and how much it keeps to one.
+
+Harvest aims at the capability a student lacks; people drift between several.
+"""
+
+from __future__ import annotations
+
+from features.spec import Column, Example, Measure
+
+#: One or two requests are all of one kind by chance.
+MIN_REQUESTS = 4
+
+SQL = f"""
+WITH used AS (
+    SELECT bucket, capability, sum(calls) AS n
+    FROM facets
+    WHERE capability IS NOT NULL
+    GROUP BY bucket, capability
+), ranked AS (
+    SELECT bucket, capability, n, max(n) OVER (PARTITION BY bucket) AS most
+    FROM used
+), spread AS (
+    SELECT
+        bucket,
+        sum(n) AS n, max(most) AS most, count(*) AS classes,
+        min(CASE WHEN n = most THEN capability END) AS top,
+        log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy
+    FROM ranked
+    GROUP BY bucket
+)
+SELECT
+    account_id,
+    top AS capability_top,
+    classes AS n_capabilities,
+    CASE WHEN n >= {MIN_REQUESTS} THEN CAST(most AS DOUBLE) / n END AS capability_top_share,
+    CASE WHEN n >= {MIN_REQUESTS} THEN entropy END AS capability_entropy_bits
+FROM spread JOIN account_buckets AS names ON spread.bucket = names.bucket
+"""
+
+MEASURE = Measure(
+    name="capability",
+    columns=(
+        Column("capability_top", "VARCHAR", "capability class used most; of equals the first by name"),
+        Column("n_capabilities", "BIGINT", "capability classes used", "classes"),
+        Column(
+            "capability_top_share",
+            "DOUBLE",
+            "requests of that class, of those with a class; NULL under 4",
+            "0..1",
+        ),
+        Column(
+            "capability_entropy_bits", "DOUBLE", "spread over classes; 0 is one class; NULL under 4", "bits"
+        ),
+    ),
+    sql=SQL,
+    reads=("requests", "account_buckets", "facets"),
+    needs=("capability",),
+    example=Example(
+        tables={
+            "requests": [
+                {"account_id": "a", "capability": "coding"},
+                {"account_id": "a", "capability": "coding"},
+                {"account_id": "a", "capability": "reasoning"},
+                {"account_id": "a", "capability": "data"},
+                {"account_id": "a"},
+                {"account_id": "few", "capability": "writing"},
+                {"account_id": "few", "capability": "coding"},
+            ]
+        },
+        expect=[
+            {
+                "account_id": "a",
+                "capability_top": "coding",
+                "n_capabilities": 3,
+                "capability_top_share": 0.5,
+                "capability_entropy_bits": 1.5,  # 1/2 * 1 + 2 * 1/4 * 2
+            },
+            {
+                "account_id": "few",
+                "capability_top": "coding",
+                "n_capabilities": 2,
+                "capability_top_share": None,
+                "capability_entropy_bits": None,
+            },
+        ],
+    ),
+    false_positives=(
+        "a coding assistant or translation product uses one capability all day",
+        "a pipeline does one thing",
+    ),
+)

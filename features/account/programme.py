@@ -1,0 +1,116 @@
+"""Through which doors an account came and what is known of it: programme, verification, age.
+
+Facts for readers and rules. Which pathway or programme it is says nothing of abuse; many at once may.
+"""
+
+from __future__ import annotations
+
+from features.spec import Column, Example, Measure
+
+SQL = """
+WITH used AS (
+    SELECT bucket, pathway, sum(calls) AS n, max(last_ts) AS last_ts
+    FROM facets
+    GROUP BY bucket, pathway
+), ranked AS (
+    SELECT bucket, pathway, n, last_ts,
+        max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
+    FROM used
+), doors AS (
+    SELECT
+        bucket,
+        count(pathway) AS n_pathways,
+        min(CASE WHEN n = most THEN pathway END) AS top,
+        date_trunc('day', max(last_ts)) AS midnight
+    FROM ranked
+    GROUP BY bucket
+)
+SELECT
+    names.account_id,
+    top AS pathway_top,
+    CASE WHEN n_pathways > 0 THEN n_pathways END AS n_pathways,
+    lower(accounts.program) AS program,
+    lower(accounts.program) IN ('partner', 'reseller', 'aggregator') AS is_partner,
+    accounts.verified AS verified,
+    CASE WHEN accounts.created_at IS NOT NULL
+        THEN greatest(0.0, (epoch_s(midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
+    END AS account_age_days
+FROM doors
+JOIN account_buckets AS names ON doors.bucket = names.bucket
+LEFT JOIN accounts ON names.account_id = accounts.account_id
+"""
+
+MEASURE = Measure(
+    name="programme",
+    columns=(
+        Column("pathway_top", "VARCHAR", "door most requests came through; of equals the first by name"),
+        Column("n_pathways", "BIGINT", "doors used that day; NULL when none is logged", "pathways"),
+        Column("program", "VARCHAR", "programme of the account, lower case"),
+        Column(
+            "is_partner", "BOOLEAN", "partner, reseller or aggregator by contract; NULL: programme not known"
+        ),
+        Column("verified", "BOOLEAN", "whether identity was verified"),
+        Column(
+            "account_age_days",
+            "DOUBLE",
+            "from sign-up to the end of the day; NULL: sign-up not known",
+            "days",
+        ),
+    ),
+    sql=SQL,
+    reads=("requests", "accounts", "account_buckets", "facets"),
+    example=Example(
+        tables={
+            "requests": [
+                {"account_id": "a", "ts": "2026-03-02 10:00:00", "pathway": "cloud"},
+                {"account_id": "a", "ts": "2026-03-02 11:00:00", "pathway": "api"},
+                {"account_id": "a", "ts": "2026-03-02 12:00:00", "pathway": "api"},
+                {"account_id": "unknown", "ts": "2026-03-02 12:00:00"},
+                {"account_id": "unknown", "ts": "2026-03-02 12:01:00"},
+                {"account_id": "tied", "ts": "2026-03-02 12:00:00", "pathway": "cloud"},
+                {"account_id": "tied", "ts": "2026-03-02 12:01:00", "pathway": "api"},
+            ],
+            "accounts": [
+                {
+                    "account_id": "a",
+                    "created_at": "2026-03-01 12:00:00",
+                    "program": "Partner",
+                    "verified": True,
+                },
+                {"account_id": "tied", "program": "payg", "verified": False},
+            ],
+        },
+        expect=[
+            {
+                "account_id": "a",
+                "pathway_top": "api",
+                "n_pathways": 2,
+                "program": "partner",
+                "is_partner": True,
+                "verified": True,
+                "account_age_days": 1.5,  # noon of the day before to midnight
+            },
+            {
+                "account_id": "unknown",
+                "pathway_top": None,
+                "n_pathways": None,
+                "program": None,
+                "is_partner": None,
+                "verified": None,
+                "account_age_days": None,
+            },
+            {
+                "account_id": "tied",
+                "pathway_top": "api",
+                "n_pathways": 2,
+                "is_partner": False,
+                "verified": False,
+                "account_age_days": None,
+            },
+        ],
+    ),
+    false_positives=(
+        "most new accounts are new customers",
+        "companies use a cloud's door and the first party's side by side",
+    ),
+)
