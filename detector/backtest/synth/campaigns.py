@@ -13,7 +13,7 @@ from detector.backtest.synth.harvest import Campaign, hydra
 from detector.backtest.synth.persona import Habit
 
 _ASK = Habit("", single=0.6, more=1.3, gap_s=45, out=(6.2, 0.9), use="harvest", sessions=0.5, stream=0.45)
-_WORK = replace(_ASK, single=0.25, more=5.0, gap_s=30, context=(7.8, 1.4), tools=0.7, out=(5.4, 1.3))
+_WORK = replace(_ASK, single=0.25, more=5.0, gap_s=30, context=(7.2, 1.6), tools=0.5, out=(5.4, 1.3))
 _PROBE = Habit(
     "", rhythm="flat", single=0.3, more=60, gap_s=2.0, gap_sigma=1.2, burst=1.2, use="batch", stream=0.03,
     sessions=0.1, out=(0.3, 0.5), context=(1.0, 0.5),

@@ -196,6 +196,7 @@ def persons(
         tools=rng.choice(np.array(toolsets), size=n),
         system=systems(town, rng, n, t.system),
         style=rng.choice(6, size=n, p=[0.42, 0.2, 0.14, 0.08, 0.06, 0.1]),
+        wordy=rng.beta(0.7, 1.9, n),
         adopts_s=adopts,
         born_s=born,
         until_s=np.array(town.until_s)[accounts],

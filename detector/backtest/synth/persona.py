@@ -68,6 +68,7 @@ class People:
     tools: Ints
     system: Texts
     style: Ints
+    wordy: Floats  # 0..1, how long they write
     adopts_s: Floats  # when they move to the new model; inf: never
     born_s: Floats
     until_s: Floats

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.backtest.synth.grammar import Grammar, Texts, fill
 from detector.backtest.synth.network import COUNTRIES
-from detector.backtest.synth.persona import People, Rng
+from detector.backtest.synth.persona import Floats, Ints, People, Rng
 from detector.backtest.synth.town import TextMaker, Town
 
-Ints = NDArray[np.int64]
 _LANGUAGES = np.array([c[3] for c in COUNTRIES])
 #: Domains of bare questions, as used by students, evaluators and harvest lists.
 DOMAINS = (
@@ -52,10 +50,6 @@ def styled(rng: Rng, texts: Texts, style: Ints) -> Texts:
     return out
 
 
-def _systems(people: People, who: Ints) -> Texts:
-    return people.system[who]
-
-
 def _own_language(grammar: Grammar, rng: Rng, people: People, who: Ints, prompt: Texts) -> Texts:
     """Replaces prompts of people who write in their country's language."""
     language = _LANGUAGES[people.country[who]]
@@ -70,20 +64,38 @@ def _own_language(grammar: Grammar, rng: Rng, people: People, who: Ints, prompt:
 def _talk(
     root: str, town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
 ) -> tuple[Texts, Texts]:
-    """Ordinary conversation: openings from one root, then mostly follow-ups; now and then a pasted document."""
+    """Ordinary conversation: openings from one root, then mostly follow-ups, as long as each writer writes."""
     n = len(who)
-    prompt = town.grammar.make(rng, root, n)
-    later = np.flatnonzero((turn > 1) & (rng.random(n) < 0.72))
-    prompt[later] = town.grammar.make(rng, "followup", len(later))
-    pasted = np.flatnonzero(rng.random(n) < 0.1)
-    prompt[pasted] = [
-        f"{a}\n\n{b}"
-        for a, b in zip(
-            prompt[pasted].tolist(), town.grammar.make(rng, "doc", len(pasted)).tolist(), strict=True
-        )
-    ]
-    prompt = _own_language(town.grammar, rng, people, who, prompt)
-    return styled(rng, prompt, people.style[who]), _systems(people, who)
+    grammar = town.grammar
+    prompt = grammar.make(rng, root, n)
+    later = (turn > 1) & (rng.random(n) < 0.75)
+    prompt[later] = grammar.make(rng, "followup.more", int(later.sum()))
+    prompt = _own_language(grammar, rng, people, who, prompt)
+    # Prompts that went round the net: strangers share them word for word.
+    known = town.popular()
+    borrowed = np.flatnonzero((turn == 1) & (rng.random(n) < 0.12 * people.wordy[who]))
+    weight = 1 / np.arange(1, len(known) + 1)
+    chosen = known[rng.choice(len(known), size=len(borrowed), p=weight / weight.sum())]
+    prompt[borrowed] = fill(chosen, Q=prompt[borrowed])
+    wordy = np.where(later, 0.35, 1.0) * people.wordy[who]
+    _lengthen(grammar, rng, prompt, wordy, people.style[who])
+    return styled(rng, prompt, people.style[who]), people.system[who]
+
+
+def _lengthen(grammar: Grammar, rng: Rng, prompt: Texts, wordy: Floats, style: Ints) -> None:
+    """Adds details and pasted material in place; lengths follow public prompt collections (log-normal, long tail)."""
+    n = len(prompt)
+    details = rng.poisson(4.0 * wordy)
+    row = np.repeat(np.arange(n), details)
+    made = grammar.make(rng, "detail", len(row)).tolist()
+    at = np.concatenate([[0], np.cumsum(details)]).tolist()
+    pastes = np.where(rng.random(n) < 0.4 * wordy, rng.geometric(0.55, n), 0)
+    pasted = grammar.make(rng, "paste", int(pastes.sum())).tolist()
+    to = np.concatenate([[0], np.cumsum(pastes)]).tolist()
+    for i in np.flatnonzero((details > 0) | (pastes > 0)).tolist():
+        between = "\n" if style[i] in (4, 5) else " "
+        parts = [prompt[i], *made[at[i] : at[i + 1]]]
+        prompt[i] = "\n\n".join([between.join(parts), *pasted[to[i] : to[i + 1]]])
 
 
 def talk(root: str) -> TextMaker:
@@ -138,13 +150,13 @@ def _pipeline(
     document[long] = grammar.make(rng, "doc", len(long))
     asked = grammar.make(rng, "ask.business", len(who))
     prompt = fill(fill(chosen, DOC=document), ASK=asked)
-    return prompt, _systems(people, who)
+    return prompt, people.system[who]
 
 
 def _load(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints) -> tuple[Texts, Texts]:
     """Load tests repeat one request, the same for all runs of an account."""
     own = town.grammar.make(rng, "load.turn", len(people))
-    return own[who], _systems(people, who)
+    return own[who], people.system[who]
 
 
 def questions(
@@ -188,7 +200,7 @@ TEXTS: dict[str, TextMaker] = {
     "agent": talk("agent.turn"),
     "student": talk("work.student"),
     "translator": talk("work.translator"),
-    "writer": talk("work.writer"),
+    "writer": mixture(("work.writer", 5), ("work.teacher", 1)),
     "analyst": talk("work.analyst"),
     "foreign": talk("chat.other"),
     "hack": talk("hack.turn"),
@@ -199,10 +211,10 @@ TEXTS: dict[str, TextMaker] = {
     "rag": pipeline("rag"),
     "classify": pipeline("classify"),
     "documents": pipeline("rag", "classify"),
-    "staff": mixture(("chat.en", 2), ("work.writer", 2), ("work.analyst", 2), ("chat.code", 1), ("ask.business", 1)),
+    "staff": mixture(("chat.en", 2), ("work.writer", 2), ("work.analyst", 2), ("chat.code", 1), ("ask.business", 1), ("work.teacher", 1)),
     "startup": mixture(("chat.code", 4), ("agent.turn", 2), ("ask.business", 1), ("work.writer", 1)),
     "everything": mixture(
-        ("chat.en", 5), ("chat.code", 3), ("chat.other", 3), ("work.writer", 2), ("work.student", 2), ("work.analyst", 1),
+        ("chat.en", 5), ("chat.code", 3), ("chat.other", 3), ("work.writer", 2), ("work.student", 2), ("work.teacher", 1), ("work.analyst", 1),
         ("work.translator", 1),
     ),
 }  # fmt: skip

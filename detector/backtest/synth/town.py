@@ -50,6 +50,7 @@ class Town:
         self.counter = Counter(int(rng.integers(1 << 62)))
         self._spool = spool
         self._benchmarks: list[Texts] = []
+        self._popular: Texts = np.zeros(0, dtype=object)
         self._victims: list[Victim] = []
         self._names = rng.permutation(1 << 20)
 
@@ -114,6 +115,13 @@ class Town:
                     items[pick == i] = self.grammar.make(rng, f"ask.{domain}", int((pick == i).sum()))
                 self._benchmarks.append(fill(lead, Q=items))
         return self._benchmarks
+
+    def popular(self) -> Texts:
+        """Prompts that went round the net, most popular first, with {Q} open; the same for the whole world."""
+        if not len(self._popular):
+            made = np.unique(self.grammar.make(self.rng, "popular.prompt", 60).astype(str)).astype(object)
+            self._popular = self.rng.permutation(made)
+        return self._popular
 
     # -- traffic ----------------------------------------------------------------------------------
 
