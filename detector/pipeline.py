@@ -180,10 +180,15 @@ def run_day(
             )
             why = _why(held, members, scored.groups, config)
             found = findings.findings(
-                scored.groups, scored.accounts, scored.parts, why, threshold=scored.threshold, day=day
+                scored.groups,
+                scored.accounts,
+                _parts_of_worst_day(store, scored, day),
+                why,
+                threshold=scored.threshold,
+                day=day,
             )
             alerts = lifecycle.reconcile(
-                _state(store, "alerts", day).to_dicts(),
+                store.read("alerts", store.newest("alerts", before=day)).to_pylist(),
                 found,
                 day=day,
                 close_after_days=config.close_after_days,
@@ -309,6 +314,23 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     made = pl.from_arrow(table)
     assert isinstance(made, pl.DataFrame)
     return made
+
+
+def _parts_of_worst_day(store: Store, scored: verdicts.Day, day: date) -> pl.DataFrame:
+    """Score parts of each alerted subject as they were on the day its score is of."""
+    alerted = pl.concat(
+        frame.filter((pl.col("verdict") == "alert") & (pl.col("score_day") < day)).select(
+            pl.lit(kind).alias("subject_type"), pl.col(f"{kind}_id").alias("subject_id"), pl.col("score_day").alias("day")
+        )
+        for kind, frame in (("group", scored.groups), ("account", scored.accounts))
+    )
+    if alerted.is_empty():
+        return scored.parts
+    days = alerted["day"].unique().to_list()
+    stored = _frame(store.engine.query(f"SELECT * FROM {store.relation('score_parts', days)}"))
+    earlier = stored.join(alerted, on=["subject_type", "subject_id", "day"], how="semi").drop("day")
+    today = scored.parts.join(alerted, on=["subject_type", "subject_id"], how="anti")
+    return pl.concat([today, earlier.select(today.columns)])
 
 
 # -- groups --------------------------------------------------------------------------------------------------
