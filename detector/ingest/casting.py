@@ -64,7 +64,8 @@ def value(column: Column, raw: str) -> str:
     if column.type == "VARCHAR[]":
         return _names(raw)
     if column.name in _IDS:
-        return f"CASE WHEN length({raw}) > {MAX_ID} THEN {raw}[:64] || '#' || md5({raw}) ELSE nullif({raw}, '') END"
+        short = f"{raw}[:64] || '#' || md5({raw})"
+        return f"CASE WHEN length({raw}) > {MAX_ID} THEN {short} ELSE nullif({raw}, '') END"
     if column.name in _FREE:
         return f"nullif({raw}, '')"
     return f"CASE WHEN length({raw}) > {MAX_LABEL} THEN {raw}[:{MAX_LABEL}] ELSE nullif({raw}, '') END"

@@ -61,6 +61,12 @@ def valid(text: str) -> str:
     return f"CASE WHEN json_valid({text}) THEN {text}::JSON END"
 
 
+def texts_in(array: str) -> str:
+    """SQL of the members of a JSON array as texts; NULL when it is no array."""
+    members = f"CAST({array} AS JSON[])"
+    return f"CASE WHEN json_type({array}) = 'ARRAY' THEN list_transform({members}, lambda x: x->>'$') END"
+
+
 def turns(messages: str) -> str:
     """SQL of the user turns (a list of JSON) in the JSON array ``messages``; NULL when it is no array."""
     return f"""CASE WHEN json_type({messages}) = 'ARRAY' THEN
@@ -88,7 +94,8 @@ def text_of(content: str) -> str:
 
 def _body(message: str) -> str:
     """SQL of what a message (JSON) holds: content, or parts where the content is absent or null."""
-    return f"(CASE WHEN {message}->>'$.content' IS NOT NULL THEN {message}->'$.content' ELSE {message}->'$.parts' END)"
+    has_content = f"{message}->>'$.content' IS NOT NULL"
+    return f"(CASE WHEN {has_content} THEN {message}->'$.content' ELSE {message}->'$.parts' END)"
 
 
 def message_text(message: str) -> str:

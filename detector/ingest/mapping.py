@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from detector.errors import QueryError
-from detector.ingest import casting, surrogates
+from detector.ingest import casting, quick, surrogates
 from detector.ingest.formats import Format, Options
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.splitting import Block, Reject
@@ -63,14 +63,46 @@ class Mapping:
         self._keys = form.keys(options, content)
         self._known = form.known(options, content)
         self._sql: str | None = None
+        self._quick = form.quick(options) if form.quick and content == "requests" else None
 
     def map(self, block: Block) -> Mapped:
         """Canonical rows of ``block`` and the rejects, those of the reader among them."""
-        lines, n_mended = surrogates.mend(block.lines)
+        mapped = self._plain_first(block.lines) if self._quick else self._long(block.lines)
+        mapped.rejects.extend(block.rejects)
+        return mapped
+
+    def _plain_first(self, lines: pa.Table) -> Mapped:
+        """Plain lines the short way, the others the long way; see ``quick``."""
+        assert self._quick
+        self._engine.bind("lines", lines)
+        try:
+            raw = pl.from_arrow(self._engine.query(self._quick))
+            unknown = self._unknown(lines)
+        finally:
+            self._engine.unbind("lines")
+        assert isinstance(raw, pl.DataFrame)
+        rows, plain = quick.typed(raw, self._columns, REQUIRED[self._content])
+        if plain.all():
+            return Mapped(rows, unknown=unknown)
+        if plain.sum() < raw.height // 2:
+            self._quick = None  # this log's plain is not ours: go the long way at once from now on
+        mapped = self._long(lines.filter((~plain).to_arrow()))
+        mapped.rows = pl.concat([rows.filter(plain), mapped.rows]).sort("line", maintain_order=True)
+        mapped.unknown |= unknown
+        return mapped
+
+    def _unknown(self, lines: pa.Table) -> set[str]:
+        """Names in a sample of ``lines`` that no column takes; ``lines`` stays bound to the sample."""
+        self._engine.bind("lines", lines.slice(0, _SAMPLE))
+        sample = self._engine.query(f"SELECT DISTINCT key FROM ({self._keys}) WHERE key IS NOT NULL")
+        return {k for k in sample.column("key").to_pylist() if k not in self._known}
+
+    def _long(self, lines: pa.Table) -> Mapped:
+        """Every check there is."""
+        lines, n_mended = surrogates.mend(lines)
         mapped = self._run(lines)
         if n_mended:
             mapped.notes["half a surrogate pair replaced"] += n_mended
-        mapped.rejects.extend(block.rejects)
         return mapped
 
     def _run(self, lines: pa.Table) -> Mapped:
@@ -101,8 +133,7 @@ class Mapping:
                 self._sql = self._statement(self._engine.query(f"DESCRIBE {self._inner}"))
             found = pl.from_arrow(self._engine.query(self._sql))
             assert isinstance(found, pl.DataFrame)
-            self._engine.bind("lines", lines.slice(0, _SAMPLE))
-            sample = self._engine.query(f"SELECT DISTINCT key FROM ({self._keys}) WHERE key IS NOT NULL")
+            unknown = self._unknown(lines)
         finally:
             self._engine.unbind("lines")
         n_other = int(found["other"].sum())
@@ -114,7 +145,6 @@ class Mapping:
         if n_negative := int(found["n_negative"].sum()):
             notes["negative number taken as not known"] = n_negative
         rows = found.drop("n_bytes", "fault", "field", "other", "n_negative")
-        unknown = {k for k in sample.column("key").to_pylist() if k not in self._known}
         return Mapped(rows, rejects, n_other, unknown, notes)
 
     def _statement(self, described: pa.Table) -> str:

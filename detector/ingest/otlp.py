@@ -33,14 +33,15 @@ def _map(attributes: str) -> str:
 
 def entries(not_object: str) -> str:
     """SELECT of every span and log record in ``lines``, each with ``a`` (its attributes), ``s`` (those of its
-    trace's SERVER span in the block) and ``r`` (its resource's); lines that hold none have a ``fault``."""
+    trace's SERVER span in the block) and ``r`` (its resource's); lines that hold none have a ``fault`` unless they are metrics."""
     spans = f"""SELECT line, n_bytes, e.traceId AS trace_id, e.spanId AS span_id, e.kind AS kind,
             e.startTimeUnixNano AS ts, e.endTimeUnixNano AS ended, e.status.code AS code, e.events AS events,
             NULL::VARCHAR AS event, {_map("e.attributes")} AS a, r
         FROM (SELECT line, n_bytes, r, unnest(scope.spans) AS e FROM (
             SELECT line, n_bytes, r, unnest(scopes) AS scope FROM (
                 SELECT line, n_bytes, {_map("x.resource.attributes")} AS r, x.scopeSpans AS scopes FROM (
-                    SELECT line, n_bytes, unnest(d.resourceSpans) AS x FROM parsed)))) WHERE e IS NOT NULL"""
+                    SELECT line, n_bytes, unnest(d.resourceSpans) AS x FROM parsed))))
+        WHERE e IS NOT NULL"""
     records = f"""SELECT line, n_bytes, e.traceId, e.spanId, NULL,
             coalesce(nullif(e.timeUnixNano, '0'), e.observedTimeUnixNano), NULL, NULL, NULL,
             coalesce(nullif(e.eventName, ''), m['event.name'], 'log'), m, r
@@ -48,7 +49,8 @@ def entries(not_object: str) -> str:
             SELECT line, n_bytes, r, unnest(scope.logRecords) AS e FROM (
                 SELECT line, n_bytes, r, unnest(scopes) AS scope FROM (
                     SELECT line, n_bytes, {_map("x.resource.attributes")} AS r, x.scopeLogs AS scopes FROM (
-                        SELECT line, n_bytes, unnest(d.resourceLogs) AS x FROM parsed)))) WHERE e IS NOT NULL)"""
+                        SELECT line, n_bytes, unnest(d.resourceLogs) AS x FROM parsed))))
+            WHERE e IS NOT NULL)"""
     return f"""
         WITH parsed AS MATERIALIZED (SELECT line, text, strlen(text) AS n_bytes, {not_object} AS fault,
                 CASE WHEN json_valid(text) THEN json_transform(text, '{_SHAPE}') END AS d FROM lines),
@@ -56,12 +58,13 @@ def entries(not_object: str) -> str:
             servers AS (SELECT trace_id, arg_min(a, line) AS s FROM found
                 WHERE kind IN ('2', 'SPAN_KIND_SERVER') AND trace_id <> '' GROUP BY trace_id)
         SELECT line, n_bytes, CASE WHEN span_id IS NULL AND ts IS NULL AND len(map_keys(a)) = 0
-            THEN 'no span or log record' END AS fault, found.trace_id, span_id, ts, ended, code, events, event,
-            a, coalesce(s, map_from_entries([]::STRUCT(k VARCHAR, v VARCHAR)[])) AS s, r
+            THEN 'no span or log record' END AS fault, found.trace_id, span_id, ts, ended, code, events,
+            event, a, coalesce(s, map_from_entries([]::STRUCT(k VARCHAR, v VARCHAR)[])) AS s, r
         FROM found LEFT JOIN servers ON found.trace_id = servers.trace_id
         UNION ALL
-        SELECT line, n_bytes, coalesce(fault, 'neither spans nor log records in it'), NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL, NULL, NULL
+        SELECT line, n_bytes, CASE WHEN fault IS NOT NULL OR NOT json_exists(text, '$.resourceMetrics')
+            THEN coalesce(fault, 'neither spans nor log records in it') END, NULL, NULL, NULL, NULL, NULL, NULL,
+            NULL, NULL, NULL, NULL
         FROM parsed WHERE line NOT IN (SELECT line FROM found) AND (fault IS NOT NULL
             OR coalesce(json_array_length(text, '$.resourceSpans'), 1)
                 + coalesce(json_array_length(text, '$.resourceLogs'), 0) > 0)
@@ -126,9 +129,10 @@ def plain_prompt(text: str) -> str:
 
 def parts_text(parts: str) -> str:
     """SQL of the text of a JSON array of parts, a line each; of bare text, the text."""
-    return f"""CASE json_type({parts}) WHEN 'VARCHAR' THEN {parts}->>'$' WHEN 'ARRAY' THEN nullif(array_to_string(
-        list_filter(list_transform(CAST({parts} AS JSON[]), lambda p: coalesce(p->>'$.content', p->>'$.text')),
-            lambda t: t IS NOT NULL), chr(10)), '') END"""
+    texts = f"list_transform(CAST({parts} AS JSON[]), lambda p: coalesce(p->>'$.content', p->>'$.text'))"
+    return f"""CASE json_type({parts}) WHEN 'VARCHAR' THEN {parts}->>'$'
+        WHEN 'ARRAY' THEN
+            nullif(array_to_string(list_filter({texts}, lambda t: t IS NOT NULL), chr(10)), '') END"""
 
 
 def flattened(attributes: str) -> str:

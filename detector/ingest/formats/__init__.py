@@ -47,6 +47,9 @@ class Format:
         entries; read on a sample, to count what no column takes.
     known : options and content to the names that are taken or meant to be passed over.
     contents : what else than requests it can hold.
+    quick : options to a cheaper SELECT of requests: ``line`` and every canonical column as VARCHAR, one row a
+        line, all NULL for what is no object; a text may be an object's or a list's JSON. Lines that
+        ``quick.typed`` does not find plain are read again by ``select``.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Format:
     keys: Callable[[Options, str], str]
     known: Callable[[Options, str], frozenset[str]]
     contents: tuple[str, ...] = ("requests",)
+    quick: Callable[[Options], str] | None = None
 
     def __post_init__(self) -> None:
         if unknown := self.capabilities - set(CAPABILITIES):

@@ -1,7 +1,7 @@
 """Amazon Bedrock model-invocation logs: Converse and the bodies of Anthropic, Titan, Llama, Mistral, Cohere.
 
-A customer's own log: the account is the calling role (its session name left off) or user, the organisation the
-AWS account. Addresses and clients are in CloudTrail, not here.
+A customer's own log: the account is the calling role (its session name left off) or user, the organisation
+the AWS account. Addresses and clients are in CloudTrail, not here.
 """
 
 from __future__ import annotations
@@ -74,11 +74,10 @@ def _select(options: Options, content: str) -> str:
     if options.account_attribute:
         own, top_level = (attribute(t, options.account_attribute) for t in ("metadata", "text"))
         named = f"{own}, {top_level}, "
-    top = pull(
-        "lines", "text", _PATHS,
-        kept=f"""line, text, strlen(text) AS n_bytes, {not_object()} AS broken, CASE WHEN json_valid(text) THEN
-            {nested("text", {"request_id": "$.requestId", "model": "$.modelId", "org_id": "$.accountId"})} END AS wrong""",
-    )  # fmt: skip
+    texts = {"request_id": "$.requestId", "model": "$.modelId", "org_id": "$.accountId"}
+    wrong = f"CASE WHEN json_valid(text) THEN {nested('text', texts)} END AS wrong"
+    kept = f"line, text, strlen(text) AS n_bytes, {not_object()} AS broken, {wrong}"
+    top = pull("lines", "text", _PATHS, kept=kept)
     whole = pull(f"({top})", "body", _BODY, kept="* EXCLUDE (found)")
     errors = " ".join(
         f"WHEN starts_with(error_code, '{name}') THEN '{code}'" for name, code in _ERRORS.items()
@@ -112,9 +111,10 @@ def _select(options: Options, content: str) -> str:
             coalesce(b_max_converse, b_max_nova, b_max, b_max_titan, b_max_llama, b_max_old) AS max_tokens,
             b_n AS n, {n_tools("tools")}::VARCHAR AS tool_count, {tool_names("tools")} AS tool_names
         FROM (SELECT *, {turns("talk")} AS said, {of_role("talk", "system")} AS told FROM (
-            SELECT *, {valid("b_messages")} AS talk, {valid("b_system")} AS system_json,
+            SELECT *, {valid("b_messages")} AS talk,
+                {valid("b_system")} AS system_json,
                 {valid("coalesce(b_tools, b_tools_flat)")} AS tools,
-                list_filter(CAST({valid("b_history")} AS JSON[]), lambda h: lower(h->>'$.role') = 'user') AS past
+                {of_role(valid("b_history"), "user", "USER")} AS past
             FROM ({whole})))
     """
 

@@ -1,7 +1,8 @@
 """Envoy and Envoy AI Gateway access logs (JSON). Their keys are the operator's choice: the map can be set.
 
-Access logs carry no text, so only traffic and identity are measured. ``x-forwarded-for`` can be forged by the
-client up to what one's own proxies append: with N trusted hops the address N places left of the last is taken.
+Access logs carry no text, so only traffic and identity are measured. ``x-forwarded-for`` can be forged by
+the client up to what one's own proxies append: with N trusted hops the address N places left of the last is
+taken.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def _select(options: Options, content: str) -> str:
             CASE WHEN json_valid(text) THEN {wrong} END AS wrong""",
     )
     return f"""
-        SELECT line, n_bytes, coalesce(broken, wrong || ': expected text, found an object or a list') AS fault,
+        SELECT line, n_bytes,
+            coalesce(broken, wrong || ': expected text, found an object or a list') AS fault,
             CASE WHEN broken IS NULL THEN wrong END AS field,
             broken IS NULL AND target IS NOT NULL AND nullif(nullif(model, ''), '-') IS NULL
                 AND input_tokens IS NULL AND NOT regexp_matches(target, '{_INFERENCE}') AS other,

@@ -1,7 +1,7 @@
-"""LiteLLM: rows of ``LiteLLM_SpendLogs`` and callback records (``StandardLoggingPayload``), told apart by line.
+"""LiteLLM: rows of ``LiteLLM_SpendLogs`` and callback records (``StandardLoggingPayload``), told by line.
 
-Prompts are there only when the proxy is set to store them. The proxy writes ``default_user_id`` and empty text
-for a user it does not know; both are no account.
+Prompts are there only when the proxy is set to store them. The proxy writes ``default_user_id`` and empty
+text for a user it does not know; both are no account.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from detector.ingest.jsonsql import (
     not_object,
     of_role,
     pull,
+    texts_in,
     tool_names,
     turns,
     valid,
@@ -78,18 +79,18 @@ def _select(options: Options, content: str) -> str:
         top_level, own = (attribute(t, options.account_attribute) for t in ("text", "metadata"))
         named = f"{top_level}, {own}, "
     start, end, first = (f"epoch_us({timestamp(name)})" for name in ("started", "ended", "first"))
-    top = pull(
-        "lines", "text", _TOP,
-        kept=f"""line, text, strlen(text) AS n_bytes, {not_object()} AS broken, CASE WHEN json_valid(text) THEN
-            {nested("text", {"request_id": "$.request_id", "model": "$.model", "account_id": "$.user"})} END AS wrong""",
-    )  # fmt: skip
+    texts = {"request_id": "$.request_id", "model": "$.model", "account_id": "$.user"}
+    wrong = f"CASE WHEN json_valid(text) THEN {nested('text', texts)} END AS wrong"
+    kept = f"line, text, strlen(text) AS n_bytes, {not_object()} AS broken, {wrong}"
+    top = pull("lines", "text", _TOP, kept=kept)
     # Stored requests and parameters come as objects or, exported from the database, as JSON text.
     with_metadata = pull(f"({top})", "metadata", _METADATA, kept="* EXCLUDE (found)")
     asked = f"(SELECT *, coalesce(nullif(asked, '{{}}'), parameters) AS given FROM ({with_metadata}))"
     whole = pull(asked, "given", _PARAMETERS, kept="* EXCLUDE (found)")
     conversation = f"coalesce({valid('nullif(p_messages, chr(91) || chr(93))')}, {valid('messages')})"
     return f"""
-        SELECT line, n_bytes, coalesce(broken, wrong || ': expected text, found an object or a list') AS fault,
+        SELECT line, n_bytes,
+            coalesce(broken, wrong || ': expected text, found an object or a list') AS fault,
             CASE WHEN broken IS NULL THEN wrong END AS field,
             call_type IN ('call_mcp_tool', 'list_mcp_tools') AS other,
             coalesce(nullif(request_id, ''), id) AS request_id, started AS ts,
@@ -128,7 +129,7 @@ def _select(options: Options, content: str) -> str:
             answer->>'$.choices[0].finish_reason' AS finish_reason
         FROM (SELECT *, {turns("talk")} AS said, {of_role("talk", "system", "developer")} AS told FROM (
             SELECT *, {conversation} AS talk, {valid("response")} AS answer, {valid("p_tools")} AS tools,
-                list_max(list_filter(CAST({valid("tags")} AS VARCHAR[]), lambda t: starts_with(t, 'User-Agent: ')))
+                list_max(list_filter({texts_in(valid("tags"))}, lambda t: starts_with(t, 'User-Agent: ')))
                     [13:] AS tag_agent
             FROM ({whole})))
     """

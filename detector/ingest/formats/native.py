@@ -77,6 +77,16 @@ def _select(options: Options, content: str) -> str:
     """
 
 
+def _quick(options: Options) -> str:
+    structure = ", ".join(f'"{c.name}": "VARCHAR"' for c in schema.CANONICAL)
+    named = f"{attribute('text', options.account_attribute)}, " if options.account_attribute else ""
+    return f"""
+        SELECT * EXCLUDE (text) REPLACE (coalesce({named}account_id, org_id, api_key_id) AS account_id) FROM (
+            SELECT line, text,
+                unnest(CASE WHEN json_valid(text) THEN json_transform(text, '{{{structure}}}') END)
+            FROM lines)"""
+
+
 def _keys(options: Options, content: str) -> str:
     return "SELECT unnest(json_keys(text)) AS key FROM lines WHERE json_valid(text)"
 
@@ -96,5 +106,6 @@ FORMAT = Format(
     select=_select,
     keys=_keys,
     known=_known,
+    quick=_quick,
     contents=("requests", "accounts", "account_events", "model_releases"),
 )

@@ -1,9 +1,9 @@
 """OpenTelemetry GenAI: OTLP/JSON lines as the Collector's file exporter writes them, spans and log events.
 
-Attribute names of both generations are read (``gen_ai.*`` now and before 1.37, and OpenInference's ``llm.*``).
-Who called is seldom on the span itself: it is taken from the span, else from the SERVER span of the same trace
-in the same block of lines, else from the resource. Spans that are no model calls (tools, agents, HTTP) are only
-counted, as they would count the same work twice.
+Attribute names of both generations are read (``gen_ai.*`` now and before 1.37, and OpenInference's
+``llm.*``). Who called is seldom on the span itself: it is taken from the span, else from the SERVER span of
+the same trace in the same block of lines, else from the resource. Spans that are no model calls (tools,
+agents, HTTP) are only counted, as they would count the same work twice.
 """
 
 from __future__ import annotations
@@ -125,8 +125,7 @@ def _select(options: Options, content: str) -> str:
         SELECT line, n_bytes, fault, other, ts, {columns},
             coalesce(nullif(a['gen_ai.response.id'], ''), trace_id || ':' || span_id) AS request_id,
             coalesce({named}{_around(_USER)}, {_around(_ORG)}, {_around(_KEY)}) AS account_id,
-            CASE WHEN ended IS NOT NULL THEN ((TRY_CAST(ended AS BIGINT) - TRY_CAST(ts AS BIGINT)) / 1e6)::VARCHAR
-                END AS latency_ms,
+            ((TRY_CAST(ended AS BIGINT) - TRY_CAST(ts AS BIGINT)) / 1e6)::VARCHAR AS latency_ms,
             (TRY_CAST({_own(_TTFT)} AS DOUBLE) * 1000)::VARCHAR AS ttft_ms,
             CASE WHEN error IS NOT NULL OR code IN ('2', 'STATUS_CODE_ERROR') THEN {failed}
                 ELSE coalesce(http, 'success') END AS status,

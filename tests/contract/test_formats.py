@@ -1,0 +1,193 @@
+"""Every log format against its golden records, and against lines broken at random.
+
+``tests/golden/formats/NAME.jsonl`` holds cases: literal input lines beside the canonical rows (NULLs left
+out), rejects (line, reason, field) and counts they must give.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from detector.ingest import formats as package
+from detector.ingest.formats import CONTENTS, Options, formats
+from detector.ingest.formats.native import COLUMNS
+from detector.ingest.mapping import Mapped, Mapping
+from detector.ingest.splitting import Block
+from detector.lake.engine import DuckDB
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "formats"
+CASES = {
+    name: [json.loads(line) for line in (GOLDEN / f"{name}.jsonl").read_text().splitlines()]
+    for name in formats()
+}
+ALL = [(name, case) for name, cases in CASES.items() for case in cases]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[DuckDB]:
+    with DuckDB(threads=1) as made:
+        yield made
+
+
+def block(lines: list[str]) -> Block:
+    numbers = pa.array(range(1, len(lines) + 1), pa.int64())
+    return Block(pa.table({"line": numbers, "text": pa.array(lines, pa.large_string())}), [])
+
+
+def mapped(engine: DuckDB, name: str, lines: list[str], content: str = "requests", **options: Any) -> Mapped:
+    return Mapping(engine, formats()[name], content, Options(**options)).map(block(lines))
+
+
+def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without NULLs, times as text."""
+    return [
+        {k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items() if v is not None}
+        for row in rows
+    ]
+
+
+def test_formats_are_the_files_of_the_package() -> None:
+    files = {p.stem for p in Path(package.__file__).parent.glob("*.py")} - {"__init__"}
+    assert set(formats()) == files
+    assert all(f.meaning and f.capabilities and set(f.contents) <= set(CONTENTS) for f in formats().values())
+
+
+@pytest.mark.parametrize(("name", "case"), ALL, ids=[f"{n}: {c['what']}" for n, c in ALL])
+def test_golden(engine: DuckDB, name: str, case: dict[str, Any]) -> None:
+    found = mapped(engine, name, case["lines"], case["content"], **case["options"])
+    assert plain(found.rows.to_dicts()) == case["rows"]
+    assert [[r.line, r.reason, r.field] for r in found.rejects] == case["rejects"]
+    assert found.n_other == case["n_other"]
+    assert sorted(found.unknown) == case["unknown"]
+    assert found.rows.columns == ["line", *(c.name for c in COLUMNS[case["content"]])]
+
+
+@pytest.mark.parametrize("name", formats())
+def test_capabilities_are_shown_by_golden_records(name: str) -> None:
+    shows = {
+        "prompts": "prompt",
+        "ip": "source_ip",
+        "account": "account_id",
+        "ja4": "ja4",
+        "params": "temperature",
+        "logprobs": "top_logprobs",
+        "tokens": "output_tokens",
+        "latency": "latency_ms",
+        "session": "session_id",
+    }
+    seen = {column for case in CASES[name] for row in case["rows"] for column in row}
+    shown = {capability for capability, column in shows.items() if column in seen}
+    assert shown == formats()[name].capabilities
+
+
+def sound(name: str) -> list[str]:
+    """Lines of requests that are taken, from the cases without options."""
+    return [
+        case["lines"][row["line"] - 1]
+        for case in CASES[name]
+        if case["content"] == "requests" and not case["options"]
+        for row in case["rows"][:3]
+    ]
+
+
+@pytest.mark.parametrize("name", formats())
+def test_each_format_knows_its_own_lines_only(name: str) -> None:
+    assert sound(name)
+    for line in sound(name):
+        record = json.loads(line.encode("utf-8", "surrogatepass"))
+        assert {f.name for f in formats().values() if f.sniff(record)} == {name}
+
+
+def _nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _nodes(inner, (*path, key))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from _nodes(inner, (*path, at))
+
+
+def _corrupt(rng: random.Random, line: str) -> str:
+    """The line with one node replaced by something else, or its text damaged."""
+    if rng.random() < 0.3:
+        at = rng.randrange(len(line))
+        return rng.choice([line[:at], line[:at] + rng.choice('"{}[],:\\x0\t') + line[at + 1 :], line[at:]])
+    value = json.loads(line)
+    path = rng.choice(list(_nodes(value)))
+    new = rng.choice(
+        [None, True, 0, -1, 1.5, "", "text", "{", "[]", [], {}, [[1]], {"a": {"b": 1}}, 10**30, "\ud83d"]
+    )
+    if not path:
+        return json.dumps(new)
+    holder = value
+    for step in path[:-1]:
+        holder = holder[step]
+    if rng.random() < 0.2 and isinstance(holder, dict):
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = new
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("name", formats())
+def test_lines_in_are_lines_out_for_random_corruptions(engine: DuckDB, name: str) -> None:
+    rng = random.Random(20261122)
+    whole = sound(name)
+    lines = [_corrupt(rng, rng.choice(whole)) for _ in range(1500)]
+    found = mapped(engine, name, lines)
+    kept, rejected = set(found.rows["line"]), {r.line for r in found.rejects}
+    if name == "otel":  # one line holds many entries, or none
+        assert kept | rejected <= set(range(1, len(lines) + 1))
+        assert len(kept | rejected) + found.n_other >= len(lines) - sum(_empty(line) for line in lines)
+    else:
+        assert found.rows.height + len(found.rejects) + found.n_other == len(lines)
+        assert not kept & rejected
+        assert len(kept) == found.rows.height
+    assert kept
+    assert rejected
+    assert not [r for r in found.rejects if r.reason.startswith("cannot be read as")]
+    for column in ("request_id", "ts", "account_id", "model"):
+        assert not found.rows[column].null_count()
+
+
+def _empty(line: str) -> bool:
+    """Whether an OTLP line may rightly hold no entry: a list in it is empty or null, or is no list."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict)
+
+
+def test_the_short_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
+    rng = random.Random(7)
+    cases = [c for c in CASES["native"] if c["content"] == "requests" and not c["options"]]
+    lines = [line for c in cases for line in c["lines"]]
+    lines += [_corrupt(rng, rng.choice(sound("native"))) for _ in range(1500)]
+    short = Mapping(engine, formats()["native"], "requests", Options())
+    long = Mapping(engine, formats()["native"], "requests", Options())
+    long._quick = None
+    one, other = short.map(block(lines)), long.map(block(lines))
+    assert one.rows.to_dicts() == other.rows.to_dicts()
+    assert one.rows.schema == other.rows.schema
+    assert sorted(one.rejects, key=lambda r: r.line) == sorted(other.rejects, key=lambda r: r.line)
+
+
+def test_a_statement_that_fails_costs_only_the_line_that_fails_it(engine: DuckDB) -> None:
+    lines = [CASES["native"][0]["lines"][0].replace('"r-1"', f'"r-{n}"') for n in range(9)]
+    mapping = Mapping(engine, formats()["native"], "requests", Options())
+    mapping._quick = None
+    failing = "CASE WHEN request_id = 'r-5' THEN error('no') ELSE model END AS model"
+    mapping._inner = f"SELECT * REPLACE ({failing}) FROM ({mapping._inner})"
+    found = mapping.map(block(lines))
+    assert found.rows["request_id"].to_list() == [f"r-{n}" for n in range(9) if n != 5]
+    assert [(r.line, r.reason.split(" (")[0]) for r in found.rejects] == [(6, "cannot be read as native")]
