@@ -40,7 +40,8 @@ _AGENT = alone(
     toolset=market.AGENT_TOOLSETS,
 )
 _STARTUP = one_place(
-    "startup_team", replace(honest.CODE, text="startup", rhythm="office"), 3, 14, card=1.0, mail=True, org=True,
+    "startup_team", replace(honest.CODE, text="startup", rhythm="office"), 3, 14, card=1.0, mail=True,
+    org=True,
     program="startup", home=0.5,
 )  # fmt: skip
 _ENTERPRISE = one_place(
@@ -73,7 +74,8 @@ _FOUND = (
         "multilingual", "people who write in other languages", 0.06, 6,
         alone("multilingual", replace(honest.CHAT, text="foreign")),
     ),
-    Archetype("coding_agent", "coding agents: one client and system prompt by the thousand", 0.13, 26, _AGENT),
+    Archetype("coding_agent", "coding agents: one client and system prompt by the thousand", 0.13, 26,
+    _AGENT),
     Archetype("app_builder", "small applications with an own system prompt", 0.05, 18, honest.apps),
     Archetype(
         "carrier_user", "people on carrier NAT, VPNs and shared exits", 0.04, 5,

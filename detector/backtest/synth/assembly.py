@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,8 @@ from detector.backtest.synth.town import Town, moment
 from features import schema
 
 TRUTH = (
-    "account_id", "label", "kind", "campaign", "group", "archetype", "rung", "harvest_share", "n_requests", "framed",
+    "account_id", "label", "kind", "campaign", "group", "archetype", "rung", "harvest_share", "n_requests",
+    "framed",
 )  # fmt: skip
 _TEXT = pl.String
 
@@ -23,7 +25,8 @@ def account_table(town: Town) -> pl.DataFrame:
     """Every account by number, with facts and truth."""
     return pl.DataFrame(
         town.accounts, strict=False, infer_schema_length=None,
-        schema_overrides={"org_id": _TEXT, "payment_fingerprint": _TEXT, "payment_bin": _TEXT, "inviter": _TEXT},
+        schema_overrides={"org_id": _TEXT, "payment_fingerprint": _TEXT, "payment_bin": _TEXT,
+        "inviter": _TEXT},
     )  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def events_of(town: Town, table: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
     rows = [
         (moment(town.start, at), ids[i], event) for at, i, event in sorted(town.events) if at < town.end_s
     ]
-    kinds = {"ts": pl.Datetime("us"), "account_id": _TEXT, "event": _TEXT}
+    kinds: dict[str, Any] = {"ts": pl.Datetime("us"), "account_id": _TEXT, "event": _TEXT}
     return pl.DataFrame([] if "accounts" in spec.missing else rows, schema=kinds, orient="row")
 
 

@@ -29,11 +29,14 @@ _FOUND = (
         "agentic_tools", "agentic reasoning, tools, coding, data analysis, vision; later rebuilt traces",
         "distillation", 500, 3_400_000, 45, hydra, 1.0,
         (("agentic", 0.55), ("coding", 0.2), ("trace", 0.12), ("bulk", 0.13)),
-        ("agentic", "code", "data", "vision"), replace(_WORK, images=0.12), per_day=(40, 36, 7, 2.6), pathways=4,
+        ("agentic", "code", "data", "vision"), replace(_WORK, images=0.12), per_day=(40, 36, 7, 2.6),
+        pathways=4,
     ),
     Campaign(
-        "agentic_coding", "agentic coding and orchestration; moves to a new model within a day", "distillation",
-        5_000, 13_000_000, 45, hydra, 1.0, (("coding", 0.6), ("agentic", 0.4)), ("code", "agentic"), _WORK, "agent",
+        "agentic_coding", "agentic coding and orchestration; moves to a new model within a day",
+        "distillation",
+        5_000, 13_000_000, 45, hydra, 1.0, (("coding", 0.6), ("agentic", 0.4)), ("code", "agentic"), _WORK,
+        "agent",
         per_day=(45, 40, 7, 2.6), pathways=3, pivot=0.5,
     ),
     Campaign(
@@ -58,9 +61,11 @@ _FOUND = (
         replace(_ASK, single=0.7, out=(4.8, 0.7)), taste="mixed", per_day=(36, 34, 6.5, 2.5),
     ),
     Campaign(
-        "proxy_network", "resale of access with distillation mixed in; banned accounts replaced", "distillation",
+        "proxy_network", "resale of access with distillation mixed in; banned accounts replaced",
+        "distillation",
         20_000, 0, 45, hydra, 1.0, (("cot", 0.4), ("coding", 0.35), ("pairs", 0.25)),
-        ("maths", "code", "science", "cs"), _ASK, "server", per_day=(14, 14, 4.5, 2.0), ordinary=(0.4, 0.5, 0.6, 0.8),
+        ("maths", "code", "science", "cs"), _ASK, "server", per_day=(14, 14, 4.5, 2.0),
+        ordinary=(0.4, 0.5, 0.6, 0.8),
         carriers=(0.35, 0.35, 0.35, 0.35), pathways=4,
     ),
     Campaign(

@@ -50,7 +50,7 @@ class Counter:
 def dress(
     rng: Rng, network: Network, people: People, habit: Habit, rows: Rows, counter: Counter, *, harvest: bool
 ) -> pl.DataFrame:
-    """One frame of requests: canonical columns beside ``_us`` (time), ``_account`` (number) and ``_harvest``."""
+    """One frame of requests: canonical columns, ``_us`` (time), ``_account`` (number), ``_harvest``."""
     rows = _with_retries(rng, rows)
     n, who, over = len(rows), rows.who, rows.over
     address = over["address"] if "address" in over else _addresses(rng, network, people, rows)
@@ -103,7 +103,8 @@ def dress(
     frame = pl.DataFrame(columns)
     present = {
         "session_id": keeps, "turn": keeps, "ttft_ms": ~failed & frame["stream"].to_numpy(),
-        "finish_reason": ~failed, "max_tokens": frame["max_tokens"].to_numpy() > 0, "top_logprobs": logprobs > 0,
+        "finish_reason": ~failed, "max_tokens": frame["max_tokens"].to_numpy() > 0,
+        "top_logprobs": logprobs > 0,
         "tool_names": tools > 0,
     }  # fmt: skip
     return frame.with_columns(
@@ -167,20 +168,23 @@ def _addresses(rng: Rng, network: Network, people: People, rows: Rows) -> Ints:
 
 def _models(rng: Rng, people: People, rows: Rows) -> Ints:
     n = len(rows)
-    model = np.where(rng.random(n) < people.loyal[rows.who], people.model[rows.who], market.models(rng, people.taste, n))
+    model = np.where(
+        rng.random(n) < people.loyal[rows.who], people.model[rows.who], market.models(rng, people.taste, n)
+    )
     new = (rows.ts >= people.adopts_s[rows.who]) & (rng.random(n) < 0.65)
     picked: Ints = np.where(new, market.NEW, model)
     return picked
 
 
 def names(prefix: str, numbers: Ints, mask: int) -> pl.Series:
-    """Opaque, unique names of numbers: a bijection of 64 bits, so that no order shows."""
-    x = (numbers.astype(np.uint64) ^ np.uint64(mask)) * np.uint64(0x9E3779B97F4A7C15)
-    x ^= x >> np.uint64(29)
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(32)
+    """Opaque, unique names of numbers: a bijection of 48 bits, so that no order shows."""
+    low = np.uint64((1 << 48) - 1)
+    x = (numbers.astype(np.uint64) ^ (np.uint64(mask) & low)) * np.uint64(0x9E3779B97F4A7C15) & low
+    x ^= x >> np.uint64(23)
+    x = x * np.uint64(0xBF58476D1CE4E5B9) & low
+    x ^= x >> np.uint64(25)
     text = x.astype(">u8").tobytes().hex()
-    return pl.Series([prefix + text[i : i + 16] for i in range(0, len(text), 16)], dtype=pl.String)
+    return pl.Series([prefix + text[i + 4 : i + 16] for i in range(0, len(text), 16)], dtype=pl.String)
 
 
 def _gather(values: Sequence[str], index: Ints) -> pl.Series:

@@ -53,7 +53,8 @@ def _sections() -> dict[str, tuple[str, ...]]:
     for file in sorted(folder.iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".txt"):
             continue
-        name, lines = "", []
+        name = ""
+        lines: list[str] = []
         for line in [*file.read_text(encoding="utf-8").split("\n"), "[end]"]:
             if line.startswith("#") and not line.startswith("# Role"):
                 continue

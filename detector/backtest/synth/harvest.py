@@ -44,8 +44,9 @@ class Plan:
 class Campaign:
     """One kind of abuse; ``accounts``, ``exchanges`` and ``days`` are the published size (0: none published).
 
-    ``per_day`` is harvest requests an account and day, ``ordinary`` the share of other people's traffic on its
-    accounts and ``carriers`` the share of accounts with nothing else, all by rung. ``weight`` 0: single accounts.
+    ``per_day`` is harvest requests an account and day, ``ordinary`` the share of other people's traffic on
+    its accounts, ``carriers`` the share of accounts with nothing else, all by rung. ``weight`` 0: single
+    accounts.
     """
 
     name: str
@@ -232,7 +233,8 @@ def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
 
 
 def _send(
-    town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, people: People, starts: Floats, who: Ints,
+    town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, people: People, starts: Floats,
+    who: Ints,
     victims: list[Victim],
 ) -> None:  # fmt: skip
     starts, who = starts[who >= 0], who[who >= 0]
@@ -247,7 +249,9 @@ def _send(
         return
     prompt, system = harvest_text(town, rng, campaign, plan, lines, people, who, turn)
     rows = Rows(who, ts, turn, session, prompt, system)
-    model = np.where(rng.random(n) < people.loyal[who], people.model[who], market.models(rng, campaign.taste, n))
+    model = np.where(
+        rng.random(n) < people.loyal[who], people.model[who], market.models(rng, campaign.taste, n)
+    )
     moved = (ts > lines.switch_s) & (rng.random(n) < lines.switch_share)
     rows.over["model"] = np.where(moved, lines.switch_to, model)
     if victims:

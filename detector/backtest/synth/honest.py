@@ -25,8 +25,8 @@ CODE = Habit(
     "code", rhythm="late", single=0.3, more=3.0, gap_s=130, out=(5.9, 1.0), context=(4.5, 1.6), use="code"
 )
 AGENT = Habit(
-    "agent", rhythm="office", single=0.12, more=9.0, gap_s=28, gap_sigma=1.3, out=(4.6, 1.3), context=(8.7, 1.2),
-    use="code", tools=0.93, images=0.01, stream=0.95, sessions=0.9,
+    "agent", rhythm="office", single=0.12, more=9.0, gap_s=28, gap_sigma=1.3, out=(4.6, 1.3),
+    context=(8.7, 1.2), use="code", tools=0.93, images=0.01, stream=0.95, sessions=0.9,
 )  # fmt: skip
 STUDENT = Habit("student", rhythm="class", single=0.4, more=2.2, out=(5.6, 0.8))
 OFFICE = Habit("staff", rhythm="office", single=0.5, more=1.8, context=(4.5, 1.8))
@@ -179,7 +179,8 @@ def batch(name: str, habit: Habit, *, servers: float = 0.8, sigma: float = 1.3) 
 
     def make(town: Town, rng: Rng, n: int, mean: float) -> None:
         people = settle(town, rng, n, Traits(
-            name, clients="sdk" if rng.random() < 0.6 else "server", taste="cheap", use=habit.use, system="own",
+            name, clients="sdk" if rng.random() < 0.6 else "server", taste="cheap", use=habit.use,
+            system="own",
             foreign=0.0, vpn=0.0, mobile=0.0,
         ))  # fmt: skip
         _move_to_servers(town, rng, people, servers)
@@ -212,13 +213,14 @@ def apps(town: Town, rng: Rng, n: int, mean: float) -> None:
 
 
 def aggregator(town: Town, rng: Rng, n: int, mean: float) -> None:
-    """Contracted resellers: each routes many people through one account or a handful, from its own servers."""
+    """Contracted resellers: many people through one account or a handful, from their own servers."""
     for size in units(rng, n, 1, 4):
         servers = np.array([town.network.hosting() for _ in range(size)])
         other = np.array([town.network.neighbour(int(a)) for a in servers])
         domain, card, org = company_domain(town, rng), token(rng, "pm"), token(rng, "org")
         traits = Traits(
-            "aggregator", clients="server", addresses=np.stack([servers, other], axis=1), payment=[card] * size,
+            "aggregator", clients="server", addresses=np.stack([servers, other], axis=1),
+            payment=[card] * size,
             mail=[domain] * size, org=[org] * size, program="partner", vpn=0.0, mobile=0.0,
         )  # fmt: skip
         crowd = customers(town, rng, settle(town, rng, size, traits), 60, traits)

@@ -94,14 +94,28 @@ def _account_fields(accounts: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame
         has_card=pl.col("payment_fingerprint").is_not_null().cast(pl.Int8),
         fold=pl.col("account_id").hash(1) % 2,
     )
-    out = table.select("account_id", "created", "created_hour", "created_weekday", "verified", "has_org", "has_card")
-    for column in ("payment_fingerprint", "payment_bin", "email_domain", "signup_ip", "country", "pathway", "program"):
+    out = table.select(
+        "account_id", "created", "created_hour", "created_weekday", "verified", "has_org", "has_card"
+    )
+    for column in (
+        "payment_fingerprint",
+        "payment_bin",
+        "email_domain",
+        "signup_ip",
+        "country",
+        "pathway",
+        "program",
+    ):
         held = table.select("account_id", pl.len().over(column).alias(f"{column}_holders"))
         # What one half of the accounts says of a value, tried on the other half.
         rate = table.group_by(column, "fold").agg(pl.col("label").mean().alias("rate"))
-        other = rate.with_columns(fold=1 - pl.col("fold").cast(pl.Int8)).with_columns(pl.col("fold").cast(pl.UInt64))
+        other = rate.with_columns(fold=1 - pl.col("fold").cast(pl.Int8)).with_columns(
+            pl.col("fold").cast(pl.UInt64)
+        )
         told = table.join(other, on=[column, "fold"], how="left", nulls_equal=True)
-        told = told.select("account_id", pl.col("rate").fill_null(table["label"].mean()).alias(f"{column}_rate"))
+        told = told.select(
+            "account_id", pl.col("rate").fill_null(table["label"].mean()).alias(f"{column}_rate")
+        )
         out = out.join(held, on="account_id").join(told, on="account_id")
     return out
 
@@ -132,7 +146,7 @@ def account_fields(world: World) -> pl.DataFrame:
 
 
 def leak_check(world: World) -> pl.DataFrame:
-    """``field`` and ``auc`` (either direction, so never below .5), worst first, over accounts with traffic."""
+    """``field`` and ``auc`` (either direction: never below .5), worst first; accounts with traffic only."""
     truth = world.truth.filter(~pl.col("kind").is_in(LONE_KINDS)).select("account_id", "label")
     table = account_fields(world).join(truth, on="account_id", how="inner")
     label = table["label"].to_numpy() == 1

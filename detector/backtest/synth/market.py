@@ -14,7 +14,7 @@ MODELS: tuple[tuple[str, str, float], ...] = (
     ("meridian-reason", "large", 8),
 )  # fmt: skip
 NEW_MODEL = "meridian-5-large"
-MODEL_NAMES = tuple(m[0] for m in MODELS) + (NEW_MODEL,)
+MODEL_NAMES = (*(m[0] for m in MODELS), NEW_MODEL)
 NEW = len(MODELS)
 #: When each was released, days before the world's start (the new one inside the window).
 RELEASED_BEFORE = (160, 160, 130, 420, 420, 380, 75)

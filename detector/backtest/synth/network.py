@@ -45,61 +45,50 @@ class Client:
         """A made-up JA4 of the right shape; clients of one TLS stack share it."""
         digest = hashlib.sha256(self.stack.encode()).hexdigest()
         alpn = "h1" if int(digest[0], 16) < 5 else "h2"
-        return f"t13d{15 + int(digest[1], 16) % 4}{10 + int(digest[2], 16) % 8}{alpn}_{digest[3:15]}_{digest[15:27]}"
+        counts = f"{15 + int(digest[1], 16) % 4}{10 + int(digest[2], 16) % 8}"
+        return f"t13d{counts}{alpn}_{digest[3:15]}_{digest[15:27]}"
+
+
+_SYSTEMS = (
+    ("Windows NT 10.0; Win64; x64", 9.0),
+    ("Macintosh; Intel Mac OS X 10_15_7", 6.0),
+    ("X11; Linux x86_64", 2.0),
+)
+_SERVERS = (
+    ("python-requests/2.32.3", "openssl-new", 4.0), ("python-httpx/0.27.2", "openssl-new", 3.0),
+    ("axios/1.7.7", "node20", 3.0), ("okhttp/4.12.0", "conscrypt", 2.0), ("Go-http-client/2.0", "gotls", 4.0),
+    ("curl/8.5.0", "curl", 2.0), ("Java-http-client/21.0.3", "jdk21", 2.0), ("reqwest/0.12", "rustls", 1.5),
+    ("aiohttp/3.10", "openssl-new", 2.0), ("Faraday v2.9.0", "ruby", 0.7), ("GuzzleHttp/7", "php", 1.0),
+)  # fmt: skip
+_PYTHON_SDK = (("1.38.0", 3.0), ("1.42.1", 6.0), ("1.51.0", 9.0), ("1.54.2", 7.0), ("1.55.0", 4.0))
 
 
 def _clients() -> tuple[Client, ...]:
     found = []
-    for i, (system, weight) in enumerate(
-        (
-            ("Windows NT 10.0; Win64; x64", 9),
-            ("Macintosh; Intel Mac OS X 10_15_7", 6),
-            ("X11; Linux x86_64", 2),
-        )
-    ):
+    for system, weight in _SYSTEMS:
         for version, share in ((128, 1), (130, 2), (131, 4), (132, 3)):
-            found.append(
-                Client(
-                    f"Mozilla/5.0 ({system}) Chrome/{version}.0.0.0 Safari/537.36",
-                    "chromium",
-                    "web",
-                    weight * share,
-                )
-            )
-        found.append(
-            Client(f"Mozilla/5.0 ({system}; rv:133.0) Firefox/133.0", f"gecko{i > 1}", "web", weight * 1.5)
-        )
-    found.append(
-        Client(
-            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.6 Safari/605.1.15", "webkit", "web", 9
-        )
-    )
-    for version, weight in (("2.8.1", 5), ("2.9.0", 8), ("2.9.2", 6)):
-        found.append(Client(f"ChatApp/{version} (iOS 18)", "ios", "web", weight))
-        found.append(Client(f"ChatApp/{version} (Android 14)", "android", "web", weight))
-    for version, weight in (("1.38.0", 3), ("1.42.1", 6), ("1.51.0", 9), ("1.54.2", 7), ("1.55.0", 4)):
-        for python in ("3.10", "3.11", "3.12"):
-            found.append(
-                Client(
-                    f"llm-python/{version} (Linux; py{python})", f"openssl-{python > '3.11'}", "sdk", weight
-                )
-            )
-        found.append(Client(f"llm-python/{version} (Darwin; py3.12)", "openssl-mac", "sdk", weight / 2))
-    for version, weight in (("4.20.0", 4), ("4.61.1", 6), ("4.68.0", 8)):
-        found.append(Client(f"llm-node/{version} (node v20)", "node20", "sdk", weight))
-        found.append(Client(f"llm-node/{version} (node v22)", "node22", "sdk", weight))
-    for agent, stack, weight in (
-        ("python-requests/2.32.3", "openssl-True", 4), ("python-httpx/0.27.2", "openssl-True", 3),
-        ("axios/1.7.7", "node20", 3), ("okhttp/4.12.0", "conscrypt", 2), ("Go-http-client/2.0", "gotls", 4),
-        ("curl/8.5.0", "curl", 2), ("Java-http-client/21.0.3", "jdk21", 2), ("reqwest/0.12", "rustls", 1.5),
-        ("aiohttp/3.10", "openssl-True", 2), ("Faraday v2.9.0", "ruby", 0.7), ("GuzzleHttp/7", "php", 1),
-    ):  # fmt: skip
-        found.append(Client(agent, stack, "server", weight))
-    for version, weight in (("1.0.31", 3), ("1.0.44", 7), ("1.0.45", 9)):
-        found.append(Client(f"code-agent-cli/{version} (external, cli)", "node22", "agent", weight))
-    for version, weight in (("0.9.2", 3), ("0.10.0", 6)):
-        found.append(Client(f"editor-pilot/{version} (linux)", "electron", "agent", weight))
-        found.append(Client(f"editor-pilot/{version} (darwin)", "electron", "agent", weight))
+            agent = f"Mozilla/5.0 ({system}) Chrome/{version}.0.0.0 Safari/537.36"
+            found.append(Client(agent, "chromium", "web", weight * share))
+        stack = "gecko-linux" if "Linux" in system else "gecko"
+        found.append(Client(f"Mozilla/5.0 ({system}; rv:133.0) Firefox/133.0", stack, "web", weight * 1.5))
+    safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.6 Safari/605.1.15"
+    found.append(Client(safari, "webkit", "web", 9))
+    for version_, weight in (("2.8.1", 5.0), ("2.9.0", 8.0), ("2.9.2", 6.0)):
+        found.append(Client(f"ChatApp/{version_} (iOS 18)", "ios", "web", weight))
+        found.append(Client(f"ChatApp/{version_} (Android 14)", "android", "web", weight))
+    for version_, weight in _PYTHON_SDK:
+        for python, stack in (("3.10", "openssl-old"), ("3.11", "openssl-old"), ("3.12", "openssl-new")):
+            found.append(Client(f"llm-python/{version_} (Linux; py{python})", stack, "sdk", weight))
+        found.append(Client(f"llm-python/{version_} (Darwin; py3.12)", "openssl-mac", "sdk", weight / 2))
+    for version_, weight in (("4.20.0", 4.0), ("4.61.1", 6.0), ("4.68.0", 8.0)):
+        found.append(Client(f"llm-node/{version_} (node v20)", "node20", "sdk", weight))
+        found.append(Client(f"llm-node/{version_} (node v22)", "node22", "sdk", weight))
+    found += [Client(agent, stack, "server", weight) for agent, stack, weight in _SERVERS]
+    for version_, weight in (("1.0.31", 3.0), ("1.0.44", 7.0), ("1.0.45", 9.0)):
+        found.append(Client(f"code-agent-cli/{version_} (external, cli)", "node22", "agent", weight))
+    for version_, weight in (("0.9.2", 3.0), ("0.10.0", 6.0)):
+        for system in ("linux", "darwin"):
+            found.append(Client(f"editor-pilot/{version_} ({system})", "electron", "agent", weight))
     found.append(Client("workbench-agent/0.21", "rustls", "agent", 2))
     return tuple(found)
 
@@ -190,7 +179,7 @@ class Network:
         return self._add(ip, self.asn[address], self.country[address])
 
     def open_exits(self, homes: Ints, share: float, extra: int) -> None:
-        """Makes residential exits: a share of real homes (whose owners keep using them) and ``extra`` others."""
+        """Makes residential exits: a share of homes (whose owners keep using them), ``extra`` others."""
         rng = self.rng
         real = homes[rng.random(len(homes)) < share]
         others = [self.home(int(c)) for c in rng.choice(len(COUNTRIES), size=extra, p=self.country_weights)]

@@ -39,7 +39,7 @@ class Traits:
     org: list[str | None] | None = None
     program: str | list[str] | None = None
     pathway: list[str] | None = None
-    system: str = "some"  # none, some, own, agent, or a text
+    system: str = "some"  # none, some, own or agent
     toolset: tuple[int, ...] | None = None
     vpn: float = 0.06
     mobile: float = 0.16
@@ -74,7 +74,7 @@ def token(rng: Rng, prefix: str) -> str:
 
 
 def systems(town: Town, rng: Rng, n: int, how: str) -> NDArray[np.object_]:
-    """System prompts of ``n`` people: none, some (a fifth popular, a fifth their own), own, agent, or a given text."""
+    """System prompts of ``n`` people: none, some (a fifth popular, a fifth their own), own, agent."""
     out = np.full(n, None, dtype=object)
     if how == "none":
         return out
@@ -92,8 +92,7 @@ def systems(town: Town, rng: Rng, n: int, how: str) -> NDArray[np.object_]:
             at = np.flatnonzero((u >= low) & (u < low + part))
             out[at] = town.grammar.make(rng, rule, len(at))
         return out
-    out[:] = how
-    return out
+    raise ValueError(f"no such kind of system prompts: {how!r}")
 
 
 def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats, Ints]:
@@ -139,7 +138,8 @@ def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats,
     program: Any = t.program
     if program is None:
         program = rng.choice(
-            ["payg", "free", "startup", "research", "education", "enterprise"], size=n, p=[0.7, 0.16, 0.05, 0.03, 0.04, 0.02]
+            ["payg", "free", "startup", "research", "education", "enterprise"], size=n,
+            p=[0.7, 0.16, 0.05, 0.03, 0.04, 0.02],
         ).tolist()  # fmt: skip
     pathway = t.pathway or [
         market.PATHWAYS[i] for i in rng.choice(len(market.PATHWAYS), size=n, p=market.PATHWAY_WEIGHTS)
@@ -212,9 +212,17 @@ def settle(town: Town, rng: Rng, n: int, t: Traits) -> People:
 
 
 def customers(
-    town: Town, rng: Rng, people: People, per_account: float, t: Traits, *, told: float = 0.45, same: float = 0.0
+    town: Town,
+    rng: Rng,
+    people: People,
+    per_account: float,
+    t: Traits,
+    *,
+    told: float = 0.45,
+    same: float = 0.0,
 ) -> People:
-    """Unrelated end users behind accounts: ``per_account`` on average, each with his own language, style and clock.
+    """Unrelated end users behind accounts: ``per_account`` on average, each with his own language, style
+    and clock.
 
     They are seen from their account's addresses. ``told``: share of accounts that tell the provider which of
     their users asks; ``same``: share of users who get the account's usual model and settings.

@@ -150,7 +150,8 @@ def recruit(
     doors = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
     phone = [phones[i] for i in rng.integers(len(phones), size=m).tolist()] if phones else None
     traits = Traits(
-        "attacker", clients=clients, taste=taste, use=use, country=country, addresses=addresses, signup=signup,
+        "attacker", clients=clients, taste=taste, use=use, country=country, addresses=addresses,
+        signup=signup,
         born_s=born, payment=payment, bins=bins, mail=mail, phone=phone, truth=truth,
         pathway=[market.PATHWAYS[d] for d in doors],
         vpn=(0.0, 0.05, 0.1, 0.08)[rung], mobile=(0.0, 0.0, 0.08, 0.14)[rung],
@@ -198,7 +199,8 @@ def arrivals(
 
 
 def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
-    """Which person serves each conversation: round robin, then sticky hours, then as each account's day would go.
+    """Which person serves each conversation: round robin, then sticky hours, then as each account's day
+    would go.
 
     ``able`` are the slots that harvest. Conversations of a slot between two accounts go to another; -1 where
     none was free.
@@ -225,7 +227,7 @@ def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able
 
 
 def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
-    """Slots by rungs 2 and 3: uneven shares, days off, and two or three hours a day in the stated zone's rhythm."""
+    """Slots on rungs 2 and 3: uneven shares, days off, a few hours a day in the stated zone's rhythm."""
     blocks = 8
     n_days = town.days
     zone = crew.people.zone_h[np.searchsorted(crew.slot, able)]
@@ -241,5 +243,7 @@ def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able
         if low < high:
             weight = share * days[:, b // blocks] * hours[:, b % blocks] + 1e-12
             # A few accounts are awake at any time, and each takes several conversations in a row.
-            slot[low:high] = able[np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(high - low) * 0.999999)]
+            slot[low:high] = able[
+                np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(high - low) * 0.999999)
+            ]
     return slot

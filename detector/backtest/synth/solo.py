@@ -22,7 +22,8 @@ def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
     """A single account (or a few) that asks for probabilities instead of answers."""
     rung = plan.rung
     people = relay.recruit(
-        town, rng, plan.accounts, rung=rung, ban_rate=plan.ban_rate, truth=_truth(campaign, plan), taste="mixed",
+        town, rng, plan.accounts, rung=rung, ban_rate=plan.ban_rate, truth=_truth(campaign, plan),
+        taste="mixed",
         use="batch", clients="sdk", pathways=2,
     ).people  # fmt: skip
     rate = np.full(len(people), campaign.per_day[rung] * plan.volume * town.days)

@@ -114,7 +114,7 @@ def plans(spec: WorldSpec, rng: Rng) -> list[tuple[Plan, Campaign]]:
 def _mixture(rng: Rng, attackers: int) -> tuple[str, ...]:
     mass = [c for c in CAMPAIGNS.values() if c.weight]
     weight = np.array([c.weight for c in mass])
-    many = int(min(rng.integers(2, 5), max(1, attackers // 4)))
+    many = min(int(rng.integers(2, 5)), max(1, attackers // 4))
     picked = rng.choice(len(mass), size=many, replace=False, p=weight / weight.sum()).tolist()
     single = tuple(name for name in SINGLE if attackers > 12 and rng.random() < 0.5)
     return tuple(mass[i].name for i in picked) + single

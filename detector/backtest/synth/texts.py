@@ -34,7 +34,7 @@ def none(n: int) -> Texts:
 
 
 def styled(rng: Rng, texts: Texts, style: Ints) -> Texts:
-    """Gives each text its writer's habits: 1 all lower case, 2 no final mark, 3 slips, 4 breaks, else as it is."""
+    """Gives each text its writer's habits: 1 lower case, 2 no final mark, 3 slips, 4 breaks, else none."""
     out = texts.copy()
     luck = rng.integers(1 << 30, size=len(texts)).tolist()
     for i, (text, kind, dice) in enumerate(zip(texts.tolist(), style.tolist(), luck, strict=True)):
@@ -64,7 +64,7 @@ def _own_language(grammar: Grammar, rng: Rng, people: People, who: Ints, prompt:
 def _talk(
     root: str, town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
 ) -> tuple[Texts, Texts]:
-    """Ordinary conversation: openings from one root, then mostly follow-ups, as long as each writer writes."""
+    """Conversation: openings from one root, then mostly follow-ups, as long as each writer writes."""
     n = len(who)
     grammar = town.grammar
     prompt = grammar.make(rng, root, n)
@@ -83,7 +83,7 @@ def _talk(
 
 
 def _lengthen(grammar: Grammar, rng: Rng, prompt: Texts, wordy: Floats, style: Ints) -> None:
-    """Adds details and pasted material in place; lengths follow public prompt collections (log-normal, long tail)."""
+    """Adds details and pasted material in place; lengths were fitted to public prompt collections."""
     n = len(prompt)
     details = rng.poisson(4.0 * wordy)
     row = np.repeat(np.arange(n), details)
@@ -109,7 +109,8 @@ def mixture(*parts: tuple[str, float]) -> TextMaker:
 
 
 def _mixture(
-    roots: tuple[str, ...], weights: tuple[float, ...], town: Town, rng: Rng, people: People, who: Ints, turn: Ints,
+    roots: tuple[str, ...], weights: tuple[float, ...], town: Town, rng: Rng, people: People, who: Ints,
+    turn: Ints,
     session: Ints,
 ) -> tuple[Texts, Texts]:  # fmt: skip
     share = np.array(weights) / sum(weights)
@@ -211,10 +212,12 @@ TEXTS: dict[str, TextMaker] = {
     "rag": pipeline("rag"),
     "classify": pipeline("classify"),
     "documents": pipeline("rag", "classify"),
-    "staff": mixture(("chat.en", 2), ("work.writer", 2), ("work.analyst", 2), ("chat.code", 1), ("ask.business", 1), ("work.teacher", 1)),
+    "staff": mixture(("chat.en", 2), ("work.writer", 2), ("work.analyst", 2), ("chat.code", 1),
+    ("ask.business", 1), ("work.teacher", 1)),
     "startup": mixture(("chat.code", 4), ("agent.turn", 2), ("ask.business", 1), ("work.writer", 1)),
     "everything": mixture(
-        ("chat.en", 5), ("chat.code", 3), ("chat.other", 3), ("work.writer", 2), ("work.student", 2), ("work.teacher", 1), ("work.analyst", 1),
+        ("chat.en", 5), ("chat.code", 3), ("chat.other", 3), ("work.writer", 2), ("work.student", 2),
+        ("work.teacher", 1), ("work.analyst", 1),
         ("work.translator", 1),
     ),
 }  # fmt: skip

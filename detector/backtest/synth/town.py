@@ -27,7 +27,8 @@ SPOOL_ROWS = 400_000
 class Town:
     """Collects accounts, events and request frames of one world.
 
-    With a ``spool`` folder, frames are put aside there as Parquet, so that memory does not grow with requests.
+    With a ``spool`` folder, frames are put aside there as Parquet, so that memory does not grow with
+    requests.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Town:
     # -- accounts ---------------------------------------------------------------------------------
 
     def enroll(self, n: int, columns: Mapping[str, Any], born_s: Floats) -> Ints:
-        """Adds ``n`` accounts; ``columns`` hold lists of ``n`` values, or one for all. Gives their numbers."""
+        """Adds ``n`` accounts; ``columns`` hold ``n`` values each, or one for all. Gives their numbers."""
         first = len(self.born_s)
         self.born_s += born_s.tolist()
         self.until_s += [np.inf] * n
@@ -98,7 +99,7 @@ class Town:
         return [self._victims[i] for i in pick.tolist()]
 
     def benchmarks(self, rng: Rng) -> list[Texts]:
-        """The public benchmarks of this world: lists of wrapped items, the same for everybody who runs them."""
+        """The public benchmarks of this world: wrapped items, the same for everybody who runs them."""
         if not self._benchmarks:
             for domains in (
                 ("maths",),
@@ -117,7 +118,7 @@ class Town:
         return self._benchmarks
 
     def popular(self) -> Texts:
-        """Prompts that went round the net, most popular first, with {Q} open; the same for the whole world."""
+        """Prompts that went round the net, most popular first, with {Q} open; one list a world."""
         if not len(self._popular):
             made = np.unique(self.grammar.make(self.rng, "popular.prompt", 60).astype(str)).astype(object)
             self._popular = self.rng.permutation(made)
@@ -181,7 +182,8 @@ class Town:
             mine = np.flatnonzero(rows.who == person)[:8]
             self._victims.append(
                 Victim(
-                    int(people.account[person]), int(people.addresses[person, 0]), int(people.clients[person, 0]),
+                    int(people.account[person]), int(people.addresses[person, 0]), int(people.clients[person,
+                    0]),
                     [str(p) for p in rows.prompt[mine].tolist()],
                 )
             )  # fmt: skip

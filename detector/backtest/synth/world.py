@@ -36,7 +36,8 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class World:
-    """A finished world: canonical frames, and what nobody outside the backtest may see (``truth``, ``harvest``).
+    """A finished world: canonical frames, and what nobody outside the backtest may see (``truth``,
+    ``harvest``).
 
     ``harvest`` holds the ids of requests sent for an operation, not by its ordinary customers.
     """
@@ -70,7 +71,7 @@ def build(spec: WorldSpec, spool: Path | None = None) -> Town:
 
 
 def honest_events(town: Town, rng: Rng) -> None:
-    """Bans, suspensions and changed keys among the honest: payment failures and mistakes happen to anybody."""
+    """Bans, suspensions, changed keys among the honest: failed payments and mistakes happen to all."""
     n = len(town.born_s)
     for event, per_day in (("banned", 0.0006), ("suspended", 0.0012), ("key_rotated", 0.002)):
         for account in np.flatnonzero(rng.random(n) < per_day * town.days).tolist():
@@ -116,7 +117,8 @@ def write_world(world: World, out: Path, *, progress: Progress | None = None, le
 
 
 def simulate(spec: WorldSpec, out: Path, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Makes and writes a world of any size with memory that does not grow with its requests; gives its counts.
+    """Makes and writes a world of any size with memory that does not grow with its requests; gives its
+    counts.
 
     The files are those of ``write_world``, byte for byte.
     """
