@@ -354,8 +354,6 @@ def run_on(plugin: Measure | Tie, tables: Mapping[str, Sequence[Mapping[str, Any
     ------
     ValueError : as :func:`example_result`.
     """
-    import duckdb  # here, so that reading declarations needs no engine
-
     known = relations()
     unknown = sorted(set(tables) - set(known))
     if unknown:
@@ -371,27 +369,32 @@ def run_on(plugin: Measure | Tie, tables: Mapping[str, Sequence[Mapping[str, Any
     )
     if composed.skipped:
         raise ValueError(f"{plugin.name}: its example cannot be measured: {composed.skipped[0][1]}")
+    return run_statement(composed.sql, tables)
+
+
+def run_statement(sql: str, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows that a composed statement answers for literal input; relations without rows are empty.
+
+    Raises
+    ------
+    ValueError : a row names an unknown column.
+    """
+    import duckdb  # here, so that reading declarations needs no engine
+
     with duckdb.connect(":memory:") as con:
         for statement in create_macros():
             con.execute(statement).fetchall()
-        for name in _readable(plugin):
-            columns = known[name]
+        for name, columns in relations().items():
+            if not re.search(rf"\b{name}\b", sql):
+                continue
             con.execute(
                 f"CREATE TABLE {name} ({', '.join(f'{c.name} {c.type}' for c in columns)})"
             ).fetchall()
             for row in tables.get(name, ()):
                 _insert(con, name, columns, row)
-        cursor = con.execute(composed.sql)
+        cursor = con.execute(sql)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _readable(plugin: Measure | Tie) -> Iterable[str]:
-    """Base relations to lay out for a plug-in: its own, those of the spine, those shared ones read."""
-    names = set(plugin.reads) - set(SHARED) | {"requests"}
-    if isinstance(plugin, Measure) and plugin.key == "group_id":
-        names.add("members")
-    return sorted(names)
 
 
 def _insert(con: Any, name: str, columns: tuple[Column, ...], row: Mapping[str, Any]) -> None:

@@ -6,9 +6,12 @@ taken out to what is put in, which harvest of long answers raises.
 
 from __future__ import annotations
 
-from features.spec import Column, Example, Measure
+from features.spec import Column, Example, Measure, Row
 
-SQL = """
+#: Shares of one to three requests say nothing.
+MIN_REQUESTS = 4
+
+SQL = f"""
 WITH by_model AS (
     SELECT
         bucket, model,
@@ -48,15 +51,39 @@ SELECT
     median_out AS output_tokens_median,
     paired_output * 1.0 / nullif(paired_input, 0) AS output_input_ratio,
     models AS n_models,
-    top_model * 1.0 / n AS top_model_share,
-    failed * 1.0 / nullif(ok + failed, 0) AS error_share,
-    refused * 1.0 / nullif(finished, 0) AS refusal_share,
+    CASE WHEN n >= {MIN_REQUESTS} THEN top_model * 1.0 / n END AS top_model_share,
+    CASE WHEN ok + failed >= {MIN_REQUESTS} THEN failed * 1.0 / (ok + failed) END AS error_share,
+    CASE WHEN finished >= {MIN_REQUESTS} THEN refused * 1.0 / finished END AS refusal_share,
     first_ts,
     last_ts
 FROM sums
 JOIN account_buckets AS names ON sums.bucket = names.bucket
 JOIN medians ON sums.bucket = medians.bucket
 """
+
+
+def _call(
+    account: str,
+    time: str,
+    *,
+    model: str = "m1",
+    status: int | None = None,
+    finish: str | None = None,
+    read: int | None = None,
+    wrote: int | None = None,
+    thought: int | None = None,
+) -> Row:
+    return {
+        "account_id": account,
+        "ts": f"2026-03-02 {time}",
+        "model": model,
+        "status": status,
+        "finish_reason": finish,
+        "input_tokens": read,
+        "output_tokens": wrote,
+        "reasoning_tokens": thought,
+    }
+
 
 MEASURE = Measure(
     name="volume",
@@ -71,12 +98,20 @@ MEASURE = Measure(
         Column("output_tokens_median", "DOUBLE", "median tokens written for a request", "tokens"),
         Column("output_input_ratio", "DOUBLE", "tokens written for each token read, where both are logged"),
         Column("n_models", "BIGINT", "models asked for", "models"),
-        Column("top_model_share", "DOUBLE", "requests that went to the model used most", "0..1"),
         Column(
-            "error_share", "DOUBLE", "requests with a status of 400 or more, of those with a status", "0..1"
+            "top_model_share", "DOUBLE", "requests that went to the model used most; NULL under 4", "0..1"
         ),
         Column(
-            "refusal_share", "DOUBLE", "answers that were refusals, of those with a finish reason", "0..1"
+            "error_share",
+            "DOUBLE",
+            "requests with a status of 400 or more, of those with a status; NULL under 4",
+            "0..1",
+        ),
+        Column(
+            "refusal_share",
+            "DOUBLE",
+            "answers that were refusals, of those with a finish reason; NULL under 4",
+            "0..1",
         ),
         Column("first_ts", "TIMESTAMP", "first request of the day", "UTC"),
         Column("last_ts", "TIMESTAMP", "last request of the day", "UTC"),
@@ -86,49 +121,31 @@ MEASURE = Measure(
     example=Example(
         tables={
             "requests": [
-                {
-                    "account_id": "a",
-                    "ts": "2026-03-02 10:00:00",
-                    "model": "m1",
-                    "status": 200,
-                    "finish_reason": "stop",
-                    "input_tokens": 100,
-                    "output_tokens": 300,
-                },
-                {
-                    "account_id": "a",
-                    "ts": "2026-03-02 10:05:00",
-                    "model": "m1",
-                    "status": 200,
-                    "finish_reason": "refusal",
-                    "input_tokens": 100,
-                    "output_tokens": 100,
-                },
-                # No output: it counts for the sums of input but not for the ratio.
-                {
-                    "account_id": "a",
-                    "ts": "2026-03-02 11:00:00",
-                    "model": "m2",
-                    "status": 429,
-                    "input_tokens": 40,
-                },
-                {"account_id": "b", "ts": "2026-03-02 12:00:00", "model": "m2"},
+                _call("a", "10:00:00", status=200, finish="stop", read=100, wrote=300, thought=50),
+                _call("a", "10:05:00", status=200, finish="refusal", read=100, wrote=100, thought=0),
+                _call("a", "10:06:00", status=200, finish="stop", read=50, wrote=50),
+                _call("a", "10:07:00", status=200, finish="stop", read=50, wrote=150),
+                # No output: it counts for the sum of input but not for the ratio.
+                _call("a", "11:00:00", model="m2", status=429, read=40),
+                _call("b", "12:00:00", model="m2"),
             ]
         },
         expect=[
             {
                 "account_id": "a",
-                "n_requests": 3,
-                "n_ok": 2,
-                "input_tokens": 240,
-                "output_tokens": 400,
-                "reasoning_tokens": None,
-                "output_tokens_median": 200.0,
-                "output_input_ratio": 2.0,  # 400 out for the 200 in of the two answered
+                "n_requests": 5,
+                "n_ok": 4,
+                "input_tokens": 340,
+                "output_tokens": 600,
+                "reasoning_tokens": 50,
+                "output_tokens_median": 125.0,  # of 50, 100, 150, 300
+                "output_input_ratio": 2.0,  # 600 out for the 300 in of the four answered
                 "n_models": 2,
-                "top_model_share": 2 / 3,
-                "error_share": 1 / 3,
-                "refusal_share": 0.5,  # of two with a finish reason
+                "top_model_share": 0.8,
+                "error_share": 0.2,
+                "refusal_share": 0.25,  # of four with a finish reason
+                "first_ts": "2026-03-02 10:00:00",
+                "last_ts": "2026-03-02 11:00:00",
             },
             {
                 "account_id": "b",
@@ -138,7 +155,7 @@ MEASURE = Measure(
                 "output_tokens": None,
                 "output_input_ratio": None,
                 "n_models": 1,
-                "top_model_share": 1.0,
+                "top_model_share": None,
                 "error_share": None,
                 "refusal_share": None,
             },

@@ -1,0 +1,634 @@
+WITH account_buckets AS (
+    SELECT account_id, bucket_of(account_id) AS bucket
+    FROM requests
+    GROUP BY account_id
+),
+facets AS (
+    SELECT
+        bucket_of(account_id) AS bucket,
+        model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream, logit_bias, logit_probe,
+        tool_count > 0 AS tooled, status >= 400 AS failed, finish_reason = 'refusal' AS refused,
+        count(*) AS calls,
+        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+        sum(reasoning_tokens) AS reasoning_tokens,
+        sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_input,
+        sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_output,
+        min(ts) AS first_ts, max(ts) AS last_ts
+    FROM requests
+    GROUP BY
+        bucket_of(account_id), model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+        logit_bias, logit_probe, tool_count > 0, status >= 400, finish_reason = 'refusal'
+),
+asked AS (
+    SELECT
+        bucket_of(account_id) AS bucket, prompt_hash,
+        count(*) AS n,
+        min(template_id) AS template_id,
+        min(prompt_words) AS prompt_words,
+        count(turn) AS n_turned,
+        count(CASE WHEN turn = 1 THEN 1 END) AS n_first
+    FROM requests
+    GROUP BY bucket_of(account_id), prompt_hash
+),
+structure AS (
+    SELECT bucket_of(account_id) AS bucket, prompt_hash AS prompt, each_of(structural_of(content_keys)) AS key
+    FROM requests
+),
+shared_keys AS (
+    SELECT key, n_requests, n_accounts, n_prompts, least(1.0, n_prompts / least(n_requests, 64)) AS distinctness
+    FROM (
+        SELECT
+            key,
+            count(*) AS n_requests,
+            count_of_marks(bit_or(mark_of(bucket))) AS n_accounts,
+            count_of_marks(bit_or(mark_of(prompt))) AS n_prompts
+        FROM structure
+        GROUP BY key
+    ) AS counted
+    WHERE n_accounts > 2.5
+),
+spine AS (
+    SELECT account_id FROM account_buckets
+),
+m_capability AS (
+    WITH used AS (
+        SELECT bucket, capability, sum(calls) AS n
+        FROM facets
+        WHERE capability IS NOT NULL
+        GROUP BY bucket, capability
+    ), ranked AS (
+        SELECT bucket, capability, n, max(n) OVER (PARTITION BY bucket) AS most
+        FROM used
+    ), spread AS (
+        SELECT
+            bucket,
+            sum(n) AS n, max(most) AS most, count(*) AS classes,
+            min(CASE WHEN n = most THEN capability END) AS top,
+            log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy
+        FROM ranked
+        GROUP BY bucket
+    )
+    SELECT
+        account_id,
+        top AS capability_top,
+        classes AS n_capabilities,
+        CASE WHEN n >= 4 THEN CAST(most AS DOUBLE) / n END AS capability_top_share,
+        CASE WHEN n >= 4 THEN entropy END AS capability_entropy_bits
+    FROM spread JOIN account_buckets AS names ON spread.bucket = names.bucket
+),
+m_coverage AS (
+    WITH walked AS (
+        SELECT
+            bucket,
+            sum(CASE WHEN prompt_hash IS NOT NULL THEN n END) AS n_prompted,
+            count(prompt_hash) AS n_prompts,
+            sum(n_turned) AS n_turned, sum(n_first) AS n_first,
+            stddev_pop(prompt_words) / nullif(avg(prompt_words), 0) AS words_cv
+        FROM asked
+        GROUP BY bucket
+    ), talks AS (
+        SELECT bucket, count(*) AS n_sessions, count(CASE WHEN n = 1 THEN 1 END) AS n_single
+        FROM (
+            SELECT bucket_of(account_id) AS bucket, bucket_of(session_hash) AS session, count(*) AS n
+            FROM requests
+            WHERE session_hash IS NOT NULL
+            GROUP BY bucket_of(account_id), bucket_of(session_hash)
+        ) AS each_session
+        GROUP BY bucket
+    )
+    SELECT
+        names.account_id,
+        CASE WHEN n_prompted > 0 THEN n_prompts END AS n_distinct_prompts,
+        CASE WHEN n_prompted >= 4 THEN n_prompts * 1.0 / n_prompted END AS distinct_prompt_share,
+        CASE WHEN n_prompts >= 4 THEN words_cv END AS prompt_words_cv,
+        CASE WHEN n_turned >= 4 THEN n_first * 1.0 / n_turned END AS first_turn_share,
+        n_sessions,
+        CASE WHEN n_sessions >= 4 THEN n_single * 1.0 / n_sessions END AS single_turn_session_share
+    FROM walked
+    JOIN account_buckets AS names ON walked.bucket = names.bucket
+    LEFT JOIN talks ON walked.bucket = talks.bucket
+),
+m_elicitation AS (
+    WITH counted AS (
+        SELECT
+            bucket_of(account_id) AS bucket,
+            count(elicitation_score) AS n,
+            count(CASE WHEN elicitation_score >= 0.5 THEN 1 END) AS elicited,
+            sum(elicitation_score) AS total,
+            quantile_of(elicitation_score, 0.9) AS high,
+            mean_of(top_of(elicitation_score, 5)) AS top,
+            count(CASE WHEN elicit_cot >= 0.5 THEN 1 END) AS cot,
+            count(CASE WHEN elicit_pairs >= 0.5 THEN 1 END) AS pairs,
+            count(CASE WHEN elicit_grading >= 0.5 THEN 1 END) AS grading,
+            count(CASE WHEN elicit_rewrite >= 0.5 THEN 1 END) AS rewrite,
+            count(CASE WHEN elicit_trace >= 0.5 THEN 1 END) AS trace
+        FROM requests
+        GROUP BY bucket_of(account_id)
+    )
+    SELECT
+        account_id,
+        CASE WHEN n >= 3 THEN high END AS elicitation_score,
+        CASE WHEN n >= 3 THEN top END AS elicitation_top_score,
+        CASE WHEN n >= 3 THEN CAST(elicited AS DOUBLE) / n END AS elicited_share,
+        CASE WHEN n > 0 THEN elicited END AS elicited_n,
+        total AS elicitation_sum,
+        CASE WHEN greatest(cot, pairs, grading, rewrite, trace) = 0 THEN NULL
+             WHEN cot = greatest(cot, pairs, grading, rewrite, trace) THEN 'cot'
+             WHEN pairs = greatest(cot, pairs, grading, rewrite, trace) THEN 'pairs'
+             WHEN grading = greatest(cot, pairs, grading, rewrite, trace) THEN 'grading'
+             WHEN rewrite = greatest(cot, pairs, grading, rewrite, trace) THEN 'rewrite'
+             WHEN trace = greatest(cot, pairs, grading, rewrite, trace) THEN 'trace' END AS elicit_kind_top,
+        CASE WHEN n >= 3 THEN CAST(cot AS DOUBLE) / n END AS elicit_cot_share,
+        CASE WHEN n >= 3 THEN CAST(pairs AS DOUBLE) / n END AS elicit_pairs_share,
+        CASE WHEN n >= 3 THEN CAST(grading AS DOUBLE) / n END AS elicit_grading_share,
+        CASE WHEN n >= 3 THEN CAST(rewrite AS DOUBLE) / n END AS elicit_rewrite_share,
+        CASE WHEN n >= 3 THEN CAST(trace AS DOUBLE) / n END AS elicit_trace_share
+    FROM counted JOIN account_buckets AS names ON counted.bucket = names.bucket
+),
+m_origin AS (
+    WITH places AS (
+        SELECT
+            bucket_of(account_id) AS bucket, ip, prefix, country, client, asn, count(*) AS n
+        FROM (
+            SELECT
+                account_id, asn,
+                bucket_of(ip_hash) AS ip,
+                bucket_of(ip_prefix) AS prefix,
+                bucket_of(country) AS country,
+                CASE WHEN ja4 IS NOT NULL OR user_agent IS NOT NULL THEN pair_of(ja4, user_agent) END AS client
+            FROM requests
+        ) AS seen
+        GROUP BY bucket_of(account_id), ip, prefix, country, client, asn
+    ), rented AS (
+        SELECT places.bucket, sum(n) AS n_rented
+        FROM places JOIN (SELECT DISTINCT asn FROM hosting_asns) AS hosts ON places.asn = hosts.asn
+        GROUP BY places.bucket
+    ), before AS (
+        SELECT bucket_of(account_id) AS bucket, bucket_of(ip_prefix) AS prefix
+        FROM requests_before
+        WHERE ip_prefix IS NOT NULL
+        GROUP BY bucket_of(account_id), bucket_of(ip_prefix)
+    ), regulars AS (
+        SELECT DISTINCT bucket FROM before
+    ), known AS (
+        SELECT places.bucket, sum(n) AS n_known
+        FROM places JOIN before ON places.bucket = before.bucket AND places.prefix = before.prefix
+        GROUP BY places.bucket
+    ), summed AS (
+        SELECT
+            bucket,
+            sum(n) AS n,
+            count(DISTINCT ip) AS n_ips, count(DISTINCT prefix) AS n_prefixes, count(DISTINCT asn) AS n_asns,
+            count(DISTINCT country) AS n_countries, count(DISTINCT client) AS n_clients,
+            sum(CASE WHEN ip IS NOT NULL THEN n END) AS n_addressed,
+            sum(CASE WHEN prefix IS NOT NULL THEN n END) AS n_prefixed,
+            sum(CASE WHEN asn IS NOT NULL THEN n END) AS n_routed
+        FROM places
+        GROUP BY bucket
+    ), hourly AS (
+        SELECT bucket, max(n_at_once) AS n_at_once
+        FROM (
+            SELECT bucket, hour, count(*) AS n_at_once
+            FROM (
+                SELECT bucket_of(account_id) AS bucket, hour(ts) AS hour, bucket_of(ip_prefix) AS prefix
+                FROM requests
+                WHERE ip_prefix IS NOT NULL
+                GROUP BY bucket_of(account_id), hour(ts), bucket_of(ip_prefix)
+            ) AS each_prefix
+            GROUP BY bucket, hour
+        ) AS each_hour
+        GROUP BY bucket
+    )
+    SELECT
+        names.account_id,
+        nullif(n_ips, 0) AS n_ips,
+        nullif(n_prefixes, 0) AS n_prefixes,
+        nullif(n_asns, 0) AS n_asns,
+        nullif(n_countries, 0) AS n_countries,
+        nullif(n_clients, 0) AS n_clients,
+        CASE WHEN n_addressed >= 4 THEN (n_ips - 1.0) / (n_addressed - 1.0) END AS ip_churn,
+        n_at_once AS prefixes_at_once_max,
+        CASE WHEN n_routed >= 4 AND (SELECT count(*) FROM hosting_asns) > 0
+            THEN coalesce(n_rented, 0) * 1.0 / n_routed END AS hosting_share,
+        CASE WHEN n_prefixed >= 4 AND regulars.bucket IS NOT NULL
+            THEN 1.0 - coalesce(n_known, 0) * 1.0 / n_prefixed END AS new_prefix_share
+    FROM summed
+    JOIN account_buckets AS names ON summed.bucket = names.bucket
+    LEFT JOIN rented ON summed.bucket = rented.bucket
+    LEFT JOIN known ON summed.bucket = known.bucket
+    LEFT JOIN hourly ON summed.bucket = hourly.bucket
+    LEFT JOIN regulars ON summed.bucket = regulars.bucket
+),
+m_parameters AS (
+    WITH temperatures AS (
+        SELECT bucket, count(*) AS n_values, min(CASE WHEN 2 * reached >= total THEN temperature END) AS median
+        FROM (
+            SELECT
+                bucket, temperature,
+                sum(calls) OVER (PARTITION BY bucket ORDER BY temperature) AS reached,
+                sum(calls) OVER (PARTITION BY bucket) AS total
+            FROM (
+                SELECT bucket, temperature, sum(calls) AS calls
+                FROM facets WHERE temperature IS NOT NULL
+                GROUP BY bucket, temperature
+            ) AS counted
+        ) AS ordered
+        GROUP BY bucket
+    ), limits AS (
+        SELECT bucket, count(*) AS n_values, min(CASE WHEN 2 * reached >= total THEN max_tokens END) AS median
+        FROM (
+            SELECT
+                bucket, max_tokens,
+                sum(calls) OVER (PARTITION BY bucket ORDER BY max_tokens) AS reached,
+                sum(calls) OVER (PARTITION BY bucket) AS total
+            FROM (
+                SELECT bucket, max_tokens, sum(calls) AS calls
+                FROM facets WHERE max_tokens IS NOT NULL
+                GROUP BY bucket, max_tokens
+            ) AS counted
+        ) AS ordered
+        GROUP BY bucket
+    ), settings AS (
+        SELECT
+            bucket, sum(calls) AS calls,
+            sum(CASE WHEN coalesce(temperature, max_tokens, n, top_logprobs) IS NOT NULL THEN calls ELSE 0 END)
+                AS set_known,
+            sum(CASE WHEN n > 1 THEN calls ELSE 0 END) AS many,
+            sum(CASE WHEN n IS NOT NULL THEN calls ELSE 0 END) AS many_known,
+            sum(CASE WHEN top_logprobs > 0 THEN calls ELSE 0 END) AS logprobs,
+            sum(CASE WHEN logit_bias THEN calls ELSE 0 END) AS biased,
+            sum(CASE WHEN logit_probe THEN calls ELSE 0 END) AS probes,
+            sum(CASE WHEN logit_probe IS NOT NULL THEN calls ELSE 0 END) AS probes_known,
+            sum(CASE WHEN stream THEN calls ELSE 0 END) AS streamed,
+            sum(CASE WHEN stream IS NOT NULL THEN calls ELSE 0 END) AS stream_known,
+            sum(CASE WHEN tooled THEN calls ELSE 0 END) AS tools,
+            sum(CASE WHEN tooled IS NOT NULL THEN calls ELSE 0 END) AS tools_known
+        FROM facets
+        GROUP BY bucket, temperature, max_tokens, n, top_logprobs, stream
+    ), summed AS (
+        SELECT
+            bucket, sum(calls) AS calls, max(calls) AS most, sum(set_known) AS set_known,
+            sum(many) AS many, sum(many_known) AS many_known, sum(logprobs) AS logprobs, sum(biased) AS biased,
+            sum(probes) AS probes, sum(probes_known) AS probes_known,
+            sum(streamed) AS streamed, sum(stream_known) AS stream_known,
+            sum(tools) AS tools, sum(tools_known) AS tools_known
+        FROM settings
+        GROUP BY bucket
+    )
+    SELECT
+        account_id,
+        temperatures.median AS temperature_median,
+        temperatures.n_values AS n_temperatures,
+        limits.median AS max_tokens_median,
+        CASE WHEN many_known >= 4 THEN many * 1.0 / many_known END AS n_gt1_share,
+        CASE WHEN calls >= 4 THEN logprobs * 1.0 / calls END AS logprobs_share,
+        CASE WHEN calls >= 4 THEN biased * 1.0 / calls END AS logit_bias_share,
+        CASE WHEN probes_known >= 4 THEN probes * 1.0 / probes_known END AS logit_probe_share,
+        CASE WHEN probes_known > 0 THEN probes END AS logit_probe_n,
+        CASE WHEN stream_known >= 4 THEN streamed * 1.0 / stream_known END AS stream_share,
+        CASE WHEN tools_known >= 4 THEN tools * 1.0 / tools_known END AS tools_share,
+        CASE WHEN set_known >= 4 THEN CAST(most AS DOUBLE) / calls END AS params_constant_share
+    FROM summed
+    JOIN account_buckets AS names ON summed.bucket = names.bucket
+    LEFT JOIN temperatures ON summed.bucket = temperatures.bucket
+    LEFT JOIN limits ON summed.bucket = limits.bucket
+),
+m_programme AS (
+    WITH used AS (
+        SELECT bucket, pathway, sum(calls) AS n, max(last_ts) AS last_ts
+        FROM facets
+        GROUP BY bucket, pathway
+    ), ranked AS (
+        SELECT bucket, pathway, n, last_ts,
+            max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
+        FROM used
+    ), doors AS (
+        SELECT
+            bucket,
+            count(pathway) AS n_pathways,
+            min(CASE WHEN n = most THEN pathway END) AS top,
+            date_trunc('day', max(last_ts)) AS midnight
+        FROM ranked
+        GROUP BY bucket
+    )
+    SELECT
+        names.account_id,
+        top AS pathway_top,
+        CASE WHEN n_pathways > 0 THEN n_pathways END AS n_pathways,
+        lower(accounts.program) AS program,
+        lower(accounts.program) IN ('partner', 'reseller', 'aggregator') AS is_partner,
+        accounts.verified AS verified,
+        CASE WHEN accounts.created_at IS NOT NULL
+            THEN greatest(0.0, (epoch_s(midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
+        END AS account_age_days
+    FROM doors
+    JOIN account_buckets AS names ON doors.bucket = names.bucket
+    LEFT JOIN accounts ON names.account_id = accounts.account_id
+),
+m_prompts AS (
+    WITH used AS (
+        SELECT bucket, template_id, sum(n) AS n
+        FROM asked
+        WHERE template_id IS NOT NULL
+        GROUP BY bucket, template_id
+    ), old AS (
+        SELECT DISTINCT template_id FROM requests_before
+    ), spread AS (
+        SELECT
+            bucket,
+            sum(used.n) AS n, count(*) AS n_templates, max(used.n) AS most,
+            log2(sum(used.n)) - sum(used.n * log2(used.n)) / sum(used.n) AS entropy,
+            sum(CASE WHEN old.template_id IS NULL THEN used.n ELSE 0 END) AS n_new
+        FROM used LEFT JOIN old ON used.template_id = old.template_id
+        GROUP BY bucket
+    ), exact AS (
+        SELECT prompt_hash FROM asked WHERE prompt_hash IS NOT NULL GROUP BY prompt_hash HAVING count(*) > 1
+    ), copied AS (
+        SELECT
+            bucket,
+            sum(CASE WHEN asked.prompt_hash IS NOT NULL THEN n END) AS n_prompted,
+            sum(CASE WHEN exact.prompt_hash IS NOT NULL THEN n ELSE 0 END) AS n_copied
+        FROM asked LEFT JOIN exact ON asked.prompt_hash = exact.prompt_hash
+        GROUP BY bucket
+    ), systems AS (
+        SELECT bucket_of(account_id) AS bucket, system_hash, count(*) AS n
+        FROM requests
+        WHERE system_hash IS NOT NULL
+        GROUP BY bucket_of(account_id), system_hash
+    ), held AS (
+        SELECT system_hash, count(*) AS n_holders FROM systems GROUP BY system_hash
+    ), schooled AS (
+        SELECT
+            bucket, count(*) AS n_systems, sum(n) AS n_schooled,
+            sum(CASE WHEN n_holders > 1 THEN n ELSE 0 END) AS n_shared
+        FROM systems JOIN held ON systems.system_hash = held.system_hash
+        GROUP BY bucket
+    )
+    SELECT
+        names.account_id,
+        n_templates,
+        CASE WHEN spread.n >= 4 THEN most * 1.0 / spread.n END AS template_concentration,
+        CASE WHEN spread.n >= 4 THEN entropy END AS template_entropy_bits,
+        CASE WHEN spread.n >= 4 AND (SELECT count(*) FROM old) > 0
+            THEN n_new * 1.0 / spread.n END AS template_novelty,
+        CASE WHEN n_prompted >= 4 THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
+        n_systems AS n_system_prompts,
+        CASE WHEN n_schooled >= 4 THEN n_shared * 1.0 / n_schooled END AS system_shared_share
+    FROM copied
+    JOIN account_buckets AS names ON copied.bucket = names.bucket
+    LEFT JOIN spread ON copied.bucket = spread.bucket
+    LEFT JOIN schooled ON copied.bucket = schooled.bucket
+),
+m_similarity AS (
+    WITH marked AS (
+        SELECT
+            structure.bucket, prompt,
+            max((1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness) AS weight
+        FROM structure
+        JOIN shared_keys ON structure.key = shared_keys.key
+        CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
+        GROUP BY structure.bucket, prompt
+    ), alike AS (
+        SELECT bucket, sum(weight) AS total FROM marked GROUP BY bucket
+    ), counted AS (
+        SELECT bucket, count(prompt_hash) AS n_prompts FROM asked GROUP BY bucket
+    )
+    SELECT
+        account_id,
+        CASE WHEN n_prompts >= 4 THEN coalesce(total, 0) / n_prompts END AS template_similarity_score,
+        CASE WHEN n_prompts > 0 THEN coalesce(total, 0) END AS similar_prompts_sum
+    FROM account_buckets AS names
+    JOIN counted ON names.bucket = counted.bucket
+    LEFT JOIN alike ON names.bucket = alike.bucket
+),
+m_timing AS (
+    WITH timed AS (
+        SELECT
+            bucket_of(account_id) AS bucket, epoch_s(ts) AS start_s, epoch_s(ts) + latency_ms / 1000.0 AS end_s
+        FROM requests
+    ), spaced AS (
+        -- One sort serves the gaps and the finding of requests that overlap: an earlier one is still open, or
+        -- this one is when the next starts.
+        SELECT
+            bucket, start_s, end_s,
+            start_s - lag(start_s) OVER in_time AS gap,
+            lead(start_s) OVER in_time AS next_s,
+            max(end_s) OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
+        FROM timed
+        WINDOW in_time AS (PARTITION BY bucket ORDER BY start_s)
+    ), gaps AS (
+        SELECT
+            bucket,
+            CASE WHEN count(*) >= 4 THEN quartiles_of(gap) END AS q,
+            CASE WHEN count(*) >= 4 THEN mad_of(gap) END AS mad,
+            CASE WHEN count(*) >= 4 THEN stddev_pop(gap) / nullif(avg(gap), 0) END AS cv,
+            greatest(max(gap), 86400.0 - (max(start_s) - min(start_s))) AS rest,
+            count(end_s) AS n_ended
+        FROM spaced
+        GROUP BY bucket
+    ), flights AS (
+        SELECT bucket, start_s AS at_s, 1 AS step
+        FROM spaced WHERE (busy_until > start_s OR end_s > next_s) AND end_s IS NOT NULL
+        UNION ALL
+        SELECT bucket, end_s, -1
+        FROM spaced WHERE (busy_until > start_s OR end_s > next_s) AND end_s IS NOT NULL
+    ), flying AS (
+        SELECT bucket, max(in_flight) AS concurrency
+        FROM (
+            SELECT bucket,
+                sum(step) OVER (PARTITION BY bucket ORDER BY at_s, step ROWS UNBOUNDED PRECEDING) AS in_flight
+            FROM flights
+        ) AS steps
+        GROUP BY bucket
+    ), minutes AS (
+        SELECT bucket_of(account_id) AS bucket, date_trunc('minute', ts) AS minute, count(*) AS n
+        FROM requests
+        GROUP BY bucket_of(account_id), date_trunc('minute', ts)
+    ), hours AS (
+        SELECT bucket, hour(minute) AS hour, sum(n) AS n, max(n) AS burst
+        FROM minutes
+        GROUP BY bucket, hour(minute)
+    ), daily AS (
+        SELECT
+            bucket,
+            sum(n) AS n, count(*) AS active, max(burst) AS burst,
+            log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy,
+            sum(CASE WHEN hour IN (0, 1) THEN n ELSE 0 END) AS s0, sum(CASE WHEN hour IN (2, 3) THEN n ELSE 0 END) AS s1, sum(CASE WHEN hour IN (4, 5) THEN n ELSE 0 END) AS s2, sum(CASE WHEN hour IN (6, 7) THEN n ELSE 0 END) AS s3, sum(CASE WHEN hour IN (8, 9) THEN n ELSE 0 END) AS s4, sum(CASE WHEN hour IN (10, 11) THEN n ELSE 0 END) AS s5, sum(CASE WHEN hour IN (12, 13) THEN n ELSE 0 END) AS s6, sum(CASE WHEN hour IN (14, 15) THEN n ELSE 0 END) AS s7, sum(CASE WHEN hour IN (16, 17) THEN n ELSE 0 END) AS s8, sum(CASE WHEN hour IN (18, 19) THEN n ELSE 0 END) AS s9, sum(CASE WHEN hour IN (20, 21) THEN n ELSE 0 END) AS s10, sum(CASE WHEN hour IN (22, 23) THEN n ELSE 0 END) AS s11
+        FROM hours
+        GROUP BY bucket
+    ), judged AS (
+        SELECT
+            names.account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
+            nth_of(q, 2) AS median_gap,
+            -- A median gap of nothing (a batch sent at one instant) has no evenness to speak of.
+            CASE WHEN mad <= nth_of(q, 2) THEN 1.0 - mad / nullif(nth_of(q, 2), 0)
+                 WHEN mad > nth_of(q, 2) AND nth_of(q, 2) > 0 THEN 0.0 END
+                * (1.0 - abs(coalesce((nth_of(q, 1) + nth_of(q, 3) - 2 * nth_of(q, 2))
+                    / nullif(nth_of(q, 3) - nth_of(q, 1), 0), 0))) AS regularity,
+            CASE WHEN daily.n >= 12 THEN CAST(least(s0 + s1 + s2 + s3, s1 + s2 + s3 + s4, s2 + s3 + s4 + s5, s3 + s4 + s5 + s6, s4 + s5 + s6 + s7, s5 + s6 + s7 + s8, s6 + s7 + s8 + s9, s7 + s8 + s9 + s10, s8 + s9 + s10 + s11, s9 + s10 + s11 + s0, s10 + s11 + s0 + s1, s11 + s0 + s1 + s2) AS DOUBLE) / daily.n END AS quiet,
+            1.0 - least(1.0, rest / 28800.0) AS sleepless
+        FROM daily
+        JOIN account_buckets AS names ON daily.bucket = names.bucket
+        JOIN gaps ON daily.bucket = gaps.bucket
+        LEFT JOIN flying ON daily.bucket = flying.bucket
+    )
+    SELECT
+        account_id,
+        median_gap AS gap_median_s,
+        cv AS gap_cv,
+        mad AS gap_mad_s,
+        regularity AS gap_regularity,
+        CASE WHEN n >= 4 THEN entropy END AS hour_entropy_bits,
+        active AS n_active_hours,
+        CASE WHEN n >= 4 THEN rest END AS longest_rest_s,
+        quiet AS night_share,
+        burst AS burst_max_per_min,
+        CASE WHEN n_ended > 0 THEN coalesce(concurrency, 1) END AS max_concurrency,
+        CASE WHEN n >= 4 THEN
+            (coalesce(regularity, 0) + sleepless + coalesce(3 * quiet, 0))
+            / (1 + CASE WHEN regularity IS NULL THEN 0 ELSE 1 END + CASE WHEN quiet IS NULL THEN 0 ELSE 1 END)
+        END AS timing_score
+    FROM judged
+),
+m_volume AS (
+    WITH by_model AS (
+        SELECT
+            bucket, model,
+            sum(calls) AS n,
+            sum(CASE WHEN failed THEN 0 WHEN NOT failed THEN calls END) AS ok,
+            sum(CASE WHEN failed THEN calls WHEN NOT failed THEN 0 END) AS failed,
+            sum(CASE WHEN refused IS NOT NULL THEN calls END) AS finished,
+            sum(CASE WHEN refused THEN calls ELSE 0 END) AS refused,
+            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+            sum(reasoning_tokens) AS reasoning_tokens,
+            sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
+            min(first_ts) AS first_ts, max(last_ts) AS last_ts
+        FROM facets
+        GROUP BY bucket, model
+    ), sums AS (
+        SELECT
+            bucket,
+            sum(n) AS n, sum(ok) AS ok, sum(failed) AS failed, sum(finished) AS finished, sum(refused) AS refused,
+            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+            sum(reasoning_tokens) AS reasoning_tokens,
+            sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
+            count(*) AS models, max(n) AS top_model, min(first_ts) AS first_ts, max(last_ts) AS last_ts
+        FROM by_model
+        GROUP BY bucket
+    ), medians AS (
+        SELECT bucket_of(account_id) AS bucket, median(output_tokens) AS median_out
+        FROM requests
+        GROUP BY bucket_of(account_id)
+    )
+    SELECT
+        names.account_id,
+        n AS n_requests,
+        ok AS n_ok,
+        input_tokens,
+        output_tokens,
+        reasoning_tokens,
+        median_out AS output_tokens_median,
+        paired_output * 1.0 / nullif(paired_input, 0) AS output_input_ratio,
+        models AS n_models,
+        CASE WHEN n >= 4 THEN top_model * 1.0 / n END AS top_model_share,
+        CASE WHEN ok + failed >= 4 THEN failed * 1.0 / (ok + failed) END AS error_share,
+        CASE WHEN finished >= 4 THEN refused * 1.0 / finished END AS refusal_share,
+        first_ts,
+        last_ts
+    FROM sums
+    JOIN account_buckets AS names ON sums.bucket = names.bucket
+    JOIN medians ON sums.bucket = medians.bucket
+)
+SELECT
+    spine.account_id,
+    CAST(m_capability.capability_top AS VARCHAR) AS capability_top,
+    CAST(m_capability.n_capabilities AS BIGINT) AS n_capabilities,
+    CAST(m_capability.capability_top_share AS DOUBLE) AS capability_top_share,
+    CAST(m_capability.capability_entropy_bits AS DOUBLE) AS capability_entropy_bits,
+    CAST(m_coverage.n_distinct_prompts AS BIGINT) AS n_distinct_prompts,
+    CAST(m_coverage.distinct_prompt_share AS DOUBLE) AS distinct_prompt_share,
+    CAST(m_coverage.prompt_words_cv AS DOUBLE) AS prompt_words_cv,
+    CAST(m_coverage.first_turn_share AS DOUBLE) AS first_turn_share,
+    CAST(m_coverage.n_sessions AS BIGINT) AS n_sessions,
+    CAST(m_coverage.single_turn_session_share AS DOUBLE) AS single_turn_session_share,
+    CAST(m_elicitation.elicitation_score AS DOUBLE) AS elicitation_score,
+    CAST(m_elicitation.elicitation_top_score AS DOUBLE) AS elicitation_top_score,
+    CAST(m_elicitation.elicited_share AS DOUBLE) AS elicited_share,
+    CAST(m_elicitation.elicited_n AS BIGINT) AS elicited_n,
+    CAST(m_elicitation.elicitation_sum AS DOUBLE) AS elicitation_sum,
+    CAST(m_elicitation.elicit_kind_top AS VARCHAR) AS elicit_kind_top,
+    CAST(m_elicitation.elicit_cot_share AS DOUBLE) AS elicit_cot_share,
+    CAST(m_elicitation.elicit_pairs_share AS DOUBLE) AS elicit_pairs_share,
+    CAST(m_elicitation.elicit_grading_share AS DOUBLE) AS elicit_grading_share,
+    CAST(m_elicitation.elicit_rewrite_share AS DOUBLE) AS elicit_rewrite_share,
+    CAST(m_elicitation.elicit_trace_share AS DOUBLE) AS elicit_trace_share,
+    CAST(m_origin.n_ips AS BIGINT) AS n_ips,
+    CAST(m_origin.n_prefixes AS BIGINT) AS n_prefixes,
+    CAST(m_origin.n_asns AS BIGINT) AS n_asns,
+    CAST(m_origin.n_countries AS BIGINT) AS n_countries,
+    CAST(m_origin.n_clients AS BIGINT) AS n_clients,
+    CAST(m_origin.ip_churn AS DOUBLE) AS ip_churn,
+    CAST(m_origin.prefixes_at_once_max AS BIGINT) AS prefixes_at_once_max,
+    CAST(m_origin.hosting_share AS DOUBLE) AS hosting_share,
+    CAST(m_origin.new_prefix_share AS DOUBLE) AS new_prefix_share,
+    CAST(m_parameters.temperature_median AS DOUBLE) AS temperature_median,
+    CAST(m_parameters.n_temperatures AS BIGINT) AS n_temperatures,
+    CAST(m_parameters.max_tokens_median AS DOUBLE) AS max_tokens_median,
+    CAST(m_parameters.n_gt1_share AS DOUBLE) AS n_gt1_share,
+    CAST(m_parameters.logprobs_share AS DOUBLE) AS logprobs_share,
+    CAST(m_parameters.logit_bias_share AS DOUBLE) AS logit_bias_share,
+    CAST(m_parameters.logit_probe_share AS DOUBLE) AS logit_probe_share,
+    CAST(m_parameters.logit_probe_n AS BIGINT) AS logit_probe_n,
+    CAST(m_parameters.stream_share AS DOUBLE) AS stream_share,
+    CAST(m_parameters.tools_share AS DOUBLE) AS tools_share,
+    CAST(m_parameters.params_constant_share AS DOUBLE) AS params_constant_share,
+    CAST(m_programme.pathway_top AS VARCHAR) AS pathway_top,
+    CAST(m_programme.n_pathways AS BIGINT) AS n_pathways,
+    CAST(m_programme.program AS VARCHAR) AS program,
+    CAST(m_programme.is_partner AS BOOLEAN) AS is_partner,
+    CAST(m_programme.verified AS BOOLEAN) AS verified,
+    CAST(m_programme.account_age_days AS DOUBLE) AS account_age_days,
+    CAST(m_prompts.n_templates AS BIGINT) AS n_templates,
+    CAST(m_prompts.template_concentration AS DOUBLE) AS template_concentration,
+    CAST(m_prompts.template_entropy_bits AS DOUBLE) AS template_entropy_bits,
+    CAST(m_prompts.template_novelty AS DOUBLE) AS template_novelty,
+    CAST(m_prompts.shared_exact_share AS DOUBLE) AS shared_exact_share,
+    CAST(m_prompts.n_system_prompts AS BIGINT) AS n_system_prompts,
+    CAST(m_prompts.system_shared_share AS DOUBLE) AS system_shared_share,
+    CAST(m_similarity.template_similarity_score AS DOUBLE) AS template_similarity_score,
+    CAST(m_similarity.similar_prompts_sum AS DOUBLE) AS similar_prompts_sum,
+    CAST(m_timing.gap_median_s AS DOUBLE) AS gap_median_s,
+    CAST(m_timing.gap_cv AS DOUBLE) AS gap_cv,
+    CAST(m_timing.gap_mad_s AS DOUBLE) AS gap_mad_s,
+    CAST(m_timing.gap_regularity AS DOUBLE) AS gap_regularity,
+    CAST(m_timing.hour_entropy_bits AS DOUBLE) AS hour_entropy_bits,
+    CAST(m_timing.n_active_hours AS BIGINT) AS n_active_hours,
+    CAST(m_timing.longest_rest_s AS DOUBLE) AS longest_rest_s,
+    CAST(m_timing.night_share AS DOUBLE) AS night_share,
+    CAST(m_timing.burst_max_per_min AS BIGINT) AS burst_max_per_min,
+    CAST(m_timing.max_concurrency AS BIGINT) AS max_concurrency,
+    CAST(m_timing.timing_score AS DOUBLE) AS timing_score,
+    CAST(m_volume.n_requests AS BIGINT) AS n_requests,
+    CAST(m_volume.n_ok AS BIGINT) AS n_ok,
+    CAST(m_volume.input_tokens AS BIGINT) AS input_tokens,
+    CAST(m_volume.output_tokens AS BIGINT) AS output_tokens,
+    CAST(m_volume.reasoning_tokens AS BIGINT) AS reasoning_tokens,
+    CAST(m_volume.output_tokens_median AS DOUBLE) AS output_tokens_median,
+    CAST(m_volume.output_input_ratio AS DOUBLE) AS output_input_ratio,
+    CAST(m_volume.n_models AS BIGINT) AS n_models,
+    CAST(m_volume.top_model_share AS DOUBLE) AS top_model_share,
+    CAST(m_volume.error_share AS DOUBLE) AS error_share,
+    CAST(m_volume.refusal_share AS DOUBLE) AS refusal_share,
+    CAST(m_volume.first_ts AS TIMESTAMP) AS first_ts,
+    CAST(m_volume.last_ts AS TIMESTAMP) AS last_ts
+FROM spine
+LEFT JOIN m_capability ON spine.account_id = m_capability.account_id
+LEFT JOIN m_coverage ON spine.account_id = m_coverage.account_id
+LEFT JOIN m_elicitation ON spine.account_id = m_elicitation.account_id
+LEFT JOIN m_origin ON spine.account_id = m_origin.account_id
+LEFT JOIN m_parameters ON spine.account_id = m_parameters.account_id
+LEFT JOIN m_programme ON spine.account_id = m_programme.account_id
+LEFT JOIN m_prompts ON spine.account_id = m_prompts.account_id
+LEFT JOIN m_similarity ON spine.account_id = m_similarity.account_id
+LEFT JOIN m_timing ON spine.account_id = m_timing.account_id
+LEFT JOIN m_volume ON spine.account_id = m_volume.account_id
