@@ -161,7 +161,7 @@ def leak_check(world: World) -> pl.DataFrame:
     )
 
 
-def honest_world(spec: WorldSpec, *, tries: int = 5) -> World:
+def clean_world(spec: WorldSpec, *, tries: int = 5) -> World:
     """A world without leaks: on rungs 2 and 3, other seeds are tried until one passes the check.
 
     Raises
