@@ -33,7 +33,8 @@ def _map(attributes: str) -> str:
 
 def entries(not_object: str) -> str:
     """SELECT of every span and log record in ``lines``, each with ``a`` (its attributes), ``s`` (those of its
-    trace's SERVER span in the block) and ``r`` (its resource's); lines that hold none have a ``fault`` unless they are metrics."""
+    trace's SERVER span in the block) and ``r`` (its resource's); lines that hold none have a ``fault`` unless
+    they are metrics."""
     spans = f"""SELECT line, n_bytes, e.traceId AS trace_id, e.spanId AS span_id, e.kind AS kind,
             e.startTimeUnixNano AS ts, e.endTimeUnixNano AS ended, e.status.code AS code, e.events AS events,
             NULL::VARCHAR AS event, {_map("e.attributes")} AS a, r
@@ -62,12 +63,13 @@ def entries(not_object: str) -> str:
             event, a, coalesce(s, map_from_entries([]::STRUCT(k VARCHAR, v VARCHAR)[])) AS s, r
         FROM found LEFT JOIN servers ON found.trace_id = servers.trace_id
         UNION ALL
-        SELECT line, n_bytes, CASE WHEN fault IS NOT NULL OR NOT json_exists(text, '$.resourceMetrics')
-            THEN coalesce(fault, 'neither spans nor log records in it') END, NULL, NULL, NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL
-        FROM parsed WHERE line NOT IN (SELECT line FROM found) AND (fault IS NOT NULL
-            OR coalesce(json_array_length(text, '$.resourceSpans'), 1)
-                + coalesce(json_array_length(text, '$.resourceLogs'), 0) > 0)
+        SELECT line, n_bytes, CASE WHEN fault IS NOT NULL THEN fault
+                WHEN json_exists(text, '$.resourceMetrics') THEN NULL
+                ELSE 'neither spans nor log records in it' END,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        FROM parsed WHERE line NOT IN (SELECT line FROM found) AND CASE WHEN fault IS NOT NULL THEN true
+            ELSE coalesce(json_array_length(text, '$.resourceSpans'), 1)
+                + coalesce(json_array_length(text, '$.resourceLogs'), 0) > 0 END
     """
 
 
@@ -153,3 +155,11 @@ def first_of(text: str) -> str:
     found = _json(text)
     return f"""CASE WHEN json_type({found}) = 'OBJECT' THEN {found}->>'$.values[0].stringValue'
         WHEN json_type({found}) = 'ARRAY' THEN {found}->>'$[0]' ELSE {text} END"""
+
+
+def in_first(text: str, name: str) -> str:
+    """SQL of a text member of the first object of a JSON array, plain or wrapped."""
+    found = _json(text)
+    first = f"{found}->'$.values[0]'"
+    return f"""CASE WHEN json_type({found}) = 'ARRAY' THEN {found}->>'$[0].{name}'
+        WHEN json_type({found}, '$.values') = 'ARRAY' THEN {_wrapped(first, name)}->>'$.stringValue' END"""

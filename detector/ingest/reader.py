@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -15,6 +16,7 @@ from detector.ingest.splitting import BLOCK_BYTES, MAX_LINE, Block, Reject
 from detector.ingest.unpack import ByteStream
 
 _HEAD = 1 << 20
+_ARRAY = re.compile(rb"\[\s*(\{\s*[\"}]|\]\s*$|$)")
 
 
 class Reader:
@@ -59,15 +61,14 @@ class Reader:
     def _json(self, head: bytes, chunks: Iterable[bytes]) -> Iterator[Block]:
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         block_bytes, max_line = self._block_bytes, self._max_line
-        if start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]", b""):
+        if _ARRAY.match(start):
             if _is_object(start[1:].lstrip().split(b"\n", 1)[0].strip().removesuffix(b",")):
                 return splitting.lines(chunks, array=True, block_bytes=block_bytes, max_line=max_line)
-            return splitting.elements(chunks, in_array=True, block_bytes=block_bytes, max_line=max_line)
-        if self.source.layout == "json" and start[:1] == b"{" and not _is_object(start.split(b"\n", 1)[0]):
-            # One object over many lines - unless later lines are whole, and it was the first that is broken.
-            later = start.split(b"\n")[1:50]
-            if not any(line.strip() and _is_object(line) for line in later if line.startswith(b"{")):
-                return splitting.elements(chunks, in_array=False, block_bytes=block_bytes, max_line=max_line)
+            if not _has_whole_lines(start):
+                return splitting.elements(chunks, in_array=True, block_bytes=block_bytes, max_line=max_line)
+        one_object = start[:1] == b"{" and not _is_object(start.split(b"\n", 1)[0])
+        if self.source.layout == "json" and one_object and not _has_whole_lines(start):
+            return splitting.elements(chunks, in_array=False, block_bytes=block_bytes, max_line=max_line)
         return splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
 
 
@@ -75,6 +76,11 @@ def _last_line(block: Block) -> int:
     numbers = block.lines.column("line")
     last = numbers[-1].as_py() if len(numbers) else 0
     return max([last, *(r.line for r in block.rejects)])
+
+
+def _has_whole_lines(start: bytes) -> bool:
+    """Whether lines after the first are objects of their own: then the first is merely broken."""
+    return any(_is_object(line) for line in start.split(b"\n")[1:50] if line.startswith(b"{"))
 
 
 def _is_object(line: bytes) -> bool:

@@ -11,8 +11,8 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: A whole pair (kept), or a half (its four digits replaced); also within JSON inside of a JSON text, where the
-#: backslash itself is escaped. A text that only spells such an escape changes in those digits: harmless.
+#: A whole pair (kept), or a half (its four digits replaced); also within JSON inside of a JSON text, where
+#: the backslash itself is escaped. A text that only spells such an escape changes in those digits: harmless.
 _HALVES = re.compile(
     r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\{1,8}u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )

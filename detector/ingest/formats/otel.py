@@ -77,7 +77,8 @@ _PASSED = {
     "gen_ai.request.encoding_formats", "gen_ai.output.type", "gen_ai.output.messages", "gen_ai.completion",
     "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total", "server.address",
-    "server.port", "event.name", "openinference.span.kind", "gen_ai.prompt.N.role", "gen_ai.prompt.N.content",
+    "server.port", "gen_ai.embeddings.dimension.count", "event.name", "openinference.span.kind",
+    "gen_ai.prompt.N.role", "gen_ai.prompt.N.content",
     "gen_ai.completion.N.role", "gen_ai.completion.N.content", "gen_ai.completion.N.finish_reason",
     "llm.input_messages.N.message.role", "llm.input_messages.N.message.content",
     "llm.output_messages.N.message.role", "llm.output_messages.N.message.content",
@@ -129,7 +130,8 @@ def _select(options: Options, content: str) -> str:
             (TRY_CAST({_own(_TTFT)} AS DOUBLE) * 1000)::VARCHAR AS ttft_ms,
             CASE WHEN error IS NOT NULL OR code IN ('2', 'STATUS_CODE_ERROR') THEN {failed}
                 ELSE coalesce(http, 'success') END AS status,
-            {otlp.first_of("a['gen_ai.response.finish_reasons']")} AS finish_reason,
+            coalesce({otlp.first_of("a['gen_ai.response.finish_reasons']")},
+                {otlp.in_first("a['gen_ai.output.messages']", "finish_reason")}) AS finish_reason,
             coalesce({last_text("said")}, flat.prompt, plain) AS prompt,
             coalesce({otlp.parts_text("system")}, {all_text("told")}, flat.system) AS system_prompt,
             CASE WHEN len(said) > 0 THEN len(said) WHEN flat.prompt IS NOT NULL THEN flat.turns END::VARCHAR
