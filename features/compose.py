@@ -80,10 +80,9 @@ MACROS: Mapping[str, str] = MappingProxyType(
         "mark_of": "(value) AS CAST(1 AS UBIGINT) << (hash(value) & 63)",
         # Estimate of how many different values left these marks, from 0 to about 266.
         "count_of_marks": "(marks) AS -64 * ln(greatest(1.0 - bit_count(marks) / 64.0, 1.0 / 64))",
-        # The content keys that speak of structure: first and last eight words, and a sixteenth of the
-        # runs of five words, the same ones everywhere. Counting every key would cost ten times as much.
-        "structural_of": "(xs) AS list_filter(xs, lambda k: (k & 15) IN (2, 4) OR"
-        " ((k & 15) = 6 AND (k & 240) = 0))",
+        # The content key at a place of the list, if it is of that kind. The door lists them by kind, so that
+        # in a prompt of eight words or more the first five are exact, opening4, opening8, ending4, ending8.
+        "key_at": "(xs, i, kind) AS CASE WHEN (xs[i] & 15) = kind THEN xs[i] END",
         # Kind of a content key (schema.CONTENT_KEY_KINDS): its low four bits.
         "key_kind": "(key) AS CAST(key & 15 AS INTEGER)",
         # One row for each element of a list; an empty or NULL list gives none.
@@ -138,6 +137,7 @@ TIE_COLUMNS = (
         "BIGINT",
         "distinct prompts anybody sent under the key that day; NULL: not a content key",
     ),
+    _C("asked_sum", "DOUBLE", "sum of the elicitation scores of those requests; NULL: not a content key"),
     _C("first_ts", "TIMESTAMP", "first use that day", "UTC"),
     _C("last_ts", "TIMESTAMP", "last use that day", "UTC"),
     _C("detail", "VARCHAR", "label for people; never text of a prompt"),
@@ -160,9 +160,10 @@ _SPINES = {
 #: ``facets``: requests counted by everything about them that has few values, so that four plug-ins read the
 #: day once. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
 #: for requests without one.
-#: ``structure``: every structural content key of every request. ``shared_keys``: those that three accounts
-#: or more hold; ``n_requests`` is exact, ``n_accounts`` and ``n_prompts`` are linear counts that saturate
-#: near 266, ``distinctness`` (0..1) is the part of different prompts, of 64 requests at most.
+#: ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
+#: templates that three accounts or more hold; ``n_requests`` is exact, ``n_accounts`` a linear count (one in
+#: twenty keys of just three holders is missed), ``distinctness`` (0..1) the part of different prompts,
+#: counted up to 64 requests.
 SHARED: Mapping[str, str] = MappingProxyType(
     {
         "account_buckets": """
@@ -194,25 +195,35 @@ SELECT
     count(*) AS n,
     min(template_id) AS template_id,
     min(prompt_words) AS prompt_words,
+    min(key_at(content_keys, 3, 2)) AS opening,
+    min(key_at(content_keys, 5, 4)) AS ending,
     count(turn) AS n_turned,
     count(CASE WHEN turn = 1 THEN 1 END) AS n_first
 FROM requests
 GROUP BY bucket_of(account_id), prompt_hash""",
-        "structure": """
-SELECT bucket_of(account_id) AS bucket, prompt_hash AS prompt, each_of(structural_of(content_keys)) AS key
-FROM requests""",
+        "templated": """
+SELECT bucket, template_id, sum(n) AS n, bit_or(mark_of(prompt_hash)) AS prompts
+FROM asked
+WHERE template_id IS NOT NULL
+GROUP BY bucket, template_id""",
         "shared_keys": """
-SELECT key, n_requests, n_accounts, n_prompts, least(1.0, n_prompts / least(n_requests, 64)) AS distinctness
+SELECT
+    kind, key, n_requests, count_of_marks(holders) AS n_accounts,
+    least(1.0, count_of_marks(prompts) / least(n_requests, 64)) AS distinctness
 FROM (
-    SELECT
-        key,
-        count(*) AS n_requests,
-        count_of_marks(bit_or(mark_of(bucket))) AS n_accounts,
-        count_of_marks(bit_or(mark_of(prompt))) AS n_prompts
-    FROM structure
-    GROUP BY key
-) AS counted
-WHERE n_accounts > 2.5""",
+    SELECT 2 AS kind, opening AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+        bit_or(mark_of(prompt_hash)) AS prompts
+    FROM asked WHERE opening IS NOT NULL GROUP BY opening
+    UNION ALL
+    SELECT 4 AS kind, ending AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+        bit_or(mark_of(prompt_hash)) AS prompts
+    FROM asked WHERE ending IS NOT NULL GROUP BY ending
+    UNION ALL
+    SELECT 10 AS kind, template_id AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+        bit_or(prompts) AS prompts
+    FROM templated WHERE template_id IS NOT NULL GROUP BY template_id
+) AS held
+WHERE count_of_marks(holders) > 2.5""",
     }
 )
 

@@ -13,20 +13,15 @@ from features.spec import Column, Example, Measure, Row
 MIN_REQUESTS = 4
 
 SQL = f"""
-WITH used AS (
-    SELECT bucket, template_id, sum(n) AS n
-    FROM asked
-    WHERE template_id IS NOT NULL
-    GROUP BY bucket, template_id
-), old AS (
+WITH old AS (
     SELECT DISTINCT template_id FROM requests_before
 ), spread AS (
     SELECT
         bucket,
-        sum(used.n) AS n, count(*) AS n_templates, max(used.n) AS most,
-        log2(sum(used.n)) - sum(used.n * log2(used.n)) / sum(used.n) AS entropy,
-        sum(CASE WHEN old.template_id IS NULL THEN used.n ELSE 0 END) AS n_new
-    FROM used LEFT JOIN old ON used.template_id = old.template_id
+        sum(templated.n) AS n, count(*) AS n_templates, max(templated.n) AS most,
+        log2(sum(templated.n)) - sum(templated.n * log2(templated.n)) / sum(templated.n) AS entropy,
+        sum(CASE WHEN old.template_id IS NULL THEN templated.n ELSE 0 END) AS n_new
+    FROM templated LEFT JOIN old ON templated.template_id = old.template_id
     GROUP BY bucket
 ), exact AS (
     SELECT prompt_hash FROM asked WHERE prompt_hash IS NOT NULL GROUP BY prompt_hash HAVING count(*) > 1
@@ -101,7 +96,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "requests_before", "account_buckets", "asked"),
+    reads=("requests", "requests_before", "account_buckets", "asked", "templated"),
     needs=("template_id",),
     example=Example(
         tables={

@@ -1,6 +1,6 @@
 """How much of an account's prompts is built like other accounts' prompts without being the same.
 
-Pieces of a prompt (first and last eight words, some runs of five) are looked up among all accounts of the
+Pieces of a prompt (first and last eight words, skeleton) are looked up among all accounts of the
 day. A piece counts the more, the more different prompts hang under it - a scaffold is filled anew each time,
 an assignment or a public benchmark repeats - and the less, the larger the part of all
 traffic that carries it.
@@ -16,31 +16,32 @@ from features.spec import Column, Example, Measure, Row
 MIN_PROMPTS = 4
 
 SQL = f"""
-WITH marked AS (
-    SELECT
-        structure.bucket, prompt,
-        max((1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness) AS weight
-    FROM structure
-    JOIN shared_keys ON structure.key = shared_keys.key
-    CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
-    GROUP BY structure.bucket, prompt
+WITH weighed AS (
+    SELECT kind, key, (1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness AS weight
+    FROM shared_keys CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
 ), alike AS (
-    SELECT bucket, sum(weight) AS total FROM marked GROUP BY bucket
-), counted AS (
-    SELECT bucket, count(prompt_hash) AS n_prompts FROM asked GROUP BY bucket
+    SELECT
+        bucket, count(asked.prompt_hash) AS n_prompts,
+        sum(CASE WHEN asked.prompt_hash IS NOT NULL THEN greatest(
+            coalesce(openings.weight, 0.0), coalesce(endings.weight, 0.0), coalesce(templates.weight, 0.0)
+        ) END) AS total
+    FROM asked
+    LEFT JOIN (SELECT key, weight FROM weighed WHERE kind = 2) AS openings ON asked.opening = openings.key
+    LEFT JOIN (SELECT key, weight FROM weighed WHERE kind = 4) AS endings ON asked.ending = endings.key
+    LEFT JOIN (SELECT key, weight FROM weighed WHERE kind = 10) AS templates
+        ON asked.template_id = templates.key
+    GROUP BY bucket
 )
 SELECT
     account_id,
-    CASE WHEN n_prompts >= {MIN_PROMPTS} THEN coalesce(total, 0) / n_prompts END AS template_similarity_score,
-    CASE WHEN n_prompts > 0 THEN coalesce(total, 0) END AS similar_prompts_sum
-FROM account_buckets AS names
-JOIN counted ON names.bucket = counted.bucket
-LEFT JOIN alike ON names.bucket = alike.bucket
+    CASE WHEN n_prompts >= {MIN_PROMPTS} THEN total / n_prompts END AS template_similarity_score,
+    total AS similar_prompts_sum
+FROM alike JOIN account_buckets AS names ON alike.bucket = names.bucket
 """
 
 
 def _rows(account: str, prompts: list[int], keys: list[int]) -> list[Row]:
-    return [{"account_id": account, "prompt_hash": p, "content_keys": [p * 16, *keys]} for p in prompts]
+    return [{"account_id": account, "prompt_hash": p, "content_keys": [p * 16, 1, *keys]} for p in prompts]
 
 
 # Kind 2 (first eight words) sits in the low four bits: 18 = 1 * 16 + 2 is the scaffold, 34 the class's.
@@ -61,7 +62,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets", "asked", "structure", "shared_keys"),
+    reads=("requests", "account_buckets", "asked", "shared_keys"),
     needs=("content_keys", "prompt_hash"),
     example=Example(
         tables={

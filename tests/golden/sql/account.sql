@@ -25,27 +25,37 @@ asked AS (
         count(*) AS n,
         min(template_id) AS template_id,
         min(prompt_words) AS prompt_words,
+        min(key_at(content_keys, 3, 2)) AS opening,
+        min(key_at(content_keys, 5, 4)) AS ending,
         count(turn) AS n_turned,
         count(CASE WHEN turn = 1 THEN 1 END) AS n_first
     FROM requests
     GROUP BY bucket_of(account_id), prompt_hash
 ),
-structure AS (
-    SELECT bucket_of(account_id) AS bucket, prompt_hash AS prompt, each_of(structural_of(content_keys)) AS key
-    FROM requests
+templated AS (
+    SELECT bucket, template_id, sum(n) AS n, bit_or(mark_of(prompt_hash)) AS prompts
+    FROM asked
+    WHERE template_id IS NOT NULL
+    GROUP BY bucket, template_id
 ),
 shared_keys AS (
-    SELECT key, n_requests, n_accounts, n_prompts, least(1.0, n_prompts / least(n_requests, 64)) AS distinctness
+    SELECT
+        kind, key, n_requests, count_of_marks(holders) AS n_accounts,
+        least(1.0, count_of_marks(prompts) / least(n_requests, 64)) AS distinctness
     FROM (
-        SELECT
-            key,
-            count(*) AS n_requests,
-            count_of_marks(bit_or(mark_of(bucket))) AS n_accounts,
-            count_of_marks(bit_or(mark_of(prompt))) AS n_prompts
-        FROM structure
-        GROUP BY key
-    ) AS counted
-    WHERE n_accounts > 2.5
+        SELECT 2 AS kind, opening AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+            bit_or(mark_of(prompt_hash)) AS prompts
+        FROM asked WHERE opening IS NOT NULL GROUP BY opening
+        UNION ALL
+        SELECT 4 AS kind, ending AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+            bit_or(mark_of(prompt_hash)) AS prompts
+        FROM asked WHERE ending IS NOT NULL GROUP BY ending
+        UNION ALL
+        SELECT 10 AS kind, template_id AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+            bit_or(prompts) AS prompts
+        FROM templated WHERE template_id IS NOT NULL GROUP BY template_id
+    ) AS held
+    WHERE count_of_marks(holders) > 2.5
 ),
 spine AS (
     SELECT account_id FROM account_buckets
@@ -326,20 +336,15 @@ m_programme AS (
     LEFT JOIN accounts ON names.account_id = accounts.account_id
 ),
 m_prompts AS (
-    WITH used AS (
-        SELECT bucket, template_id, sum(n) AS n
-        FROM asked
-        WHERE template_id IS NOT NULL
-        GROUP BY bucket, template_id
-    ), old AS (
+    WITH old AS (
         SELECT DISTINCT template_id FROM requests_before
     ), spread AS (
         SELECT
             bucket,
-            sum(used.n) AS n, count(*) AS n_templates, max(used.n) AS most,
-            log2(sum(used.n)) - sum(used.n * log2(used.n)) / sum(used.n) AS entropy,
-            sum(CASE WHEN old.template_id IS NULL THEN used.n ELSE 0 END) AS n_new
-        FROM used LEFT JOIN old ON used.template_id = old.template_id
+            sum(templated.n) AS n, count(*) AS n_templates, max(templated.n) AS most,
+            log2(sum(templated.n)) - sum(templated.n * log2(templated.n)) / sum(templated.n) AS entropy,
+            sum(CASE WHEN old.template_id IS NULL THEN templated.n ELSE 0 END) AS n_new
+        FROM templated LEFT JOIN old ON templated.template_id = old.template_id
         GROUP BY bucket
     ), exact AS (
         SELECT prompt_hash FROM asked WHERE prompt_hash IS NOT NULL GROUP BY prompt_hash HAVING count(*) > 1
@@ -380,26 +385,27 @@ m_prompts AS (
     LEFT JOIN schooled ON copied.bucket = schooled.bucket
 ),
 m_similarity AS (
-    WITH marked AS (
-        SELECT
-            structure.bucket, prompt,
-            max((1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness) AS weight
-        FROM structure
-        JOIN shared_keys ON structure.key = shared_keys.key
-        CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
-        GROUP BY structure.bucket, prompt
+    WITH weighed AS (
+        SELECT kind, key, (1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness AS weight
+        FROM shared_keys CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
     ), alike AS (
-        SELECT bucket, sum(weight) AS total FROM marked GROUP BY bucket
-    ), counted AS (
-        SELECT bucket, count(prompt_hash) AS n_prompts FROM asked GROUP BY bucket
+        SELECT
+            bucket, count(asked.prompt_hash) AS n_prompts,
+            sum(CASE WHEN asked.prompt_hash IS NOT NULL THEN greatest(
+                coalesce(openings.weight, 0.0), coalesce(endings.weight, 0.0), coalesce(templates.weight, 0.0)
+            ) END) AS total
+        FROM asked
+        LEFT JOIN (SELECT key, weight FROM weighed WHERE kind = 2) AS openings ON asked.opening = openings.key
+        LEFT JOIN (SELECT key, weight FROM weighed WHERE kind = 4) AS endings ON asked.ending = endings.key
+        LEFT JOIN (SELECT key, weight FROM weighed WHERE kind = 10) AS templates
+            ON asked.template_id = templates.key
+        GROUP BY bucket
     )
     SELECT
         account_id,
-        CASE WHEN n_prompts >= 4 THEN coalesce(total, 0) / n_prompts END AS template_similarity_score,
-        CASE WHEN n_prompts > 0 THEN coalesce(total, 0) END AS similar_prompts_sum
-    FROM account_buckets AS names
-    JOIN counted ON names.bucket = counted.bucket
-    LEFT JOIN alike ON names.bucket = alike.bucket
+        CASE WHEN n_prompts >= 4 THEN total / n_prompts END AS template_similarity_score,
+        total AS similar_prompts_sum
+    FROM alike JOIN account_buckets AS names ON alike.bucket = names.bucket
 ),
 m_timing AS (
     WITH timed AS (
