@@ -23,7 +23,7 @@ import rules
 from detector.alert import findings, lifecycle
 from detector.config import Config
 from detector.decide import groups as grouping
-from detector.decide import identity, verdicts
+from detector.decide import identity, scaffolds, verdicts
 from detector.decide.scoring import Detector
 from detector.errors import DayMissing, ModelError
 from detector.lake.store import Store, empty
@@ -40,6 +40,9 @@ FAMILIES = ("billing", "network", "client", "content", "rhythm", "succession")
 WHY_PER_FAMILY = 3
 
 Progress = Callable[[str], None]
+#: Told what the classifier would see of shared text: ``keys`` (scaffolds.measure_keys), ``holdings`` (account,
+#: code, n ...) and ``accounts`` (account_id by array code). Training listens here.
+Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def run_day(
     config: Config,
     detector: Detector | None,
     progress: Progress = lambda stage: None,
+    observe: Observe | None = None,
 ) -> DayReport:
     """Run one day and swap its partitions in.
 
@@ -145,6 +149,10 @@ def run_day(
             previous.select(list(identity.MEMBERS)), grouping_of, day=day
         )
         members = _member_states(store, carried.members, day)
+        progress("weighing shared text")
+        shared = _shared_text(store, held, day, config)
+        if observe is not None:
+            observe(day, shared)
         progress("measuring groups")
         store.engine.bind("members", members.select("group_id", "account_id"))
         store.engine.bind("ties", ties.drop("day"))
@@ -170,7 +178,7 @@ def run_day(
                 detector,
                 day=day,
                 config=config,
-                account_days=account_days,
+                account_days=_with_scaffolds(detector, account_days, shared),
                 group_days=group_days,
                 members=members,
                 previous_groups=_state(store, "groups", day),
@@ -358,7 +366,9 @@ def _window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Hel
             WITH gathered AS (
                 SELECT {names} FROM {store.relation("ties", days)} UNION ALL SELECT {names} FROM ties_today
             ), held AS (
-                SELECT account_id, family, kind, key, max(day) AS last_day, max(detail) AS detail
+                SELECT account_id, family, kind, key, max(day) AS last_day, max(detail) AS detail,
+                    CAST(sum(n) AS BIGINT) AS n, CAST(sum(n_prompts) AS BIGINT) AS n_prompts,
+                    sum(asked_sum) AS asked_sum, count(*) AS n_days
                 FROM gathered GROUP BY account_id, family, kind, key
             ), shared AS (
                 SELECT kind, key, count(*) AS n_sharing FROM held GROUP BY kind, key HAVING count(*) >= 2
@@ -385,6 +395,54 @@ def _window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Hel
     )
     accounts = rows["account_id"].unique().sort()
     return Held(rows, accounts, max(int(population), len(accounts)))
+
+
+def _shared_text(store: Store, held: Held, day: date, config: Config) -> dict[str, pl.DataFrame]:
+    """Content keys of the window with what they say of their holders; see ``Observe``."""
+    days = [d for d in store.days("account_days") if day - timedelta(days=config.window_days) < d < day]
+    facts = _frame(
+        store.engine.query(
+            f"""
+            WITH busy AS (
+                SELECT account_id, n_requests FROM {store.relation("account_days", days)}
+                UNION ALL SELECT account_id, n_requests FROM account_days
+            ), told AS (
+                SELECT account_id, max(org_id) AS org_id FROM requests GROUP BY account_id
+            )
+            SELECT busy.account_id, sum(busy.n_requests)::DOUBLE AS volume,
+                max(coalesce(accounts.org_id, told.org_id,
+                    CASE WHEN accounts.email_domain_class = 'custom' THEN accounts.email_domain_hash END,
+                    busy.account_id)) AS organisation
+            FROM busy LEFT JOIN accounts USING (account_id) LEFT JOIN told USING (account_id)
+            GROUP BY busy.account_id
+            """,
+            of="facts of the window's accounts",
+        )
+    )
+    known = pl.DataFrame({"account_id": held.accounts}).join(facts, on="account_id", how="left", maintain_order="left")
+    keys = scaffolds.measure_keys(
+        held.rows,
+        known["organisation"].fill_null(known["account_id"]),
+        known["volume"].fill_null(1.0).to_numpy(),
+        held.n_accounts,
+    )
+    return {
+        "keys": keys,
+        "holdings": scaffolds.content_holdings(held.rows),
+        "accounts": pl.DataFrame({"account_id": held.accounts}),
+    }
+
+
+def _with_scaffolds(
+    detector: Detector, account_days: pl.DataFrame, shared: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """Account measurements with what the classifier thinks of the text each shares with others."""
+    bits = scaffolds.score_keys(detector.key, shared["keys"])
+    carried = scaffolds.account_scaffolds(
+        shared["holdings"], shared["keys"]["code"], bits, len(shared["accounts"])
+    ).drop("account")
+    named = pl.concat([shared["accounts"], carried], how="horizontal")
+    return account_days.join(named, on="account_id", how="left", maintain_order="left")
 
 
 def _kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 #: kind of key -> SQL of its value (NULL: no key) and SQL of its label for people.
 Kinds = Mapping[str, tuple[str, str]]
 
-_USES = "account_id, kind, key, n, n_prompts, n_prompts_all, first_ts, last_ts, detail"
+_USES = "account_id, kind, key, n, n_prompts, n_prompts_all, asked_sum, first_ts, last_ts, detail"
 
 
 def uses(used: str, kinds: Kinds) -> str:
@@ -25,6 +25,7 @@ def uses(used: str, kinds: Kinds) -> str:
     return "\nUNION ALL\n".join(
         f"SELECT account_id, '{kind}' AS kind, key64('{kind}', value) AS key, CAST(sum(n) AS BIGINT) AS n,\n"
         "    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all,\n"
+        "    CAST(NULL AS DOUBLE) AS asked_sum,\n"
         "    min(first_ts) AS first_ts, max(last_ts) AS last_ts, min(label) AS detail\n"
         f"FROM (SELECT account_id, n, first_ts, last_ts, {value} AS value, {label} AS label\n"
         f"    FROM {used}) AS {kind}\n"

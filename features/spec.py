@@ -84,7 +84,7 @@ class Tie:
     """A kind of key that accounts can share: ``sql`` yields one row per account and key.
 
     The SELECT returns ``account_id VARCHAR, kind VARCHAR, key UBIGINT, n BIGINT, n_prompts BIGINT,
-    n_prompts_all BIGINT, first_ts TIMESTAMP, last_ts TIMESTAMP, detail VARCHAR`` - how often the account
+    n_prompts_all BIGINT, asked_sum DOUBLE, first_ts TIMESTAMP, last_ts TIMESTAMP, detail VARCHAR`` - how often the account
     used the key that day and a human-readable, non-identifying label of the key (never raw text). ``kind``
     must be one of ``kinds``. ``n_prompts`` (the account's) and ``n_prompts_all`` (everybody's that day) are
     distinct prompts under a content key and NULL for others. Only keys that two accounts hold need come

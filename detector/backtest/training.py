@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from detector import pipeline
 from detector.backtest.outcome import recall_at
 from detector.backtest.synth.world import WorldSpec, make_world, write_world
 from detector.config import Config, lake_key
-from detector.decide import scoring, verdicts
+from detector.decide import scaffolds, scoring, verdicts
 from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS
 from detector.ingest.door import ingest
 from detector.lake.store import Store
@@ -34,6 +35,10 @@ Update = Callable[[float, str], None]
 ACCOUNT_PRIOR = 0.01
 GROUP_PRIOR = 0.02
 FOLDS = 4
+#: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
+TEXT_DAYS = 2
+#: Keys of a world and day kept for fitting.
+MOST_KEYS = 6_000
 #: Honest account-days kept for fitting; the rest teach nothing new and cost memory.
 MOST_HONEST = 60_000
 
@@ -45,19 +50,32 @@ class Measured:
     accounts: pl.DataFrame  # account_days + world, fold, label, kind
     groups: pl.DataFrame  # group_days + world, fold, label
     members: pl.DataFrame  # world, day, group_id, account_id, strength_bits, firm
+    text: tuple[SharedText, ...]
+
+
+@dataclass(frozen=True)
+class SharedText:
+    """Shared text of one world and day: keys with the share of attackers among their holders, and who holds them."""
+
+    world: int
+    day: date
+    keys: pl.DataFrame  # scaffolds.measure_keys + share, holders
+    holdings: pl.DataFrame
+    accounts: pl.Series
 
 
 def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpec]:
-    """Worlds over all rungs and all sets of scaffold families but the last, with varied attacker shares."""
-    shares = (0.01, 0.03, 0.06, 0.10)
+    """Worlds over all rungs and all sets of scaffold families but the last, of varied size and attackers' share."""
+    shares = (0.03, 0.06, 0.10, 0.15)
+    sizes = (1.0, 0.5, 1.5)
     return [
         WorldSpec(
             seed=seed + i,
             days=days,
-            honest_accounts=accounts,
+            honest_accounts=int(accounts * sizes[(i // 4) % len(sizes)]),
             attacker_share=shares[(i // 4) % len(shares)],
             rung=i % 4,
-            families="ab"[(i // 8) % 2],
+            families=("a", "b", "ab")[(i // 8) % 3],
             poison=i % 3 == 0,
         )
         for i in range(n)
@@ -71,11 +89,18 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     write_world(make_world(spec), folder / "world")
+
+    def keep(day: date, shared: Mapping[str, pl.DataFrame]) -> None:
+        for name, frame in shared.items():
+            frame.write_parquet(folder / f"{name}-{day}.parquet")
+
     with Store(folder / "lake") as store:
         key = lake_key(store.root, may_make=True)
         ingest([folder / "world" / "logs"], store, key=key)
-        for day in store.days("requests"):
-            pipeline.run_day(store, day, config=Config(), detector=None)
+        days = store.days("requests")
+        for day in days:
+            observe = keep if day in days[-TEXT_DAYS:] else None
+            pipeline.run_day(store, day, config=Config(), detector=None, observe=observe)
         for table in ("account_days", "group_days", "group_members"):
             pl.from_arrow(store.engine.query(f"SELECT * FROM {store.relation(table)}")).write_parquet(  # type: ignore[union-attr]
                 folder / f"{table}.parquet"
@@ -87,7 +112,7 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
 
 def load_measured(folders: list[Path]) -> Measured:
     """Labelled measurements of finished worlds."""
-    accounts, groups, members = [], [], []
+    accounts, groups, members, text = [], [], [], []
     for number, folder in enumerate(folders):
         truth = pl.read_csv(folder / "world" / "truth.csv", schema_overrides={"account_id": pl.String})
         stamp = (pl.lit(number).alias("world"), pl.lit(number % FOLDS).alias("fold"))
@@ -97,6 +122,7 @@ def load_measured(folders: list[Path]) -> Measured:
         pure = member.group_by("day", "group_id").agg((pl.col("label") == 1).mean().alias("share"), pl.len().alias("n"))
         group = pl.read_parquet(folder / "group_days.parquet").join(pure, on=["day", "group_id"])
         accounts.append(account.with_columns(*stamp))
+        text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
         members.append(
             member.select("day", "group_id", "account_id", "strength_bits", "firm", "label").with_columns(*stamp)
@@ -105,7 +131,73 @@ def load_measured(folders: list[Path]) -> Measured:
         pl.concat(accounts, how="diagonal_relaxed"),
         pl.concat(groups, how="diagonal_relaxed"),
         pl.concat(members, how="diagonal_relaxed"),
+        tuple(text),
     )
+
+
+def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[SharedText]:
+    found = []
+    for path in sorted(folder.glob("keys-*.parquet")):
+        day = date.fromisoformat(path.stem[5:])
+        accounts = pl.read_parquet(folder / f"accounts-{day}.parquet")["account_id"]
+        holdings = pl.read_parquet(folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n"])
+        bad = np.array([label.get(a, 0) for a in accounts], float)
+        share = (
+            holdings.with_columns(pl.Series("bad", bad[holdings["account"].to_numpy()]))
+            .group_by("code")
+            .agg(pl.col("bad").mean().alias("share"), pl.len().alias("holders"))
+        )
+        found.append(SharedText(world, day, pl.read_parquet(path).join(share, on="code"), holdings, accounts))
+    return found
+
+
+def _fit_keys(text: Sequence[SharedText]) -> scoring.Additive:
+    """The model of shared text: is most of a key's holders one operation's?"""
+    sampled = []
+    for each in text:
+        chance = min(1.0, MOST_KEYS / max(len(each.keys), 1))
+        thin = (pl.col("code").hash(7) % 1000 < int(1000 * chance)) | (pl.col("share") >= 0.6)
+        sampled.append(each.keys.filter(thin))
+    frame = pl.concat(sampled)
+    label = (frame["share"] >= 0.6).to_numpy()
+    # A key of three with two attackers may be chance; one of thirty is not.
+    weight = np.minimum(frame["holders"].to_numpy(), 20).astype(float)
+    weight[label] *= 0.1 * weight[~label].sum() / max(weight[label].sum(), 1e-9)
+    model = scoring.fit(
+        {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in scaffolds.KEY_TERMS},
+        label,
+        rising=frozenset(c for c, d in scaffolds.KEY_TERMS.items() if d == "up"),
+        weight=weight / weight.mean(),
+        penalty=3.0,
+    )
+    return model
+
+
+def _carried(model: scoring.Additive, text: Sequence[SharedText]) -> pl.DataFrame:
+    """What each account carries of suspicious text: world, day, account_id and scaffolds.ACCOUNT_COLUMNS."""
+    made = []
+    for each in text:
+        bits = scaffolds.score_keys(model, each.keys.select("code", *scaffolds.KEY_TERMS))
+        carried = scaffolds.account_scaffolds(each.holdings, each.keys["code"], bits, len(each.accounts)).drop("account")
+        made.append(
+            carried.with_columns(
+                pl.lit(each.world).alias("world"), pl.lit(each.day).alias("day"), each.accounts.alias("account_id")
+            )
+        )
+    return pl.concat(made)
+
+
+def with_scaffolds(measured: Measured) -> tuple[Measured, scoring.Additive]:
+    """Account-days with cross-fitted scaffold columns, and the key model of all worlds."""
+    made = []
+    for fold in range(FOLDS):
+        model = _fit_keys([t for t in measured.text if t.world % FOLDS != fold])
+        held = [t for t in measured.text if t.world % FOLDS == fold]
+        if held:
+            made.append(_carried(model, held))
+    carried = pl.concat(made)
+    accounts = measured.accounts.join(carried, on=["world", "day", "account_id"], how="left", maintain_order="left")
+    return replace(measured, accounts=accounts), _fit_keys(measured.text)
 
 
 def _columns(frame: pl.DataFrame, terms: Mapping[str, str]) -> dict[str, Floats]:
@@ -171,6 +263,7 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
 
 def fit_detector(measured: Measured, trained_on: Mapping[str, object]) -> tuple[scoring.Detector, dict[str, float]]:
     """Fit and calibrate account, group and kind models; figures are of cross-fitted scores."""
+    measured, key = with_scaffolds(measured)
     own, account = own_bits_cross_fitted(measured)
     label = (measured.accounts["label"] == 1).to_numpy()
     groups = _group_frame(measured, own)
@@ -194,7 +287,7 @@ def fit_detector(measured: Measured, trained_on: Mapping[str, object]) -> tuple[
         "group_auc": float(roc_auc_score(y, bits)),
         "group_average_precision": float(average_precision_score(y, bits)),
     }
-    return scoring.Detector(account, group, kinds, {**trained_on, **figures}), figures
+    return scoring.Detector(key, account, group, kinds, {**trained_on, **figures}), figures
 
 
 def _fit_kinds(bad: pl.DataFrame) -> dict[str, scoring.Additive]:
@@ -244,7 +337,7 @@ def card(detector: scoring.Detector, figures: Mapping[str, float]) -> str:
         *[f"* {name}: {value:.4g}" for name, value in figures.items()],
         "",
     ]
-    for title, model in (("Account terms", detector.account), ("Group terms", detector.group)):
+    for title, model in (("Shared-text terms", detector.key), ("Account terms", detector.account), ("Group terms", detector.group)):
         lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]
         ranked = sorted(model.terms, key=lambda t: -float(np.ptp(t.levels)))
         lines += [f"| {t.name} | {model.slope * t.levels.min():.2f} | {model.slope * t.levels.max():.2f} |" for t in ranked]

@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 Floats = npt.NDArray[np.float64]
 
 LN2 = float(np.log(2.0))
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,9 @@ def threshold(scores: Floats, *, budget: float, floor: float) -> float:
 
 @dataclass(frozen=True)
 class Detector:
-    """The shipped classifier: accounts, groups, and which kind of abuse a positive is."""
+    """The shipped classifier: shared text, accounts, groups, and which kind of abuse a positive is."""
 
+    key: Additive
     account: Additive
     group: Additive
     kinds: Mapping[str, Additive]
@@ -232,6 +233,7 @@ class Detector:
     def dumps(self) -> str:
         raw = {
             "format": FORMAT,
+            "key": self.key.to_json(),
             "account": self.account.to_json(),
             "group": self.group.to_json(),
             "kinds": {k: m.to_json() for k, m in self.kinds.items()},
@@ -254,6 +256,7 @@ class Detector:
             )
         try:
             return cls(
+                Additive.from_json(raw["key"]),
                 Additive.from_json(raw["account"]),
                 Additive.from_json(raw["group"]),
                 {k: Additive.from_json(m) for k, m in raw["kinds"].items()},

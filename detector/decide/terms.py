@@ -22,7 +22,12 @@ ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
         "elicit_grading_share": "up",
         "elicit_rewrite_share": "up",
         "elicit_trace_share": "up",
-        # Text it shares in structure, but not word for word, with accounts it should not know.
+        # Text it shares with accounts it should not know, weighed by what that text looks like (scaffolds).
+        "scaffold_bits_1": "up",
+        "scaffold_bits_3": "up",
+        "scaffold_bits_10": "up",
+        "scaffold_kinds": "up",
+        "scaffold_requests_log2": "up",
         "similar_prompts_sum": "up",
         "template_similarity_score": "up",
         "shared_exact_share": "down",

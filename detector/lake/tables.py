@@ -148,11 +148,20 @@ _STATIC: tuple[Table, ...] = (
             _C("kind", "VARCHAR", "kind of key, told by its tie plug-in"),
             _C("key", "UBIGINT", "the key, hashed"),
             _C("n", "BIGINT", "times used that day"),
-            _C("n_prompts", "BIGINT", "distinct prompts the account sent under the key; NULL: not a content key"),
+            _C(
+                "n_prompts",
+                "BIGINT",
+                "distinct prompts the account sent under the key; NULL: not a content key",
+            ),
             _C(
                 "n_prompts_all",
                 "BIGINT",
                 "distinct prompts anybody sent under the key that day; NULL: not a content key",
+            ),
+            _C(
+                "asked_sum",
+                "DOUBLE",
+                "sum of the elicitation scores of those requests; NULL: not a content key",
             ),
             _C("first_ts", "TIMESTAMP", "first use that day", "UTC"),
             _C("last_ts", "TIMESTAMP", "last use that day", "UTC"),

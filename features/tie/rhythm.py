@@ -96,7 +96,7 @@ keyed AS (
 ),
 shared AS (SELECT key FROM keyed GROUP BY key HAVING min(account_id) <> max(account_id))
 SELECT keyed.account_id, keyed.kind, keyed.key, keyed.n, CAST(NULL AS BIGINT) AS n_prompts,
-    CAST(NULL AS BIGINT) AS n_prompts_all, active.first_ts, active.last_ts, keyed.detail
+    CAST(NULL AS BIGINT) AS n_prompts_all, CAST(NULL AS DOUBLE) AS asked_sum, active.first_ts, active.last_ts, keyed.detail
 FROM keyed JOIN shared ON keyed.key = shared.key JOIN active ON keyed.account_id = active.account_id
 """
 

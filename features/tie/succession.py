@@ -75,14 +75,14 @@ followed AS (
     WHERE epoch_s(newcomer.ts) - epoch_s(ban.ts) <= {_WITHIN_S} AND newcomer.account_id <> ban.account_id
 )
 SELECT followed.account_id, followed.kind, key64(followed.kind, followed.banned_id) AS key, started.n,
-    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all,
+    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all, CAST(NULL AS DOUBLE) AS asked_sum,
     started.first_ts, started.last_ts,
     CASE WHEN followed.kind = 'succession' THEN 'began within a day of a ban'
         ELSE 'took up the work of a banned account within a day' END AS detail
 FROM followed JOIN started ON followed.account_id = started.account_id
 UNION ALL
 SELECT gone.banned_id, gone.kind, key64(gone.kind, gone.banned_id) AS key, 0 AS n,
-    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all, ended.end_ts, ended.end_ts,
+    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all, CAST(NULL AS DOUBLE) AS asked_sum, ended.end_ts, ended.end_ts,
     'banned; others began within a day' AS detail
 FROM (SELECT DISTINCT kind, banned_id FROM followed) AS gone JOIN ended ON gone.banned_id = ended.account_id
 """

@@ -36,7 +36,8 @@ _LABEL = _case({code: _LABELS[kind] for code, kind in CONTENT_KEY_KINDS.items()}
 
 def _keyed(relation: str) -> str:
     """Every content key of every request; written out where it is used, so that no engine keeps it whole."""
-    return f"(SELECT account_id, ts, prompt_hash, each_of(content_keys) AS key FROM {relation})"
+    columns = "account_id, ts, prompt_hash, elicitation_score, each_of(content_keys) AS key"
+    return f"(SELECT {columns} FROM {relation})"
 
 
 _SQL = f"""
@@ -55,7 +56,8 @@ kept AS (
     WHERE held.low <> held.high OR past.low <> held.low OR past.high <> held.high
 ),
 by_prompt AS (
-    SELECT account_id, keyed.key, prompt_hash, count(*) AS n, min(ts) AS first_ts, max(ts) AS last_ts
+    SELECT account_id, keyed.key, prompt_hash, count(*) AS n, sum(elicitation_score) AS asked,
+        min(ts) AS first_ts, max(ts) AS last_ts
     FROM {_keyed("requests")} AS keyed JOIN kept ON keyed.key = kept.key
     GROUP BY account_id, keyed.key, prompt_hash
 ),
@@ -64,26 +66,27 @@ everybody AS (
     FROM (SELECT key, prompt_hash FROM by_prompt GROUP BY key, prompt_hash) AS distinct_prompts GROUP BY key
 ),
 today AS (
-    SELECT account_id, key, CAST(sum(n) AS BIGINT) AS n, count(prompt_hash) AS n_prompts,
+    SELECT account_id, key, CAST(sum(n) AS BIGINT) AS n, count(prompt_hash) AS n_prompts, sum(asked) AS asked_sum,
         min(first_ts) AS first_ts, max(last_ts) AS last_ts
     FROM by_prompt GROUP BY account_id, key
 ),
 earlier AS (
     SELECT keyed.account_id, keyed.key, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts,
-        min(ts) AS first_ts, max(ts) AS last_ts
+        sum(elicitation_score) AS asked_sum, min(ts) AS first_ts, max(ts) AS last_ts
     FROM {_keyed("requests_before")} AS keyed
     JOIN kept ON keyed.key = kept.key AND keyed.account_id = kept.sole
     GROUP BY keyed.account_id, keyed.key
 ),
 everyone AS (
-    SELECT account_id, key, n, n_prompts, first_ts, last_ts FROM today
+    SELECT account_id, key, n, n_prompts, asked_sum, first_ts, last_ts FROM today
     UNION ALL
-    SELECT earlier.account_id, earlier.key, earlier.n, earlier.n_prompts, earlier.first_ts, earlier.last_ts
+    SELECT earlier.account_id, earlier.key, earlier.n, earlier.n_prompts, earlier.asked_sum,
+        earlier.first_ts, earlier.last_ts
     FROM earlier LEFT JOIN today ON earlier.key = today.key AND earlier.account_id = today.account_id
     WHERE today.account_id IS NULL
 )
 SELECT keyed.account_id, {_KIND} AS kind, keyed.key, keyed.n, keyed.n_prompts, everybody.n_prompts_all,
-    keyed.first_ts, keyed.last_ts, {_LABEL} AS detail
+    keyed.asked_sum, keyed.first_ts, keyed.last_ts, {_LABEL} AS detail
 FROM everyone AS keyed JOIN everybody ON keyed.key = everybody.key
 """
 

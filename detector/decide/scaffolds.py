@@ -1,0 +1,193 @@
+"""Which shared text is a harvest's scaffold, and how much of it each account carries.
+
+A scaffold shows as a content key with several holders who are nothing to one another, under which ever new
+prompts come, evenly from all of them, asking for what trains a model, from accounts that also share exits,
+cards or clients. Each key is scored on these properties of its own site's traffic; an account keeps its best
+few keys and the sum of the positive ones. It never takes a mean or a share: ordinary traffic mixed in cannot
+dilute a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import sparse
+
+from detector.decide.scoring import Additive
+
+Floats = npt.NDArray[np.float64]
+
+#: Kinds that speak of structure. A whole prompt in common is a public question; tools and settings come with
+#: the application.
+KINDS = (
+    "opening4", "opening8", "ending4", "ending8", "line", "gram5", "band", "system", "system_band", "template",
+)  # fmt: skip
+#: Fewest holders of a key that is looked at: two may meet by chance.
+MIN_HOLDERS = 3
+#: A link key held by more accounts than this share (or number) is too common to tie two holders.
+LINK_SHARE, LINK_HOLDERS = 0.03, 40
+LINK_FAMILIES = ("billing", "network", "rhythm", "succession")
+#: Content keys a request leaves, about: turns a sum over keys into a number of requests.
+KEYS_A_REQUEST = 20.0
+
+#: What a key's classifier may use, and which way each may point (see ``terms``).
+KEY_TERMS: Mapping[str, str] = MappingProxyType(
+    {
+        "key_holders_log2": "",
+        "key_rarity_bits": "",
+        "key_distinct_share": "up",
+        "key_uses_log2": "",
+        "key_evenness": "up",
+        "key_asked": "up",
+        "key_orgs_per_holder": "up",
+        "key_linked_bits": "up",
+        "key_linked_share": "up",
+        "key_days": "",
+        "key_share_of_holder": "",
+        "key_long": "",
+        "key_system": "",
+    }
+)
+#: What accounts get of it.
+ACCOUNT_COLUMNS = ("scaffold_bits_1", "scaffold_bits_3", "scaffold_bits_10", "scaffold_kinds", "scaffold_requests_log2")
+
+
+def content_holdings(rows: pl.DataFrame) -> pl.DataFrame:
+    """Holdings of structural content keys with ``MIN_HOLDERS`` or more holders.
+
+    ``rows``: one row an account and key of the window - account, code, family, kind, n_sharing, n, n_prompts,
+    asked_sum, n_days.
+    """
+    return rows.filter(
+        (pl.col("family") == "content")
+        & pl.col("kind").is_in(KINDS)
+        & (pl.col("n_sharing") >= MIN_HOLDERS)
+        & (pl.col("n") > 0)
+    ).select("account", "code", "kind", "n_sharing", "n", "n_prompts", "asked_sum", "n_days")
+
+
+def measure_keys(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_accounts: int) -> pl.DataFrame:
+    """One row a key of :func:`content_holdings` with the columns of ``KEY_TERMS`` and ``code``.
+
+    Parameters
+    ----------
+    rows : holdings of the window, all families.
+    organisation : organisation of each account (by array code); accounts without one are each their own.
+    volume : requests of each account in the window (by array code).
+    n_accounts : population.
+    """
+    held = content_holdings(rows)
+    org = pl.DataFrame({"account": np.arange(len(organisation)), "org": organisation})
+    of = pl.DataFrame({"account": np.arange(len(volume)), "volume": np.maximum(volume, 1.0)})
+    keys = (
+        held.join(org, on="account")
+        .join(of, on="account")
+        .with_columns((pl.col("n") / pl.col("n").sum().over("code")).alias("p"))
+        .group_by("code")
+        .agg(
+            pl.col("kind").first(),
+            pl.len().alias("h"),
+            pl.col("n").sum().alias("uses"),
+            pl.col("n_prompts").sum().alias("prompts"),
+            pl.col("asked_sum").sum().alias("asked"),
+            (-(pl.col("p") * pl.col("p").log()).sum()).exp().alias("effective"),
+            pl.col("org").n_unique().alias("orgs"),
+            pl.col("n_days").max().alias("days"),
+            (pl.col("n") / pl.col("volume")).clip(0, 1).mean().alias("of_holder"),
+        )
+        .sort("code")
+    )
+    bits, share = _linked(rows, held, keys["code"].to_numpy(), organisation, n_accounts)
+    h = pl.col("h").cast(pl.Float64)
+    return keys.select(
+        "code",
+        h.log(2.0).alias("key_holders_log2"),
+        (n_accounts / h).log(2.0).alias("key_rarity_bits"),
+        (pl.col("prompts") / pl.col("uses")).clip(0, 1).alias("key_distinct_share"),
+        (pl.col("uses") / h).log(2.0).alias("key_uses_log2"),
+        (pl.col("effective") / h).alias("key_evenness"),
+        (pl.col("asked") / pl.col("uses")).alias("key_asked"),
+        (pl.col("orgs") / h).alias("key_orgs_per_holder"),
+        pl.Series("key_linked_bits", bits),
+        pl.Series("key_linked_share", share),
+        pl.col("days").cast(pl.Float64).alias("key_days"),
+        pl.col("of_holder").alias("key_share_of_holder"),
+        pl.col("kind").is_in(["opening8", "ending8", "line", "template", "system"]).cast(pl.Float64).alias("key_long"),
+        pl.col("kind").is_in(["system", "system_band"]).cast(pl.Float64).alias("key_system"),
+    )
+
+
+def _linked(
+    rows: pl.DataFrame, held: pl.DataFrame, codes: npt.NDArray[np.int64], organisation: pl.Series, n_accounts: int
+) -> tuple[Floats, Floats]:
+    """How many holders of each key are linked to another holder outside their organisation, in bits over chance.
+
+    An account with D other holders on its link keys finds one of them among h - 1 further holders of a
+    content key with probability 1 - exp(-(h - 1) D / N); the sum over holders is what chance gives. The bits
+    are the log-likelihood ratio of the observed count against that, where it is above.
+    """
+    link = rows.filter(
+        pl.col("family").is_in(LINK_FAMILIES) & (pl.col("n_sharing") <= max(LINK_HOLDERS, LINK_SHARE * n_accounts))
+    )
+    if link.is_empty() or held.is_empty():
+        return np.zeros(len(codes)), np.zeros(len(codes))
+    n = len(organisation)
+    number = {int(c): i for i, c in enumerate(codes)}
+    column = held["code"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+    holds = sparse.csr_matrix((np.ones(len(held), np.float32), (held["account"].to_numpy(), column)), shape=(n, len(codes)))
+    link_codes, link_column = np.unique(link["code"].to_numpy(), return_inverse=True)
+    links = sparse.csr_matrix(
+        (np.ones(len(link), np.float32), (link["account"].to_numpy(), link_column)), shape=(n, len(link_codes))
+    )
+    org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
+    # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
+    pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link["account"].to_numpy()])
+    orgs_on = np.bincount(pair // (org_number.max() + 1), minlength=len(link_codes))
+    links = links[:, orgs_on >= 2]
+    degree = np.asarray(links @ (orgs_on[orgs_on >= 2] - 1)).ravel()
+    meets = (holds.T @ links).tocsr()
+    meets.data = (meets.data >= 2).astype(np.float32)
+    meets.eliminate_zeros()
+    tied = (links @ meets.T).multiply(holds).tocsr()
+    tied.data = (tied.data > 0).astype(np.float32)
+    seen = np.asarray(tied.sum(axis=0)).ravel().astype(float)
+    h = np.bincount(column, minlength=len(codes)).astype(float)
+    chance_of = 1 - np.exp(-(h[column] - 1) * degree[held["account"].to_numpy()] / max(n_accounts, 1))
+    chance = np.clip(np.bincount(column, chance_of, minlength=len(codes)), 1e-3, h - 1e-3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = np.where(seen > 0, seen * np.log2(seen / chance), 0.0)
+        outside = np.where(h > seen, (h - seen) * np.log2((h - seen) / (h - chance)), 0.0)
+    return np.where(seen > chance, inside + outside, 0.0), seen / np.maximum(h, 1)
+
+
+def account_scaffolds(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int) -> pl.DataFrame:
+    """The columns of ``ACCOUNT_COLUMNS`` for accounts 0..n-1, from the bits of the keys ``codes``.
+
+    Order statistics of the bits of the account's keys (0 where it has fewer), number of kinds among its
+    suspicious ones, and log2(1 + suspicious requests).
+    """
+    scored = held.join(pl.DataFrame({"code": codes, "bits": bits}), on="code").sort("bits", descending=True)
+    positive = pl.col("bits").clip(0.0, 6.0) / 6.0
+
+    def at(rank: int) -> pl.Expr:
+        return pl.when(pl.len() >= rank).then(pl.col("bits").top_k(rank).min()).otherwise(None)
+
+    found = scored.group_by("account").agg(
+        at(1).alias("scaffold_bits_1"),
+        at(3).alias("scaffold_bits_3"),
+        at(10).alias("scaffold_bits_10"),
+        pl.col("kind").filter(pl.col("bits") > 0).n_unique().cast(pl.Float64).alias("scaffold_kinds"),
+        (1 + (positive * pl.col("n")).sum() / KEYS_A_REQUEST).log(2.0).alias("scaffold_requests_log2"),
+    )
+    everyone = pl.DataFrame({"account": np.arange(n)})
+    return everyone.join(found, on="account", how="left").sort("account")
+
+
+def score_keys(model: Additive, keys: pl.DataFrame) -> Floats:
+    """Bits of each key."""
+    columns = {c: keys[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in keys.columns if c != "code"}
+    return model.bits(columns, len(keys))
