@@ -11,7 +11,7 @@ import pytest
 from detector.backtest.synth.leaks import CEILING, account_fields, auc, clean_world, leak_check
 from detector.backtest.synth.world import World, WorldSpec, make_world
 
-SPEC = WorldSpec(seed=900_201, days=4, honest_accounts=500, attacker_share=0.06)
+SPEC = WorldSpec(seed=900_201, days=4, honest_accounts=450, attacker_share=0.07)
 
 
 @pytest.mark.parametrize("rung", [2, 3])
@@ -66,9 +66,10 @@ def test_the_ways_a_world_lies() -> None:
     crew = truth.filter(pl.col("label") == 1)
     facts = made.accounts.join(truth, on="account_id")
     good, bad = facts.filter(pl.col("label") == 0), facts.filter(pl.col("label") == 1)
-    # Honest issuers are not uniform, and honest customers use every issuer, pathway and programme attackers use.
+    # Honest issuers are not uniform, and honest customers use every issuer, pathway and programme attackers
+    # use.
     issuers = good.drop_nulls("payment_bin").group_by("payment_bin").len()["len"].sort(descending=True)
-    assert issuers.head(5).sum() > 0.15 * issuers.sum()
+    assert int(issuers.head(5).sum()) > 0.15 * int(issuers.sum())
     for column in ("payment_bin", "pathway", "program"):
         assert len(set(bad[column].drop_nulls()) - set(good[column])) <= 0.1 * bad[column].n_unique()
     # Honest sessions may have one turn, harvest may have several.
@@ -77,7 +78,7 @@ def test_the_ways_a_world_lies() -> None:
     rest = made.requests.join(truth.filter(pl.col("label") == 0).select("account_id"), on="account_id")
     for part in (harvest, rest):
         turns = part.drop_nulls("session_id").group_by("session_id").agg(pl.col("turn").max())["turn"]
-        assert 0.1 < float((turns == 1).mean() or 0) < 0.95
+        assert 0.1 < (turns == 1).sum() / len(turns) < 0.95
     # Harvest varies its parameters and models, and repeats some prompts.
     assert harvest["temperature"].n_unique() >= 4
     assert harvest["max_tokens"].n_unique() >= 4

@@ -24,7 +24,7 @@ from detector.backtest.synth.world import (
 from detector.errors import ConfigError
 from features import schema
 
-SMALL = WorldSpec(seed=900_101, days=4, honest_accounts=320, attacker_share=0.12)
+SMALL = WorldSpec(seed=900_101, days=4, honest_accounts=320, attacker_share=0.12, requests=4_000)
 MASS = tuple(name for name, c in CAMPAIGNS.items() if c.weight)
 
 
@@ -73,7 +73,9 @@ def test_every_archetype_and_campaign_appears() -> None:
 @pytest.mark.parametrize("name", sorted(CAMPAIGNS))
 def test_campaign_alone_sends_harvest(name: str) -> None:
     made = make_world(
-        replace(SMALL, seed=900_104, honest_accounts=120, days=2, campaigns=(name,), rung=2, attacker_share=0.1)
+        replace(
+            SMALL, seed=900_104, honest_accounts=120, days=2, campaigns=(name,), rung=2, attacker_share=0.1
+        )
     )
     attackers = made.truth.filter(pl.col("label") == 1)
     assert set(attackers["campaign"]) == {name}
@@ -176,8 +178,12 @@ def test_rungs_differ_as_the_ladder_says() -> None:
         openings = harvest["prompt"].str.slice(0, 25).n_unique() / len(harvest)
         if rung == 0:
             assert openings < 0.75
-    exits = set(rungs[2].requests.join(rungs[2].truth.filter(pl.col("label") == 1), on="account_id")["source_ip"])
-    homes = set(rungs[2].requests.join(rungs[2].truth.filter(pl.col("label") == 0), on="account_id")["source_ip"])
+    exits = set(
+        rungs[2].requests.join(rungs[2].truth.filter(pl.col("label") == 1), on="account_id")["source_ip"]
+    )
+    homes = set(
+        rungs[2].requests.join(rungs[2].truth.filter(pl.col("label") == 0), on="account_id")["source_ip"]
+    )
     assert len(exits & homes) >= 3
 
 
@@ -204,7 +210,7 @@ def test_a_release_moves_the_coding_campaign_within_a_day() -> None:
 def test_poisoning_frames_honest_accounts() -> None:
     made = world(campaigns=("cot_rubric", "agentic_tools"), poison=True)
     framed = made.truth.filter(pl.col("framed"))
-    assert 1 <= len(framed)
+    assert len(framed) >= 1
     assert framed["label"].sum() == 0
     victims = made.requests.join(framed.select("account_id"), on="account_id")
     harvest = made.requests.filter(pl.col("request_id").is_in(made.harvest.implode()))
@@ -234,7 +240,10 @@ def test_missing_inputs_are_missing(tmp_path: Path) -> None:
     assert blank.requests["ja4"].null_count() == len(blank.requests)
     assert blank.accounts["payment_bin"].null_count() == len(blank.accounts) > 0
     write_world(make_world(replace(spec, missing=frozenset({"accounts"}))), tmp_path)
-    assert {p.name.split("-20")[0] for p in (tmp_path / "logs").iterdir()} == {"requests", "model_releases.jsonl"}
+    assert {p.name.split("-20")[0] for p in (tmp_path / "logs").iterdir()} == {
+        "requests",
+        "model_releases.jsonl",
+    }
 
 
 def test_written_lines_leave_out_what_is_unknown(tmp_path: Path) -> None:
@@ -261,7 +270,14 @@ def test_written_lines_leave_out_what_is_unknown(tmp_path: Path) -> None:
 
 def test_scale_is_a_share_of_the_published_size() -> None:
     made = make_world(
-        replace(SMALL, honest_accounts=120, days=1, campaigns=("software_engineering_long",), scale=0.004, ban_rate=0)
+        replace(
+            SMALL,
+            honest_accounts=120,
+            days=1,
+            campaigns=("software_engineering_long",),
+            scale=0.004,
+            ban_rate=0,
+        )
     )
     assert made.truth["label"].sum() == 100
 

@@ -126,6 +126,10 @@ class Grammar:
             found.append(name)
         return tuple(found)
 
+    def lines(self, name: str) -> tuple[str, ...]:
+        """The alternatives of a rule as they stand in its file."""
+        return self._rules[name]
+
     def make(self, rng: np.random.Generator, name: str, n: int) -> Texts:
         """``n`` expansions of rule ``name``, in random order of alternatives."""
         out = np.empty(n, dtype=object)
@@ -134,9 +138,10 @@ class Grammar:
             return out
         if name in self._plain:
             words = self._plain[name]
-            return words[rng.integers(len(words), size=n)]
+            return words[(rng.random(n) * len(words)).astype(np.intp)]
         parts = self._compiled[name]
-        pick = rng.integers(len(parts), size=n)
+        # Not rng.integers: for the many short draws here its checks cost more than the drawing.
+        pick = (rng.random(n) * len(parts)).astype(np.intp)
         order = np.argsort(pick, kind="stable")
         edges = np.searchsorted(pick[order], np.arange(len(parts) + 1))
         for i, (pattern, slots) in enumerate(parts):
@@ -160,12 +165,21 @@ class Grammar:
 
 
 def fill(templates: Texts, **slots: Texts) -> Texts:
-    """Puts ``slots`` (by upper-case name) into already expanded templates, element by element."""
+    """Puts ``slots`` (by upper-case name) into already expanded templates, element by element.
+
+    Values are not looked into again. Where a template has a mark twice, the second takes the next element's
+    value, so that two candidates to be compared differ.
+    """
+    mark = re.compile(r"\{(" + "|".join(slots) + r")\}")
+    columns = {name: values.tolist() for name, values in slots.items()}
     out = np.empty(len(templates), dtype=object)
-    marks = ["{" + name + "}" for name in slots]
-    columns = [values.tolist() for values in slots.values()]
     for i, text in enumerate(templates.tolist()):
-        for mark, column in zip(marks, columns, strict=True):
-            text = text.replace(mark, column[i], 1)
-        out[i] = text
+        parts = mark.split(text)
+        seen = dict.fromkeys(columns, 0)
+        for k in range(1, len(parts), 2):
+            name = parts[k]
+            values = columns[name]
+            parts[k] = values[(i + seen[name]) % len(values)]
+            seen[name] += 1
+        out[i] = "".join(parts)
     return out

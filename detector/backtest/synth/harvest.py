@@ -13,6 +13,7 @@ import numpy as np
 
 from detector.backtest.synth import clock, honest, market, relay
 from detector.backtest.synth.grammar import Texts, fill
+from detector.backtest.synth.paraphrase import Paraphraser
 from detector.backtest.synth.people import Traits, customers
 from detector.backtest.synth.persona import Floats, Habit, Ints, People, Rng, Rows, Victim
 from detector.backtest.synth.texts import TEXTS, answers, questions
@@ -22,6 +23,8 @@ from detector.backtest.synth.town import Town
 SCAFFOLDED = (1.0, 0.97, 0.9, 0.5)
 #: Renderings of its scaffolds a campaign holds ready; 0: a fresh paraphrase for each request.
 RENDERINGS = (1, 4, 0, 0)
+#: Scaffolds that are next to nothing, so there is nothing to reword.
+_PLAIN = ("bulk", "translate")
 #: Conversations sent in one go, so that memory does not grow with a campaign.
 BLOCK = 40_000
 #: Questions a campaign remembers having asked; beyond, a repeat is too rare to matter.
@@ -81,6 +84,7 @@ class Script:
     switch_s: float
     switch_to: int
     switch_share: float
+    paraphraser: Paraphraser
     asked: set[str] = field(default_factory=set)
 
 
@@ -105,7 +109,9 @@ def script(town: Town, rng: Rng, campaign: Campaign, rung: int) -> Script:
     else:
         switch, to, part = np.inf, 0, 0.0
     share = rng.dirichlet(np.full(len(campaign.domains), 2.0))
-    return Script(rules, ready, share, systems, rng.uniform(0.3, 1.0), switch, to, part)
+    return Script(
+        rules, ready, share, systems, rng.uniform(0.3, 1.0), switch, to, part, Paraphraser(town.grammar)
+    )
 
 
 def _scaffolds(town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, n: int) -> Texts:
@@ -120,7 +126,8 @@ def _scaffolds(town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Scri
         if len(ready):
             out[at] = ready[rng.integers(len(ready), size=len(at))]
         else:
-            out[at] = town.grammar.make(rng, lines.rules[kind], len(at))
+            fresh = town.grammar.make(rng, lines.rules[kind], len(at))
+            out[at] = lines.paraphraser.reword(rng, fresh) if kind not in _PLAIN else fresh
     return out
 
 
@@ -139,7 +146,7 @@ def harvest_text(
     ]
     asked = rng.permutation(np.concatenate(parts))
     templates = _scaffolds(town, rng, campaign, plan, lines, n)
-    prompt = fill(fill(templates, Q=asked, A=answers(town.grammar, rng, n)), A=answers(town.grammar, rng, n))
+    prompt = fill(templates, Q=asked, A=answers(town.grammar, rng, n))
     later = np.flatnonzero((turn > 1) & (rng.random(n) < 0.4))
     prompt[later] = town.grammar.make(rng, "followup", len(later))
     # Best-of-k sampling and broken connections repeat some prompts word by word.

@@ -69,7 +69,7 @@ class WorldSpec:
         ranges = {
             "seed": self.seed >= 0,
             "days": 1 <= self.days <= 366,
-            "honest_accounts": least <= self.honest_accounts <= 1_000_000,
+            "honest_accounts": least <= self.honest_accounts <= 900_000,
             "attacker_share": 0 <= self.attacker_share < 0.9,
             "rung": self.rung in (0, 1, 2, 3),
             "requests": self.requests is None or self.requests > 0,
