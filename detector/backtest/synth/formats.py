@@ -193,7 +193,7 @@ def envoy(rows: Iterable[Row]) -> Iterator[str]:
 WRITERS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {
     "native-requests.jsonl": native_jsonl,
     "native-requests.csv": native_csv,
-    "otel-spans.jsonl": otel_spans,
+    "otel-spans.jsonl.gz": otel_spans,
     "otel-spans-before-1.37.jsonl.gz": otel_spans_old,
     "otel-log-events.jsonl.gz": otel_events,
     "litellm-spend-logs.jsonl": litellm_spend,

@@ -19,7 +19,7 @@ FORMATS = WorldSpec(
     campaigns=("cot_rubric",),
 )  # fmt: skip
 WORLD = WorldSpec(
-    seed=WORLD_SEED, days=5, honest_accounts=700, attacker_share=0.04, rung=1, requests=23_300, ban_rate=0.08,
+    seed=WORLD_SEED, days=5, honest_accounts=700, attacker_share=0.04, rung=1, requests=19_500, ban_rate=0.08,
     campaigns=("cot_rubric", "software_engineering_long"),
 )  # fmt: skip
 #: Requests in each of the small logs.
@@ -39,7 +39,7 @@ One small log per input format, the same {n} requests in each:
 | file | format |
 |---|---|
 | `native-requests.jsonl`, `native-requests.csv` | native: canonical names |
-| `otel-spans.jsonl` | OpenTelemetry GenAI spans, present generation (OTLP/JSON lines) |
+| `otel-spans.jsonl.gz` | OpenTelemetry GenAI spans, present generation (OTLP/JSON lines) |
 | `otel-spans-before-1.37.jsonl.gz` | the same, names used before 1.37 |
 | `otel-log-events.jsonl.gz` | OpenTelemetry GenAI log events |
 | `litellm-spend-logs.jsonl` | LiteLLM `SpendLogs` rows, prompts stored |
