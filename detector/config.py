@@ -94,7 +94,9 @@ def load_config(root: Path, path: Path | None = None) -> Config:
         if name not in known:
             faults.append(f"unknown key {name!r}; known: {', '.join(sorted(known))}")
         elif name == "allow":
-            values[name] = tuple(a for a in (_allow(item, faults) for item in _tables(name, value, faults)) if a)
+            values[name] = tuple(
+                a for a in (_allow(item, faults) for item in _tables(name, value, faults)) if a
+            )
         elif name == "sinks":
             values[name] = tuple(_tables(name, value, faults))
         else:
@@ -113,8 +115,9 @@ def _tables(name: str, value: Any, faults: list[str]) -> list[dict[str, Any]]:
 
 def _typed(name: str, value: Any, faults: list[str]) -> Any:
     default = getattr(Config(), name)
-    if name in ("account_attribute",):
-        wanted: type | tuple[type, ...] = str
+    wanted: type | tuple[type, ...]
+    if name == "account_attribute":
+        wanted = str
     elif name == "threads":
         wanted = int
     elif name == "memory_gb" or isinstance(default, float):
@@ -128,17 +131,19 @@ def _typed(name: str, value: Any, faults: list[str]) -> Any:
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         faults.append(f"{name}: expected {_name(wanted)}, found {value!r}")
         return default
-    if name in _SHARES and not 0 <= value <= 1:
+    if name in _SHARES and isinstance(value, int | float) and not 0 <= value <= 1:
         faults.append(f"{name}: expected a share from 0 to 1, found {value!r}")
     elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
         faults.append(f"{name}: expected 0 or more, found {value!r}")
-    if name == "window_days" and value < 1:
+    if name == "window_days" and isinstance(value, int) and value < 1:
         faults.append(f"{name}: expected 1 or more, found {value!r}")
     return tuple(value) if isinstance(value, list) else value
 
 
 def _name(wanted: type | tuple[type, ...]) -> str:
-    return "a number" if isinstance(wanted, tuple) else {str: "a string", list: "a list"}.get(wanted, wanted.__name__)
+    if isinstance(wanted, tuple):
+        return "a number"
+    return {"str": "a string", "list": "a list", "dict": "a table"}.get(wanted.__name__, wanted.__name__)
 
 
 def _allow(item: dict[str, Any], faults: list[str]) -> Allow | None:

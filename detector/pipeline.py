@@ -70,7 +70,9 @@ def load_detector() -> Detector:
     try:
         return Detector.loads(rules.read_bytes("models/detector.json").decode())
     except (ValueError, FileNotFoundError) as error:
-        raise ModelError(f"the classifier cannot be read: {error}", hint="rebuild it: hydrawatch train") from error
+        raise ModelError(
+            f"the classifier cannot be read: {error}", hint="rebuild it: hydrawatch train"
+        ) from error
 
 
 def due_days(store: Store) -> list[date]:
@@ -126,7 +128,9 @@ def run_day(
     """
     started = time.monotonic()
     if day not in store.days("requests"):
-        raise DayMissing(f"no requests of {day}", hint='see: hydrawatch query "SELECT DISTINCT day FROM requests"')
+        raise DayMissing(
+            f"no requests of {day}", hint='see: hydrawatch query "SELECT DISTINCT day FROM requests"'
+        )
     with store.exclusive():
         digest = input_digest(store, day)
         skipped: list[tuple[str, str]] = []
@@ -138,16 +142,16 @@ def run_day(
         progress("collecting ties")
         composed = compose.compose_ties(plugins.ties(), available=available)
         skipped += composed.skipped
-        ties = _frame(store.engine.query(composed.sql, of="ties")).select(
-            pl.lit(day).alias("day"), *[n for n in tables()["ties"].names if n != "day"]
-        ).sort("account_id", "kind", "key")
+        ties = (
+            _frame(store.engine.query(composed.sql, of="ties"))
+            .select(pl.lit(day).alias("day"), *[n for n in tables()["ties"].names if n != "day"])
+            .sort("account_id", "kind", "key")
+        )
         progress("forming groups")
         held = _window(store, day, ties, config)
         grouping_of = _group(held)
         previous = _state(store, "group_members", day)
-        carried = identity.carry_over(
-            previous.select(list(identity.MEMBERS)), grouping_of, day=day
-        )
+        carried = identity.carry_over(previous.select(list(identity.MEMBERS)), grouping_of, day=day)
         members = _member_states(store, carried.members, day)
         progress("weighing shared text")
         shared = _shared_text(store, held, day, config)
@@ -167,7 +171,10 @@ def run_day(
             "group_members": _dated(members, day),
             "group_days": _dated(group_days, day),
             "skipped": _dated(
-                pl.DataFrame(sorted(set(skipped)), schema={"plugin": pl.String, "reason": pl.String}, orient="row"), day
+                pl.DataFrame(
+                    sorted(set(skipped)), schema={"plugin": pl.String, "reason": pl.String}, orient="row"
+                ),
+                day,
             ),
         }
         n_groups = opened = updated = closed = n_open = 0
@@ -240,7 +247,15 @@ def run_day(
         store.write_views()
         _unbind(store)
         return DayReport(
-            day, n_requests, len(account_days), n_groups, opened, updated, closed, tuple(sorted(set(skipped))), seconds
+            day,
+            n_requests,
+            len(account_days),
+            n_groups,
+            opened,
+            updated,
+            closed,
+            tuple(sorted(set(skipped))),
+            seconds,
         )
 
 
@@ -283,7 +298,9 @@ def _bind(store: Store, day: date) -> dict[str, frozenset[str]]:
 def _filled(store: Store, name: str) -> frozenset[str]:
     """Columns of a bound relation that hold at least one value."""
     columns = [r["column_name"] for r in store.engine.query(f"DESCRIBE {name}").to_pylist()]
-    counted = store.engine.query("SELECT " + ", ".join(f'count("{c}") AS "{c}"' for c in columns) + f" FROM {name}")
+    counted = store.engine.query(
+        "SELECT " + ", ".join(f'count("{c}") AS "{c}"' for c in columns) + f" FROM {name}"
+    )
     return frozenset(c for c, n in counted.to_pylist()[0].items() if n)
 
 
@@ -293,7 +310,10 @@ def _hosting_asns() -> pa.Table:
 
 
 def _measure(
-    store: Store, grain: plugins.Grain, available: Mapping[str, frozenset[str]], skipped: list[tuple[str, str]]
+    store: Store,
+    grain: plugins.Grain,
+    available: Mapping[str, frozenset[str]],
+    skipped: list[tuple[str, str]],
 ) -> pl.DataFrame:
     assert grain in ("account", "group")
     composed = compose.compose(plugins.measures(grain), available=available)
@@ -328,7 +348,9 @@ def _parts_of_worst_day(store: Store, scored: verdicts.Day, day: date) -> pl.Dat
     """Score parts of each alerted subject as they were on the day its score is of."""
     alerted = pl.concat(
         frame.filter((pl.col("verdict") == "alert") & (pl.col("score_day") < day)).select(
-            pl.lit(kind).alias("subject_type"), pl.col(f"{kind}_id").alias("subject_id"), pl.col("score_day").alias("day")
+            pl.lit(kind).alias("subject_type"),
+            pl.col(f"{kind}_id").alias("subject_id"),
+            pl.col("score_day").alias("day"),
         )
         for kind, frame in (("group", scored.groups), ("account", scored.accounts))
     )
@@ -419,7 +441,9 @@ def _shared_text(store: Store, held: Held, day: date, config: Config) -> dict[st
             of="facts of the window's accounts",
         )
     )
-    known = pl.DataFrame({"account_id": held.accounts}).join(facts, on="account_id", how="left", maintain_order="left")
+    known = pl.DataFrame({"account_id": held.accounts}).join(
+        facts, on="account_id", how="left", maintain_order="left"
+    )
     keys = scaffolds.measure_keys(
         held.rows,
         known["organisation"].fill_null(known["account_id"]),

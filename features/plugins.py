@@ -22,9 +22,8 @@ def _modules(grain: Grain) -> list[ModuleType]:
     package = importlib.import_module(f"features.{grain}")
     names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
     modules = [importlib.import_module(f"features.{grain}.{name}") for name in names]
-    for entry in sorted(importlib.metadata.entry_points(group=f"hydrawatch.{grain}"), key=lambda e: e.name):
-        modules.append(importlib.import_module(entry.value))
-    return modules
+    entries = sorted(importlib.metadata.entry_points(group=f"hydrawatch.{grain}"), key=lambda e: e.name)
+    return [*modules, *(importlib.import_module(e.value) for e in entries)]
 
 
 @cache
@@ -45,7 +44,9 @@ def measures(grain: Literal["account", "group"]) -> tuple[Measure, ...]:
         found[measure.name] = measure
         for column in measure.columns:
             if column.name in owner:
-                raise ValueError(f"column {column.name!r} is in both {owner[column.name]!r} and {measure.name!r}")
+                raise ValueError(
+                    f"column {column.name!r} is in both {owner[column.name]!r} and {measure.name!r}"
+                )
             owner[column.name] = measure.name
     return tuple(found[name] for name in sorted(found))
 

@@ -42,8 +42,10 @@ class Outcome:
             ("missed", self.misses, "campaign"),
             ("falsely alerted", self.false_alerts, "archetype"),
         ):
-            for row in rows.head(most).iter_rows(named=True):
-                lines.append(f"  {title}: {row['account_id']} ({row[column]}), score {row['score']:.3g}")
+            lines += [
+                f"  {title}: {row['account_id']} ({row[column]}), score {row['score']:.3g}"
+                for row in rows.head(most).iter_rows(named=True)
+            ]
             if rows.height > most:
                 lines.append(f"  ... and {rows.height - most:,} more {title}")
         return "\n".join(lines)
@@ -62,7 +64,9 @@ def outcome(lake: Path, truth: Path) -> Outcome:
     opened = open_lake(lake)
     scores = opened.frame("account_scores", as_="polars")
     known = pl.read_csv(truth, schema_overrides={"account_id": pl.String})
-    joined = known.join(scores, on="account_id", how="inner").with_columns(pl.col("score_bits").fill_null(-99.0))
+    joined = known.join(scores, on="account_id", how="inner").with_columns(
+        pl.col("score_bits").fill_null(-99.0)
+    )
     label = (joined["label"] == 1).to_numpy()
     bits = joined["score_bits"].to_numpy()
     alert = pl.col("verdict") == "alert"
@@ -76,10 +80,21 @@ def outcome(lake: Path, truth: Path) -> Outcome:
             pl.col("campaign").mode().sort().first().alias("campaign"),
             pl.col("archetype").mode().sort().first().alias("archetype"),
         )
-        .join(opened.frame("groups", as_="polars").select("group_id", "score", "verdict", "kind"), on="group_id")
+        .join(
+            opened.frame("groups", as_="polars").select("group_id", "score", "verdict", "kind"), on="group_id"
+        )
         .sort("score", descending=True)
     )
-    columns = ["account_id", "campaign", "archetype", "score", "own_score", "group_score", "verdict", "group_id"]
+    columns = [
+        "account_id",
+        "campaign",
+        "archetype",
+        "score",
+        "own_score",
+        "group_score",
+        "verdict",
+        "group_id",
+    ]
     alerts = opened.query(
         "SELECT alert_id, severity, kind, subject_type, n_accounts, n_requests, round(score, 4) AS score, "
         "opened_day, title FROM alerts WHERE state = 'open' ORDER BY score DESC, n_accounts DESC",

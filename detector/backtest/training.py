@@ -119,13 +119,17 @@ def load_measured(folders: list[Path]) -> Measured:
         labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "rung")
         account = pl.read_parquet(folder / "account_days.parquet").join(labels, on="account_id", how="left")
         member = pl.read_parquet(folder / "group_members.parquet").join(labels, on="account_id", how="left")
-        pure = member.group_by("day", "group_id").agg((pl.col("label") == 1).mean().alias("share"), pl.len().alias("n"))
+        pure = member.group_by("day", "group_id").agg(
+            (pl.col("label") == 1).mean().alias("share"), pl.len().alias("n")
+        )
         group = pl.read_parquet(folder / "group_days.parquet").join(pure, on=["day", "group_id"])
         accounts.append(account.with_columns(*stamp))
         text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
         members.append(
-            member.select("day", "group_id", "account_id", "strength_bits", "firm", "label").with_columns(*stamp)
+            member.select("day", "group_id", "account_id", "strength_bits", "firm", "label").with_columns(
+                *stamp
+            )
         )
     return Measured(
         pl.concat(accounts, how="diagonal_relaxed"),
@@ -140,7 +144,9 @@ def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[Sha
     for path in sorted(folder.glob("keys-*.parquet")):
         day = date.fromisoformat(path.stem[5:])
         accounts = pl.read_parquet(folder / f"accounts-{day}.parquet")["account_id"]
-        holdings = pl.read_parquet(folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n"])
+        holdings = pl.read_parquet(
+            folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n"]
+        )
         bad = np.array([label.get(a, 0) for a in accounts], float)
         share = (
             holdings.with_columns(pl.Series("bad", bad[holdings["account"].to_numpy()]))
@@ -163,14 +169,13 @@ def _fit_keys(text: Sequence[SharedText]) -> scoring.Additive:
     # A key of three with two attackers may be chance; one of thirty is not.
     weight = np.minimum(frame["holders"].to_numpy(), 20).astype(float)
     weight[label] *= 0.1 * weight[~label].sum() / max(weight[label].sum(), 1e-9)
-    model = scoring.fit(
+    return scoring.fit(
         {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in scaffolds.KEY_TERMS},
         label,
         rising=frozenset(c for c, d in scaffolds.KEY_TERMS.items() if d == "up"),
         weight=weight / weight.mean(),
         penalty=3.0,
     )
-    return model
 
 
 def _carried(model: scoring.Additive, text: Sequence[SharedText]) -> pl.DataFrame:
@@ -178,10 +183,14 @@ def _carried(model: scoring.Additive, text: Sequence[SharedText]) -> pl.DataFram
     made = []
     for each in text:
         bits = scaffolds.score_keys(model, each.keys.select("code", *scaffolds.KEY_TERMS))
-        carried = scaffolds.account_scaffolds(each.holdings, each.keys["code"], bits, len(each.accounts)).drop("account")
+        carried = scaffolds.account_scaffolds(
+            each.holdings, each.keys["code"], bits, len(each.accounts)
+        ).drop("account")
         made.append(
             carried.with_columns(
-                pl.lit(each.world).alias("world"), pl.lit(each.day).alias("day"), each.accounts.alias("account_id")
+                pl.lit(each.world).alias("world"),
+                pl.lit(each.day).alias("day"),
+                each.accounts.alias("account_id"),
             )
         )
     return pl.concat(made)
@@ -196,7 +205,9 @@ def with_scaffolds(measured: Measured) -> tuple[Measured, scoring.Additive]:
         if held:
             made.append(_carried(model, held))
     carried = pl.concat(made)
-    accounts = measured.accounts.join(carried, on=["world", "day", "account_id"], how="left", maintain_order="left")
+    accounts = measured.accounts.join(
+        carried, on=["world", "day", "account_id"], how="left", maintain_order="left"
+    )
     return replace(measured, accounts=accounts), _fit_keys(measured.text)
 
 
@@ -205,7 +216,9 @@ def _columns(frame: pl.DataFrame, terms: Mapping[str, str]) -> dict[str, Floats]
     return {name: found[name] for name in terms if name in found}
 
 
-def _fit(frame: pl.DataFrame, terms: Mapping[str, str], weight: Floats | None, penalty: float) -> scoring.Additive:
+def _fit(
+    frame: pl.DataFrame, terms: Mapping[str, str], weight: Floats | None, penalty: float
+) -> scoring.Additive:
     return scoring.fit(
         _columns(frame, terms),
         frame["label"].cast(pl.Boolean).to_numpy(),
@@ -238,7 +251,9 @@ def own_bits_cross_fitted(measured: Measured) -> tuple[Floats, scoring.Additive]
         if not held.any():
             continue
         sample, weight = _account_sample(frame.filter(pl.col("fold") != fold))
-        out[held] = verdicts.score_frame(_fit(sample, ACCOUNT_TERMS, weight, 3.0), frame.filter(pl.Series(held)))
+        out[held] = verdicts.score_frame(
+            _fit(sample, ACCOUNT_TERMS, weight, 3.0), frame.filter(pl.Series(held))
+        )
     sample, weight = _account_sample(frame)
     model = scoring.calibrate(
         _fit(sample, ACCOUNT_TERMS, weight, 3.0), out, (frame["label"] == 1).to_numpy(), prior=ACCOUNT_PRIOR
@@ -261,7 +276,9 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
     return pl.concat(made)
 
 
-def fit_detector(measured: Measured, trained_on: Mapping[str, object]) -> tuple[scoring.Detector, dict[str, float]]:
+def fit_detector(
+    measured: Measured, trained_on: Mapping[str, object]
+) -> tuple[scoring.Detector, dict[str, float]]:
     """Fit and calibrate account, group and kind models; figures are of cross-fitted scores."""
     measured, key = with_scaffolds(measured)
     own, account = own_bits_cross_fitted(measured)
@@ -298,7 +315,9 @@ def _fit_kinds(bad: pl.DataFrame) -> dict[str, scoring.Additive]:
         frame = bad.with_columns((pl.col("kind") == kind).cast(pl.Int8).alias("label"))
         if frame.filter(pl.col("label") == 1)["world"].n_unique() < 2 or frame["label"].min() == 1:
             continue
-        thinned = frame.filter(pl.struct("world", "account_id").hash(0) % 100 < max(2, 2_000_000 // max(len(frame), 1)))
+        thinned = frame.filter(
+            pl.struct("world", "account_id").hash(0) % 100 < max(2, 2_000_000 // max(len(frame), 1))
+        )
         models[kind] = _fit(thinned, terms, None, 3.0)
     return models
 
@@ -337,9 +356,16 @@ def card(detector: scoring.Detector, figures: Mapping[str, float]) -> str:
         *[f"* {name}: {value:.4g}" for name, value in figures.items()],
         "",
     ]
-    for title, model in (("Shared-text terms", detector.key), ("Account terms", detector.account), ("Group terms", detector.group)):
+    for title, model in (
+        ("Shared-text terms", detector.key),
+        ("Account terms", detector.account),
+        ("Group terms", detector.group),
+    ):
         lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]
         ranked = sorted(model.terms, key=lambda t: -float(np.ptp(t.levels)))
-        lines += [f"| {t.name} | {model.slope * t.levels.min():.2f} | {model.slope * t.levels.max():.2f} |" for t in ranked]
+        lines += [
+            f"| {t.name} | {model.slope * t.levels.min():.2f} | {model.slope * t.levels.max():.2f} |"
+            for t in ranked
+        ]
         lines.append("")
     return "\n".join(lines)

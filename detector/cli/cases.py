@@ -22,7 +22,8 @@ Subject = Annotated[str, typer.Argument(help="a group, account or alert id", sho
 
 
 def _rows(store: Store, view: str, where: str) -> list[dict[str, Any]]:
-    return store.engine.query(f"SELECT * FROM ({store.view_sql()[view]}) WHERE {where}", of=view).to_pylist()
+    found = store.engine.query(f"SELECT * FROM ({store.view_sql()[view]}) WHERE {where}", of=view)
+    return list(found.to_pylist())
 
 
 def _case(store: Store, subject: str) -> CaseFile:
@@ -88,7 +89,9 @@ def explain(
 
 def deliver(
     lake: LakeOption,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be sent, send and record nothing")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would be sent, send and record nothing")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help='one {"sink": ..., "event": ...} a line')] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -123,7 +126,9 @@ def deliver(
         def evidence_of(alert: Any) -> list[dict[str, Any]]:
             column = "account_id" if alert["subject_type"] == "account" else "group_id"
             return _rows(
-                store, "why", f"{column} = {literal(alert['subject_id'])} AND day = DATE '{alert['updated_day']}'"
+                store,
+                "why",
+                f"{column} = {literal(alert['subject_id'])} AND day = DATE '{alert['updated_day']}'",
             )
 
         def record(done: Delivery) -> None:
@@ -162,7 +167,9 @@ def deliver(
                 title = done.event["finding_info"]["title"]
                 typer.echo(f"{done.sink}\t{done.alert_id} v{done.version}\t{clean(title)}")
     verb = "would be sent" if dry_run else "sent"
-    say(f"{plural(len(report.delivered), 'event')} {verb}, {report.n_already:,} sent before, {len(report.failed):,} failed")
+    say(
+        f"{plural(len(report.delivered), 'event')} {verb}, {report.n_already:,} sent before, {len(report.failed):,} failed"
+    )
     for failure in report.failed:
         say(f"    {clean(failure.sink)} {failure.alert_id}: {clean(failure.reason)}")
     report.raise_if_failed()

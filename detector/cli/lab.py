@@ -28,7 +28,8 @@ def demo(
 
     if not (logs / "truth.csv").exists():
         raise ConfigError(
-            f"{logs} holds no labelled world", hint="run it in a checkout, or make one: hydrawatch simulate --out world"
+            f"{logs} holds no labelled world",
+            hint="run it in a checkout, or make one: hydrawatch simulate --out world",
         )
     if (lake / "data").is_dir():
         shutil.rmtree(lake)
@@ -52,15 +53,21 @@ def demo(
 
 
 def simulate(
-    out: Annotated[Path, typer.Option("--out", help="folder to write; must not hold a world", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", help="folder to write; must not hold a world", show_default=False)
+    ],
     seed: Annotated[int, typer.Option(help="same seed, same bytes")] = 1,
     days: Annotated[int, typer.Option(min=1, help="days of traffic")] = 7,
     accounts: Annotated[int, typer.Option(min=10, help="honest accounts")] = 2000,
     attackers: Annotated[float, typer.Option(min=0.0, max=0.9, help="attackers' share of accounts")] = 0.05,
-    rung: Annotated[int, typer.Option(min=0, max=3, help="evasion: 0 naive, 1 spread, 2 camouflaged, 3 ghost")] = 1,
+    rung: Annotated[
+        int, typer.Option(min=0, max=3, help="evasion: 0 naive, 1 spread, 2 camouflaged, 3 ghost")
+    ] = 1,
     campaign: Annotated[list[str] | None, typer.Option(help="campaign kind; repeat for several")] = None,
     families: Annotated[str, typer.Option(help="which set of scaffold and phrase families")] = "a",
-    list_kinds: Annotated[bool, typer.Option("--list", help="print campaign kinds and archetypes, make nothing")] = False,
+    list_kinds: Annotated[
+        bool, typer.Option("--list", help="print campaign kinds and archetypes, make nothing")
+    ] = False,
 ) -> None:
     """Make a labelled world: days of request logs with honest accounts, look-alikes and campaigns.
 
@@ -75,7 +82,9 @@ def simulate(
         return
     unknown = sorted(set(campaign or ()) - set(worlds.CAMPAIGNS))
     if unknown:
-        raise typer.BadParameter(f"unknown campaign {unknown[0]!r}; there are {', '.join(sorted(worlds.CAMPAIGNS))}")
+        raise typer.BadParameter(
+            f"unknown campaign {unknown[0]!r}; there are {', '.join(sorted(worlds.CAMPAIGNS))}"
+        )
     if (out / "truth.csv").exists():
         raise ConfigError(f"{out} already holds a world", hint="choose another folder or remove it")
     spec = worlds.WorldSpec(
@@ -99,14 +108,16 @@ def simulate(
 
 
 def train(
-    out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path("rules/models/detector.json"),
+    out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path(
+        "rules/models/detector.json"
+    ),
     worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 32,
     seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 1000,
     accounts: Annotated[int, typer.Option(min=200, help="honest accounts a world")] = 1500,
     days: Annotated[int, typer.Option(min=2, help="days a world")] = 5,
-    work: Annotated[Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")] = Path(
-        "out/train"
-    ),
+    work: Annotated[
+        Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
+    ] = Path("out/train"),
 ) -> None:
     """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
 

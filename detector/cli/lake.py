@@ -45,7 +45,8 @@ def ingest(
     lake: LakeOption,
     format: Annotated[str, typer.Option("--format", help=f"one of {', '.join(FORMATS)}")] = "auto",
     max_rejects: Annotated[
-        float | None, typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False)
+        float | None,
+        typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -103,10 +104,13 @@ def ingest(
 def run(
     lake: LakeOption,
     day: Annotated[str | None, typer.Option("--day", help="one day, due or not", show_default=False)] = None,
-    since: Annotated[str | None, typer.Option("--since", help="first day, due or not", show_default=False)] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="first day, due or not", show_default=False)
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", help="last day", show_default=False)] = None,
     fail_on: Annotated[
-        str | None, typer.Option(help="exit with 1 when an open alert is low, medium, high or critical, or above")
+        str | None,
+        typer.Option(help="exit with 1 when an open alert is low, medium, high or critical, or above"),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -138,13 +142,11 @@ def run(
             say(f"nothing to do: {plural(len(known), 'day')} in the lake, all run and none stale")
         with bar("run", total=float(len(days))) as update:
             for number, each in enumerate(days):
-                report = pipeline.run_day(
-                    store,
-                    each,
-                    config=settings,
-                    detector=detector,
-                    progress=lambda stage, number=number, each=each: update(number, f"{each} {stage}"),
-                )
+
+                def tell(stage: str, number: int = number, each: date = each) -> None:
+                    update(number, f"{each} {stage}")
+
+                report = pipeline.run_day(store, each, config=settings, detector=detector, progress=tell)
                 say(
                     f"{each}: {plural(report.n_requests, 'request')}, {plural(report.n_accounts, 'account')}, "
                     f"{plural(report.n_groups, 'group')}; alerts: {report.opened} opened, {report.updated} updated, "

@@ -167,9 +167,7 @@ def associate(ties: Ties, held: Ints) -> Pairs:
     swap = key[left] > key[right]
     left, right = np.where(swap, right, left), np.where(swap, left, right)
     code = key[left] * (ties.n_keys + 1) + key[right]
-    unique, position, inverse, count = np.unique(
-        code, return_index=True, return_inverse=True, return_counts=True
-    )
+    _, position, inverse, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
     first, second = key[left[position]], key[right[position]]
     chance = held[first] * held[second] / max(ties.n_accounts, 1)
     good = (
@@ -239,7 +237,9 @@ def _confirmed(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
 
 def _supported(pairs: Pairs, held: Ints, n: int, m: int) -> sparse.csr_matrix:
     """(account, key) incidence of keys that an account holds in an improbable pair, weighed by rarity."""
-    code = np.unique(np.r_[pairs.holder * m + pairs.first[pairs.pair], pairs.holder * m + pairs.second[pairs.pair]])
+    code = np.unique(
+        np.r_[pairs.holder * m + pairs.first[pairs.pair], pairs.holder * m + pairs.second[pairs.pair]]
+    )
     account, key = code // m, code % m
     return sparse.csr_matrix((np.log2(max(n, 4) / held[key]), (account, key)), shape=(n, m))
 
@@ -294,7 +294,9 @@ def _remerge(keys: sparse.csr_matrix, label: Ints, component: Ints) -> Ints:
         away = row != column
         order = np.lexsort((-column[away], mass[away], row[away]))
         source, target = row[away][order], column[away][order]
-        last = np.flatnonzero(np.r_[source[1:] != source[:-1], True]) if len(source) else np.empty(0, np.int64)
+        last = (
+            np.flatnonzero(np.r_[source[1:] != source[:-1], True]) if len(source) else np.empty(0, np.int64)
+        )
         leaky = total[source[last]] - stay[source[last]] > MAX_LEAK * total[source[last]]
         source, target = source[last][leaky], target[last][leaky]
         if not len(source):
@@ -310,7 +312,7 @@ def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats,
     rows, columns = graph.nonzero()
     n_labels = int(label.max(initial=-1)) + 2
     code = columns.astype(np.int64) * n_labels + label[rows] + 1
-    unique, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
+    _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
     inside = count[inverse]
     total = pairs.n_accounts[columns]
     bits = pairs.bits[columns] * (2 * inside >= total) * (inside >= 2)

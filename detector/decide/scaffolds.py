@@ -53,7 +53,13 @@ KEY_TERMS: Mapping[str, str] = MappingProxyType(
     }
 )
 #: What accounts get of it.
-ACCOUNT_COLUMNS = ("scaffold_bits_1", "scaffold_bits_3", "scaffold_bits_10", "scaffold_kinds", "scaffold_requests_log2")
+ACCOUNT_COLUMNS = (
+    "scaffold_bits_1",
+    "scaffold_bits_3",
+    "scaffold_bits_10",
+    "scaffold_kinds",
+    "scaffold_requests_log2",
+)
 
 
 def content_holdings(rows: pl.DataFrame) -> pl.DataFrame:
@@ -70,7 +76,9 @@ def content_holdings(rows: pl.DataFrame) -> pl.DataFrame:
     ).select("account", "code", "kind", "n_sharing", "n", "n_prompts", "asked_sum", "n_days")
 
 
-def measure_keys(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_accounts: int) -> pl.DataFrame:
+def measure_keys(
+    rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_accounts: int
+) -> pl.DataFrame:
     """One row a key of :func:`content_holdings` with the columns of ``KEY_TERMS`` and ``code``.
 
     Parameters
@@ -116,13 +124,20 @@ def measure_keys(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_
         pl.Series("key_linked_share", share),
         pl.col("days").cast(pl.Float64).alias("key_days"),
         pl.col("of_holder").alias("key_share_of_holder"),
-        pl.col("kind").is_in(["opening8", "ending8", "line", "template", "system"]).cast(pl.Float64).alias("key_long"),
+        pl.col("kind")
+        .is_in(["opening8", "ending8", "line", "template", "system"])
+        .cast(pl.Float64)
+        .alias("key_long"),
         pl.col("kind").is_in(["system", "system_band"]).cast(pl.Float64).alias("key_system"),
     )
 
 
 def _linked(
-    rows: pl.DataFrame, held: pl.DataFrame, codes: npt.NDArray[np.int64], organisation: pl.Series, n_accounts: int
+    rows: pl.DataFrame,
+    held: pl.DataFrame,
+    codes: npt.NDArray[np.int64],
+    organisation: pl.Series,
+    n_accounts: int,
 ) -> tuple[Floats, Floats]:
     """How many holders of each key are linked to another holder outside their organisation, in bits over chance.
 
@@ -131,21 +146,27 @@ def _linked(
     are the log-likelihood ratio of the observed count against that, where it is above.
     """
     link = rows.filter(
-        pl.col("family").is_in(LINK_FAMILIES) & (pl.col("n_sharing") <= max(LINK_HOLDERS, LINK_SHARE * n_accounts))
+        pl.col("family").is_in(LINK_FAMILIES)
+        & (pl.col("n_sharing") <= max(LINK_HOLDERS, LINK_SHARE * n_accounts))
     )
     if link.is_empty() or held.is_empty():
         return np.zeros(len(codes)), np.zeros(len(codes))
     n = len(organisation)
     number = {int(c): i for i, c in enumerate(codes)}
     column = held["code"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
-    holds = sparse.csr_matrix((np.ones(len(held), np.float32), (held["account"].to_numpy(), column)), shape=(n, len(codes)))
+    holds = sparse.csr_matrix(
+        (np.ones(len(held), np.float32), (held["account"].to_numpy(), column)), shape=(n, len(codes))
+    )
     link_codes, link_column = np.unique(link["code"].to_numpy(), return_inverse=True)
     links = sparse.csr_matrix(
-        (np.ones(len(link), np.float32), (link["account"].to_numpy(), link_column)), shape=(n, len(link_codes))
+        (np.ones(len(link), np.float32), (link["account"].to_numpy(), link_column)),
+        shape=(n, len(link_codes)),
     )
     org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
     # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
-    pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link["account"].to_numpy()])
+    pair = np.unique(
+        link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link["account"].to_numpy()]
+    )
     orgs_on = np.bincount(pair // (org_number.max() + 1), minlength=len(link_codes))
     links = links[:, orgs_on >= 2]
     degree = np.asarray(links @ (orgs_on[orgs_on >= 2] - 1)).ravel()

@@ -181,8 +181,9 @@ def _edges(values: Floats, label: npt.NDArray[np.bool_], n_edges: int) -> Floats
     measured = values[~np.isnan(values)]
     if not len(measured) or not (~np.isnan(values) & ~label).any():
         return np.empty(0)
-    edges = np.unique(np.round(chosen, 9))
-    return edges[(edges >= measured.min()) & (edges < measured.max())]
+    edges: Floats = np.unique(np.round(chosen, 9))
+    kept: Floats = edges[(edges >= measured.min()) & (edges < measured.max())]
+    return kept
 
 
 def calibrate(model: Additive, bits: Floats, label: npt.NDArray[np.bool_], *, prior: float) -> Additive:

@@ -133,7 +133,9 @@ def decide(
     exempt = _exempt(facts, config, day)
     limit = _limit(group_bits, own, members, exempt, config)
     kind_of = _group_kinds(members, own)
-    groups = _fold_groups(group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config)
+    groups = _fold_groups(
+        group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
+    )
     accounts = _fold_accounts(own, previous_accounts, bond, groups, kind_of, exempt, limit, day, config)
     flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
     parts = pl.concat(
@@ -214,7 +216,9 @@ def _fold_groups(
         pl.col("first_day").min().alias("first_seen"),
         (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5).alias("exempt"),
     )
-    busy = members.join(own, on="account_id").group_by("group_id").agg(pl.col("n_requests").sum().alias("busy"))
+    busy = (
+        members.join(own, on="account_id").group_by("group_id").agg(pl.col("n_requests").sum().alias("busy"))
+    )
     names = pl.concat([previous.select("group_id"), size.select("group_id")]).unique().sort("group_id")
     table = (
         names.join(previous, on="group_id", how="left")
@@ -227,8 +231,17 @@ def _fold_groups(
     rises = pl.col("group_bits").is_not_null() & (
         pl.col("score_bits").is_null() | (pl.col("group_bits") > pl.col("score_bits"))
     )
-    now = pl.when(pl.col("group_bits").is_null()).then(None).otherwise(
-        _verdict(pl.col("group_bits").fill_null(-99.0), pl.col("exempt").fill_null(False), limit, config.watch_floor)
+    now = (
+        pl.when(pl.col("group_bits").is_null())
+        .then(None)
+        .otherwise(
+            _verdict(
+                pl.col("group_bits").fill_null(-99.0),
+                pl.col("exempt").fill_null(False),
+                limit,
+                config.watch_floor,
+            )
+        )
     )
     table = table.with_columns(
         pl.when(rises).then("group_bits").otherwise("score_bits").alias("score_bits"),
@@ -238,13 +251,16 @@ def _fold_groups(
         pl.col("n_accounts").fill_null(0),
         (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
         pl.coalesce("first_day", "first_seen", pl.lit(day)).alias("first_day"),
-        pl.when(pl.col("busy").is_not_null()).then(pl.lit(day)).otherwise(pl.coalesce("last_day", pl.lit(day))).alias(
-            "last_day"
-        ),
+        pl.when(pl.col("busy").is_not_null())
+        .then(pl.lit(day))
+        .otherwise(pl.coalesce("last_day", pl.lit(day)))
+        .alias("last_day"),
         pl.col("group_id").replace_strict(dict(merged), default=None, return_dtype=pl.String).alias("into"),
     ).with_columns(pl.coalesce("into", "successor_id").alias("successor_id"))
-    p = pl.col("score_bits").fill_null(-99.0).map_batches(
-        lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64
+    p = (
+        pl.col("score_bits")
+        .fill_null(-99.0)
+        .map_batches(lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64)
     )
     return table.select(
         "group_id",
@@ -286,7 +302,9 @@ def _fold_accounts(
         .join(own.rename({"n_requests": "busy"}), on="account_id", how="left")
         .join(bond, on="account_id", how="left")
         .join(
-            groups.select("group_id", pl.col("score_bits").alias("group_bits"), pl.col("kind").alias("group_kind")),
+            groups.select(
+                "group_id", pl.col("score_bits").alias("group_bits"), pl.col("kind").alias("group_kind")
+            ),
             on="group_id",
             how="left",
         )
@@ -305,12 +323,16 @@ def _fold_accounts(
     )
     by_group = pl.col("lent").is_not_null() & (pl.col("lent") >= pl.col("own_bits").fill_null(-99.0))
     now = _verdict(
-        pl.col("bits_today").fill_null(-99.0), pl.col("account_id").is_in(list(exempt)), limit, config.watch_floor
+        pl.col("bits_today").fill_null(-99.0),
+        pl.col("account_id").is_in(list(exempt)),
+        limit,
+        config.watch_floor,
     )
 
     def as_p(name: str) -> pl.Expr:
         return pl.col(name).map_batches(
-            lambda s: pl.Series(probability(s.fill_null(np.nan).to_numpy())).fill_nan(None), return_dtype=pl.Float64
+            lambda s: pl.Series(probability(s.fill_null(np.nan).to_numpy())).fill_nan(None),
+            return_dtype=pl.Float64,
         )
 
     table = table.with_columns(
@@ -323,9 +345,10 @@ def _fold_accounts(
         .alias("kind"),
         (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
         pl.coalesce("first_day", pl.lit(day)).alias("first_day"),
-        pl.when(pl.col("busy").is_not_null()).then(pl.lit(day)).otherwise(pl.coalesce("last_day", pl.lit(day))).alias(
-            "last_day"
-        ),
+        pl.when(pl.col("busy").is_not_null())
+        .then(pl.lit(day))
+        .otherwise(pl.coalesce("last_day", pl.lit(day)))
+        .alias("last_day"),
         pl.max_horizontal(as_p("own_bits"), "own_score").alias("own_score"),
         as_p("lent").alias("group_score"),
     )

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 import duckdb
 import polars as pl
@@ -19,7 +19,7 @@ import pyarrow as pa
 from detector.errors import ConfigError, QueryError
 from features import compose
 
-Rows = pa.Table | pl.DataFrame
+Rows: TypeAlias = pa.Table | pl.DataFrame
 
 
 class Engine(Protocol):

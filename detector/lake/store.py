@@ -103,7 +103,9 @@ def _as_map(entries: pa.ChunkedArray) -> pa.Array:
     kind = _ARROW["MAP(VARCHAR, VARCHAR[])"]
     if pa.types.is_null(entries.type):
         return pa.nulls(len(entries), kind)
-    lists = entries.combine_chunks().cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+    lists = entries.combine_chunks().cast(
+        pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
+    )
     flat = lists.flatten()
     offsets = pa.array([0, *np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())], pa.int32())
     return pa.MapArray.from_arrays(offsets, flat.field("key"), flat.field("value"), mask=lists.is_null())

@@ -82,7 +82,8 @@ SELECT followed.account_id, followed.kind, key64(followed.kind, followed.banned_
 FROM followed JOIN started ON followed.account_id = started.account_id
 UNION ALL
 SELECT gone.banned_id, gone.kind, key64(gone.kind, gone.banned_id) AS key, 0 AS n,
-    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all, CAST(NULL AS DOUBLE) AS asked_sum, ended.end_ts, ended.end_ts,
+    CAST(NULL AS BIGINT) AS n_prompts, CAST(NULL AS BIGINT) AS n_prompts_all,
+    CAST(NULL AS DOUBLE) AS asked_sum, ended.end_ts, ended.end_ts,
     'banned; others began within a day' AS detail
 FROM (SELECT DISTINCT kind, banned_id FROM followed) AS gone JOIN ended ON gone.banned_id = ended.account_id
 """

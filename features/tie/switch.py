@@ -47,7 +47,8 @@ switched AS (
 ),
 shared AS (SELECT key FROM switched GROUP BY key HAVING min(account_id) <> max(account_id))
 SELECT switched.account_id, 'switch' AS kind, switched.key, switched.n, CAST(NULL AS BIGINT) AS n_prompts,
-    CAST(NULL AS BIGINT) AS n_prompts_all, CAST(NULL AS DOUBLE) AS asked_sum, switched.first_ts, switched.last_ts, switched.detail
+    CAST(NULL AS BIGINT) AS n_prompts_all,
+    CAST(NULL AS DOUBLE) AS asked_sum, switched.first_ts, switched.last_ts, switched.detail
 FROM switched JOIN shared ON switched.key = shared.key
 """
 

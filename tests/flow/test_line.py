@@ -21,7 +21,17 @@ from detector.errors import ConfigError, DataQualityError, HydrawatchError
 from detector.lake.store import FAULT_POINTS
 from detector.lake.tables import tables
 
-RESULTS = ("account_days", "ties", "group_members", "group_days", "groups", "account_scores", "score_parts", "why", "alerts")
+RESULTS = (
+    "account_days",
+    "ties",
+    "group_members",
+    "group_days",
+    "groups",
+    "account_scores",
+    "score_parts",
+    "why",
+    "alerts",
+)
 
 
 def rows(lake: Path, table: str) -> pl.DataFrame:
@@ -84,7 +94,9 @@ def test_a_run_knows_only_its_own_past(world: Path, finished: Path, tmp_path: Pa
     later = sorted(logs.glob("requests-*"))[1:]
     for path in later:
         path.unlink()
-    shutil.copytree(finished, short, ignore=lambda d, names: ["data", "hydrawatch.duckdb"] if d == str(finished) else [])
+    shutil.copytree(
+        finished, short, ignore=lambda d, names: ["data", "hydrawatch.duckdb"] if d == str(finished) else []
+    )
     ok("ingest", logs, "--lake", short)
     ok("run", "--lake", short)
     day = rows(short, "account_scores")["day"].unique().item()
@@ -118,14 +130,20 @@ def test_late_facts_make_the_days_they_concern_stale(world: Path, lake: Path, tm
 def test_a_folder_with_broken_lines_is_survived(world: Path, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
-    good = gzip.open(sorted((world / "logs").glob("requests-*"))[0]).read().splitlines()[:50]
+    with gzip.open(sorted((world / "logs").glob("requests-*"))[0]) as log:
+        good = log.read().splitlines()[:50]
     broken = [b"", b"{", b'{"request_id": "x"}', b"\xff\xfe{}", b"[1,2]", b"null", good[0]]
     (logs / "requests-a.jsonl").write_bytes(b"\n".join([*good, *broken]) + b"\n")
     (logs / "notes.txt").write_text("not a log")
     lake = tmp_path / "lake"
     ok("ingest", logs, "--lake", lake)
     files = open_lake(lake).frame("files", as_="polars").row(0, named=True)
-    assert (files["n_lines"], files["n_requests"], files["n_rejects"], files["n_duplicates"]) == (57, 50, 6, 1)
+    assert (files["n_lines"], files["n_requests"], files["n_rejects"], files["n_duplicates"]) == (
+        57,
+        50,
+        6,
+        1,
+    )
     rejects = open_lake(lake).frame("rejects", as_="polars").sort("line")
     assert rejects["line"].to_list() == [51, 52, 53, 54, 55, 56]
     assert rejects["reason"].is_not_null().all()
@@ -133,14 +151,18 @@ def test_a_folder_with_broken_lines_is_survived(world: Path, tmp_path: Path) -> 
 
 def test_the_quality_gate(tmp_path: Path) -> None:
     (tmp_path / "requests.jsonl").write_text("garbage\n" * 10)
-    result = hydrawatch("ingest", tmp_path / "requests.jsonl", "--lake", tmp_path / "lake", "--format", "native")
+    result = hydrawatch(
+        "ingest", tmp_path / "requests.jsonl", "--lake", tmp_path / "lake", "--format", "native"
+    )
     assert isinstance(result.exception, DataQualityError)
     assert result.exception.exit_code == 3
     assert open_lake(tmp_path / "lake").frame("rejects").shape[0] == 10
 
 
 def test_deliver_sends_each_version_once(lake: Path) -> None:
-    dry = [json.loads(line) for line in ok("deliver", "--lake", lake, "--dry-run", "--json").stdout.splitlines()]
+    dry = [
+        json.loads(line) for line in ok("deliver", "--lake", lake, "--dry-run", "--json").stdout.splitlines()
+    ]
     sent = [json.loads(line) for line in ok("deliver", "--lake", lake, "--json").stdout.splitlines()]
     assert dry == sent
     assert all(s["event"]["class_uid"] == 2004 and s["sink"] for s in sent)

@@ -24,7 +24,9 @@ def events(*accounts: str) -> pl.DataFrame:
 
 
 def skips(*plugins: str, day: date = DAY) -> pl.DataFrame:
-    return pl.DataFrame([{"day": day, "plugin": p, "reason": "r"} for p in plugins], schema=empty("skipped").schema)
+    return pl.DataFrame(
+        [{"day": day, "plugin": p, "reason": "r"} for p in plugins], schema=empty("skipped").schema
+    )
 
 
 def accounts_in(store: Store) -> list[str]:
@@ -33,7 +35,9 @@ def accounts_in(store: Store) -> list[str]:
 
 
 def plugins_in(store: Store) -> list[str]:
-    return store.engine.query(f"SELECT plugin FROM {store.relation('skipped')} ORDER BY 1")["plugin"].to_pylist()
+    return store.engine.query(f"SELECT plugin FROM {store.relation('skipped')} ORDER BY 1")[
+        "plugin"
+    ].to_pylist()
 
 
 def test_parts_appear_together_and_only_after_the_block(tmp_path: Path) -> None:
@@ -47,9 +51,10 @@ def test_parts_appear_together_and_only_after_the_block(tmp_path: Path) -> None:
 
 def test_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        with pytest.raises(RuntimeError), store.transaction("ingest") as txn:
-            txn.add("account_events", events("a"), part="1.parquet")
-            raise RuntimeError
+        with pytest.raises(RuntimeError):  # noqa: PT012 - the error has to rise inside the block
+            with store.transaction("ingest") as txn:
+                txn.add("account_events", events("a"), part="1.parquet")
+                raise RuntimeError
         assert accounts_in(store) == []
         assert list((tmp_path / "staging").iterdir()) == []
 
@@ -67,9 +72,9 @@ def test_swap_replaces_the_day_and_no_other(tmp_path: Path) -> None:
 
 def test_columns_are_checked(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        with pytest.raises(TableMismatch, match="missing columns"), store.transaction("run") as txn:
+        with store.transaction("run") as txn, pytest.raises(TableMismatch, match="missing columns"):
             txn.swap("skipped", pl.DataFrame({"day": [DAY]}), day=DAY)
-        with pytest.raises(TableMismatch, match="hydrawatch tables skipped"), store.transaction("run") as txn:
+        with store.transaction("run") as txn, pytest.raises(TableMismatch, match="hydrawatch tables skipped"):
             txn.swap("skipped", skips("a").with_columns(pl.lit(1).alias("extra")), day=DAY)
 
 
@@ -127,9 +132,11 @@ def test_views_are_there_and_empty_from_the_start(tmp_path: Path) -> None:
 
 def test_state_views_show_the_newest_day(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        row = {name: None for name in tables()["account_scores"].names}
+        row = dict.fromkeys(tables()["account_scores"].names)
         for day, account in ((DAY, "a"), (date(2026, 3, 4), "b")):
-            frame = pl.DataFrame([{**row, "day": day, "account_id": account}], schema=empty("account_scores").schema)
+            frame = pl.DataFrame(
+                [{**row, "day": day, "account_id": account}], schema=empty("account_scores").schema
+            )
             with store.transaction("run") as txn:
                 txn.swap("account_scores", frame, day=day)
         store.write_views()
