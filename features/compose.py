@@ -10,230 +10,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
-from features import plugins, schema
+from features.dialect import MACROS, PORTABLE, create_macros
+from features.relations import READABLE, SHARED, TIE_COLUMNS, relations
 from features.spec import Column, Measure, Tie
 
-#: Functions that DuckDB and Spark 4 mean alike for the types used here: NULLs, empty input and rounding.
-#: Deliberately missing: ``concat`` (DuckDB skips NULLs), ``entropy`` and ``mad`` (other definitions),
-#: ``any_value``, ``first``, ``last`` (depend on the order of rows), ``epoch_ms``, ``date_diff``, ``corr``.
-#: ``log2`` and ``ln`` agree on positive numbers only; ``max_by`` only where its second argument has no ties.
-PORTABLE: frozenset[str] = frozenset(
-    (
-        "abs",
-        "avg",
-        "bit_or",
-        "bit_count",
-        "bool_and",
-        "bool_or",
-        "ceil",
-        "coalesce",
-        "count",
-        "date_trunc",
-        "dense_rank",
-        "exp",
-        "floor",
-        "greatest",
-        "hour",
-        "lag",
-        "lead",
-        "least",
-        "length",
-        "ln",
-        "log2",
-        "lower",
-        "max",
-        "max_by",
-        "median",
-        "min",
-        "min_by",
-        "nullif",
-        "power",
-        "rank",
-        "round",
-        "row_number",
-        "sqrt",
-        "stddev_pop",
-        "stddev_samp",
-        "substr",
-        "sum",
-        "upper",
-    )
-)
-
-#: Macro name to its DuckDB definition: the only place for functions engines do not share. Another engine
-#: defines the same names. NULL in, NULL out; aggregates skip NULLs and answer NULL for nothing.
-MACROS: Mapping[str, str] = MappingProxyType(
-    {
-        # Seconds since 1970, DOUBLE, to the microsecond.
-        "epoch_s": "(ts) AS epoch_us(ts) / 1000000.0",
-        # The 64-bit key of a value, UBIGINT; ``kind`` keeps equal values of two kinds apart.
-        "key64": "(kind, value) AS md5_number_lower(kind || ':' || value)",
-        # A 64-bit number to group or sort by instead of a string, within one statement only: engines differ
-        # and nothing stores it. Two of a million accounts collide once in 40 million days.
-        "bucket_of": "(value) AS CASE WHEN value IS NOT NULL THEN hash(value) END",
-        # The same of a pair, either of which may be NULL.
-        "pair_of": "(a, b) AS hash(a, b)",
-        # One of 64 marks for a value; ``bit_or`` of marks counts different values (linear counting).
-        "mark_of": "(value) AS CAST(1 AS UBIGINT) << (hash(value) & 63)",
-        # Estimate of how many different values left these marks, from 0 to about 266.
-        "count_of_marks": "(marks) AS -64 * ln(greatest(1.0 - bit_count(marks) / 64.0, 1.0 / 64))",
-        # The content key at a place of the list, if it is of that kind. The door lists them by kind, so that
-        # in a prompt of eight words or more the first five are exact, opening4, opening8, ending4, ending8.
-        "key_at": "(xs, i, kind) AS CASE WHEN (xs[i] & 15) = kind THEN xs[i] END",
-        # Kind of a content key (schema.CONTENT_KEY_KINDS): its low four bits.
-        "key_kind": "(key) AS CAST(key & 15 AS INTEGER)",
-        # One row for each element of a list; an empty or NULL list gives none.
-        "each_of": "(xs) AS unnest(xs)",
-        # Number of elements of a list.
-        "size_of": "(xs) AS len(xs)",
-        # Aggregate: median absolute deviation about the median, not scaled.
-        "mad_of": "(x) AS mad(CAST(x AS DOUBLE))",
-        # Aggregate: list of the 25th, 50th and 75th percentile, linear interpolation.
-        "quartiles_of": "(x) AS quantile_cont(CAST(x AS DOUBLE), [0.25, 0.5, 0.75])",
-        # Aggregate: the q-quantile, linear interpolation.
-        "quantile_of": "(x, q) AS quantile_cont(CAST(x AS DOUBLE), q)",
-        # Aggregate: list of the k largest.
-        "top_of": "(x, k) AS max(x, k)",
-        # Mean of a list.
-        "mean_of": "(xs) AS list_avg(xs)",
-        # Element of a list, counted from 1.
-        "nth_of": "(xs, i) AS xs[i]",
-        # Entries of a map as a list of structs with fields key and value.
-        "entries_of": "(m) AS map_entries(m)",
-    }
-)
-
-_C = Column
-_ACCOUNTS = (
-    _C("account_id", "VARCHAR", "the account"),
-    _C("org_id", "VARCHAR", "organisation it belongs to"),
-    _C("created_at", "TIMESTAMP", "sign-up", "UTC"),
-    _C("payment_hash", "VARCHAR", "keyed hash of the payment fingerprint"),
-    _C("payment_bin_hash", "VARCHAR", "keyed hash of the card's issuer number"),
-    _C("email_domain_hash", "VARCHAR", "keyed hash of the mail domain"),
-    _C("email_domain_class", "VARCHAR", "free, disposable or custom"),
-    _C("signup_ip_hash", "VARCHAR", "keyed hash of the address at sign-up"),
-    _C("signup_ip_prefix", "VARCHAR", "its /24 or /48 network"),
-    _C("country", "VARCHAR", "stated country; never scored", "ISO 3166-1 alpha-2"),
-    _C("pathway", "VARCHAR", "door the account was opened through"),
-    _C("program", "VARCHAR", "payg, education, research, startup, enterprise, partner ..."),
-    _C("verified", "BOOLEAN", "whether identity was verified"),
-    _C("status", "VARCHAR", "active, suspended, banned ..."),
-    _C("valid_from", "TIMESTAMP", "from when the row holds; NULL: always", "UTC"),
-    _C("keys", "MAP(VARCHAR, VARCHAR[])", "further linking keys of the site: kind to keyed hashes"),
-)
-TIE_COLUMNS = (
-    _C("account_id", "VARCHAR", "the account"),
-    _C("family", "VARCHAR", "billing, network, client, content, rhythm or succession"),
-    _C("kind", "VARCHAR", "kind of key, told by its tie plug-in"),
-    _C("key", "UBIGINT", "the key, hashed"),
-    _C("n", "BIGINT", "times used that day"),
-    _C("n_prompts", "BIGINT", "distinct prompts the account sent under the key; NULL: not a content key"),
-    _C(
-        "n_prompts_all",
-        "BIGINT",
-        "distinct prompts anybody sent under the key that day; NULL: not a content key",
-    ),
-    _C("asked_sum", "DOUBLE", "sum of the elicitation scores of those requests; NULL: not a content key"),
-    _C("first_ts", "TIMESTAMP", "first use that day", "UTC"),
-    _C("last_ts", "TIMESTAMP", "last use that day", "UTC"),
-    _C("detail", "VARCHAR", "label for people; never text of a prompt"),
-)
-_MEMBERS = (
-    _C("group_id", "VARCHAR", "the group"),
-    _C("account_id", "VARCHAR", "a member"),
-)
+__all__ = [
+    "MACROS",
+    "PORTABLE",
+    "READABLE",
+    "SHARED",
+    "Composed",
+    "compose",
+    "compose_ties",
+    "create_macros",
+    "example_result",
+    "relations",
+    "run_on",
+    "run_statement",
+]
 
 #: Column each grain is keyed by, and where its keys come from.
 _SPINES = {
     "account_id": "SELECT DISTINCT account_id FROM requests",
     "group_id": "SELECT DISTINCT group_id FROM members",
 }
-
-#: Relations that several plug-ins would otherwise each compute; defined once a statement, when read.
-#: ``account_buckets``: the day's accounts with ``bucket_of`` of each. Sorting and grouping rows by the bucket
-#: costs half of what the account's name does; the name is joined back at the end.
-#: ``member_requests``: the day's requests of members, with their ``group_id``.
-#: ``facets``: requests counted by everything about them that has few values, so that four plug-ins read the
-#: day once. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
-#: for requests without one.
-#: ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
-#: templates that three accounts or more hold; ``n_requests`` is exact, ``n_accounts`` a linear count (one in
-#: twenty keys of just three holders is missed), ``distinctness`` (0..1) the part of different prompts,
-#: counted up to 64 requests.
-SHARED: Mapping[str, str] = MappingProxyType(
-    {
-        "account_buckets": """
-SELECT account_id, bucket_of(account_id) AS bucket
-FROM requests
-GROUP BY account_id""",
-        "member_requests": """
-SELECT members.group_id, requests.*
-FROM members
-JOIN requests ON members.account_id = requests.account_id""",
-        "facets": """
-SELECT
-    bucket_of(account_id) AS bucket,
-    model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream, logit_bias, logit_probe,
-    tool_count > 0 AS tooled, status >= 400 AS failed, finish_reason = 'refusal' AS refused,
-    count(*) AS calls,
-    sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-    sum(reasoning_tokens) AS reasoning_tokens,
-    sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_input,
-    sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_output,
-    min(ts) AS first_ts, max(ts) AS last_ts
-FROM requests
-GROUP BY
-    bucket_of(account_id), model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
-    logit_bias, logit_probe, tool_count > 0, status >= 400, finish_reason = 'refusal'""",
-        "asked": """
-SELECT
-    bucket_of(account_id) AS bucket, prompt_hash,
-    count(*) AS n,
-    min(template_id) AS template_id,
-    min(prompt_words) AS prompt_words,
-    min(key_at(content_keys, 3, 2)) AS opening,
-    min(key_at(content_keys, 5, 4)) AS ending,
-    count(turn) AS n_turned,
-    count(CASE WHEN turn = 1 THEN 1 END) AS n_first
-FROM requests
-GROUP BY bucket_of(account_id), prompt_hash""",
-        "templated": """
-SELECT bucket, template_id, sum(n) AS n, bit_or(mark_of(prompt_hash)) AS prompts
-FROM asked
-WHERE template_id IS NOT NULL
-GROUP BY bucket, template_id""",
-        "shared_keys": """
-SELECT
-    kind, key, n_requests, count_of_marks(holders) AS n_accounts,
-    least(1.0, count_of_marks(prompts) / least(n_requests, 64)) AS distinctness
-FROM (
-    SELECT 2 AS kind, opening AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
-        bit_or(mark_of(prompt_hash)) AS prompts
-    FROM asked WHERE opening IS NOT NULL GROUP BY opening
-    UNION ALL
-    SELECT 4 AS kind, ending AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
-        bit_or(mark_of(prompt_hash)) AS prompts
-    FROM asked WHERE ending IS NOT NULL GROUP BY ending
-    UNION ALL
-    SELECT 10 AS kind, template_id AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
-        bit_or(prompts) AS prompts
-    FROM templated WHERE template_id IS NOT NULL GROUP BY template_id
-) AS held
-WHERE count_of_marks(holders) > 2.5""",
-    }
-)
-
-#: Everything a plug-in's ``reads`` may name.
-READABLE: frozenset[str] = frozenset(
-    (
-        "requests", "requests_before", "accounts", "account_events", "model_releases", "hosting_asns",
-        "members", "account_days", "ties", *SHARED,
-    )
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -242,30 +44,6 @@ class Composed:
 
     sql: str
     skipped: tuple[tuple[str, str], ...]
-
-
-def create_macros() -> list[str]:
-    """Statements that define every macro; run once on a fresh DuckDB connection."""
-    return [f"CREATE OR REPLACE TEMP MACRO {name}{body}" for name, body in MACROS.items()]
-
-
-def relations() -> dict[str, tuple[Column, ...]]:
-    """Relations a plug-in may read, with their columns.
-
-    ``requests`` holds the day, ``requests_before`` the seven days before it; ``accounts`` at most one row an
-    account, the one valid at the end of the day; ``account_events`` and ``model_releases`` all up to then.
-    """
-    return {
-        "requests": schema.REQUESTS,
-        "requests_before": schema.REQUESTS,
-        "accounts": _ACCOUNTS,
-        "account_events": schema.ACCOUNT_EVENTS,
-        "model_releases": schema.MODEL_RELEASES,
-        "hosting_asns": (_C("asn", "BIGINT", "autonomous system that rents out machines"),),
-        "members": _MEMBERS,
-        "account_days": (_MEMBERS[1], *plugins.columns("account")),
-        "ties": TIE_COLUMNS,
-    }
 
 
 def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[str]]) -> Composed:

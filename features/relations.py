@@ -1,0 +1,151 @@
+"""What a measurement may read: relations the pipeline binds, and ones composed once for several plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from features import plugins, schema
+from features.spec import Column
+
+_C = Column
+_ACCOUNTS = (
+    _C("account_id", "VARCHAR", "the account"),
+    _C("org_id", "VARCHAR", "organisation it belongs to"),
+    _C("created_at", "TIMESTAMP", "sign-up", "UTC"),
+    _C("payment_hash", "VARCHAR", "keyed hash of the payment fingerprint"),
+    _C("payment_bin_hash", "VARCHAR", "keyed hash of the card's issuer number"),
+    _C("email_domain_hash", "VARCHAR", "keyed hash of the mail domain"),
+    _C("email_domain_class", "VARCHAR", "free, disposable or custom"),
+    _C("signup_ip_hash", "VARCHAR", "keyed hash of the address at sign-up"),
+    _C("signup_ip_prefix", "VARCHAR", "its /24 or /48 network"),
+    _C("country", "VARCHAR", "stated country; never scored", "ISO 3166-1 alpha-2"),
+    _C("pathway", "VARCHAR", "door the account was opened through"),
+    _C("program", "VARCHAR", "payg, education, research, startup, enterprise, partner ..."),
+    _C("verified", "BOOLEAN", "whether identity was verified"),
+    _C("status", "VARCHAR", "active, suspended, banned ..."),
+    _C("valid_from", "TIMESTAMP", "from when the row holds; NULL: always", "UTC"),
+    _C("keys", "MAP(VARCHAR, VARCHAR[])", "further linking keys of the site: kind to keyed hashes"),
+)
+TIE_COLUMNS = (
+    _C("account_id", "VARCHAR", "the account"),
+    _C("family", "VARCHAR", "billing, network, client, content, rhythm or succession"),
+    _C("kind", "VARCHAR", "kind of key, told by its tie plug-in"),
+    _C("key", "UBIGINT", "the key, hashed"),
+    _C("n", "BIGINT", "times used that day"),
+    _C("n_prompts", "BIGINT", "distinct prompts the account sent under the key; NULL: not a content key"),
+    _C(
+        "n_prompts_all",
+        "BIGINT",
+        "distinct prompts anybody sent under the key that day; NULL: not a content key",
+    ),
+    _C("asked_sum", "DOUBLE", "sum of the elicitation scores of those requests; NULL: not a content key"),
+    _C("first_ts", "TIMESTAMP", "first use that day", "UTC"),
+    _C("last_ts", "TIMESTAMP", "last use that day", "UTC"),
+    _C("detail", "VARCHAR", "label for people; never text of a prompt"),
+)
+_MEMBERS = (
+    _C("group_id", "VARCHAR", "the group"),
+    _C("account_id", "VARCHAR", "a member"),
+)
+
+#: Relations that several plug-ins would otherwise each compute; defined once a statement, when read.
+#: ``account_buckets``: the day's accounts with ``bucket_of`` of each. Sorting and grouping rows by the bucket
+#: costs half of what the account's name does; the name is joined back at the end.
+#: ``member_requests``: the day's requests of members, with their ``group_id``.
+#: ``facets``: requests counted by everything about them that has few values, so that four plug-ins read the
+#: day once. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
+#: for requests without one.
+#: ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
+#: templates that three accounts or more hold; ``n_requests`` is exact, ``n_accounts`` a linear count (one in
+#: twenty keys of just three holders is missed), ``distinctness`` (0..1) the part of different prompts,
+#: counted up to 64 requests.
+SHARED: Mapping[str, str] = MappingProxyType(
+    {
+        "account_buckets": """
+SELECT account_id, bucket_of(account_id) AS bucket
+FROM requests
+GROUP BY account_id""",
+        "member_requests": """
+SELECT members.group_id, requests.*
+FROM members
+JOIN requests ON members.account_id = requests.account_id""",
+        "facets": """
+SELECT
+    bucket_of(account_id) AS bucket,
+    model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream, logit_bias, logit_probe,
+    tool_count > 0 AS tooled, status >= 400 AS failed, finish_reason = 'refusal' AS refused,
+    count(*) AS calls,
+    sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+    sum(reasoning_tokens) AS reasoning_tokens,
+    sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_input,
+    sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_output,
+    min(ts) AS first_ts, max(ts) AS last_ts
+FROM requests
+GROUP BY
+    bucket_of(account_id), model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+    logit_bias, logit_probe, tool_count > 0, status >= 400, finish_reason = 'refusal'""",
+        "asked": """
+SELECT
+    bucket_of(account_id) AS bucket, prompt_hash,
+    count(*) AS n,
+    min(template_id) AS template_id,
+    min(prompt_words) AS prompt_words,
+    min(key_at(content_keys, 3, 2)) AS opening,
+    min(key_at(content_keys, 5, 4)) AS ending,
+    count(turn) AS n_turned,
+    count(CASE WHEN turn = 1 THEN 1 END) AS n_first
+FROM requests
+GROUP BY bucket_of(account_id), prompt_hash""",
+        "templated": """
+SELECT bucket, template_id, sum(n) AS n, bit_or(mark_of(prompt_hash)) AS prompts
+FROM asked
+WHERE template_id IS NOT NULL
+GROUP BY bucket, template_id""",
+        "shared_keys": """
+SELECT
+    kind, key, n_requests, count_of_marks(holders) AS n_accounts,
+    least(1.0, count_of_marks(prompts) / least(n_requests, 64)) AS distinctness
+FROM (
+    SELECT 2 AS kind, opening AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+        bit_or(mark_of(prompt_hash)) AS prompts
+    FROM asked WHERE opening IS NOT NULL GROUP BY opening
+    UNION ALL
+    SELECT 4 AS kind, ending AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+        bit_or(mark_of(prompt_hash)) AS prompts
+    FROM asked WHERE ending IS NOT NULL GROUP BY ending
+    UNION ALL
+    SELECT 10 AS kind, template_id AS key, sum(n) AS n_requests, bit_or(mark_of(bucket)) AS holders,
+        bit_or(prompts) AS prompts
+    FROM templated WHERE template_id IS NOT NULL GROUP BY template_id
+) AS held
+WHERE count_of_marks(holders) > 2.5""",
+    }
+)
+
+#: Everything a plug-in's ``reads`` may name.
+READABLE: frozenset[str] = frozenset(
+    (
+        "requests", "requests_before", "accounts", "account_events", "model_releases", "hosting_asns",
+        "members", "account_days", "ties", *SHARED,
+    )
+)  # fmt: skip
+
+
+def relations() -> dict[str, tuple[Column, ...]]:
+    """Relations a plug-in may read, with their columns.
+
+    ``requests`` holds the day, ``requests_before`` the seven days before it; ``accounts`` at most one row an
+    account, the one valid at the end of the day; ``account_events`` and ``model_releases`` all up to then.
+    """
+    return {
+        "requests": schema.REQUESTS,
+        "requests_before": schema.REQUESTS,
+        "accounts": _ACCOUNTS,
+        "account_events": schema.ACCOUNT_EVENTS,
+        "model_releases": schema.MODEL_RELEASES,
+        "hosting_asns": (_C("asn", "BIGINT", "autonomous system that rents out machines"),),
+        "members": _MEMBERS,
+        "account_days": (_MEMBERS[1], *plugins.columns("account")),
+        "ties": TIE_COLUMNS,
+    }
