@@ -1,0 +1,156 @@
+"""Commands of text attribution: train, predict, compare, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detector.cli.show import bar, clean, json_line, plural, print_table, say
+from detector.errors import ConfigError
+
+attribute = typer.Typer(
+    name="attribute",
+    help="Which model wrote this, and which teacher a student learned from.",
+    no_args_is_help=True,
+)
+
+TextOption = Annotated[str, typer.Option("--text", help="column of the texts", show_default=False)]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one object a line, nothing else on stdout")]
+
+
+@attribute.command()
+def train(
+    file: Annotated[
+        Path, typer.Argument(help="Parquet, JSON lines or CSV; or a folder of them", show_default=False)
+    ],
+    text: TextOption,
+    label: Annotated[str, typer.Option("--label", help="column of the model names", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="folder to write the model to", show_default=False)],
+    group: Annotated[
+        str | None, typer.Option("--group", help="column of the prompt; never split", show_default=False)
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", help="column of the maker, reported beside", show_default=False)
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option("--background", help="texts of other models (column --text)", show_default=False),
+    ] = None,
+    members: Annotated[
+        str, typer.Option("--members", help="of linear, style, encoder; auto: the encoder on CUDA only")
+    ] = "auto",
+    folds: Annotated[int, typer.Option(min=2, max=10, help="folds that measure and calibrate")] = 3,
+    seed: Annotated[int, typer.Option(help="same seed, same data, same model")] = 0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Learn fingerprints from labelled texts and write them with a model card.
+
+    Example: hydrawatch attribute train outputs.parquet --text output --label model --group prompt --out fingerprint
+    """
+    from detector.attribution.card import card_of
+    from detector.attribution.extra import chosen_device
+    from detector.attribution.reading import as_text, batches, labelled
+    from detector.attribution.training import train as learn
+
+    where = chosen_device(device)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "model.json").exists())):
+        raise ConfigError(
+            f"{out} exists and is not an attribution model", hint="choose another folder for --out"
+        )
+    data = labelled(file, text=text, label=label, group=group, family=family)
+    others: list[str] = []
+    if background is not None:
+        others = [
+            t
+            for batch in batches(background, [text])
+            for (cell,) in batch
+            if (t := as_text(cell)) and t.strip()
+        ]
+    chosen = tuple(dict.fromkeys(m.strip() for m in members.split(",")))
+    if members == "auto":
+        chosen = ("linear", "style", "encoder") if where.type == "cuda" else ("linear", "style")
+    say(
+        f"{plural(len(data.texts), 'text')} of {len(set(data.labels))} classes in {plural(len(set(data.groups)), 'group')}"
+        f" ({data.n_skipped:,} rows left out); {' + '.join(chosen)} on {where}"
+    )
+    if group is None:
+        say(
+            "no --group: only equal texts are kept together; name the prompt's column if models share prompts"
+        )
+    with bar("training", total=1.0) as update:
+        model = learn(
+            data, background=others, members=chosen, folds=folds, seed=seed, device=where,
+            progress=update, early=say,
+        )  # fmt: skip
+    model.save(out, card_of(model, source=file.name))
+    facts = model.facts
+    low, high = facts["accuracy_interval"]
+    say(
+        f"{out}: one held-out text named right in {facts['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
+        f"calibration error {facts['calibration_error']:.3f}; read {out / 'card.md'}"
+    )
+    say(f"next: hydrawatch attribute predict {out} FILE --text {clean(text)}")
+
+
+@attribute.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="folder train wrote", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="Parquet, JSON lines or CSV; or a folder of them", show_default=False)
+    ],
+    text: TextOption,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="column of the suspect: one answer for all its texts", show_default=False),
+    ] = None,
+    json: JsonOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Say who wrote each text, or with --by each corpus: a table, or one JSON object a line.
+
+    ``prediction`` is always the likeliest known class; ``verdict`` says whether to believe it: known, none of these,
+    or too few texts. Decide on corpora: one text proves nothing.
+
+    Example: hydrawatch attribute predict fingerprint outputs.jsonl --text output --by account --json
+    """
+    import pyarrow as pa
+
+    from detector.attribution.extra import chosen_device
+    from detector.attribution.model import load, predict_corpora, predict_texts
+    from detector.attribution.reading import as_text, batches
+
+    known = load(model, chosen_device(device))
+
+    def texts() -> Iterator[list[tuple[int, str | None]]]:
+        row = 0
+        for batch in batches(file, [text]):
+            yield [(row + i, as_text(cell)) for i, (cell,) in enumerate(batch)]
+            row += len(batch)
+
+    def corpora() -> Iterator[list[tuple[str, str | None]]]:
+        for batch in batches(file, [text, by or ""]):
+            yield [(as_text(key) or "", as_text(cell)) for cell, key in batch]
+
+    shown: list[dict[str, Any]] = []
+    with bar("predicting") as update:
+        answers = predict_corpora(known, corpora(), lambda n: update(n, f"{n:,} texts")) if by else None
+        for answer in answers or predict_texts(known, texts()):
+            if json:
+                typer.echo(json_line(answer))
+            else:
+                shown.append({k: v for k, v in answer.items() if k != "probabilities"})
+    if json:
+        return
+    if not shown:
+        say("no rows")
+        return
+    print_table(pa.Table.from_pylist(shown), style="table")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.add_typer(attribute)
