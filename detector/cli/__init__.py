@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from detector.cli import cases, lab, lake
+from detector.cli import attribute, backtest, cases, lab, lake
 from detector.errors import HydrawatchError
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 lake.register(app)
 cases.register(app)
 lab.register(app)
+attribute.register(app)
+backtest.register(app)
 
 
 def main() -> None:
