@@ -1,0 +1,60 @@
+"""Families of evidence taken away one at a time: what the detector would find without each.
+
+A family is a set of measurements, named by their plug-ins; its terms are dropped from the shipped models and
+nothing is fitted again. Groups are formed as before, so this is what *scoring* owes to each family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from detector.decide.scoring import Additive, Detector
+from features import plugins
+
+#: Family -> plug-ins, "account.x" or "group.x", or single terms computed when scoring.
+FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "what is asked for": ("account.elicitation", "group.elicitation", "group.extraction", "group.focus"),
+        "shared text": ("account.similarity", "account.prompts", "group.templates", "group.repeats"),
+        "parameters and logits": ("account.parameters", "group.uniformity"),
+        "addresses and clients": ("account.origin", "group.exits"),
+        "clocks": ("account.timing", "group.synchrony", "group.pivot"),
+        "load dealt out": ("account.volume", "group.evenness", "group.alternation", "group.tenancy"),
+        "sign-ups, cards, bans": (
+            "account.programme",
+            "group.creation",
+            "group.makeup",
+            "group.replacement",
+        ),
+        "strength of the bonds": ("group.density", "mean_strength_bits", "firm_share"),
+        "members' own conduct": ("mean_own_bits", "median_own_bits", "suspect_share"),
+    }
+)
+
+
+@cache
+def columns_of(family: str) -> frozenset[str]:
+    """Measurements of a family."""
+    owned = {
+        f"{grain}.{m.name}": [c.name for c in m.columns]
+        for grain in ("account", "group")
+        for m in plugins.measures(grain)
+    }
+    return frozenset(name for part in FAMILIES[family] for name in owned.get(part, [part]))
+
+
+def without(detector: Detector, family: str) -> Detector:
+    """The detector with the terms of ``family`` dropped from every model it decides with."""
+    barred = columns_of(family)
+
+    def cut(model: Additive) -> Additive:
+        return replace(model, terms=tuple(t for t in model.terms if t.name not in barred))
+
+    models: dict[str, Any] = {
+        f.name: cut(v) for f in fields(detector) if isinstance(v := getattr(detector, f.name), Additive)
+    }
+    return replace(detector, **models)

@@ -1,0 +1,323 @@
+"""The whole benchmark in order: worlds measured, judged by shipped and held-out detectors, put in figures."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from detector import pipeline
+from detector.backtest import ablation, design, figures, heldout, replay
+from detector.backtest.figures import Figure, Tally, pooled, tally, with_intervals
+from detector.backtest.outcome import recall_at
+from detector.backtest.replay import Replayed
+from detector.backtest.rivals import RIVALS
+from detector.backtest.scored import Scored, first_alerts, judged
+from detector.backtest.synth.leaks import CEILING
+from detector.decide.scoring import Detector
+from detector.errors import DataQualityError
+
+Update = Callable[[float, str], None]
+Json = dict[str, Any]
+
+#: What the published MMD found on windows of 100 queries at 1 % false positives, by harvest share.
+PUBLISHED = {0.05: 0.013, 0.10: 0.046, 0.25: 0.76, 0.50: 0.989}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to run."""
+
+    size: design.Size = field(default_factory=design.Size)
+    held_out: bool = True
+    rivals: bool = True
+    full: bool = False
+    processes: int = 2
+
+
+def run(choice: Choice, work: Path, *, progress: Update) -> Json:
+    """Run the benchmark in ``work``, going on where an earlier run stopped; gives every figure, JSON-ready."""
+    started = time.monotonic()
+    # One thread a process: the pool fills the cores.
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    worlds = _measured(choice, work, progress)
+    detector = pipeline.load_detector()
+    progress(0.72, "scoring")
+    same = judge_all(worlds["report"], detector)
+    columns: dict[str, Json] = {"same": _column(*same)}
+    trials: list[tuple[str, heldout.Judgement]] = []
+    if choice.held_out and worlds["training"]:
+        trials = _held_out(choice, worlds, progress)
+        for name in ("control", "held_out"):
+            parts = [j for n, j in trials if n == name]
+            if parts:
+                columns[name] = _column(
+                    Scored.of([p.scored for p in parts]), pl.concat([p.first for p in parts])
+                )
+    progress(0.92, "evidence taken away")
+    found: Json = {
+        "size": asdict(choice.size),
+        "model": detector.digest(),
+        "trained_on": dict(detector.trained_on),
+        "worlds": [_world_row(w) for w in worlds["report"]],
+        "rejected": [{"rung": w.spec["rung"], **r} for w in worlds["report"] for r in w.note["rejected"]],
+        "leaks": _leaks(worlds["report"]),
+        "columns": columns,
+        "ablation": _ablation(worlds["report"], detector, same[0]),
+        "missing": _missing(worlds["missing"], detector),
+        "rivals": _rivals(worlds["report"], same[0]) if choice.rivals else [],
+        "windows": _windows(worlds["report"], detector) if choice.rivals else [],
+        "full": _full(worlds["full"], detector),
+    }
+    found["seconds"] = time.monotonic() - started
+    progress(1.0, "done")
+    plain: Json = _plain(found)
+    return plain
+
+
+# -- worlds --------------------------------------------------------------------------------------------------
+
+
+def _measured(choice: Choice, work: Path, progress: Update) -> dict[str, list[Replayed]]:
+    size, digest = choice.size, replay.code_digest()
+    specs = {
+        "report": design.report_worlds(size),
+        "missing": design.missing_worlds(size),
+        "training": design.training_worlds(size) if choice.held_out else [],
+        "full": design.full_worlds() if choice.full else [],
+    }
+    tasks = [
+        (
+            part,
+            replay.Task(
+                spec, replay.folder_of(work, spec), digest,
+                rivals=choice.rivals and part == "report", check_leaks=part == "report", training=part == "training",
+            ),
+        )
+        for part, of in specs.items()
+        for spec in of
+    ]  # fmt: skip
+    part_of = {task.folder: part for part, task in tasks}
+    # Large ones first, so that no core waits for the last.
+    ordered = sorted((t for _, t in tasks), key=lambda t: -t.spec.honest_accounts * t.spec.days)
+    found: dict[str, list[Replayed]] = {part: [] for part in specs}
+
+    def told(done: int) -> None:
+        progress(0.7 * done / len(ordered), f"world {done} of {len(ordered)}")
+
+    for task, result in replay.spread(replay.measure, ordered, processes=choice.processes, progress=told):
+        if isinstance(result, DataQualityError):
+            continue
+        if isinstance(result, Exception):
+            raise result
+        found[part_of[task.folder]].append(replay.load(result))
+    for of in found.values():
+        of.sort(key=lambda w: w.name)
+    return found
+
+
+def judge_all(worlds: Iterable[Replayed], detector: Detector) -> tuple[Scored, pl.DataFrame]:
+    """Every world's last state and first alerts under one detector."""
+    parts, firsts = [], []
+    for world in worlds:
+        scored = judged(world, replay.decide_days(world, detector))
+        parts.append(scored)
+        firsts.append(first_alerts(world, scored.accounts))
+    return Scored.of(parts), pl.concat(firsts)
+
+
+def _held_out(
+    choice: Choice, worlds: Mapping[str, list[Replayed]], progress: Update
+) -> list[tuple[str, heldout.Judgement]]:
+    learned, tried = ([w.folder for w in worlds[part]] for part in ("training", "report"))
+    jobs = [
+        *heldout.trials(design.rotations(choice.size.rotations), learned, tried),
+        heldout.Trial(None, "", tuple(learned), tuple(tried)),
+    ]
+
+    def told(done: int) -> None:
+        progress(0.74 + 0.18 * done / len(jobs), f"held-out detector {done} of {len(jobs)}")
+
+    found = []
+    for trial, result in replay.spread(heldout.judge, jobs, processes=choice.processes, progress=told):
+        if isinstance(result, Exception):
+            raise result
+        found.append(("held_out" if trial.rotation else "control", result))
+    return found
+
+
+# -- figures -------------------------------------------------------------------------------------------------
+
+
+def _tallies(scored: Scored, campaign: str | None = None) -> list[Tally]:
+    worlds = sorted(scored.accounts["world"].unique())
+    return [tally(scored.where(pl.col("world") == world), campaign) for world in worlds]
+
+
+def _figures(found: Mapping[str, Figure]) -> Json:
+    return {name: [f.value, f.low, f.high] for name, f in found.items()}
+
+
+def _column(scored: Scored, first: pl.DataFrame) -> Json:
+    """Everything one column of the report holds."""
+    rungs, campaigns = [], []
+    for rung in sorted(scored.accounts["rung"].unique()):
+        part = scored.where(pl.col("rung") == rung)
+        rungs.append({"rung": rung, **_figures(with_intervals(_tallies(part)))})
+        names = part.accounts.filter(pl.col("label") == 1)["campaign"].unique().sort()
+        for name in names:
+            seen = with_intervals(_tallies(part, name), draws=100)
+            kept = ("recall_at_0.001", "recall_at_0.01", "average_precision", "alerted_recall", "n_attackers")
+            campaigns.append({"campaign": name, "rung": rung, **_figures({k: seen[k] for k in kept})})
+    accounts = scored.accounts
+    bins, error = figures.reliability(accounts["score"].to_numpy(), (accounts["label"] == 1).to_numpy())
+    return {
+        "rungs": rungs,
+        "campaigns": campaigns,
+        "archetypes": figures.archetype_rows(accounts),
+        "reliability": bins,
+        "calibration_error": error,
+        "first_alerts": first.sort("rung", "campaign", "world").to_dicts(),
+    }
+
+
+def _world_row(world: Replayed) -> Json:
+    truth, spec = world.truth, world.spec
+    leaks = world.table("leaks").row(0, named=True)
+    return {
+        "seed": spec["seed"], "rung": spec["rung"], "families": spec["families"],
+        "campaigns": sorted(truth.filter(pl.col("label") == 1)["campaign"].unique().to_list()),
+        "requests": world.note["n_requests"], "accounts": len(truth),
+        "attackers": int((truth["label"] == 1).sum()), "framed": int(truth["framed"].sum()),
+        "leakiest": leaks["field"], "leak_auc": leaks["auc"], "seconds": world.note["seconds"],
+    }  # fmt: skip
+
+
+def _leaks(worlds: Sequence[Replayed]) -> list[Json]:
+    """Each field's AUC by rung: the mean and the worst over worlds."""
+    tables = [w.table("leaks").with_columns(pl.lit(w.spec["rung"]).alias("rung")) for w in worlds]
+    table = (
+        pl.concat(tables)
+        .group_by("rung", "field")
+        .agg(pl.col("auc").mean().alias("mean"), pl.col("auc").max().alias("worst"))
+    )
+    bounded = table.with_columns((pl.col("rung") >= 2).alias("bounded"), pl.lit(CEILING).alias("ceiling"))
+    return bounded.sort(["rung", "mean", "field"], descending=[False, True, False]).to_dicts()
+
+
+def _by_rung(scored: Scored) -> list[Json]:
+    kept = ("recall_at_0.001", "recall_at_0.01", "average_precision", "pair_f1", "false_groups_per_10000",
+            "alert_precision", "n_attackers", "n_honest")  # fmt: skip
+    found = []
+    for rung in sorted(scored.accounts["rung"].unique()):
+        seen = with_intervals(_tallies(scored.where(pl.col("rung") == rung)), draws=100)
+        found.append({"rung": rung, **_figures({k: seen[k] for k in kept})})
+    return found
+
+
+def _ablation(worlds: Sequence[Replayed], detector: Detector, whole: Scored) -> list[Json]:
+    rows = [{"family": "", **row} for row in _by_rung(whole)]
+    for family in ablation.FAMILIES:
+        less = ablation.without(detector, family)
+        if less == detector:
+            continue
+        rows += [{"family": family, **row} for row in _by_rung(judge_all(worlds, less)[0])]
+    return rows
+
+
+def _missing(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
+    rows: list[Json] = []
+    for missing in sorted({m for w in worlds for m in w.spec["missing"]}):
+        part = judge_all([w for w in worlds if w.spec["missing"] == [missing]], detector)[0]
+        accounts = part.accounts
+        label = (accounts["label"] == 1).to_numpy()
+        error = figures.reliability(accounts["score"].to_numpy(), label)[1]
+        rows += [{"missing": missing, "calibration_error": error, **row} for row in _by_rung(part)]
+    return rows
+
+
+def _full(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
+    rows = []
+    for world in worlds:
+        scored, first = judge_all([world], detector)
+        rows.append({**_world_row(world), **pooled(_tallies(scored)), "first_alerts": first.to_dicts()})
+    return rows
+
+
+def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
+    rows = []
+    label = ours.accounts.select("world", "rung", "account_id", "label", pl.col("score_bits").alias("score"))
+    scores = [label.with_columns(pl.lit("hydrawatch").alias("rival"))]
+    bare = label.drop("score")
+    for world in worlds:
+        of = world.table("rivals").with_columns(pl.lit(world.name).alias("world"))
+        scores.append(bare.join(of, on=["world", "account_id"]).select(scores[0].columns))
+    table = pl.concat(scores)
+    about = {r.name: r.about for r in RIVALS} | {"hydrawatch": "shipped detector, same worlds"}
+    for name in about:
+        for rung in sorted(table["rung"].unique()):
+            part = table.filter((pl.col("rival") == name) & (pl.col("rung") == rung))
+            tallies = [
+                Tally(one["score"].to_numpy(), (one["label"] == 1).to_numpy())
+                for _, one in part.sort("world", "account_id").group_by("world", maintain_order=True)
+            ]
+            if tallies:
+                rows.append(
+                    {"rival": name, "about": about[name], "rung": rung, **_figures(with_intervals(tallies))}
+                )
+    return rows
+
+
+def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
+    """Detection of mixed windows at 1 % false positives, all worlds' windows pooled."""
+    tables = [w.table("windows").with_columns(pl.lit(w.spec["rung"]).alias("rung")) for w in worlds]
+    table = pl.concat([t for t in tables if len(t)], how="diagonal_relaxed")
+    columns = {
+        n: table[n].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        for n, t in table.schema.items()
+        if t.is_numeric()
+    }
+    bits = detector.account.parts(columns, len(table)).sum(axis=1)
+    ways = {
+        "evidence summed over requests": columns["elicitation_sum"] + columns["similar_prompts_sum"],
+        "account model, text terms only": bits,
+        "MMD, sketches": columns["mmd_sketches"],
+        "MMD, measurements": columns["mmd_measured"],
+    }
+    attack = table["attack"].to_numpy()
+    rows = []
+    for share in sorted(table["share"].unique()):
+        for rung in (None, *sorted(table["rung"].unique())):
+            here = (table["share"] == share).to_numpy() & (
+                (table["rung"] == rung).to_numpy() if rung is not None else True
+            )
+            for way, score in ways.items():
+                value = np.nan_to_num(score[here], nan=-np.inf)
+                rows.append({
+                    "share": share, "rung": rung, "way": way, "attacks": int(attack[here].sum()),
+                    "ordinary": int((~attack[here]).sum()), "detection": recall_at(value, attack[here], 0.01),
+                    "published_mmd": PUBLISHED.get(round(share, 2)),
+                })  # fmt: skip
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """JSON types only; NaN is null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return None if not np.isfinite(value) else round(value, 6)
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)

@@ -1,0 +1,37 @@
+"""Accounts that share a payment card, a sign-up or a client address, joined: the classic fraud link."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+#: An address behind more accounts than this is a carrier's or an office's, and joins nobody. Without a limit
+#: one component swallows the site.
+MOST_HOLDERS = 20
+
+
+def score(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataFrame) -> pl.DataFrame:
+    """Accounts in each account's component."""
+    seen = requests.select("account_id").unique()
+    held = [
+        accounts.select("account_id", pl.lit("card").alias("kind"), pl.col("payment_hash").alias("key")),
+        accounts.select("account_id", pl.lit("signup").alias("kind"), pl.col("signup_ip_hash").alias("key")),
+        requests.select("account_id", pl.lit("address").alias("kind"), pl.col("ip_hash").alias("key")),
+    ]
+    keys = pl.concat(held).drop_nulls().unique().join(seen, on="account_id", how="semi")
+    keys = keys.filter(pl.len().over("kind", "key").is_between(2, MOST_HOLDERS))
+    names = seen["account_id"].sort()
+    code = keys.select(
+        pl.col("account_id")
+        .replace_strict(names, np.arange(len(names)), return_dtype=pl.Int64)
+        .alias("account"),
+        pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("key"),
+    )
+    n, m = len(names), int(code["key"].n_unique())
+    ends = (code["account"].to_numpy(), n + code["key"].to_numpy())
+    graph = sparse.csr_matrix((np.ones(len(code)), ends), shape=(n + m, n + m))
+    _, label = connected_components(graph, directed=False)
+    size = np.bincount(label[:n], minlength=int(label.max(initial=0)) + 1)
+    return pl.DataFrame({"account_id": names, "score": size[label[:n]].astype(np.float64)})
