@@ -97,7 +97,8 @@ class Intake:
         self.txn.add("files", pl.DataFrame([row], schema_overrides=times), part=self._part("files"))
 
     def _add_requests(self, rows: pl.DataFrame, notes: Counter[str]) -> None:
-        fresh = rows.filter(self.memory.ids.new(rows["request_id"]))
+        new = self.memory.ids.new(rows["request_id"])
+        fresh = rows if new.all() else rows.filter(new)
         self.report.n_duplicates += rows.height - fresh.height
         if not fresh.height:
             return
@@ -115,8 +116,7 @@ class Intake:
         self._templates.append(self.memory.new_templates())
         if sum(t.height for t in self._templates) >= DAY_ROWS:
             self._write_templates()
-        for (day,), part in made.partition_by("day", as_dict=True).items():
-            assert isinstance(day, date)
+        for day, part in _by_day(made):
             self._waiting.setdefault(day, []).append(part)
             self._n_waiting[day] += part.height
             if self._n_waiting[day] >= DAY_ROWS:
@@ -156,7 +156,7 @@ class Intake:
         self.report.last_ts = max(high, self.report.last_ts or high)
 
     def _write_day(self, day: date) -> None:
-        rows = pl.concat(self._waiting.pop(day)).sort("ts")
+        rows = pl.concat(self._waiting.pop(day))
         del self._n_waiting[day]
         self.txn.add("requests", rows, day=day, part=self._part(f"requests {day}"))
 
@@ -183,6 +183,15 @@ class Intake:
     def _part(self, what: str) -> str:
         self._n_parts[what] += 1
         return f"{self.identity[:16]}-{self._n_parts[what] - 1:05d}.parquet"
+
+
+def _by_day(rows: pl.DataFrame) -> list[tuple[date, pl.DataFrame]]:
+    """Rows of each day; a block of a log is mostly of one."""
+    first, last = rows["day"].min(), rows["day"].max()
+    assert isinstance(first, date)
+    if first == last:
+        return [(first, rows)]
+    return [(part["day"][0], part) for part in rows.partition_by("day", maintain_order=True)]
 
 
 def _kind(reason: str) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detector.errors import QueryError
 from detector.ingest import casting, quick, surrogates
@@ -29,6 +30,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 #: Lines of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
+#: Blocks in a row that could not be parsed at once, after which it is no longer tried.
+_GIVE_UP = 3
 
 
 class Engine(Protocol):
@@ -64,36 +67,68 @@ class Mapping:
         self._known = form.known(options, content)
         self._sql: str | None = None
         self._quick = form.quick(options) if form.quick and content == "requests" else None
+        self._accounts = form.accounts if self._quick else ()
+        if options.account_attribute and self._accounts:
+            # A dotted name may be a path, which only the longer ways follow.
+            dotted = "." in options.account_attribute
+            self._accounts = () if dotted else (options.account_attribute, *self._accounts)
+        self._n_failed = 0
 
     def map(self, block: Block) -> Mapped:
         """Canonical rows of ``block`` and the rejects, those of the reader among them."""
-        mapped = self._plain_first(block.lines) if self._quick else self._long(block.lines)
-        mapped.rejects.extend(block.rejects)
+        mapped = self._at_once(block) or self._plain_first(block.lines) or self._long(block.lines)
+        if not block.untouched:
+            mapped.rejects.extend(block.rejects)
         return mapped
 
-    def _plain_first(self, lines: pa.Table) -> Mapped:
-        """Plain lines the short way, the others the long way; see ``quick``."""
-        assert self._quick
-        self._engine.bind("lines", lines)
+    def _at_once(self, block: Block) -> Mapped | None:
+        """The bytes of a block of canonical records, parsed whole; None where that is no way."""
+        if not self._accounts or not block.raw:
+            return None
+        found = quick.parse(block.raw, self._columns, self._accounts)
+        if found is None:
+            self._n_failed += 1
+            if self._n_failed >= _GIVE_UP:
+                self._accounts = ()
+            return None
+        self._n_failed = 0
+        self._engine.bind("lines", block.raw.head(_SAMPLE))
         try:
-            raw = pl.from_arrow(self._engine.query(self._quick))
-            unknown = self._unknown(lines)
+            unknown = self._unknown()
         finally:
             self._engine.unbind("lines")
-        assert isinstance(raw, pl.DataFrame)
-        rows, plain = quick.typed(raw, self._columns, REQUIRED[self._content])
+        return self._sort_out(found, unknown, block)
+
+    def _plain_first(self, lines: pa.Table) -> Mapped | None:
+        """Plain lines the short way, the others the long way; None where there is no short way."""
+        if not self._quick:
+            return None
+        self._engine.bind("lines", lines)
+        try:
+            found = pl.from_arrow(self._engine.query(self._quick))
+            self._engine.bind("lines", lines.slice(0, _SAMPLE))
+            unknown = self._unknown()
+        finally:
+            self._engine.unbind("lines")
+        assert isinstance(found, pl.DataFrame)
+        return self._sort_out(found, unknown, Block(lines))
+
+    def _sort_out(self, found: pl.DataFrame, unknown: set[str], block: Block) -> Mapped:
+        """Plain rows as they are; the lines of the others once more, the long way."""
+        rows, plain = quick.typed(found, self._columns, REQUIRED[self._content])
         if plain.all():
             return Mapped(rows, unknown=unknown)
-        if plain.sum() < raw.height // 2:
-            self._quick = None  # this log's plain is not ours: go the long way at once from now on
-        mapped = self._long(lines.filter((~plain).to_arrow()))
+        if plain.sum() < found.height // 2:
+            self._quick, self._accounts = None, ()  # what is plain in this log is not so here: the long way
+        odd = pl.DataFrame({"line": found["line"]}).filter(~plain)["line"]
+        lines = block.lines
+        mapped = self._long(lines.filter(pc.is_in(lines.column("line"), odd.to_arrow())))
         mapped.rows = pl.concat([rows.filter(plain), mapped.rows]).sort("line", maintain_order=True)
         mapped.unknown |= unknown
         return mapped
 
-    def _unknown(self, lines: pa.Table) -> set[str]:
-        """Names in a sample of ``lines`` that no column takes; ``lines`` stays bound to the sample."""
-        self._engine.bind("lines", lines.slice(0, _SAMPLE))
+    def _unknown(self) -> set[str]:
+        """Names in the bound sample of lines that no column takes."""
         sample = self._engine.query(f"SELECT DISTINCT key FROM ({self._keys}) WHERE key IS NOT NULL")
         return {k for k in sample.column("key").to_pylist() if k not in self._known}
 
@@ -133,7 +168,8 @@ class Mapping:
                 self._sql = self._statement(self._engine.query(f"DESCRIBE {self._inner}"))
             found = pl.from_arrow(self._engine.query(self._sql))
             assert isinstance(found, pl.DataFrame)
-            unknown = self._unknown(lines)
+            self._engine.bind("lines", lines.slice(0, _SAMPLE))
+            unknown = self._unknown()
         finally:
             self._engine.unbind("lines")
         n_other = int(found["other"].sum())

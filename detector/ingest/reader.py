@@ -42,7 +42,7 @@ class Reader:
         last = 0
         try:
             for block in self._blocks():
-                last = max(last, _last_line(block))
+                last = max(last, block.last_line)
                 yield block
         except OSError as error:
             raise LogError(f"cannot be read: {error.strerror}", at=Location(str(self.source.path))) from error
@@ -70,12 +70,6 @@ class Reader:
         if self.source.layout == "json" and one_object and not _has_whole_lines(start):
             return splitting.elements(chunks, in_array=False, block_bytes=block_bytes, max_line=max_line)
         return splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
-
-
-def _last_line(block: Block) -> int:
-    numbers = block.lines.column("line")
-    last = numbers[-1].as_py() if len(numbers) else 0
-    return max([last, *(r.line for r in block.rejects)])
 
 
 def _has_whole_lines(start: bytes) -> bool:

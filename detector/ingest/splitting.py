@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -30,20 +30,67 @@ class Reject:
     n_bytes: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
+class Raw:
+    """Whole lines as they stand in the file, not yet looked at; the last may lack its newline."""
+
+    data: bytes
+    first_line: int
+    n_lines: int
+    max_line: int
+
+    def head(self, n: int) -> pa.Table:
+        """Up to ``n`` of the first of them as lines; those that are not UTF-8 left out."""
+        found = self.data[: n * 4096].split(b"\n")[: min(n, self.n_lines)]
+        return of_list([(self.first_line + at, text) for at, text in enumerate(found)], [])[0]
+
+
 class Block:
-    """Whole entries: ``lines`` has ``line BIGINT, text VARCHAR``; ``rejects`` are those set aside already."""
+    """Whole entries. ``lines`` has ``line BIGINT, text VARCHAR``; ``rejects`` are those set aside already.
 
-    lines: pa.Table
-    rejects: list[Reject] = field(default_factory=list)
+    A block of ``raw`` lines is split when its lines are first asked for, which costs as much as to parse them.
+    """
+
+    def __init__(
+        self, lines: pa.Table | None = None, rejects: list[Reject] | None = None, *, raw: Raw | None = None
+    ) -> None:
+        self.raw = raw
+        self._split = None if lines is None else (lines, rejects or [])
+
+    @property
+    def lines(self) -> pa.Table:
+        return self._whole()[0]
+
+    @property
+    def rejects(self) -> list[Reject]:
+        return self._whole()[1]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no one has asked for its lines yet: every one of them was a record, or has still to be."""
+        return self._split is None
+
+    @property
+    def last_line(self) -> int:
+        """Number of the last entry; 0: none."""
+        if self.raw:
+            return self.raw.first_line + self.raw.n_lines - 1
+        numbers = self.lines.column("line")
+        return max([numbers[-1].as_py() if len(numbers) else 0, *(r.line for r in self.rejects)])
+
+    def _whole(self) -> tuple[pa.Table, list[Reject]]:
+        if self._split is None:
+            assert self.raw
+            self._split = _split(self.raw, array=False)
+        return self._split
 
 
-def block_of(numbers: np.ndarray, texts: pa.Array, rejects: list[Reject]) -> Block:
-    return Block(pa.table({"line": pa.array(numbers, pa.int64()), "text": texts}), rejects)
+def _table(numbers: np.ndarray, texts: pa.Array) -> pa.Table:
+    return pa.table({"line": pa.array(numbers, pa.int64()), "text": texts})
 
 
-def block_of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> Block:
-    """A block of separate byte strings; those that are not UTF-8 are rejected."""
+def of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> tuple[pa.Table, list[Reject]]:
+    """Separate byte strings as lines; those that are not UTF-8 are rejected."""
     numbers: list[int] = []
     texts: list[str] = []
     for number, raw in entries:
@@ -53,7 +100,12 @@ def block_of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> Bl
             rejects.append(Reject(number, "not UTF-8", None, len(raw)))
         else:
             numbers.append(number)
-    return block_of(np.array(numbers, np.int64), pa.array(texts, pa.large_string()), rejects)
+    return _table(np.array(numbers, np.int64), pa.array(texts, pa.large_string())), rejects
+
+
+def block_of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> Block:
+    """A block of separate byte strings."""
+    return Block(*of_list(entries, rejects))
 
 
 def lines(
@@ -85,24 +137,30 @@ def lines(
         n_held += len(chunk)
         if n_held >= block_bytes and cut >= 0:
             data = b"".join(held)
-            block, n_lines = _split(data[: cut + 1], next_line, max_line, array=array)
-            yield block
-            next_line += n_lines
+            raw = _raw(data[: cut + 1], next_line, max_line)
+            yield Block(*_split(raw, array=True)) if array else Block(raw=raw)
+            next_line += raw.n_lines
             held, n_held, cut = [data[cut + 1 :]], len(data) - cut - 1, -1
         elif n_held > max_line and cut < 0:
             skipped, held, n_held = n_held, [], 0
     if skipped:
         yield _overlong(next_line, skipped, max_line)
     elif data := b"".join(held):
-        yield _split(data, next_line, max_line, array=array)[0]
+        raw = _raw(data, next_line, max_line)
+        yield Block(*_split(raw, array=True)) if array else Block(raw=raw)
 
 
 def _overlong(line: int, n_bytes: int, max_line: int) -> Block:
     return block_of_list([], [Reject(line, f"line longer than {max_line} bytes", None, n_bytes)])
 
 
-def _split(data: bytes, first_line: int, max_line: int, *, array: bool) -> tuple[Block, int]:
-    """One block of the lines in ``data`` and how many there were."""
+def _raw(data: bytes, first_line: int, max_line: int) -> Raw:
+    return Raw(data, first_line, data.count(b"\n") + (not data.endswith(b"\n")), max_line)
+
+
+def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
+    """The lines of ``raw`` that may be records, and the others."""
+    data, first_line, max_line = raw.data, raw.first_line, raw.max_line
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
@@ -119,7 +177,7 @@ def _split(data: bytes, first_line: int, max_line: int, *, array: bool) -> tuple
             pass  # some line is not UTF-8: find out which, below
         else:
             if not _has_blank(data, sizes):
-                return block_of(np.arange(first_line, first_line + n_lines), texts, []), n_lines
+                return _table(np.arange(first_line, first_line + n_lines), texts), []
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
     for at, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
@@ -137,7 +195,7 @@ def _split(data: bytes, first_line: int, max_line: int, *, array: bool) -> tuple
             rejects.append(Reject(number, f"line longer than {max_line} bytes", None, end - start))
         else:
             entries.append((number, text))
-    return block_of_list(entries, rejects), n_lines
+    return of_list(entries, rejects)
 
 
 def _has_blank(data: bytes, sizes: np.ndarray) -> bool:

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import pyarrow as pa
 import pytest
 
 from detector.ingest import formats as package
+from detector.ingest import quick
 from detector.ingest.formats import CONTENTS, Options, formats
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.mapping import Mapped, Mapping
-from detector.ingest.splitting import Block
+from detector.ingest.splitting import Block, Raw
 from detector.lake.engine import DuckDB
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "formats"
@@ -168,24 +170,79 @@ def _empty(line: str) -> bool:
     return isinstance(value, dict)
 
 
-def test_the_short_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
+def _long(engine: DuckDB) -> Mapping:
+    mapping = Mapping(engine, formats()["native"], "requests", Options())
+    mapping._quick, mapping._accounts = None, ()
+    return mapping
+
+
+def _same(one: Mapped, other: Mapped) -> None:
+    assert one.rows.to_dicts() == other.rows.to_dicts()
+    assert one.rows.schema == other.rows.schema
+    key = attrgetter("line")
+    assert sorted(one.rejects, key=key) == sorted(other.rejects, key=key)
+
+
+def _native_lines(n_broken: int) -> list[str]:
     rng = random.Random(7)
     cases = [c for c in CASES["native"] if c["content"] == "requests" and not c["options"]]
     lines = [line for c in cases for line in c["lines"]]
-    lines += [_corrupt(rng, rng.choice(sound("native"))) for _ in range(1500)]
-    short = Mapping(engine, formats()["native"], "requests", Options())
-    long = Mapping(engine, formats()["native"], "requests", Options())
-    long._quick = None
-    one, other = short.map(block(lines)), long.map(block(lines))
-    assert one.rows.to_dicts() == other.rows.to_dicts()
-    assert one.rows.schema == other.rows.schema
-    assert sorted(one.rejects, key=lambda r: r.line) == sorted(other.rejects, key=lambda r: r.line)
+    return lines + [_corrupt(rng, rng.choice(sound("native"))) for _ in range(n_broken)]
+
+
+def test_the_short_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
+    lines = _native_lines(1500)
+    mapping = Mapping(engine, formats()["native"], "requests", Options())
+    plain = mapping._sort_out
+    ways = []
+    mapping._sort_out = lambda *args: ways.append(args) or plain(*args)  # type: ignore[method-assign,func-returns-value]
+    _same(mapping.map(block(lines)), _long(engine).map(block(lines)))
+    assert ways
+
+
+def test_the_shortest_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
+    lines = [line for line in _native_lines(2000) if "\n" not in line and "\x00" not in line and line.strip()]
+    whole = mapped(engine, "native", lines)
+    by_line = {row["line"]: row for row in whole.rows.to_dicts()}
+    n_parsed = 0
+    for number, line in enumerate(lines, 1):
+        raw = Raw(line.encode() + b"\n", number, 1, 1 << 20)
+        columns = COLUMNS["requests"]
+        parsed = quick.parse(raw, columns, ("account_id", "org_id", "api_key_id"))
+        if parsed is None:
+            continue
+        rows, plain = quick.typed(parsed, columns, ("request_id", "ts", "account_id", "model"))
+        if plain[0]:
+            n_parsed += 1
+            assert rows.to_dicts() == [by_line[number]]
+    assert n_parsed > 150
+
+
+def test_a_block_parsed_at_once_hands_on_what_is_odd(engine: DuckDB) -> None:
+    rows = [json.loads(CASES["native"][0]["lines"][0]) | {"request_id": f"r-{n}"} for n in range(30)]
+    rows[3]["prompt"] = {"not": "text"}
+    rows[5] |= {"account_id": None, "org_id": None, "api_key_id": None}
+    rows[7]["prompt"] = "half \ud83d"
+    rows[9]["max_tokens"] = -1
+    rows[11]["input_tokens"] = 1.5
+    lines = [json.dumps(row) for row in rows]
+    raw = Raw("".join(line + "\n" for line in lines).encode(), 1, len(lines), 1 << 20)
+    mapping = Mapping(engine, formats()["native"], "requests", Options())
+    found = mapping.map(Block(raw=raw))
+    assert mapping._n_failed == 0
+    _same(found, _long(engine).map(block(lines)))
+    assert [r.line for r in found.rejects] == [4, 6, 12]
+    assert found.rows["prompt"][7 - 2] == "half \ufffd"
+    broken = Raw(raw.data + b"{cut\n\n", 1, len(lines) + 2, 1 << 20)
+    again = mapping.map(Block(raw=broken))
+    assert mapping._n_failed == 1
+    assert sorted(r.line for r in again.rejects) == [4, 6, 12, 31, 32]
 
 
 def test_a_statement_that_fails_costs_only_the_line_that_fails_it(engine: DuckDB) -> None:
     lines = [CASES["native"][0]["lines"][0].replace('"r-1"', f'"r-{n}"') for n in range(9)]
     mapping = Mapping(engine, formats()["native"], "requests", Options())
-    mapping._quick = None
+    mapping._quick, mapping._accounts = None, ()
     failing = "CASE WHEN request_id = 'r-5' THEN error('no') ELSE model END AS model"
     mapping._inner = f"SELECT * REPLACE ({failing}) FROM ({mapping._inner})"
     found = mapping.map(block(lines))

@@ -50,6 +50,7 @@ class Format:
     quick : options to a cheaper SELECT of requests: ``line`` and every canonical column as VARCHAR, one row a
         line, all NULL for what is no object; a text may be an object's or a list's JSON. Lines that
         ``quick.typed`` does not find plain are read again by ``select``.
+    accounts : where lines are canonical records by themselves: the keys that may name the account, in order.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Format:
     known: Callable[[Options, str], frozenset[str]]
     contents: tuple[str, ...] = ("requests",)
     quick: Callable[[Options], str] | None = None
+    accounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if unknown := self.capabilities - set(CAPABILITIES):

@@ -107,5 +107,6 @@ FORMAT = Format(
     keys=_keys,
     known=_known,
     quick=_quick,
+    accounts=("account_id", "org_id", "api_key_id"),
     contents=("requests", "accounts", "account_events", "model_releases"),
 )
