@@ -53,7 +53,8 @@ def entries(not_object: str) -> str:
                         SELECT line, n_bytes, unnest(d.resourceLogs) AS x FROM parsed))))
             WHERE e IS NOT NULL)"""
     return f"""
-        WITH parsed AS MATERIALIZED (SELECT line, text, strlen(text) AS n_bytes, {not_object} AS fault,
+        WITH parsed AS MATERIALIZED (SELECT line, text,
+                strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, {not_object} AS fault,
                 CASE WHEN json_valid(text) THEN json_transform(text, '{_SHAPE}') END AS d FROM lines),
             found AS MATERIALIZED ({spans} UNION ALL {records}),
             servers AS (SELECT trace_id, arg_min(a, line) AS s FROM found

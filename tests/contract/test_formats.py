@@ -201,7 +201,7 @@ def test_the_short_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
 
 
 def test_the_shortest_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
-    lines = [line for line in _native_lines(2000) if "\n" not in line and "\x00" not in line and line.strip()]
+    lines = [line for line in _native_lines(600) if "\n" not in line and "\x00" not in line and line.strip()]
     whole = mapped(engine, "native", lines)
     by_line = {row["line"]: row for row in whole.rows.to_dicts()}
     n_parsed = 0
@@ -215,7 +215,7 @@ def test_the_shortest_way_gives_what_the_long_way_gives(engine: DuckDB) -> None:
         if plain[0]:
             n_parsed += 1
             assert rows.to_dicts() == [by_line[number]]
-    assert n_parsed > 150
+    assert n_parsed > 60
 
 
 def test_a_block_parsed_at_once_hands_on_what_is_odd(engine: DuckDB) -> None:

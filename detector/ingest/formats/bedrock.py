@@ -76,7 +76,7 @@ def _select(options: Options, content: str) -> str:
         named = f"{own}, {top_level}, "
     texts = {"request_id": "$.requestId", "model": "$.modelId", "org_id": "$.accountId"}
     wrong = f"CASE WHEN json_valid(text) THEN {nested('text', texts)} END AS wrong"
-    kept = f"line, text, strlen(text) AS n_bytes, {not_object()} AS broken, {wrong}"
+    kept = f"line, text, strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, {not_object()} AS broken, {wrong}"
     top = pull("lines", "text", _PATHS, kept=kept)
     whole = pull(f"({top})", "body", _BODY, kept="* EXCLUDE (found)")
     errors = " ".join(

@@ -64,7 +64,7 @@ def _select(options: Options, content: str) -> str:
         "lines",
         "text",
         paths,
-        kept=f"""line, text, strlen(text) AS n_bytes, {not_object()} AS broken,
+        kept=f"""line, text, strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, {not_object()} AS broken,
             CASE WHEN json_valid(text) THEN {wrong} END AS wrong""",
     )
     return f"""

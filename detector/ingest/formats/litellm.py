@@ -81,7 +81,7 @@ def _select(options: Options, content: str) -> str:
     start, end, first = (f"epoch_us({timestamp(name)})" for name in ("started", "ended", "first"))
     texts = {"request_id": "$.request_id", "model": "$.model", "account_id": "$.user"}
     wrong = f"CASE WHEN json_valid(text) THEN {nested('text', texts)} END AS wrong"
-    kept = f"line, text, strlen(text) AS n_bytes, {not_object()} AS broken, {wrong}"
+    kept = f"line, text, strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, {not_object()} AS broken, {wrong}"
     top = pull("lines", "text", _TOP, kept=kept)
     # Stored requests and parameters come as objects or, exported from the database, as JSON text.
     with_metadata = pull(f"({top})", "metadata", _METADATA, kept="* EXCLUDE (found)")

@@ -66,7 +66,7 @@ def _select(options: Options, content: str) -> str:
             nullif(api_key_id, '')) AS account_id)"""
     return f"""
         SELECT * {replaced} FROM (
-            SELECT line, text, strlen(text) AS n_bytes, false AS other, nested AS field,
+            SELECT line, text, strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, false AS other, nested AS field,
                 CASE WHEN e IS NULL THEN {not_object()}
                     WHEN nested IS NOT NULL THEN nested || ': expected text, found an object or a list'
                     END AS fault, unnest(e)
