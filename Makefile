@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 DEMO   ?= out/demo
 JOBS   ?= 2
+BACKTEST ?= out/backtest
 
 .PHONY: demo test lint bench backtest backtest-full test-system train clean
 
@@ -36,6 +37,14 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+## backtest: the benchmark on made worlds, about an hour on two cores; a stopped run goes on
+backtest: $(VENV)/.core
+	$(BIN)/hydrawatch backtest --work $(BACKTEST) --report $(BACKTEST)/report.html --json $(BACKTEST)/report.json
+
+## backtest-full: the same with every campaign at its published size and worlds of 0.1 % attackers; days, 64 GB
+backtest-full: $(VENV)/.core
+	$(BIN)/hydrawatch backtest --full --work $(BACKTEST) --report $(BACKTEST)/full.html --json $(BACKTEST)/full.json
 
 clean:
 	rm -rf out $(VENV)

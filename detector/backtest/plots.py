@@ -152,9 +152,8 @@ def reliability(title: str, series: Sequence[tuple[str, Sequence[tuple[float, fl
         parts.append(f'<path d="{path}" fill="none" stroke="{_colour(i)}" stroke-width="1.5"/>')
         for (x, y, n), (said, seen, _) in zip(spots, points, strict=True):
             radius = 2.5 + min(5.0, math.log10(max(n, 1)))
-            words = f"{name}: said {said:.3g}, seen {seen:.3g}, {n:.0f} accounts"
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_colour(i)}"><title>{escape(words)}</title></circle>'
-            )
+            words = escape(f"{name}: said {said:.3g}, seen {seen:.3g}, {n:.0f} accounts")
+            spot = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_colour(i)}"'
+            parts.append(f"<circle {spot}><title>{words}</title></circle>")
     parts.append(text(left + side / 2, top + side + 36, "probability said"))
     return _frame(int(left + side + 30), int(top + side + 46), title, parts)

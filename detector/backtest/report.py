@@ -141,7 +141,8 @@ def _summary(found: Json) -> str:
         _note(
             "Same generator: the shipped detector on worlds with other seeds. Held out: every account judged by a "
             "detector that saw neither its campaign kind or honest archetype nor its world's scaffold families; this is "
-            "the column that counts. The middle column is a detector trained on the same few worlds as the held-out ones with "
+            "the column that counts. The middle column is a detector trained on the same few worlds as the held-out "
+            "ones with "
             "nothing held out, so that the price of small training is seen apart. Thresholds come from the pooled "
             "honest accounts of a rung; grey figures are 90 % intervals over seeds."
         )
@@ -257,8 +258,8 @@ def _calibration(found: Json) -> str:
     )
 
 
-def _wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:
-    """Rows of one figure: a line a ``key``, a column a rung."""
+def wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:
+    """Names of ``key``, rungs, and the cells of one figure: a line a name, a column a rung."""
     names = list(dict.fromkeys(row[key] for row in rows))
     rungs = sorted({row["rung"] for row in rows})
     cells = {(row[key], row["rung"]): row for row in rows}
@@ -271,7 +272,7 @@ def _ablation(found: Json) -> str:
         _note("Its terms dropped from the shipped models, nothing fitted again, groups formed as before.")
     )
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("pair_f1", "Group pair F1")):
-        names, rungs, cells = _wide(found["ablation"], "family", figure)
+        names, rungs, cells = wide(found["ablation"], "family", figure)
         body = [[n or "everything", *line] for n, line in zip(names, cells, strict=True)]
         made.append(table(title, ["without", *map(_rung, rungs)], body))
     return "".join(made)
@@ -282,13 +283,13 @@ def _rivals(found: Json) -> str:
         return ""
     made = ["<h2>Other methods on the same worlds</h2>"]
     made.append(_note("Rivals see all days of a world at once and read the same lake."))
-    names, rungs, _ = _wide(found["rivals"], "rival", "recall_at_0.001")
+    names, rungs, _ = wide(found["rivals"], "rival", "recall_at_0.001")
     for figure, title in (
         ("recall_at_0.001", "Recall at 0.1 %"),
         ("recall_at_0.01", "Recall at 1 %"),
         ("average_precision", "Average precision"),
     ):
-        cells = _wide(found["rivals"], "rival", figure)[2]
+        cells = wide(found["rivals"], "rival", figure)[2]
         if figure == "average_precision":
             series = [
                 Series(_rung(r), [(line[i] or [None])[0] for line in cells]) for i, r in enumerate(rungs)
@@ -322,7 +323,8 @@ def _windows(found: Json) -> str:
     return (
         "<h2>Mixed windows of 100 requests</h2>"
         + _note(
-            "One made-up account sends 100 requests, part of them harvest; detection at 1 % of ordinary windows. The published "
+            "One made-up account sends 100 requests, part of them harvest; detection at 1 % of ordinary windows. The "
+            "published "
             "figures are of another data set and stand beside for orientation; MMD here ran on the very same windows."
         )
         + plots.bars("Detection of mixed windows at 1 % false positives", labels, series)
@@ -341,7 +343,7 @@ def _missing(found: Json) -> str:
         _note("Other, smaller worlds whose operator does not log the input."),
     ]
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("average_precision", "Average precision")):
-        names, rungs, cells = _wide(found["missing"], "missing", figure)
+        names, rungs, cells = wide(found["missing"], "missing", figure)
         body = [["no " + str(n), *line] for n, line in zip(names, cells, strict=True)]
         made.append(table(title, ["missing", *map(_rung, rungs)], body))
     errors = {row["missing"]: row["calibration_error"] for row in found["missing"]}
@@ -363,12 +365,13 @@ def _leaks(found: Json) -> str:
     made = ["<h2>Leak check</h2>"]
     made.append(
         _note(
-            f"AUC of single fields of an account, either direction. On rungs 2 and 3 a world with a field above .85 is rejected "
-            f"and another seed taken: {len(found['rejected'])} were. (On rungs 0 and 1 cards and addresses are meant to show.)"
+            "AUC of single fields of an account, either direction. On rungs 2 and 3 a world with a field above .85 "
+            f"is rejected and another seed taken: {len(found['rejected'])} were. (On rungs 0 and 1 cards and addresses "
+            "are meant to show.)"
         )
     )
-    names, rungs, mean = _wide(found["leaks"], "field", "mean")
-    worst = _wide(found["leaks"], "field", "worst")[2]
+    names, rungs, mean = wide(found["leaks"], "field", "mean")
+    worst = wide(found["leaks"], "field", "worst")[2]
     body = sorted(
         (
             [n, *(v for pair in zip(a, b, strict=True) for v in pair)]

@@ -18,6 +18,9 @@ def backtest(
     json_out: Annotated[
         Path | None, typer.Option("--json", help="JSON file to write", show_default=False)
     ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="file for the main tables", show_default=False)
+    ] = None,
     work: Annotated[
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
     ] = Path("out/backtest"),
@@ -51,11 +54,14 @@ def backtest(
     import orjson
 
     from detector.backtest import benchmark, design
+    from detector.backtest.markdown import tables
     from detector.backtest.report import render
 
-    if report is None and json_out is None:
-        raise ConfigError("nowhere to write", hint="give --report out.html, --json out.json or both")
-    for path in (report, json_out):
+    if report is None and json_out is None and markdown is None:
+        raise ConfigError(
+            "nowhere to write", hint="give --report out.html, --json out.json or --markdown out.md"
+        )
+    for path in (report, json_out, markdown):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
     given: dict[str, Any] = {
@@ -74,6 +80,9 @@ def backtest(
     if json_out is not None:
         json_out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         say(f"figures: {clean(json_out)}")
+    if markdown is not None:
+        markdown.write_text(tables(found), encoding="utf-8")
+        say(f"tables: {clean(markdown)}")
     if report is not None:
         report.write_text(render(found), encoding="utf-8")
         say(f"report: {clean(report)}")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from detector.backtest import plots
+from detector.backtest.markdown import tables
 from detector.backtest.report import number, render
 
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -29,8 +30,8 @@ COLUMN: dict[str, Any] = {
     ],
 }  # fmt: skip
 WORLD = {
-    "seed": 1, "rung": 0, "families": "a", "campaigns": [HOSTILE], "requests": 10, "accounts": 5, "attackers": 1, "framed": 0,
-    "leakiest": HOSTILE, "leak_auc": 0.7, "seconds": 1.5,
+    "seed": 1, "rung": 0, "families": "a", "campaigns": [HOSTILE], "requests": 10, "accounts": 5, "attackers": 1,
+    "framed": 0, "leakiest": HOSTILE, "leak_auc": 0.7, "seconds": 1.5,
 }  # fmt: skip
 FOUND: dict[str, Any] = {
     "size": {}, "model": HOSTILE, "trained_on": {}, "seconds": 60.0, "worlds": [WORLD],
@@ -82,6 +83,17 @@ def test_a_report_without_rivals_or_held_out_stands() -> None:
     page = render(found)
     assert "Other methods" not in page
     assert "By rung" in page
+
+
+def test_markdown_tables_hold_their_shape_whatever_the_names() -> None:
+    lines = [
+        line
+        for line in tables(FOUND | {"rivals": [{"rival": "a|b<i>", "about": "", **RUNG}]}).splitlines()
+        if line
+    ]
+    assert "| a\\|b&lt;i> | 0.50 (0.40–0.60) |" in lines
+    assert "| average precision | – | – |" in lines
+    assert "| MMD as published | 0.05 |" in lines
 
 
 def test_bars_are_as_tall_as_their_values_and_gaps_stay_empty() -> None:
