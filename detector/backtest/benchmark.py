@@ -47,7 +47,7 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
     # One thread a process: the pool fills the cores.
     os.environ["POLARS_MAX_THREADS"] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    worlds = _measured(choice, work, progress)
+    worlds, dropped = _measured(choice, work, progress)
     detector = pipeline.load_detector()
     progress(0.72, "scoring")
     same = judge_all(worlds["report"], detector)
@@ -68,6 +68,7 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
         "trained_on": dict(detector.trained_on),
         "worlds": [_world_row(w) for w in worlds["report"]],
         "rejected": [{"rung": w.spec["rung"], **r} for w in worlds["report"] for r in w.note["rejected"]],
+        "dropped": dropped,
         "leaks": _leaks(worlds["report"]),
         "columns": columns,
         "ablation": _ablation(worlds["report"], detector, same[0]),
@@ -85,7 +86,8 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
 # -- worlds --------------------------------------------------------------------------------------------------
 
 
-def _measured(choice: Choice, work: Path, progress: Update) -> dict[str, list[Replayed]]:
+def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[str, list[Replayed]], list[Json]]:
+    """Measured worlds by part, and those no seed of which passed the leak check."""
     size, digest = choice.size, replay.code_digest()
     specs = {
         "report": design.report_worlds(size),
@@ -108,19 +110,21 @@ def _measured(choice: Choice, work: Path, progress: Update) -> dict[str, list[Re
     # Large ones first, so that no core waits for the last.
     ordered = sorted((t for _, t in tasks), key=lambda t: -t.spec.honest_accounts * t.spec.days)
     found: dict[str, list[Replayed]] = {part: [] for part in specs}
+    dropped: list[Json] = []
 
     def told(done: int) -> None:
         progress(0.7 * done / len(ordered), f"world {done} of {len(ordered)}")
 
     for task, result in replay.spread(replay.measure, ordered, processes=choice.processes, progress=told):
         if isinstance(result, DataQualityError):
+            dropped.append({"rung": task.spec.rung, "seed": task.spec.seed, "reason": str(result)})
             continue
         if isinstance(result, Exception):
             raise result
         found[part_of[task.folder]].append(replay.load(result))
     for of in found.values():
         of.sort(key=lambda w: w.name)
-    return found
+    return found, dropped
 
 
 def judge_all(worlds: Iterable[Replayed], detector: Detector) -> tuple[Scored, pl.DataFrame]:

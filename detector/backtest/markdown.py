@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from detector.backtest.report import COLUMNS, RUNG_NAMES, wide
-
-Json = Mapping[str, Any]
+from detector.backtest.cells import COLUMNS, RUNG_NAMES, Json, wide
 
 FIGURES = (
     ("recall_at_0.001", "account recall at 0.1 % false positives"),

@@ -204,12 +204,16 @@ def spread(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         futures = {pool.submit(work, job): job for job in jobs}
-        for number, future in enumerate(as_completed(futures)):
-            failed = future.exception()
-            if failed is not None and not isinstance(failed, Exception):
-                raise failed
-            yield futures[future], failed if failed is not None else future.result()
-            progress(number + 1)
+        try:
+            for number, future in enumerate(as_completed(futures)):
+                failed = future.exception()
+                if failed is not None and not isinstance(failed, Exception):
+                    raise failed
+                yield futures[future], failed if failed is not None else future.result()
+                progress(number + 1)
+        finally:
+            # Whoever stops listening, for an error or an interrupt, does not wait for an hour of other jobs.
+            pool.shutdown(cancel_futures=True)
 
 
 # -- scoring again -------------------------------------------------------------------------------------------

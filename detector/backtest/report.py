@@ -6,14 +6,12 @@ carries a content policy that allows its own style and nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from detector.backtest import plots
+from detector.backtest.cells import COLUMNS, Json, median, note, rung_name, table, wide
 from detector.backtest.plots import Series
-
-Json = Mapping[str, Any]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = """
@@ -26,12 +24,6 @@ td:first-child,th:first-child,td.t,th.t{text-align:left}small,.ci{color:#66727d}
 svg text{font:11px system-ui,sans-serif;fill:#333}.grid{stroke:#e3e8ec}.ideal{stroke:#999;stroke-dasharray:4 4}
 .whisker{stroke:#111;stroke-width:1.2;fill:none}p.note{max-width:52rem}details{margin:.6rem 0}
 """
-COLUMNS = {
-    "same": "same generator",
-    "control": "same, training of the held-out",
-    "held_out": "held out",
-}
-RUNG_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
 RUNG_FIGURES = (
     ("recall_at_0.001", "recall at 0.1 % false positives"),
     ("recall_at_0.01", "recall at 1 %"),
@@ -49,46 +41,6 @@ RUNG_FIGURES = (
     ("n_honest", "honest accounts"),
     ("honest_account_days", "honest account-days"),
 )
-
-
-def number(value: object) -> str:
-    """A cell: figures short, nothing for what is not known."""
-    if isinstance(value, list):
-        main, low, high = value
-        if main is None:
-            return "–"
-        span = (
-            f' <span class="ci">{_short(low)}–{_short(high)}</span>'
-            if low is not None and high is not None
-            else ""
-        )
-        return _short(main) + span
-    if value is None:
-        return "–"
-    return (
-        _short(value)
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else escape(str(value))
-    )
-
-
-def _short(value: float) -> str:
-    if float(value).is_integer() and abs(value) >= 2:
-        return f"{int(value):,}"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def table(caption: str, head: Sequence[str], body: Sequence[Sequence[object]], *, words: int = 1) -> str:
-    """An HTML table; the first ``words`` columns hold words."""
-    if not body:
-        return ""
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        made = (f"<{tag}{' class=t' if i < words else ''}>{cell}</{tag}>" for i, cell in enumerate(cells))
-        return "<tr>" + "".join(made) + "</tr>"
-
-    lines = [row([escape(h) for h in head], "th"), *(row([number(c) for c in cells], "td") for cells in body)]
-    return f"<table><caption>{escape(caption)}</caption>{''.join(lines)}</table>"
 
 
 def render(found: Json) -> str:
@@ -116,16 +68,8 @@ def render(found: Json) -> str:
     )
 
 
-def _note(words: str) -> str:
-    return f'<p class="note">{escape(words)}</p>'
-
-
 def _shown(found: Json) -> dict[str, Json]:
     return {name: found["columns"][name] for name in COLUMNS if name in found["columns"]}
-
-
-def _rung(rung: int) -> str:
-    return RUNG_NAMES[rung] if 0 <= rung < len(RUNG_NAMES) else str(rung)
 
 
 def _series(name: str, rows: Sequence[Json], key: str) -> Series:
@@ -135,10 +79,10 @@ def _series(name: str, rows: Sequence[Json], key: str) -> Series:
 
 def _summary(found: Json) -> str:
     columns = _shown(found)
-    labels = [_rung(r["rung"]) for r in columns["same"]["rungs"]]
+    labels = [rung_name(r["rung"]) for r in columns["same"]["rungs"]]
     made = ["<h2>By rung</h2>"]
     made.append(
-        _note(
+        note(
             "Same generator: the shipped detector on worlds with other seeds. Held out: every account judged by a "
             "detector that saw neither its campaign kind or honest archetype nor its world's scaffold families; this is "
             "the column that counts. The middle column is a detector trained on the same few worlds as the held-out "
@@ -155,14 +99,14 @@ def _summary(found: Json) -> str:
         made.append(f"<h3>{escape(title)}</h3>" + plots.bars(title, labels, series))
     for name, column in columns.items():
         body = [[title, *(row.get(key) for row in column["rungs"])] for key, title in RUNG_FIGURES]
-        made.append(table(COLUMNS[name], ["figure", *(_rung(r["rung"]) for r in column["rungs"])], body))
+        made.append(table(COLUMNS[name], ["figure", *(rung_name(r["rung"]) for r in column["rungs"])], body))
     return "".join(made)
 
 
 def _campaigns(found: Json) -> str:
     made = [
         "<h2>By campaign</h2>",
-        _note("Recall of each campaign's accounts at its rung's pooled 0.1 % threshold."),
+        note("Recall of each campaign's accounts at its rung's pooled 0.1 % threshold."),
     ]
     for name, column in _shown(found).items():
         rungs = [r["rung"] for r in column["rungs"]]
@@ -174,7 +118,7 @@ def _campaigns(found: Json) -> str:
                 row = cells.get((campaign, rung), {})
                 line += [row.get("recall_at_0.001"), row.get("n_attackers", [None])[0]]
             body.append(line)
-        head = ["campaign", *(h for r in rungs for h in (_rung(r), "accounts"))]
+        head = ["campaign", *(h for r in rungs for h in (rung_name(r), "accounts"))]
         made.append(table(COLUMNS[name], head, body))
     return "".join(made)
 
@@ -182,7 +126,7 @@ def _campaigns(found: Json) -> str:
 def _time_to_alert(found: Json) -> str:
     made = [
         "<h2>Time to the first alert</h2>",
-        _note(
+        note(
             "The nightly run, counted in the campaign's active days (1 is the run after its first), that first "
             "alerted one of its accounts; exchanges are its own requests sent by then. Medians over campaign instances."
         ),
@@ -200,8 +144,8 @@ def _time_to_alert(found: Json) -> str:
             ]
             half = [row["half_night"] for row in here if row["half_night"] is not None]
             body.append(
-                [_rung(rung), len(here), len(nights), _median(nights), max(nights, default=None), _median(sent),
-                 _median(share), len(half), _median(half)]
+                [rung_name(rung), len(here), len(nights), median(nights), max(nights, default=None), median(sent),
+                 median(share), len(half), median(half)]
             )  # fmt: skip
         head = ["rung", "instances", "alerted", "median night", "last night", "median exchanges by then",
                 "median share of its volume", "half its accounts alerted", "median night of that"]  # fmt: skip
@@ -209,18 +153,10 @@ def _time_to_alert(found: Json) -> str:
     return "".join(made)
 
 
-def _median(values: Sequence[float]) -> float | None:
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    middle = len(ordered) // 2
-    return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
 def _archetypes(found: Json) -> str:
     made = [
         "<h2>Honest look-alikes</h2>",
-        _note(
+        note(
             "Honest accounts alerted, and above their rung's pooled thresholds, by archetype; all rungs together."
         ),
     ]
@@ -247,7 +183,7 @@ def _calibration(found: Json) -> str:
     ]
     return (
         "<h2>Calibration</h2>"
-        + _note(
+        + note(
             "Accounts' probabilities against what was seen, attackers weighed to the 1 % that scores are made for."
         )
         + plots.reliability("Reliability", points)
@@ -258,23 +194,15 @@ def _calibration(found: Json) -> str:
     )
 
 
-def wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:
-    """Names of ``key``, rungs, and the cells of one figure: a line a name, a column a rung."""
-    names = list(dict.fromkeys(row[key] for row in rows))
-    rungs = sorted({row["rung"] for row in rows})
-    cells = {(row[key], row["rung"]): row for row in rows}
-    return names, rungs, [[cells.get((n, r), {}).get(figure) for r in rungs] for n in names]
-
-
 def _ablation(found: Json) -> str:
     made = ["<h2>Without a family of evidence</h2>"]
     made.append(
-        _note("Its terms dropped from the shipped models, nothing fitted again, groups formed as before.")
+        note("Its terms dropped from the shipped models, nothing fitted again, groups formed as before.")
     )
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("pair_f1", "Group pair F1")):
         names, rungs, cells = wide(found["ablation"], "family", figure)
         body = [[n or "everything", *line] for n, line in zip(names, cells, strict=True)]
-        made.append(table(title, ["without", *map(_rung, rungs)], body))
+        made.append(table(title, ["without", *map(rung_name, rungs)], body))
     return "".join(made)
 
 
@@ -282,7 +210,7 @@ def _rivals(found: Json) -> str:
     if not found["rivals"]:
         return ""
     made = ["<h2>Other methods on the same worlds</h2>"]
-    made.append(_note("Rivals see all days of a world at once and read the same lake."))
+    made.append(note("Rivals see all days of a world at once and read the same lake."))
     names, rungs, _ = wide(found["rivals"], "rival", "recall_at_0.001")
     for figure, title in (
         ("recall_at_0.001", "Recall at 0.1 %"),
@@ -292,11 +220,15 @@ def _rivals(found: Json) -> str:
         cells = wide(found["rivals"], "rival", figure)[2]
         if figure == "average_precision":
             series = [
-                Series(_rung(r), [(line[i] or [None])[0] for line in cells]) for i, r in enumerate(rungs)
+                Series(rung_name(r), [(line[i] or [None])[0] for line in cells]) for i, r in enumerate(rungs)
             ]
             made.append(plots.rows(title, names, series))
         made.append(
-            table(title, ["method", *map(_rung, rungs)], [[n, *c] for n, c in zip(names, cells, strict=True)])
+            table(
+                title,
+                ["method", *map(rung_name, rungs)],
+                [[n, *c] for n, c in zip(names, cells, strict=True)],
+            )
         )
     return "".join(made)
 
@@ -316,13 +248,13 @@ def _windows(found: Json) -> str:
     for what, key in (("windows with harvest", "attacks"), ("ordinary windows", "ordinary")):
         body.append([what, *(cells[ways[0], s][key] for s in shares)])
     by_rung = [
-        [row["way"], _rung(row["rung"]), f"{row['share']:.0%}", row["attacks"], row["detection"]]
+        [row["way"], rung_name(row["rung"]), f"{row['share']:.0%}", row["attacks"], row["detection"]]
         for row in found["windows"]
         if row["rung"] is not None
     ]
     return (
         "<h2>Mixed windows of 100 requests</h2>"
-        + _note(
+        + note(
             "One made-up account sends 100 requests, part of them harvest; detection at 1 % of ordinary windows. The "
             "published "
             "figures are of another data set and stand beside for orientation; MMD here ran on the very same windows."
@@ -340,12 +272,12 @@ def _missing(found: Json) -> str:
         return ""
     made = [
         "<h2>When an input is missing</h2>",
-        _note("Other, smaller worlds whose operator does not log the input."),
+        note("Other, smaller worlds whose operator does not log the input."),
     ]
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("average_precision", "Average precision")):
         names, rungs, cells = wide(found["missing"], "missing", figure)
         body = [["no " + str(n), *line] for n, line in zip(names, cells, strict=True)]
-        made.append(table(title, ["missing", *map(_rung, rungs)], body))
+        made.append(table(title, ["missing", *map(rung_name, rungs)], body))
     errors = {row["missing"]: row["calibration_error"] for row in found["missing"]}
     made.append(
         table("Expected calibration error", ["missing", "error"], [["no " + m, e] for m, e in errors.items()])
@@ -364,7 +296,7 @@ def _full(found: Json) -> str:
 def _leaks(found: Json) -> str:
     made = ["<h2>Leak check</h2>"]
     made.append(
-        _note(
+        note(
             "AUC of single fields of an account, either direction. On rungs 2 and 3 a world with a field above .85 "
             f"is rejected and another seed taken: {len(found['rejected'])} were. (On rungs 0 and 1 cards and addresses "
             "are meant to show.)"
@@ -379,10 +311,12 @@ def _leaks(found: Json) -> str:
         ),
         key=lambda line: -max(v for v in line[1:] if isinstance(v, float)),
     )
-    head = ["field", *(h for r in rungs for h in (f"{_rung(r)}, mean", "worst"))]
+    head = ["field", *(h for r in rungs for h in (f"{rung_name(r)}, mean", "worst"))]
     made.append("<details><summary>Every field</summary>" + table("AUC by rung", head, body) + "</details>")
     refused = [[r["rung"], r["seed"], r["field"], r["auc"]] for r in found["rejected"]]
     made.append(table("Rejected worlds", ["rung", "seed", "field", "AUC"], refused))
+    lost = [[row["rung"], row["seed"], row["reason"]] for row in found["dropped"]]
+    made.append(table("Worlds left out: a field leaked in every seed tried", ["rung", "seed", "tried"], lost))
     return "".join(made)
 
 
@@ -401,4 +335,4 @@ def _worlds(found: Json) -> str:
     )
     body = [[", ".join(row["campaigns"]), *(row[k] for k in keys)] for row in found["worlds"]]
     about = f"Model {found['model']}, {found['seconds'] / 60:.1f} minutes."
-    return f"<h2>Worlds</h2>{_note(about)}" + table("Worlds reported on", ["campaigns", *keys], body)
+    return f"<h2>Worlds</h2>{note(about)}" + table("Worlds reported on", ["campaigns", *keys], body)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from detector.backtest import plots
+from detector.backtest.cells import number
 from detector.backtest.markdown import tables
-from detector.backtest.report import number, render
+from detector.backtest.report import render
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 FIGURE = [0.5, 0.4, 0.6]
@@ -37,6 +38,7 @@ FOUND: dict[str, Any] = {
     "size": {}, "model": HOSTILE, "trained_on": {}, "seconds": 60.0, "worlds": [WORLD],
     "columns": {"same": COLUMN, "held_out": COLUMN},
     "rejected": [{"rung": 2, "seed": 5, "field": HOSTILE, "auc": 0.9}],
+    "dropped": [{"rung": 3, "seed": 6, "reason": HOSTILE}],
     "leaks": [{"rung": 0, "field": HOSTILE, "mean": 0.6, "worst": 0.7}],
     "ablation": [{"family": "", **RUNG}, {"family": HOSTILE, **RUNG}],
     "missing": [{"missing": HOSTILE, "calibration_error": 0.1, **RUNG}],

@@ -1,0 +1,80 @@
+"""Cells, tables and notes of the report, everything escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+Json = Mapping[str, Any]
+
+COLUMNS = {
+    "same": "same generator",
+    "control": "same, training of the held-out",
+    "held_out": "held out",
+}
+RUNG_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
+
+
+def number(value: object) -> str:
+    """A cell: figures short, nothing for what is not known."""
+    if isinstance(value, list):
+        main, low, high = value
+        if main is None:
+            return "–"
+        span = (
+            f' <span class="ci">{_short(low)}–{_short(high)}</span>'
+            if low is not None and high is not None
+            else ""
+        )
+        return _short(main) + span
+    if value is None:
+        return "–"
+    return (
+        _short(value)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else escape(str(value))
+    )
+
+
+def _short(value: float) -> str:
+    if float(value).is_integer() and abs(value) >= 2:
+        return f"{int(value):,}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def table(caption: str, head: Sequence[str], body: Sequence[Sequence[object]], *, words: int = 1) -> str:
+    """An HTML table; the first ``words`` columns hold words."""
+    if not body:
+        return ""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        made = (f"<{tag}{' class=t' if i < words else ''}>{cell}</{tag}>" for i, cell in enumerate(cells))
+        return "<tr>" + "".join(made) + "</tr>"
+
+    lines = [row([escape(h) for h in head], "th"), *(row([number(c) for c in cells], "td") for cells in body)]
+    return f"<table><caption>{escape(caption)}</caption>{''.join(lines)}</table>"
+
+
+def note(words: str) -> str:
+    return f'<p class="note">{escape(words)}</p>'
+
+
+def rung_name(rung: int) -> str:
+    return RUNG_NAMES[rung] if 0 <= rung < len(RUNG_NAMES) else str(rung)
+
+
+def median(values: Sequence[float]) -> float | None:
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    middle = len(ordered) // 2
+    return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:
+    """Names of ``key``, rungs, and the cells of one figure: a line a name, a column a rung."""
+    names = list(dict.fromkeys(row[key] for row in rows))
+    rungs = sorted({row["rung"] for row in rows})
+    cells = {(row[key], row["rung"]): row for row in rows}
+    return names, rungs, [[cells.get((n, r), {}).get(figure) for r in rungs] for n in names]
