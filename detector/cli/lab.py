@@ -118,11 +118,20 @@ def train(
     work: Annotated[
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
     ] = Path("out/train"),
+    text: Annotated[
+        bool, typer.Option("--text", help="rebuild the door's text model instead; needs HYDRAWATCH_DATA")
+    ] = False,
 ) -> None:
     """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
 
     Example: hydrawatch train --worlds 32 --seed 1000 --out rules/models/detector.json
     """
+    if text:
+        from detector.backtest.train_text import train as train_text
+
+        train_text(Path("rules/models"))
+        say("rules/models/text_elicitation.safetensors and its card are written; lakes keep the scores they have")
+        return
     from detector.backtest.training import train_detector
 
     with bar("training", total=1.0) as update:
