@@ -87,8 +87,9 @@ class CorpusRule:
         return cls(sizes, scales, floors, square, spread)
 
     def scale(self, n: int) -> float:
-        """Factor for ``n`` texts, interpolated over ln n."""
-        return float(np.interp(np.log(n), np.log(self.sizes), self.scales))
+        """Factor for ``n`` texts, interpolated over ln n; beyond what was calibrated, evidence grows as a root."""
+        beyond = max(1.0, n / self.sizes[-1])
+        return float(np.exp(np.interp(np.log(n), np.log(self.sizes), np.log(self.scales))) / beyond**0.5)
 
     def floor(self, n: int, best: int) -> float:
         """The mean log-probability below which ``n`` texts are not ``best``'s, interpolated over ln n."""
@@ -157,7 +158,9 @@ def fit_rule(
         floor = np.full(n_known, np.nan)
         for c in range(n_known):
             picked = (
-                list(draws_of(rows[c], groups, size, DRAWS, rng)) if size > 1 else [r[None] for r in rows[c]]
+                list(draws_of(rows[c], groups, size, DRAWS, rng))
+                if size > 1
+                else [np.array([r], np.int64) for r in rows[c]]
             )
             if not picked:
                 continue
@@ -198,8 +201,11 @@ def _best_scale(sums: Floats, truth: npt.NDArray[np.int64]) -> float:
 
     def loss(log_scale: float) -> float:
         log_p = known_only(np.exp(log_scale) * sums, n_classes)
-        worst = np.log1p(-np.exp(np.minimum(log_p[rows, truth], -1e-12)))
-        return float(-log_p[rows, truth].sum() - 0.5 * worst.mean())
+        right = log_p[rows, truth].copy()
+        log_p[rows, truth] = -np.inf
+        top = log_p.max(axis=1, keepdims=True)
+        wrong = top[:, 0] + np.log(np.exp(log_p - top).sum(axis=1))
+        return float(-right.sum() - 0.5 * wrong.mean())
 
-    found = minimize_scalar(loss, bounds=(-3.5, 0.0), method="bounded")
+    found = minimize_scalar(loss, bounds=(-8.0, 0.0), method="bounded")
     return float(np.exp(found.x))

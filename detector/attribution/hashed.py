@@ -81,6 +81,11 @@ _UP = _powers(int(_STEP), _CAPACITY)
 _DOWN = _powers(_inverse(int(_STEP)), _CAPACITY)
 
 
+def damped(counts: npt.NDArray[np.int32]) -> Floats:
+    """1 + ln(count) of counts from 1 on."""
+    return np.asarray(_DAMPED[counts], np.float32)
+
+
 def mixed(hashes: Words, salt: int) -> Words:
     """Top ``BITS`` bits of the murmur3 finaliser of ``hashes`` under ``salt``."""
     h = hashes ^ np.uint32(salt)
@@ -115,7 +120,8 @@ def encoded(text: str | None) -> bytes:
 
 def passes(texts: Sequence[str | None]) -> Iterator[tuple[int, Grams]]:
     """(number of the first text, grams) for runs of consecutive texts that fit one pass."""
-    start, size, run = 0, 0, []
+    run: list[bytes] = []
+    start, size = 0, 0
     for number, text in enumerate(texts):
         data = encoded(text)
         if run and (size + len(data) > PASS_BYTES or len(run) == PASS_TEXTS):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-HIDDEN, SEEDS, EPOCHS, BATCH = 256, 2, 15, 128
+HIDDEN, SEEDS, EPOCHS, BATCH = 192, 2, 12, 160
+#: Fewest and most steps of one seed.
+STEPS = (200, 3000)
 _CLIP = 4.0
 
 
@@ -58,8 +60,8 @@ def fit_style(
     )
     share = (share / share.mean()).to(device)
     n = len(classes)
-    # A handful of texts needs more rounds over them than thousands do.
-    epochs = int(np.clip(EPOCHS * 8000 / max(n, 1), EPOCHS, 8 * EPOCHS))
+    # A handful of texts needs more rounds over them than tens of thousands do.
+    epochs = max(1, round(float(np.clip(EPOCHS * n / BATCH, *STEPS)) * BATCH / n))
     steps = epochs * -(-n // BATCH)
     for number in range(SEEDS):
         chance = torch.Generator().manual_seed(seed * 1000 + number)
@@ -108,7 +110,7 @@ class StyleMember:
         with torch.no_grad():
             inputs = torch.from_numpy(even.astype(np.float32)).to(self.device)
             out = sum(torch.log_softmax(net(inputs), dim=1) for net in self._nets) / len(self._nets)
-            return out.cpu().numpy()  # type: ignore[union-attr,no-any-return]
+            return out.cpu().numpy()  # type: ignore[no-any-return]
 
     def logits(self, texts: Sequence[str | None]) -> Floats:
         """Mean log-probabilities of the seeds, texts x classes."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,8 +74,9 @@ def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _opened(file: Path) -> IO[str]:
-    raw: Any = gzip.open(file, "rb") if file.name.lower().endswith(".gz") else file.open("rb")
-    return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+    if file.name.lower().endswith(".gz"):
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return file.open(encoding="utf-8-sig", newline="")
 
 
 def _absent(file: Path, column: str, known: Sequence[str]) -> ConfigError:

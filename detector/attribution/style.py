@@ -46,29 +46,33 @@ _LINES: tuple[tuple[str, str], ...] = (
     ("label", r"[A-Z][\w ]{1,30}:"),
     ("opens lower", r"[a-z]"),
 )
-_COUNTED: tuple[tuple[str, str], ...] = (
-    ("bold span", r"\*\*[^*\n]+\*\*"),
-    ("bold with colon inside", r"\*\*[^*\n]+:\*\*"),
-    ("bold with colon after", r"\*\*[^*\n]+\*\*:"),
-    ("slanted span", r"(?<![*\w])\*[^*\s][^*\n]*\*(?!\*)"),
-    ("code span", r"`[^`\n]+`"),
-    ("link", r"\]\("),
-    ("trailing blanks", r"[ \t]+\n"),
-    ("double blank after stop", r"[.!?]  "),
-    ("two line breaks", r"\n\n"),
-    ("three line breaks", r"\n\n\n"),
-    ("line ends with colon", r":[ \t]*\n"),
-    ("line ends without a stop", r"\w[ \t]*\n"),
-    ("capital after comma", r", [A-Z]"),
-    ("word in capitals", r"\b[A-Z]{2,}\b"),
-    ("hyphened word", r"\w-\w"),
-    ("contraction", r"\w['’](?:s|t|re|ve|ll|d|m)\b"),
-    ("bracket aside", r" \([^)\n]+\)"),
-    ("year", r"\b[12]\d{3}\b"),
-    ("first person", r"\bI\b"),
+#: Name, pattern, and a string no match can do without: most texts are spared most searches.
+_COUNTED: tuple[tuple[str, str, str], ...] = (
+    ("bold span", r"\*\*[^*\n]+\*\*", "**"),
+    ("bold with colon inside", r"\*\*[^*\n]+:\*\*", ":**"),
+    ("bold with colon after", r"\*\*[^*\n]+\*\*:", "**:"),
+    ("slanted span", r"(?<![*\w])\*[^*\s][^*\n]*\*(?!\*)", "*"),
+    ("code span", r"`[^`\n]+`", "`"),
+    ("link", r"\]\(", "]("),
+    ("trailing blanks", r"[ \t]+\n", " \n"),
+    ("double blank after stop", r"[.!?]  ", "  "),
+    ("two line breaks", r"\n\n", "\n\n"),
+    ("three line breaks", r"\n\n\n", "\n\n\n"),
+    ("line ends with colon", r":[ \t]*\n", ":"),
+    ("line ends without a stop", r"\w[ \t]*\n", "\n"),
+    ("capital after comma", r", [A-Z]", ", "),
+    ("word in capitals", r"\b[A-Z]{2,}\b", ""),
+    ("hyphened word", r"\w-\w", "-"),
+    ("contraction", r"['’](?:s|t|re|ve|ll|d|m)\b", ""),
+    ("bracket aside", r" \([^)\n]+\)", " ("),
+    ("year", r"\b[12]\d{3}\b", ""),
+    ("first person", r"\bI\b", "I"),
 )
-_LINE_RES = [re.compile("^" + pattern, re.MULTILINE) for _, pattern in _LINES]
-_COUNT_RES = [re.compile(pattern) for _, pattern in _COUNTED]
+_LINE_RES = [re.compile(pattern) for _, pattern in _LINES]
+#: A line that opens with a letter can only match these.
+_PROSE = [i for i, (name, _) in enumerate(_LINES) if name in ("letter point", "label", "opens lower")]
+_ALL = range(len(_LINES))
+_COUNT_RES = [(re.compile(pattern), guard) for _, pattern, guard in _COUNTED]
 _STOP = re.compile(r"[.!?。！？]+[\s\"'”’)]*")
 _SHAPES = (
     "log characters", "log words", "log lines", "log sentences", "characters a word", "words a sentence",
@@ -84,7 +88,7 @@ COLUMNS: tuple[str, ...] = (
     *(f"rate of {mark}" for mark in _MARKS + _WIDE),
     *(f"lines: {name}" for name, _ in _LINES),
     *(f"any: {name}" for name, _ in _LINES),
-    *(f"rate: {name}" for name, _ in _COUNTED),
+    *(f"rate: {name}" for name, _, _ in _COUNTED),
 )
 
 
@@ -126,8 +130,14 @@ def _row(text: str) -> list[float]:
     thousand = 1000.0 / max(n, 100)
     marks = [text.count(mark) * thousand for mark in _MARKS]
     marks += [text.count(mark) * thousand for mark in _WIDE] if not text.isascii() else [0.0] * len(_WIDE)
-    starts = [sum(1 for _ in pattern.finditer(text)) for pattern in _LINE_RES]
-    counted = [sum(1 for _ in pattern.finditer(text)) * thousand for pattern in _COUNT_RES]
+    starts = [0] * len(_LINE_RES)
+    for line in lines:
+        for at in _PROSE if line[0].isalpha() else _ALL:
+            if _LINE_RES[at].match(line):
+                starts[at] += 1
+    counted = [
+        len(pattern.findall(text)) * thousand if guard in text else 0.0 for pattern, guard in _COUNT_RES
+    ]
     return [*shapes, *marks, *(s / n_lines for s in starts), *(float(s > 0) for s in starts), *counted]
 
 

@@ -151,6 +151,88 @@ def predict(
     print_table(pa.Table.from_pylist(shown), style="table")
 
 
+@attribute.command()
+def compare(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="tables with the answers of suspect, candidates, decoys", show_default=False),
+    ],
+    text: TextOption,
+    label: Annotated[str, typer.Option("--label", help="column of the model names", show_default=False)],
+    group: Annotated[str, typer.Option("--group", help="column of the prompt", show_default=False)],
+    suspect: Annotated[str, typer.Option("--suspect", help="name of the suspect", show_default=False)],
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option("--candidate", help="possible teacher; repeat; else all", show_default=False),
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option("--family", help="column of the maker; kin are no decoys", show_default=False),
+    ] = None,
+    decoys: Annotated[
+        list[Path] | None,
+        typer.Option("--decoys", help="further tables of decoys' answers", show_default=False),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="fingerprint of the candidates: a second witness", show_default=False),
+    ] = None,
+    prompts: Annotated[int, typer.Option(min=1, help="prompts compared at most; 30 say nearly all")] = 200,
+    seed: Annotated[int, typer.Option(help="of the prompts drawn and resampled")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="the report as one object")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Say which teacher a suspect learned from, against a null of decoys that answered the same prompts.
+
+    Verdict: derived, consistent with, none of these - or too few decoys or prompts. Kinship is a resemblance of
+    habits; what it means is for people to say.
+
+    Example: hydrawatch attribute compare outputs.parquet --text output --label model --group prompt --suspect student-7b
+    """
+    from detector.attribution.comparing import run_comparison
+
+    fingerprint = None
+    if model is not None:
+        from detector.attribution.extra import chosen_device
+        from detector.attribution.model import load
+
+        fingerprint = load(model, chosen_device(device))
+    with bar("comparing", total=1.0) as update:
+        _, report = run_comparison(
+            [*files, *(decoys or [])], text=text, label=label, group=group, suspect=suspect,
+            candidates=candidate or [], family=family, model=fingerprint, limit=prompts, seed=seed, progress=update,
+        )  # fmt: skip
+    if json:
+        typer.echo(json_line(report))
+        return
+    _show_comparison(report)
+
+
+def _show_comparison(report: dict[str, Any]) -> None:
+    import pyarrow as pa
+
+    teacher = f" {clean(report['teacher'])}" if report["teacher"] else ""
+    typer.echo(
+        f"{clean(report['suspect'])}: {report['verdict']}{teacher} "
+        f"({plural(report['n_prompts'], 'prompt')}, {plural(report['n_decoys'], 'decoy')})"
+    )
+    print_table(pa.Table.from_pylist(report["candidates"][:15]), style="table")
+    typer.echo("prompts that speak loudest:")
+    for row in report["prompts"]:
+        typer.echo(f"  {row['contrast']:+.3f}  {clean(row['prompt'], width=90)}")
+    typer.echo("words both use and decoys seldom do:")
+    for row in report["grams"]:
+        typer.echo(
+            f"  {row['n_prompts']:>3} prompts, decoys {row['decoy_share']:.0%}  {clean(row['gram'], width=60)}"
+        )
+    slips = report["identity"]
+    typer.echo(
+        f"identity: the suspect names the candidate's maker as its own in {slips['suspect_claims']} of "
+        f"{slips['suspect_texts']} texts ({', '.join(slips['suspect_languages']) or 'no language'}), the candidate "
+        f"the suspect's in {slips['candidate_claims']} of {slips['candidate_texts']}: {slips['hint']}"
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.add_typer(attribute)

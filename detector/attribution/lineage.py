@@ -1,0 +1,280 @@
+"""Which teacher a suspect learned from: paired similarity to each candidate, against a null of decoys.
+
+Suspect, candidates and decoys answer the same prompts. For candidate T the contrast of a model is its mean
+similarity to T's answers less its mean similarity to candidates of other makers; a robust z places the suspect's
+contrast among the decoys'. Nothing is trained, so no classifier's habits stand between the texts.
+
+Similarity of two answers is the cosine of idf-weighted n-gram vectors, after what all models said to that prompt
+has been taken out: the topic is not evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detector.attribution.hashed import SIZE, count_all, damped
+from detector.errors import ConfigError
+
+Floats = npt.NDArray[np.float64]
+
+#: z from which a lineage is claimed, and from which it is only not excluded.
+DERIVED_FROM, CONSISTENT_FROM = 4.0, 2.0
+DERIVED, CONSISTENT, NONE, TOO_FEW = (
+    "derived",
+    "consistent with",
+    "none of these",
+    "too few decoys or prompts",
+)
+#: Fewer decoys make no null, fewer prompts no mean.
+LEAST_DECOYS, LEAST_PROMPTS = 8, 15
+RESAMPLES = 300
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One text a model and prompt; models and prompts in a fixed order. ``texts[prompt][model]``."""
+
+    models: list[str]
+    prompts: list[str]
+    texts: list[list[str]]
+
+
+def shared_answers(
+    texts: Sequence[str | None],
+    labels: Sequence[str],
+    prompts: Sequence[str],
+    *,
+    limit: int = 200,
+    seed: int = 0,
+) -> Answers:
+    """The prompts that most models answered, at most ``limit`` of them; a model with gaps there is left out.
+
+    Of several answers of one model to one prompt the first counts.
+
+    Raises
+    ------
+    ConfigError : fewer than two models share a prompt.
+    """
+    table: dict[str, dict[str, str]] = {}
+    for text, label, prompt in zip(texts, labels, prompts, strict=True):
+        if text and text.strip():
+            table.setdefault(prompt, {}).setdefault(label, text)
+    if not table:
+        raise ConfigError("no prompt has an answer")
+    most = max(len(row) for row in table.values())
+    full = sorted(p for p, row in table.items() if len(row) >= max(2, 0.9 * most))
+    if not full:
+        raise ConfigError(
+            "no prompt was answered by two models", hint="name the prompt's column with --group"
+        )
+    rng = np.random.default_rng(seed)
+    if len(full) > limit:
+        full = sorted(full[i] for i in rng.permutation(len(full))[:limit])
+    models = sorted({m for p in full for m in table[p]})
+    share = {m: sum(m in table[p] for p in full) / len(full) for m in models}
+    models = [m for m in models if share[m] >= 0.9]
+    full = [p for p in full if all(m in table[p] for m in models)]
+    if len(models) < 2 or not full:
+        raise ConfigError("no two models answered the same prompts", hint="is --group the prompt's column?")
+    return Answers(models, full, [[table[p][m] for m in models] for p in full])
+
+
+def similarities(
+    answers: Answers,
+    *,
+    centred: bool = True,
+    progress: Callable[[float, str], None] = lambda share, note: None,
+) -> npt.NDArray[np.float32]:
+    """Similarity of every two models on every prompt: prompts x models x models, -1..1."""
+    from scipy.sparse import csr_array
+
+    n_models = len(answers.models)
+    counted = count_all([text for row in answers.texts for text in row])
+    df = np.bincount(counted.columns, minlength=2 * SIZE)
+    idf = np.log((1 + len(counted.indptr) - 1) / (1 + df)) + 1
+    values = (damped(counted.counts) * idf[counted.columns]).astype(np.float64)
+    values[df[counted.columns] < 2] = 0.0
+    rows = np.repeat(np.arange(len(counted.indptr) - 1), np.diff(counted.indptr))
+    half = rows * 2 + (counted.columns >= SIZE)
+    length = np.sqrt(np.bincount(half, weights=values**2, minlength=2 * (len(counted.indptr) - 1)))
+    values /= np.maximum(length[half], 1e-12)
+    matrix = csr_array((values, counted.columns, counted.indptr), shape=(len(counted.indptr) - 1, 2 * SIZE))
+    out = np.empty((len(answers.prompts), n_models, n_models), np.float32)
+    for number in range(len(answers.prompts)):
+        mine = matrix[number * n_models : (number + 1) * n_models]
+        gram = np.asarray((mine @ mine.T).todense())
+        if centred:
+            gram = gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
+        size = np.sqrt(np.maximum(np.diag(gram), 1e-9))
+        out[number] = gram / np.outer(size, size)
+        if number % 20 == 0:
+            progress(number / len(answers.prompts), "comparing answers")
+    return out
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """One candidate's standing."""
+
+    candidate: str
+    family: str
+    z: float | None
+    low: float | None
+    high: float | None
+    #: Rank of the suspect among the decoys (1 = nearest to the candidate), and how many stand in the null.
+    rank: int | None
+    n_decoys: int
+    contrast: float
+    #: Contrast of each prompt, in the order of ``Answers.prompts``.
+    by_prompt: Floats
+    #: z by the classifier, where a model was given.
+    witness: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    suspect: str
+    n_prompts: int
+    candidates: list[Lineage]
+    verdict: str
+    teacher: str | None
+    #: Maker -> similarity to its nearest candidate less similarity to the nearest candidate of any other maker.
+    family_leads: dict[str, float]
+
+
+def robust_z(value: Floats | float, null: Floats) -> Any:
+    """(value - median) / (1.4826 MAD) over the last axis of ``null``."""
+    middle = np.median(null, axis=-1)
+    spread = 1.4826 * np.median(np.abs(null - middle[..., None]), axis=-1)
+    return (value - middle) / np.maximum(spread, 1e-6)
+
+
+def compare(
+    answers: Answers,
+    similarity: npt.NDArray[np.float32],
+    suspect: str,
+    candidates: Sequence[str],
+    decoys: Sequence[str],
+    families: Mapping[str, str],
+    *,
+    seed: int = 0,
+    witnesses: Mapping[str, float] | None = None,
+) -> Comparison:
+    """Place ``suspect`` among ``decoys`` for every candidate.
+
+    A decoy of the candidate's own family is no decoy for it, and a model is never compared with itself.
+    ``families`` maps a model to its maker; a model without one is its own.
+
+    Raises
+    ------
+    ConfigError : suspect or candidate without answers.
+    """
+    place = {m: i for i, m in enumerate(answers.models)}
+    for name in (suspect, *candidates):
+        if name not in place:
+            raise ConfigError(
+                f"{name!r} has no answers to the shared prompts", hint=f"there are {len(place)} models"
+            )
+    n_prompts = len(answers.prompts)
+    rng = np.random.default_rng(seed)
+    # Resampled prompts as weights: row 0 is the sample itself.
+    weights = np.vstack(
+        [np.ones(n_prompts), rng.multinomial(n_prompts, np.full(n_prompts, 1 / n_prompts), RESAMPLES)]
+    )
+    weights /= n_prompts
+
+    def maker(model: str) -> str:
+        return families.get(model, model)
+
+    found = []
+    for candidate in (c for c in candidates if c != suspect):
+        rivals = [c for c in candidates if maker(c) != maker(candidate) and c != suspect]
+        null = [
+            d for d in decoys if d in place and d not in (suspect, candidate) and maker(d) != maker(candidate)
+        ]
+        rows = [place[suspect], *(place[d] for d in null)]
+        contrast = _contrast(
+            similarity, rows, place[candidate], [place[r] for r in rivals], answers.models, rivals
+        )
+        means = weights @ contrast
+        enough = len(null) >= LEAST_DECOYS and n_prompts >= LEAST_PROMPTS
+        z = robust_z(means[:, 0], means[:, 1:]) if enough else None
+        found.append(
+            Lineage(
+                candidate,
+                maker(candidate),
+                None if z is None else float(z[0]),
+                None if z is None else float(np.quantile(z[1:], 0.025)),
+                None if z is None else float(np.quantile(z[1:], 0.975)),
+                1 + int((means[0, 1:] >= means[0, 0]).sum()) if null else None,
+                len(null),
+                float(means[0, 0]),
+                contrast[:, 0],
+                (witnesses or {}).get(candidate),
+            )
+        )
+    found.sort(key=lambda c: -(c.z if c.z is not None else c.contrast - 1e6))
+    verdict, teacher = _verdict(found)
+    leads = family_leads(similarity.mean(axis=0), answers.models, suspect, candidates, families)
+    return Comparison(suspect, n_prompts, found, verdict, teacher, leads)
+
+
+def family_leads(
+    mean_similarity: npt.NDArray[Any],
+    models: Sequence[str],
+    suspect: str,
+    candidates: Sequence[str],
+    families: Mapping[str, str],
+) -> dict[str, float]:
+    """How much nearer the suspect is to each maker's nearest candidate than to anybody else's; best first.
+
+    It ranks suspects for one maker (an AUROC), where a z says nothing: among assistants of one register.
+    """
+    place = {m: i for i, m in enumerate(models)}
+    nearest: dict[str, float] = {}
+    for candidate in candidates:
+        if candidate != suspect and candidate in place:
+            maker = families.get(candidate, candidate)
+            value = float(mean_similarity[place[suspect], place[candidate]])
+            nearest[maker] = max(nearest.get(maker, -2.0), value)
+    leads = {
+        maker: value - max((v for other, v in nearest.items() if other != maker), default=0.0)
+        for maker, value in nearest.items()
+    }
+    return dict(sorted(leads.items(), key=lambda item: -item[1]))
+
+
+def _contrast(
+    similarity: npt.NDArray[np.float32],
+    rows: Sequence[int],
+    candidate: int,
+    rivals: Sequence[int],
+    models: Sequence[str],
+    names: Sequence[str],
+) -> Floats:
+    """Similarity to the candidate less the mean over rivals (a rival that is the row itself aside): prompts x rows."""
+    own = similarity[:, rows, candidate].astype(np.float64)
+    if not rivals:
+        return own
+    others = similarity[:, rows][:, :, rivals].astype(np.float64)
+    itself = np.array([[r == rival for rival in rivals] for r in rows])
+    counted = np.maximum((~itself).sum(axis=1), 1)
+    return np.asarray(own - np.where(itself, 0.0, others).sum(axis=2) / counted, np.float64)
+
+
+def _verdict(found: Sequence[Lineage]) -> tuple[str, str | None]:
+    if not found or found[0].z is None or found[0].low is None:
+        return TOO_FEW, None
+    best = found[0]
+    assert best.z is not None
+    assert best.low is not None
+    if best.z >= DERIVED_FROM and best.rank == 1 and best.low >= CONSISTENT_FROM:
+        return DERIVED, best.candidate
+    if best.z >= CONSISTENT_FROM:
+        return CONSISTENT, best.candidate
+    return NONE, None
