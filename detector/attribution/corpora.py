@@ -123,7 +123,7 @@ class CorpusRule:
             verdict = KNOWN_VERDICT
         else:
             verdict = TOO_FEW
-        return Decision(best, probability, verdict, typical - self.floor(n, best), self.texts_needed(best))
+        return Decision(best, probability, verdict, typical - self.floor(n, best))
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,6 @@ class Decision:
     probabilities: Floats
     verdict: str
     margin: float
-    texts_needed: int | None
 
 
 def _deviate(p: float) -> float:

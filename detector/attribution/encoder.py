@@ -68,7 +68,7 @@ def _network(n_classes: int, n_families: int) -> Any:
             self.model_head = nn.Linear(192, n_classes)
             self.family_head = nn.Linear(192, max(n_families, 1))
 
-        def forward(self, data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def forward(self, data: Any) -> tuple[Any, Any]:
             gelu = nn.functional.gelu
             x = gelu(self.norms[0](self.first(self.embed(data).transpose(1, 2))))
             early = x.mean(dim=2)

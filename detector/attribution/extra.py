@@ -51,3 +51,8 @@ def chosen_device(wanted: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"--device {wanted!r} is not supported", hint="use auto, cpu, cuda or cuda:0")
     return device  # type: ignore[no-any-return]
+
+
+def use_threads(n: int) -> None:
+    """Threads torch works with: on small layers several threads wait for one another longer than they work."""
+    needed("torch").set_num_threads(n)

@@ -252,7 +252,7 @@ def predict_corpora(
             "n_texts": len(rows),
             "n_blank": blanks.get(key, 0),
             **answer(model, decision, blank=not rows),
-            "texts_for_999": decision.texts_needed,
+            "texts_for_999": model.rule.texts_needed(decision.best),
         }
 
 

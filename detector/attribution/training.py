@@ -108,10 +108,19 @@ def fit_members(
             vocabulary = choose_columns([texts[i] for i in some], classes[some], kept=kept)
             part(0.2, "linear: measuring")
             vectors = vocabulary.vectors(texts)
+
+            def fitting(share: float, note: str, part: Progress = part) -> None:
+                part(0.4 + 0.6 * share, note)
+
             weights, bias = fit_weights(
-                vectors, len(vocabulary), classes, n_classes, importance=importance, device=device,
-                progress=lambda share, note, part=part: part(0.4 + 0.6 * share, note),
-            )  # fmt: skip
+                vectors,
+                len(vocabulary),
+                classes,
+                n_classes,
+                importance=importance,
+                device=device,
+                progress=fitting,
+            )
             out[name] = {
                 "columns": vocabulary.columns,
                 "idf": vocabulary.idf,

@@ -45,6 +45,9 @@ def train(
     ] = "auto",
     folds: Annotated[int, typer.Option(min=2, max=10, help="folds that measure and calibrate")] = 3,
     seed: Annotated[int, typer.Option(help="same seed, same data, same model")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=1, help="threads of torch; more than one helps the encoder only")
+    ] = 1,
     device: DeviceOption = "auto",
 ) -> None:
     """Learn fingerprints from labelled texts and write them with a model card.
@@ -52,11 +55,12 @@ def train(
     Example: hydrawatch attribute train outputs.parquet --text output --label model --group prompt --out fingerprint
     """
     from detector.attribution.card import card_of
-    from detector.attribution.extra import chosen_device
+    from detector.attribution.extra import chosen_device, use_threads
     from detector.attribution.reading import as_text, batches, labelled
     from detector.attribution.training import train as learn
 
     where = chosen_device(device)
+    use_threads(threads)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "model.json").exists())):
         raise ConfigError(
             f"{out} exists and is not an attribution model", hint="choose another folder for --out"
@@ -119,10 +123,11 @@ def predict(
     """
     import pyarrow as pa
 
-    from detector.attribution.extra import chosen_device
+    from detector.attribution.extra import chosen_device, use_threads
     from detector.attribution.model import load, predict_corpora, predict_texts
     from detector.attribution.reading import as_text, batches
 
+    use_threads(1)
     known = load(model, chosen_device(device))
 
     def texts() -> Iterator[list[tuple[int, str | None]]]:
@@ -231,6 +236,94 @@ def _show_comparison(report: dict[str, Any]) -> None:
         f"{slips['suspect_texts']} texts ({', '.join(slips['suspect_languages']) or 'no language'}), the candidate "
         f"the suspect's in {slips['candidate_claims']} of {slips['candidate_texts']}: {slips['hint']}"
     )
+
+
+@attribute.command()
+def evaluate(
+    file: Annotated[
+        Path, typer.Argument(help="outputs of many models to the same prompts", show_default=False)
+    ],
+    text: TextOption = "output",
+    label: Annotated[str, typer.Option("--label", help="column of the model names")] = "model",
+    group: Annotated[str, typer.Option("--group", help="column of the prompt")] = "prompt_index",
+    family: Annotated[
+        str | None, typer.Option("--family", help="column of the maker", show_default=False)
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option("--domain", help="column of the prompts' source: out of domain", show_default=False),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option("--pairs", help="CSV of known students and teachers: lineage", show_default=False),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", help="JSON of class lists; else those shipped", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="folder for JSON and plots")] = Path("out/attribution"),
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a table; repeat", show_default=False)
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="a class list; repeat; else all", show_default=False)
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=1, max=5, help="held-out fifths the closed set is measured on")
+    ] = 1,
+    members: Annotated[str, typer.Option("--members", help="of linear, style, encoder")] = "linear,style",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="the first task, one fold, and lineage on 60 prompts")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="of draws and training")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=1, help="threads of torch; more than one helps the encoder only")
+    ] = 1,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure everything on held-out prompts: tables on stdout, JSON and plots in a folder.
+
+    Tables: closed (by number of texts, each member, robustness), open, curve, domains, lineage.
+
+    Example: hydrawatch attribute evaluate outputs.parquet --family vendor --domain dataset --pairs teacher_pairs.csv
+    """
+    import pyarrow as pa
+
+    from detector.attribution.evaluating import TABLES, Plan, rows_of
+    from detector.attribution.evaluating import evaluate as measure
+    from detector.attribution.evaluation import class_lists, read_outputs
+    from detector.attribution.extra import chosen_device, use_threads
+    from detector.attribution.lineage_table import read_pairs
+    from detector.attribution.plots import plot_all
+
+    where = chosen_device(device)
+    use_threads(threads)
+    data = read_outputs(file, text=text, label=label, group=group, family=family, domain=domain)
+    lists = class_lists(classes, set(data.labels))
+    plan = Plan(
+        tables=tuple(only or (("closed", "lineage") if quick else TABLES)),
+        folds=1 if quick else folds,
+        members=tuple(m.strip() for m in members.split(",")),
+        tasks=tuple(task or ([next(iter(lists["tasks"]))] if quick else [])),
+        lineage_prompts=60 if quick else 200,
+        seed=seed,
+    )
+    results: dict[str, dict[str, Any]] = {}
+    with bar("evaluating", total=1.0) as update:
+        known = read_pairs(pairs) if pairs else []
+        for name, result in measure(data, lists, known, plan, out, device=where, progress=update):
+            results[name] = result
+            typer.echo(f"\n{clean(name)}")
+            for key, value in result.items():
+                if isinstance(value, int | float | str):
+                    typer.echo(
+                        f"  {clean(key)}: {f'{value:.4g}' if isinstance(value, float) else clean(value)}"
+                    )
+            rows = rows_of(name, result)
+            if rows:
+                print_table(pa.Table.from_pylist(rows), style="table")
+    drawn = plot_all(results, out)
+    say(f"{plural(len(results), 'table')} and {plural(len(drawn), 'plot')} in {out}")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,298 @@
+"""The tables of ``attribute evaluate``: what a fingerprint reaches on held-out prompts, measured, not remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detector.attribution import copies
+from detector.attribution.blend import calibration_error, interval, log_softmax
+from detector.attribution.corpora import FALSE_REJECTIONS, NONE, draws_of, known_only
+from detector.attribution.model import Fingerprint
+from detector.attribution.reading import Labelled, as_text, batches
+from detector.attribution.splits import folds_of
+from detector.attribution.training import train
+from detector.errors import ConfigError, Location
+
+if TYPE_CHECKING:
+    import torch
+
+Progress = Callable[[float, str], None]
+
+#: Numbers of texts the tables show, and groups drawn a class.
+SHOWN = (3, 5, 10, 30)
+DRAWS = 400
+OUTER_FOLDS = 5
+SHIPPED = Path(__file__).with_name("classes.json")
+CURVE = (10, 20, 50, 100, 200, 400)
+
+
+@dataclass
+class Outputs:
+    """All rows of the table that is evaluated on."""
+
+    texts: list[str]
+    labels: list[str]
+    groups: list[str]
+    families: dict[str, str]
+    domains: list[str | None]
+
+    def of(self, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Rows of ``labels``."""
+        wanted = set(labels)
+        return np.array([i for i, name in enumerate(self.labels) if name in wanted], np.int64)
+
+    def labelled(self, rows: npt.NDArray[np.int64]) -> Labelled:
+        names = {self.labels[r] for r in rows}
+        return Labelled(
+            [self.texts[r] for r in rows],
+            [self.labels[r] for r in rows],
+            [self.groups[r] for r in rows],
+            {n: f for n, f in self.families.items() if n in names},
+            0,
+            True,
+        )
+
+
+def read_outputs(
+    file: Path, *, text: str, label: str, group: str, family: str | None = None, domain: str | None = None
+) -> Outputs:
+    """The table, rows without text or label left out."""
+    columns = [text, label, group, family or label, domain or group]
+    out = Outputs([], [], [], {}, [])
+    for batch in batches(file, columns):
+        for row in batch:
+            body, name, prompt = as_text(row[0]), as_text(row[1]), as_text(row[2])
+            if not body or not body.strip() or name is None or prompt is None:
+                continue
+            out.texts.append(body)
+            out.labels.append(name)
+            out.groups.append(prompt)
+            if family and row[3] is not None:
+                out.families[name] = str(row[3])
+            out.domains.append(as_text(row[4]) if domain else None)
+    if len(set(out.labels)) < 2:
+        raise ConfigError(f"{file}: fewer than two labels to tell apart")
+    return out
+
+
+def class_lists(path: Path | None, labels: set[str]) -> dict[str, Any]:
+    """The class lists of ``path`` (default: those shipped), each cut to the labels there are.
+
+    Where no task has two labels left, the task is all labels (the forty commonest names at most).
+
+    Raises
+    ------
+    ConfigError : not JSON, or without tasks.
+    """
+    try:
+        lists = json.loads((path or SHIPPED).read_text(encoding="utf-8"))
+        tasks = {str(n): [c for c in names if c in labels] for n, names in lists["tasks"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"no class lists: {error}", at=Location(str(path or SHIPPED))) from error
+    lists["tasks"] = {n: names for n, names in tasks.items() if len(names) >= 2}
+    if not lists["tasks"]:
+        lists["tasks"] = {"all labels": sorted(labels)[:40]}
+    return dict(lists)
+
+
+def outer_folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Held-out fold of each row, by group; the same for every table."""
+    return folds_of(groups, min(OUTER_FOLDS, len(set(groups))), seed=1)
+
+
+def accuracy_by_size(
+    model: Fingerprint,
+    log_p: npt.NDArray[Any],
+    truth: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    seed: int = 0,
+) -> dict[str, float]:
+    """Share of drawn groups of K texts named right; sizes that the held-out prompts cannot fill are left out."""
+    rng = np.random.default_rng(seed)
+    known = known_only(log_p, model.n_known)
+    out = {}
+    for size in SHOWN:
+        right = n = 0
+        for c in range(model.n_known):
+            for picked in draws_of(np.flatnonzero(truth == c), groups, size, DRAWS, rng):
+                right += int(known[picked].sum(axis=0).argmax() == c)
+                n += 1
+        if n:
+            out[str(size)] = right / n
+    return out
+
+
+def closed_set(
+    data: Outputs, names: Sequence[str], fold: int, *, members: Sequence[str], device: torch.device, seed: int,
+    progress: Progress, robust: bool = False,
+) -> tuple[dict[str, Any], Fingerprint]:  # fmt: skip
+    """Train on all folds but one, score the one: accuracy, macro-F1, calibration, groups; each member apart."""
+    rows = data.of(names)
+    folds = outer_folds([data.groups[r] for r in rows])
+    model = train(
+        data.labelled(rows[folds != fold]),
+        members=members,
+        folds=2,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    out = rows[folds == fold]
+    texts = [data.texts[r] for r in out]
+    groups = [data.groups[r] for r in out]
+    truth = np.array([model.classes.index(data.labels[r]) for r in out], np.int64)
+    log_p = model.log_probs(texts)
+    result = {"fold": fold, "n": len(out), "n_classes": len(names), **_figures(log_p, truth)}
+    result["by_size"] = accuracy_by_size(model, log_p, truth, groups, seed)
+    result["needed_999"] = {c: model.rule.texts_needed(i) for i, c in enumerate(model.classes)}
+    result["seconds"] = model.facts["seconds"]
+    result["members"] = {}
+    for name, scores in zip(model.members, model.scores(texts), strict=True):
+        alone = log_softmax(scores)
+        result["members"][name] = {
+            **_figures(alone, truth),
+            "by_size": accuracy_by_size(model, alone, truth, groups, seed),
+        }
+    if model.families:
+        makers = [model.families.get(c, c) for c in model.classes]
+        right = sum(makers[i] == makers[j] for i, j in zip(log_p.argmax(axis=1), truth, strict=True))
+        result["family_accuracy"] = right / len(truth)
+    if robust:
+        result["robustness"] = {}
+        for kind, change in copies.ROBUSTNESS.items():
+            changed = model.log_probs([change(t, seed + 7919 * (i + 1)) for i, t in enumerate(texts)])
+            result["robustness"][kind] = {
+                **_figures(changed, truth),
+                "by_size": accuracy_by_size(model, changed, truth, groups, seed),
+            }
+    return result, model
+
+
+def _figures(log_p: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> dict[str, Any]:
+    best = log_p.argmax(axis=1)
+    right = int((best == truth).sum())
+    f1 = []
+    for c in range(log_p.shape[1]):
+        both, said, was = ((best == c) & (truth == c)).sum(), (best == c).sum(), (truth == c).sum()
+        if was:
+            f1.append(2 * both / max(said + was, 1))
+    return {
+        "accuracy": right / len(truth),
+        "interval": interval(right, len(truth)),
+        "macro_f1": float(np.mean(f1)),
+        "calibration_error": calibration_error(log_p, truth),
+    }
+
+
+def open_set(
+    data: Outputs,
+    lists: dict[str, Any],
+    *,
+    members: Sequence[str],
+    device: torch.device,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Unknown models against known ones at several numbers of texts: AUROC, and what the verdict turns away."""
+    labels = set(data.labels)
+    parts = {k: [m for m in lists[k] if m in labels] for k in ("known", "unknown", "background")}
+    if len(parts["known"]) < 2 or not parts["unknown"]:
+        return {"skipped": "the table lacks known or unknown models of the list"}
+    folds = outer_folds(data.groups)
+    rng = np.random.default_rng(seed)
+    background: list[str] = []
+    for name in parts["background"]:
+        mine = [r for r in data.of([name]) if folds[r] != 0]
+        take = rng.permutation(len(mine))[: int(lists.get("background_texts_a_model", 120))]
+        background += [data.texts[mine[i]] for i in take]
+    rows = data.of(parts["known"])
+    model = train(
+        data.labelled(rows[folds[rows] != 0]), background=background, members=members, folds=2, seed=seed,
+        device=device, progress=progress,
+    )  # fmt: skip
+    scored: dict[str, tuple[npt.NDArray[Any], list[str]]] = {}
+    for name in (*parts["known"], *parts["unknown"]):
+        mine = [r for r in data.of([name]) if folds[r] == 0]
+        scored[name] = (model.log_probs([data.texts[r] for r in mine]), [data.groups[r] for r in mine])
+    out: dict[str, Any] = {
+        "n_known": len(parts["known"]), "n_unknown": len(parts["unknown"]), "n_background": len(background), "sizes": {}
+    }  # fmt: skip
+    for size in (1, 5, 10, 30, 100):
+        values: dict[str, list[float]] = {}
+        turned: dict[str, list[bool]] = {}
+        for name, (log_p, groups) in scored.items():
+            for picked in draws_of(np.arange(len(log_p)), groups, size, 200, rng):
+                decision = model.decide(log_p[picked])
+                values.setdefault(name, []).append(decision.margin)
+                turned.setdefault(name, []).append(decision.verdict == NONE)
+        inside = np.concatenate([values[n] for n in parts["known"] if n in values] or [[]])
+        outside = np.concatenate([values[n] for n in parts["unknown"] if n in values] or [[]])
+        if not len(inside) or not len(outside):
+            continue
+        bar = np.quantile(inside, FALSE_REJECTIONS)
+        out["sizes"][str(size)] = {
+            "auroc": auroc(inside, outside),
+            "rejected_at_1pct": float((outside < bar).mean()),
+            "known_rejected": float(np.mean([t for n in parts["known"] for t in turned.get(n, [])])),
+            "unknown_rejected": float(np.mean([t for n in parts["unknown"] for t in turned.get(n, [])])),
+            "rejected_by_model": {n: float(np.mean(turned[n])) for n in parts["unknown"] if n in turned},
+        }
+    return out
+
+
+def auroc(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> float:
+    """Chance that one of ``high`` exceeds one of ``low``, ties counting half."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([high, low]))
+    return float((ranks[: len(high)].sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
+
+
+def learning_curve(
+    data: Outputs, names: Sequence[str], *, device: torch.device, seed: int, progress: Progress
+) -> dict[str, float]:
+    """Accuracy on one text by training prompts a class (linear and style members)."""
+    rows = data.of(names)
+    folds = outer_folds([data.groups[r] for r in rows])
+    prompts = sorted({data.groups[r] for r in rows[folds != 0]})
+    order = np.random.default_rng(seed).permutation(len(prompts))
+    sizes = [s for s in CURVE if s < len(prompts)]
+    out = {}
+    for number, size in enumerate([*sizes, len(prompts)]):
+        kept = {prompts[i] for i in order[:size]}
+        some = np.array([r for r in rows[folds != 0] if data.groups[r] in kept], np.int64)
+        progress(number / (len(sizes) + 1), f"learning curve: {size} prompts")
+        out[str(size)] = _one_accuracy(data, some, rows[folds == 0], device, seed)
+    return out
+
+
+def out_of_domain(
+    data: Outputs, names: Sequence[str], *, device: torch.device, seed: int, progress: Progress
+) -> dict[str, float]:
+    """Accuracy on each domain's texts when trained on all the others."""
+    rows = data.of(names)
+    domains = sorted({d for r in rows if (d := data.domains[r]) is not None})
+    out = {}
+    for number, domain in enumerate(domains):
+        progress(number / len(domains), f"out of domain: {domain}")
+        inside = np.array([data.domains[r] == domain for r in rows])
+        seen = {data.groups[r] for r in rows[inside]}
+        train_rows = np.array([r for r in rows[~inside] if data.groups[r] not in seen], np.int64)
+        if len({data.labels[r] for r in train_rows}) == len(names):
+            out[domain] = _one_accuracy(data, train_rows, rows[inside], device, seed)
+    return out
+
+
+def _one_accuracy(
+    data: Outputs, seen: npt.NDArray[np.int64], out: npt.NDArray[np.int64], device: torch.device, seed: int
+) -> float:
+    model = train(data.labelled(seen), folds=2, seed=seed, device=device)
+    best = model.log_probs([data.texts[r] for r in out])[:, : model.n_known].argmax(axis=1)
+    return float(np.mean([model.classes[b] == data.labels[r] for b, r in zip(best, out, strict=True)]))
