@@ -12,14 +12,27 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from detector.decide.scaffolds import ACCOUNT_COLUMNS
 from detector.decide.scoring import Additive, Detector
 from features import plugins
 
 #: Family -> plug-ins, "account.x" or "group.x", or single terms computed when scoring.
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "what is asked for": ("account.elicitation", "group.elicitation", "group.extraction", "group.focus"),
-        "shared text": ("account.similarity", "account.prompts", "group.templates", "group.repeats"),
+        "what is asked for": (
+            "account.elicitation",
+            "group.elicitation",
+            "group.extraction",
+            "group.focus",
+            "key_asked",
+        ),
+        "shared text": (
+            "account.similarity",
+            "account.prompts",
+            "group.templates",
+            "group.repeats",
+            *ACCOUNT_COLUMNS,
+        ),
         "parameters and logits": ("account.parameters", "group.uniformity"),
         "addresses and clients": ("account.origin", "group.exits"),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
@@ -30,7 +43,13 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "group.makeup",
             "group.replacement",
         ),
-        "strength of the bonds": ("group.density", "mean_strength_bits", "firm_share"),
+        "strength of the bonds": (
+            "group.density",
+            "mean_strength_bits",
+            "firm_share",
+            "key_linked_bits",
+            "key_linked_share",
+        ),
         "members' own conduct": ("mean_own_bits", "median_own_bits", "suspect_share"),
     }
 )

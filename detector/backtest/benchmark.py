@@ -20,6 +20,7 @@ from detector.backtest.replay import Replayed
 from detector.backtest.rivals import RIVALS
 from detector.backtest.scored import Scored, first_alerts, judged
 from detector.backtest.synth.leaks import CEILING
+from detector.backtest.windows import carried
 from detector.decide.scoring import Detector
 from detector.errors import DataQualityError
 
@@ -281,7 +282,7 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
 
 def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
     """Detection of mixed windows at 1 % false positives, all worlds' windows pooled."""
-    tables = [w.table("windows").with_columns(pl.lit(w.spec["rung"]).alias("rung")) for w in worlds]
+    tables = [carried(w.windows, detector).with_columns(pl.lit(w.spec["rung"]).alias("rung")) for w in worlds]
     table = pl.concat([t for t in tables if len(t)], how="diagonal_relaxed")
     columns = {
         n: table[n].cast(pl.Float64).fill_null(np.nan).to_numpy()

@@ -42,6 +42,7 @@ Result = TypeVar("Result")
 
 #: Tables kept of a measured world, whole.
 KEPT = ("account_days", "group_days", "group_members", "groups", "account_scores")
+WINDOWS = ("rows", "keys", "holdings")
 #: Other seeds tried when a field of a world leaks, and how far apart they lie.
 TRIES = 8
 NEXT_TRY = 10_000
@@ -153,9 +154,9 @@ def measure(task: Task) -> Path:
             account_days = pl.read_parquet(task.folder / "account_days.parquet")
             rival_scores(*site, account_days).write_parquet(task.folder / "rivals.parquet")
             if not task.spec.missing:
-                windows.mixed_windows(store, sent, truth, seed=task.spec.seed).write_parquet(
-                    task.folder / "windows.parquet"
-                )
+                mixed = windows.mixed_windows(store, sent, truth, seed=task.spec.seed)
+                for name in WINDOWS:
+                    getattr(mixed, name).write_parquet(task.folder / f"windows_{name}.parquet")
     shutil.rmtree(task.folder / "lake")
     shutil.rmtree(task.folder / "world" / "logs")
     note = {
@@ -259,6 +260,11 @@ class Replayed:
     def shared(self, day: date) -> dict[str, pl.DataFrame]:
         """Shared text as the run of that day saw it (``pipeline.Observe``)."""
         return {name: self.table(f"{name}-{day}") for name in ("keys", "holdings", "accounts")}
+
+    @property
+    def windows(self) -> windows.Windows:
+        """Its mixed windows."""
+        return windows.Windows(*(self.table(f"windows_{name}") for name in WINDOWS))
 
     @cached_property
     def merged(self) -> dict[date, dict[str, str]]:

@@ -8,12 +8,15 @@ in one window only, or a split account would look like two that share their text
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from detector.backtest.rivals import mmd
+from detector.decide import scaffolds
+from detector.decide.scoring import Detector
 from detector.lake.store import Store
 from features import compose, plugins
 
@@ -42,27 +45,56 @@ class _Deal:
         self.window += [name] * len(ids)
 
 
-def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed: int) -> pl.DataFrame:
-    """Windows of a world's busiest days with their scores.
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a world and the shared text they hold, so that any detector can weigh it later.
 
-    ``sent``: the lake's requests with ``harvest``. Gives ``day, share, attack, window``, every measurement of
-    the text, and ``mmd_sketches, mmd_measured``. ``share`` is the harvest share tried; ``attack`` tells the
-    windows that hold it from those that do not.
+    ``rows``: day, share, attack, window, instance, every measurement of the text, mmd_sketches, mmd_measured.
+    ``share`` is the harvest share tried; ``attack`` tells the windows that hold it from those that do not.
+    ``keys``: day, share and ``scaffolds.measure_keys``. ``holdings``: day, share, window, code, kind, n.
     """
+
+    rows: pl.DataFrame
+    keys: pl.DataFrame
+    holdings: pl.DataFrame
+
+
+def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed: int) -> Windows:
+    """Windows of a world's busiest days; ``sent``: the lake's requests with ``harvest``."""
     rng = np.random.default_rng([seed, 100])
     distilled = pl.when(pl.col("kind") == "distillation").then("group")
     labels = truth.select("account_id", "label", distilled.alias("instance"))
     rows = sent.join(labels, on="account_id", how="left")
     counts = rows.group_by("day").len().sort(["len", "day"], descending=True)
-    made = []
+    made: list[list[pl.DataFrame]] = [[], [], []]
     for day in counts["day"].head(DAYS):
         today = rows.filter(pl.col("day") == day)
         benign = _benign(today, rng)
+        if not benign:
+            continue
         for share in SHARES:
-            found = _one(store, today, benign, share, rng)
-            if not found.is_empty():
-                made.append(found.with_columns(pl.lit(day).alias("day"), pl.lit(share).alias("share")))
-    return pl.concat(made, how="diagonal_relaxed") if made else pl.DataFrame()
+            names, site = _deal(today, benign, share, rng)
+            stamp = (pl.lit(day).alias("day"), pl.lit(share).alias("share"))
+            keys, holdings = _shared_text(store, site, names["window"])
+            found = names.join(_scores(store, site), on="window", how="left")
+            for kept, frame in zip(made, (found, keys, holdings), strict=True):
+                kept.append(frame.with_columns(*stamp))
+    none = pl.DataFrame()
+    return Windows(*(pl.concat(kept, how="diagonal_relaxed") if kept else none for kept in made))
+
+
+def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
+    """What each window carries of text the detector finds suspicious: the rows with ``scaffold_*`` columns."""
+    made = []
+    for (day, share), rows in windows.rows.group_by("day", "share", maintain_order=True):
+        here = (pl.col("day") == day) & (pl.col("share") == share)
+        keys = windows.keys.filter(here).drop("day", "share")
+        number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
+        held = windows.holdings.filter(here).join(number, on="window")
+        bits = scaffolds.score_keys(detector.key, keys)
+        found = scaffolds.account_scaffolds(held, keys["code"], bits, len(rows)).drop("account")
+        made.append(pl.concat([rows, found], how="horizontal"))
+    return pl.concat(made) if made else windows.rows
 
 
 def _benign(today: pl.DataFrame, rng: np.random.Generator) -> list[list[str]]:
@@ -82,10 +114,14 @@ def _benign(today: pl.DataFrame, rng: np.random.Generator) -> list[list[str]]:
     return windows
 
 
-def _one(
-    store: Store, today: pl.DataFrame, benign: list[list[str]], share: float, rng: np.random.Generator
-) -> pl.DataFrame:
-    """The day's windows with part of them carrying ``share`` of one campaign's harvest."""
+def _deal(
+    today: pl.DataFrame, benign: list[list[str]], share: float, rng: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The day's windows, part of them carrying ``share`` of one campaign's harvest, and the site around them.
+
+    Gives ``window, attack, instance``, and the day's requests with the windows as accounts (``window`` tells
+    which are).
+    """
     take = round(WINDOW * share)
     harvest = today.filter(
         pl.col("harvest") & pl.col("instance").is_not_null() & pl.col("prompt_hash").is_not_null()
@@ -96,8 +132,6 @@ def _one(
         ids = [ids[i] for i in rng.permutation(len(ids))[: int(TAKEN * len(ids))]]
         attacks += [(str(instance), ids[at : at + take]) for at in range(0, len(ids) - take + 1, take)]
     attacks = [attacks[i] for i in rng.permutation(len(attacks))[: len(benign) // 2]]
-    if not benign:
-        return pl.DataFrame()
     deal = _Deal([], [])
     for number, ordinary in enumerate(benign):
         ids = ordinary
@@ -120,22 +154,57 @@ def _one(
         .filter(pl.col("window").is_not_null() | ~pl.col("account_id").is_in(split.implode()))
         .with_columns(pl.coalesce("window", "account_id").alias("account_id"))
     )
+    return names, site
+
+
+def _scores(store: Store, site: pl.DataFrame) -> pl.DataFrame:
+    """``window``, every measurement of its text, and how far MMD finds it from the day's ordinary requests."""
+    measures = [m for m in plugins.measures("account") if m.name in _TEXT]
+    made = _answer(store, site, lambda available: compose.compose(measures, available=available).sql)
     sketched = pl.col("prompt_sketch").is_not_null()
     inside = site.filter(pl.col("window").is_not_null() & sketched).sort("window", "request_id")
     around = site.filter(pl.col("window").is_null() & (pl.col("label") == 0) & sketched)
-    return names.join(_text_scores(store, site), left_on="window", right_on="account_id", how="left").join(
-        _discrepancies(inside, around), on="window", how="left"
+    return made.rename({"account_id": "window"}).join(
+        _discrepancies(inside, around), on="window", how="inner"
     )
 
 
-def _text_scores(store: Store, site: pl.DataFrame) -> pl.DataFrame:
-    measures = [m for m in plugins.measures("account") if m.name in _TEXT]
+def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Shared text of the site as the nightly run measures it, what windows hold of it.
+
+    Only content ties of the one day: a window is put together from strangers, so its addresses and clients
+    mean nothing.
+    """
+    ties = [t for t in plugins.ties() if t.family == "content"]
+    rows = _answer(store, site, lambda available: compose.compose_ties(ties, available=available).sql)
+    counts = site.group_by("account_id").len("volume").sort("account_id")
+    number = counts.select("account_id").with_row_index("account").cast({"account": pl.Int64})
+    held = (
+        rows.join(number, on="account_id")
+        .with_columns(
+            pl.len().over("kind", "key").alias("n_sharing"),
+            pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("code"),
+            pl.lit(1, dtype=pl.Int64).alias("n_days"),
+        )
+        .filter(pl.col("n_sharing") >= 2)
+    )
+    volume = counts["volume"].cast(pl.Float64).to_numpy()
+    keys = scaffolds.measure_keys(held, counts["account_id"], volume, len(counts))
+    ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
+    holdings = scaffolds.content_holdings(held).join(ours, on="account").select("window", "code", "kind", "n")
+    return keys.join(holdings.select("code").unique(), on="code", how="semi"), holdings
+
+
+def _answer(
+    store: Store, site: pl.DataFrame, sql: Callable[[Mapping[str, frozenset[str]]], str]
+) -> pl.DataFrame:
     bare = site.drop("label", "instance", "harvest", "window")
     store.engine.bind("requests", bare)
-    held = {name: frozenset(r.name for r in columns) for name, columns in compose.relations().items()}
-    composed = compose.compose(measures, available={**held, "requests": frozenset(bare.columns)})
-    made = pl.from_arrow(store.engine.query(composed.sql, of="windows"))
-    store.engine.unbind("requests")
+    store.engine.bind("requests_before", bare.clear())
+    held = {name: frozenset(c.name for c in columns) for name, columns in compose.relations().items()}
+    made = pl.from_arrow(store.engine.query(sql(held), of="windows"))
+    for name in ("requests", "requests_before"):
+        store.engine.unbind(name)
     assert isinstance(made, pl.DataFrame)
     return made
 

@@ -18,6 +18,7 @@ from detector.backtest.scored import judged
 from detector.backtest.synth.archetypes import ARCHETYPES
 from detector.backtest.synth.campaigns import CAMPAIGNS
 from detector.backtest.synth.spec import WorldSpec
+from detector.backtest.windows import carried
 from detector.decide.scaffolds import KEY_TERMS
 from detector.decide.scoring import Additive, Detector, Term
 
@@ -28,7 +29,7 @@ SPEC = WorldSpec(
 
 
 def rising(name: str, *edges: float) -> Term:
-    return Term(name, np.array(edges), np.linspace(-1.0, 3.0, len(edges) + 1))
+    return Term(name, np.array(edges), np.linspace(-1.0, 6.0, len(edges) + 1))
 
 
 DETECTOR = Detector(
@@ -64,6 +65,8 @@ def test_scoring_again_equals_the_nightly_run(world: replay.Replayed) -> None:
 def test_another_detector_gives_other_scores(world: replay.Replayed) -> None:
     less = ablation.without(DETECTOR, "what is asked for")
     assert less.account.names == ("scaffold_bits_1", "n_prefixes")
+    assert "key_asked" not in less.key.names
+    assert "scaffold_bits_1" not in ablation.without(DETECTOR, "shared text").account.names
     last = world.days[-1]
     ours, theirs = (replay.decide_days(world, d)[last].accounts["score_bits"] for d in (DETECTOR, less))
     assert not ours.equals(theirs)
@@ -107,9 +110,15 @@ def test_every_account_with_traffic_is_judged_once(world: replay.Replayed) -> No
 
 
 def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay.Replayed) -> None:
-    windows = world.table("windows")
+    windows = carried(world.windows, DETECTOR)
     assert set(windows["share"]) == {0.05, 0.10, 0.25, 0.50}
-    for column in ("elicitation_sum", "similar_prompts_sum", "mmd_sketches", "mmd_measured"):
+    for column in (
+        "elicitation_sum",
+        "similar_prompts_sum",
+        "mmd_sketches",
+        "mmd_measured",
+        "scaffold_bits_1",
+    ):
         assert windows[column].is_finite().all(), column
     assert windows["attack"].any()
     assert not windows["attack"].all()
@@ -117,6 +126,8 @@ def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay
     half = windows.filter(pl.col("share") == 0.50)
     asked = dict(half.group_by("attack").agg(pl.col("elicitation_sum").mean()).iter_rows())
     assert asked[True] > asked[False]
+    shared = dict(half.group_by("attack").agg(pl.col("scaffold_requests_log2").mean()).iter_rows())
+    assert shared[True] > shared[False]
     rivals = world.table("rivals")
     sent = world.table("traffic")["account_id"].n_unique()
     assert set(rivals.group_by("rival").len()["len"]) == {sent}
