@@ -8,7 +8,7 @@ DEMO   ?= out/demo
 JOBS   ?= 2
 BACKTEST ?= out/backtest
 
-.PHONY: demo test lint bench backtest backtest-full test-system train clean
+.PHONY: demo test lint bench backtest backtest-full clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -478,7 +478,7 @@ def _kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
 
 
 def _group(held: Held) -> pl.DataFrame:
-    """account_id, label, strength_bits, firm of every grouped account."""
+    """account_id, label, strength_bits, firm, belonging of every grouped account."""
     rows = held.rows
     source = rows["kind"].replace(SAME_SOURCE)
     family = pl.select(pl.when(source.is_in(FAMILIES)).then(source).otherwise(rows["family"])).to_series()
@@ -500,6 +500,7 @@ def _group(held: Held) -> pl.DataFrame:
             "label": pl.Series(found.label[inside], dtype=pl.Int64),
             "strength_bits": pl.Series(found.strength_bits[inside], dtype=pl.Float64),
             "firm": pl.Series(found.firm[inside], dtype=pl.Boolean),
+            "belonging": pl.Series(found.belonging[inside], dtype=pl.Float64),
         },
         schema_overrides={"account_id": pl.String},
     )

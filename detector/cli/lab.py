@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from detector.cli.lake import LakeOption, ingest, run
-from detector.cli.show import bar, clean, plural, print_table, say
+from detector.cli.show import bar, clean, print_table, say
 from detector.errors import ConfigError
 
 
@@ -97,24 +97,19 @@ def simulate(
         families=families,
     )
     with bar("making a world", total=1.0) as update:
-        world = worlds.make_world(spec)
-        worlds.write_world(world, out, progress=lambda note, share: update(share, note))
-    truth = world.truth
-    bad = int((truth["label"] == 1).sum())
-    say(
-        f"{clean(out)}: {plural(world.requests.height, 'request')}, {plural(truth.height, 'account')}, "
-        f"{bad:,} of them attackers; next: hydrawatch ingest {out / 'logs'} --lake lake"
-    )
+        made = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))
+    counts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.items() if isinstance(value, int))
+    say(f"{clean(out)}: {counts}; next: hydrawatch ingest {out / 'logs'} --lake lake")
 
 
 def train(
     out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path(
         "rules/models/detector.json"
     ),
-    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 32,
-    seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 1000,
-    accounts: Annotated[int, typer.Option(min=200, help="honest accounts a world")] = 1500,
-    days: Annotated[int, typer.Option(min=2, help="days a world")] = 5,
+    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 23,
+    seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 2000,
+    accounts: Annotated[int, typer.Option(min=200, help="honest accounts a world; varied by half either way")] = 800,
+    days: Annotated[int, typer.Option(min=2, help="days a world")] = 4,
     work: Annotated[
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
     ] = Path("out/train"),
@@ -124,7 +119,7 @@ def train(
 ) -> None:
     """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
 
-    Example: hydrawatch train --worlds 32 --seed 1000 --out rules/models/detector.json
+    Example: hydrawatch train --worlds 23 --seed 2000 --out rules/models/detector.json
     """
     if text:
         from detector.backtest.train_text import train as train_text

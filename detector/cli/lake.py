@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,8 @@ LakeOption = Annotated[Path, typer.Option("--lake", help="folder of the lake", s
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="settings; else LAKE/hydrawatch.toml", show_default=False)
 ]
-FORMATS = ("auto", "native", "otel", "litellm", "bedrock", "envoy")
+#: Told from the files, so that a new format is one file; importing them would slow ``--help`` down.
+FORMATS = ("auto", *sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parents[1] / "ingest/formats")])))
 
 
 def open_for_work(lake: Path, config: Path | None, *, must_exist: bool = True) -> tuple[Store, Config]:

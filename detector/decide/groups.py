@@ -40,6 +40,10 @@ MAY_STAY_OUT = 0.15
 OWNED_FROM = 0.7
 #: ... counted as if so many strangers held each key as well: small keys meet by chance.
 STRANGERS = 2.0
+#: A member less likely than this to belong is let go (0..1).
+LEAST_BELONGING = 0.5
+#: Doubt that evidence anybody can copy leaves about a member, at least (0..1).
+COPIED_DOUBT = 0.4
 #: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
 MAX_LEAK = 0.2
 MERGE_ROUNDS = 20
@@ -91,6 +95,8 @@ class Grouping:
     strength_bits: Floats
     #: whether the account's bond holds without spoofable evidence
     firm: Bools
+    #: how sure it is that the account belongs to its group at all (0..1)
+    belonging: Floats
     pairs: Pairs
 
 
@@ -130,7 +136,11 @@ def form_groups(ties: Ties) -> Grouping:
         label[strength <= 0] = -1
         _attach(ties, held, label, strength, firm)
         label = _renumber(label)
-    return Grouping(label=label, strength_bits=strength, firm=firm & (label >= 0), pairs=pairs)
+    label = _renumber(np.where(_belonging(ties, held, label) >= LEAST_BELONGING, label, -1))
+    belonging = _belonging(ties, held, label)
+    return Grouping(
+        label=label, strength_bits=strength, firm=firm & (label >= 0), belonging=belonging, pairs=pairs
+    )
 
 
 def _select(ties: Ties, held: Ints) -> Ties:
@@ -363,6 +373,30 @@ def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, firm: Bools) 
     bits = np.log2(ties.n_accounts / held[ties.key[entry]]) * inside
     np.maximum.at(strength, ties.account[entry], bits)
     np.logical_or.at(firm, ties.account[entry], inside & ~ties.spoofable[entry])
+
+
+def _belonging(ties: Ties, held: Ints, label: Ints) -> Floats:
+    """How sure it is that each account belongs to its group.
+
+    A key of which the group holds the share s of the other holders says so with probability s (shrunk as if
+    ``STRANGERS`` held it too); families are independent, so the doubt is the product of (1 - s) over the best
+    key of each. What an outsider can copy leaves at least ``COPIED_DOUBT`` a family.
+    """
+    sure = np.zeros(len(label))
+    entry = np.flatnonzero((label[ties.account] >= 0) & (held[ties.key] >= 2))
+    if not len(entry):
+        return sure
+    n_labels = int(label.max()) + 1
+    _, inverse, count = np.unique(
+        ties.key[entry] * n_labels + label[ties.account[entry]], return_inverse=True, return_counts=True
+    )
+    share = (count[inverse] - 1) / (held[ties.key[entry]] - 1 + STRANGERS)
+    share = np.where(ties.spoofable[entry], np.minimum(share, 1 - COPIED_DOUBT), share)
+    n_families = int(ties.family.max()) + 1
+    best = np.zeros(len(label) * n_families)
+    np.maximum.at(best, ties.account[entry] * n_families + ties.family[entry], share)
+    sure[:] = 1 - np.prod(1 - best.reshape(len(label), n_families), axis=1)
+    return np.where(label >= 0, sure, 0.0)
 
 
 def _renumber(label: Ints) -> Ints:

@@ -25,6 +25,7 @@ MEMBERS = {
     "state": pl.String,
     "strength_bits": pl.Float64,
     "firm": pl.Boolean,
+    "belonging": pl.Float64,
 }
 
 
@@ -43,7 +44,7 @@ def carry_over(previous: pl.DataFrame, found: pl.DataFrame, *, day: date) -> Car
     Parameters
     ----------
     previous : columns of ``MEMBERS``; everything known before the day.
-    found : account_id, label (community of today), strength_bits, firm.
+    found : account_id, label (community of today), strength_bits, firm, belonging.
     """
     sizes = dict(found.group_by("label").len().rows())
     live = previous.filter(pl.col("state") != "moved")
@@ -77,6 +78,7 @@ def carry_over(previous: pl.DataFrame, found: pl.DataFrame, *, day: date) -> Car
         "account_id",
         "strength_bits",
         "firm",
+        "belonging",
     )
     return Carried(members=_accumulate(live, today, merged, split, day), merged=merged, split=split)
 
@@ -107,6 +109,7 @@ def _accumulate(
         pl.max_horizontal(pl.when(stays).then("firm"), pl.when(here).then("firm_today"))
         .fill_null(False)
         .alias("firm"),
+        pl.max_horizontal(pl.when(stays).then("belonging"), pl.when(here).then("belonging_today")).alias("belonging"),
     ).sort("group_id", "account_id")
 
 

@@ -205,16 +205,16 @@ def calibrate(model: Additive, bits: Floats, label: npt.NDArray[np.bool_], *, pr
 
 
 def threshold(scores: Floats, *, budget: float, floor: float) -> float:
-    """Least score of the largest top set whose expected number of honest members stays within ``budget``.
+    """What a score must reach for an alert so that the expected number of honest ones stays within ``budget``.
 
-    ``scores`` are calibrated probabilities; the expectation is the sum of their complements. Never below
-    ``floor``; above every score when even the highest breaks the budget.
+    ``scores`` are calibrated probabilities; the expectation is the sum of their complements over the highest.
+    The answer lies just above the first score that would break the budget; it is ``floor`` when none does.
     """
     ordered = np.sort(scores[scores >= floor])[::-1]
     if not len(ordered):
         return floor
-    fits = np.cumsum(1 - ordered) <= budget
-    return float(ordered[fits][-1]) if fits.any() else float(np.nextafter(ordered[0], 2.0))
+    breaks = np.flatnonzero(np.cumsum(1 - ordered) > budget)
+    return float(np.nextafter(ordered[breaks[0]], 2.0)) if len(breaks) else floor
 
 
 @dataclass(frozen=True)

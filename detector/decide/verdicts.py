@@ -125,7 +125,7 @@ def decide(
             "n_requests": account_days["n_requests"].cast(pl.Int64),
         }
     )
-    bond = members.select("group_id", "account_id", "strength_bits", "firm")
+    bond = members.select("group_id", "account_id", "strength_bits", "firm", "belonging")
     measured = group_columns(group_days, bond, own)
     group_bits = pl.DataFrame(
         {"group_id": measured["group_id"], "group_bits": score_frame(detector.group, measured)}
@@ -283,6 +283,16 @@ def _fold_groups(
     ).sort("group_id")
 
 
+def _both(columns: pl.Series) -> pl.Series:
+    """Log2 odds that a group is abusive and the member belongs to it, from the bits of the one and the other."""
+    bits = columns.struct.field("group_bits").fill_null(np.nan).to_numpy()
+    sure = columns.struct.field("belonging").fill_null(0.0).to_numpy()
+    # odds of p * b with p = o / (1 + o): o b / (1 + o (1 - b))
+    with np.errstate(over="ignore", divide="ignore"):
+        joint = np.log2(np.maximum(sure, 1e-9)) - np.log2(np.exp2(-bits) + 1 - sure)
+    return pl.Series(joint).fill_nan(None)
+
+
 def _fold_accounts(
     own: pl.DataFrame,
     previous: pl.DataFrame,
@@ -309,7 +319,10 @@ def _fold_accounts(
             how="left",
         )
     )
-    # A bond that could have been planted lends little: the account's own conduct must carry the rest.
+    # What a group lends a member: that the group is abusive, and that the member belongs to it. A bond that could
+    # have been planted lends little: the account's own conduct must carry the rest.
+    shared = pl.struct("group_bits", "belonging").map_batches(_both, return_dtype=pl.Float64)
+    table = table.with_columns(shared.alias("group_bits"))
     lent = (
         pl.when(pl.col("firm").fill_null(False))
         .then("group_bits")

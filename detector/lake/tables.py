@@ -211,6 +211,7 @@ _STATIC: tuple[Table, ...] = (
             _C("last_day", "DATE", "last day active as a member"),
             _C("state", "VARCHAR", "active, silent, banned or moved"),
             _C("strength_bits", "DOUBLE", "evidence that ties it to the group", "bits"),
+            _C("belonging", "DOUBLE", "how sure it is that the account belongs to the group at all", "0..1"),
             _C("firm", "BOOLEAN", "whether that bond holds without evidence an attacker could have planted"),
         ),
         "state",

@@ -12,10 +12,10 @@ D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
 
 def found(**groups: list[str]) -> pl.DataFrame:
-    rows = [(a, label, 5.0, True) for label, accounts in enumerate(groups.values()) for a in accounts]
+    rows = [(a, label, 5.0, True, 0.9) for label, accounts in enumerate(groups.values()) for a in accounts]
     return pl.DataFrame(
         rows,
-        schema={"account_id": pl.String, "label": pl.Int64, "strength_bits": pl.Float64, "firm": pl.Boolean},
+        schema={"account_id": pl.String, "label": pl.Int64, "strength_bits": pl.Float64, "firm": pl.Boolean, "belonging": pl.Float64},
         orient="row",
     )
 
@@ -44,7 +44,7 @@ def test_merge_is_recorded_and_takes_everybody() -> None:
     first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
     merged = carry_over(first, found(z=["a", "b", "c", "d", "p", "q"]), day=D2)
     assert len(ids(merged.members)) == 1
-    (old, new), = merged.merged.items()
+    ((old, new),) = merged.merged.items()
     assert ids(merged.members) == {new: set("abcdpqr")}
     assert old in ids(first)
 

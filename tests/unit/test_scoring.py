@@ -79,9 +79,9 @@ def test_probability_ranks_also_far_out() -> None:
 
 def test_threshold_spends_the_budget_and_no_more() -> None:
     scores = np.array([0.99, 0.98, 0.9, 0.6, 0.1])
-    assert threshold(scores, budget=0.05, floor=0.5) == 0.98
-    assert threshold(scores, budget=0.2, floor=0.5) == 0.9
-    assert threshold(scores, budget=10, floor=0.5) == 0.6
+    assert 0.9 < threshold(scores, budget=0.05, floor=0.5) < 0.98
+    assert 0.6 < threshold(scores, budget=0.2, floor=0.5) < 0.9
+    assert threshold(scores, budget=10, floor=0.5) == 0.5
     assert threshold(scores, budget=0.001, floor=0.5) > 0.99
     assert threshold(np.array([0.1]), budget=1, floor=0.5) == 0.5
 
