@@ -79,7 +79,9 @@ def main() -> None:
         found = form_groups(ties)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"seed {seed}: {len(ties.key):,} ties, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1} groups")
+        print(
+            f"seed {seed}: {len(ties.key):,} ties, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1} groups"
+        )
         for number in range(len(HYDRAS)):
             labels = found.label[truth == number]
             if not (labels >= 0).any():

@@ -26,7 +26,9 @@ def _names() -> list[str]:
     for name in ("detector", "features", "rules"):
         others = sorted(set(owners.get(name, [])) - {"hydrawatch"})
         if others:
-            faults.append(f"package {name!r} is also installed by {', '.join(others)}; use an environment of its own")
+            faults.append(
+                f"package {name!r} is also installed by {', '.join(others)}; use an environment of its own"
+            )
         elif importlib.util.find_spec(name) is None:
             faults.append(f"package {name!r} is missing; install hydrawatch again")
     return faults
@@ -40,9 +42,13 @@ def _parts(store: Store) -> list[str]:
             try:
                 found = pq.read_schema(part)
             except (OSError, pa.ArrowInvalid) as error:
-                faults.append(f"{part}: not readable as Parquet ({error}); restore it or remove it and run its day again")
+                faults.append(
+                    f"{part}: not readable as Parquet ({error}); restore it or remove it and run its day again"
+                )
                 continue
-            wrong = [f.name for f in found if f.name in declared.names and f.type != declared.field(f.name).type]
+            wrong = [
+                f.name for f in found if f.name in declared.names and f.type != declared.field(f.name).type
+            ]
             if wrong:
                 faults.append(f"{part}: columns {wrong} have other types than table {table.name} declares")
     return faults
@@ -72,4 +78,3 @@ def _views(store: Store) -> list[str]:
         except QueryError as error:
             faults.append(f"view {name}: {error}")
     return faults
-

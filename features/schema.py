@@ -117,7 +117,9 @@ REQUESTS: tuple[Column, ...] = (
     _C("ip_prefix", "VARCHAR", "its /24 (IPv4) or /48 (IPv6) network"),
     _C("asn", "BIGINT", "autonomous system number of the address"),
     _C("country", "VARCHAR", "country of the address; never scored", "ISO 3166-1 alpha-2"),
-    _C("user_agent", "VARCHAR", "client's own description, cut at 256 characters, control characters dropped"),
+    _C(
+        "user_agent", "VARCHAR", "client's own description, cut at 256 characters, control characters dropped"
+    ),
     _C("ja4", "VARCHAR", "JA4 TLS client fingerprint"),
     _C("pathway", "VARCHAR", "door the request came through"),
     _C("operation", "VARCHAR", "chat, completion, embeddings ..."),
@@ -156,7 +158,11 @@ REQUESTS: tuple[Column, ...] = (
     _C("elicit_grading", "DOUBLE", "asks for grades by a rubric or preference labels", "0..1"),
     _C("elicit_rewrite", "DOUBLE", "asks for censorship-safe rewriting", "0..1"),
     _C("elicit_trace", "DOUBLE", "asks to reconstruct the reasoning behind a given answer", "0..1"),
-    _C("capability", "VARCHAR", "coding, reasoning, agentic, vision, data, safety, writing, translation, general"),
+    _C(
+        "capability",
+        "VARCHAR",
+        "coding, reasoning, agentic, vision, data, safety, writing, translation, general",
+    ),
     _C("language", "VARCHAR", "main script and language of the prompt: en, zh, ... or other"),
     _C("logit_probe", "BOOLEAN", "short answers with log-probabilities, biases or many samples asked for"),
     _C("file_id", "VARCHAR", "log file it came from"),

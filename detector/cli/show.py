@@ -103,7 +103,9 @@ def bar(what: str, *, total: float | None = None) -> Iterator[Callable[[float, s
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
+    ) as progress:
         task = progress.add_task(clean(what), total=total)
 
         def update(done: float, note: str) -> None:

@@ -49,7 +49,10 @@ def test_everything_is_read(tmp_path: Path) -> None:
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(
-            write(tmp_path, 'alert_bugdet = 1\nmax_rejects = 7\nwindow_days = "x"\n[[allow]]\naccount_id = "a"\n')
+            write(
+                tmp_path,
+                'alert_bugdet = 1\nmax_rejects = 7\nwindow_days = "x"\n[[allow]]\naccount_id = "a"\n',
+            )
         )
     for word in ("alert_bugdet", "alert_budget", "max_rejects", "window_days", "reason", "hydrawatch.toml"):
         assert word in str(caught.value)
@@ -62,7 +65,9 @@ def test_not_toml(tmp_path: Path) -> None:
         load_config(tmp_path, tmp_path / "missing.toml")
 
 
-def test_the_key_is_made_once_and_only_for_an_empty_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_made_once_and_only_for_an_empty_lake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("HYDRAWATCH_KEY", raising=False)
     with pytest.raises(ConfigError, match="key is missing"):
         lake_key(tmp_path, may_make=False)

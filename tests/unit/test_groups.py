@@ -19,7 +19,9 @@ class World:
         self.rng = np.random.default_rng(seed)
         self.rows: list[tuple[int, tuple[str, int], int, float, bool]] = []
 
-    def tie(self, account: int, kind: str, key: int, family: int, bits: float = 5.0, spoofable: bool = False) -> None:
+    def tie(
+        self, account: int, kind: str, key: int, family: int, bits: float = 5.0, spoofable: bool = False
+    ) -> None:
         self.rows.append((account, (kind, key), family, bits, spoofable))
 
     def ordinary(self) -> None:
@@ -149,9 +151,7 @@ def test_components_are_those_of_networkx() -> None:
     found = form_groups(ties)
     pairs = associate(ties, holders(ties))
     graph = nx.Graph((("a", int(a)), ("p", int(p))) for a, p in zip(pairs.holder, pairs.pair, strict=True))
-    wanted = sorted(
-        sorted(n for t, n in part if t == "a") for part in nx.connected_components(graph)
-    )
+    wanted = sorted(sorted(n for t, n in part if t == "a") for part in nx.connected_components(graph))
     got = sorted(np.flatnonzero(found.label == g).tolist() for g in range(found.label.max() + 1))
     assert got == [w for w in wanted if len(w) >= 3]
 
