@@ -13,13 +13,15 @@ import numpy as np
 import polars as pl
 
 from detector import pipeline
-from detector.backtest import ablation, design, figures, heldout, replay
+from detector.backtest import ablation, design, figures, heldout, measuring, replay
 from detector.backtest.figures import Figure, Tally, pooled, tally, with_intervals
+from detector.backtest.measuring import Part
 from detector.backtest.outcome import recall_at
 from detector.backtest.replay import Replayed
 from detector.backtest.rivals import RIVALS
 from detector.backtest.scored import Scored, first_alerts, judged
 from detector.backtest.synth.leaks import CEILING
+from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.windows import carried
 from detector.decide.scoring import Detector
 from detector.errors import DataQualityError
@@ -67,7 +69,7 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
         "size": asdict(choice.size),
         "model": detector.digest(),
         "trained_on": dict(detector.trained_on),
-        "worlds": [_world_row(w) for w in worlds["report"]],
+        "worlds": [{**_world_row(w), **_worst_field(w)} for w in worlds["report"]],
         "rejected": [{"rung": w.spec["rung"], **r} for w in worlds["report"] for r in w.note["rejected"]],
         "dropped": dropped,
         "leaks": _leaks(worlds["report"]),
@@ -87,42 +89,37 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
 # -- worlds --------------------------------------------------------------------------------------------------
 
 
-def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[str, list[Replayed]], list[Json]]:
+def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, list[Replayed]], list[Json]]:
     """Measured worlds by part, and those no seed of which passed the leak check."""
-    size, digest = choice.size, replay.code_digest()
-    specs = {
+    size, digest = choice.size, measuring.code_digest()
+    specs: dict[Part, list[WorldSpec]] = {
         "report": design.report_worlds(size),
         "missing": design.missing_worlds(size),
         "training": design.training_worlds(size) if choice.held_out else [],
         "full": design.full_worlds() if choice.full else [],
     }
     tasks = [
-        (
-            part,
-            replay.Task(
-                spec, replay.folder_of(work, spec), digest,
-                rivals=choice.rivals and part == "report", check_leaks=part == "report", training=part == "training",
-            ),
-        )
+        measuring.Task(spec, measuring.folder_of(work, spec), digest, part, choice.rivals)
         for part, of in specs.items()
         for spec in of
-    ]  # fmt: skip
-    part_of = {task.folder: part for part, task in tasks}
+    ]
     # Large ones first, so that no core waits for the last.
-    ordered = sorted((t for _, t in tasks), key=lambda t: -t.spec.honest_accounts * t.spec.days)
-    found: dict[str, list[Replayed]] = {part: [] for part in specs}
+    ordered = sorted(tasks, key=lambda t: -t.spec.honest_accounts * t.spec.days)
+    found: dict[Part, list[Replayed]] = {part: [] for part in specs}
     dropped: list[Json] = []
 
     def told(done: int) -> None:
         progress(0.7 * done / len(ordered), f"world {done} of {len(ordered)}")
 
-    for task, result in replay.spread(replay.measure, ordered, processes=choice.processes, progress=told):
+    for task, result in measuring.spread(
+        measuring.measure, ordered, processes=choice.processes, progress=told
+    ):
         if isinstance(result, DataQualityError):
             dropped.append({"rung": task.spec.rung, "seed": task.spec.seed, "reason": str(result)})
             continue
         if isinstance(result, Exception):
             raise result
-        found[part_of[task.folder]].append(replay.load(result))
+        found[task.part].append(replay.load(result))
     for of in found.values():
         of.sort(key=lambda w: w.name)
     return found, dropped
@@ -139,7 +136,7 @@ def judge_all(worlds: Iterable[Replayed], detector: Detector) -> tuple[Scored, p
 
 
 def _held_out(
-    choice: Choice, worlds: Mapping[str, list[Replayed]], progress: Update
+    choice: Choice, worlds: Mapping[Part, list[Replayed]], progress: Update
 ) -> list[tuple[str, heldout.Judgement]]:
     learned, tried = ([w.folder for w in worlds[part]] for part in ("training", "report"))
     jobs = [
@@ -151,7 +148,7 @@ def _held_out(
         progress(0.74 + 0.18 * done / len(jobs), f"held-out detector {done} of {len(jobs)}")
 
     found = []
-    for trial, result in replay.spread(heldout.judge, jobs, processes=choice.processes, progress=told):
+    for trial, result in measuring.spread(heldout.judge, jobs, processes=choice.processes, progress=told):
         if isinstance(result, Exception):
             raise result
         found.append(("held_out" if trial.rotation else "control", result))
@@ -195,14 +192,18 @@ def _column(scored: Scored, first: pl.DataFrame) -> Json:
 
 def _world_row(world: Replayed) -> Json:
     truth, spec = world.truth, world.spec
-    leaks = world.table("leaks").row(0, named=True)
     return {
         "seed": spec["seed"], "rung": spec["rung"], "families": spec["families"],
         "campaigns": sorted(truth.filter(pl.col("label") == 1)["campaign"].unique().to_list()),
         "requests": world.note["n_requests"], "accounts": len(truth),
         "attackers": int((truth["label"] == 1).sum()), "framed": int(truth["framed"].sum()),
-        "leakiest": leaks["field"], "leak_auc": leaks["auc"], "seconds": world.note["seconds"],
+        "seconds": world.note["seconds"],
     }  # fmt: skip
+
+
+def _worst_field(world: Replayed) -> Json:
+    worst = world.table("leaks").row(0, named=True)
+    return {"leakiest": worst["field"], "leak_auc": worst["auc"]}
 
 
 def _leaks(worlds: Sequence[Replayed]) -> list[Json]:
@@ -252,7 +253,10 @@ def _full(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
     rows = []
     for world in worlds:
         scored, first = judge_all([world], detector)
-        rows.append({**_world_row(world), **pooled(_tallies(scored)), "first_alerts": first.to_dicts()})
+        sent = first.drop_nulls("first_exchanges").select(pl.col("first_exchanges") / pl.col("exchanges"))
+        share = sent.to_series().median() if len(sent) else None
+        told = {"volume_at_first_alert": share, "first_alerts": first.to_dicts()}
+        rows.append({**_world_row(world), **pooled(_tallies(scored)), **told})
     return rows
 
 
@@ -265,7 +269,7 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
         of = world.table("rivals").with_columns(pl.lit(world.name).alias("world"))
         scores.append(bare.join(of, on=["world", "account_id"]).select(scores[0].columns))
     table = pl.concat(scores)
-    about = {r.name: r.about for r in RIVALS} | {"hydrawatch": "shipped detector, same worlds"}
+    about = {"hydrawatch": "shipped detector, same worlds", **{r.name: r.about for r in RIVALS}}
     for name in about:
         for rung in sorted(table["rung"].unique()):
             part = table.filter((pl.col("rival") == name) & (pl.col("rung") == rung))

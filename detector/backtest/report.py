@@ -287,7 +287,7 @@ def _missing(found: Json) -> str:
 
 def _full(found: Json) -> str:
     keys = ("seed", "rung", "attackers", "accounts", "requests", "recall_at_0.001", "average_precision", "pair_f1",
-            "false_groups_per_10000")  # fmt: skip
+            "false_groups_per_10000", "volume_at_first_alert")  # fmt: skip
     body = [[", ".join(row["campaigns"]), *(row.get(k) for k in keys)] for row in found["full"]]
     made = table("Published sizes and 0.1 % worlds", ["campaigns", *keys], body)
     return f"<h2>Large worlds</h2>{made}" if made else ""

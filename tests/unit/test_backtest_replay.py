@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from detector import pipeline
-from detector.backtest import ablation, design, heldout, replay, training
+from detector.backtest import ablation, design, heldout, measuring, replay, training
 from detector.backtest.figures import tally
 from detector.backtest.scored import judged
 from detector.backtest.synth.archetypes import ARCHETYPES
@@ -35,7 +35,7 @@ def rising(name: str, *edges: float) -> Term:
 DETECTOR = Detector(
     key=Additive(tuple(rising(t, 0.5) for t in KEY_TERMS), base=-3.0),
     account=Additive(
-        (rising("elicitation_sum", 1, 4), rising("scaffold_bits_1", 0, 2), rising("n_prefixes", 3)), base=-4.0
+        (rising("elicitation_sum", 1, 4), rising("scaffold_bits_1", 0, 2), rising("n_prefixes", 3)), base=-7.0
     ),
     group=Additive((rising("mean_own_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
     kinds={},
@@ -48,8 +48,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[replay.Replayed]
     folder = tmp_path_factory.mktemp("work") / "world"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "load_detector", lambda: DETECTOR)
-        task = replay.Task(SPEC, folder, "this code", check_leaks=False)
-        yield replay.load(replay.measure(task))
+        task = measuring.Task(SPEC, folder, "this code")
+        yield replay.load(measuring.measure(task))
 
 
 def test_scoring_again_equals_the_nightly_run(world: replay.Replayed) -> None:
@@ -91,11 +91,11 @@ def test_only_measurements_are_kept(world: replay.Replayed) -> None:
 def test_a_finished_world_is_left_alone_and_other_code_makes_it_again(world: replay.Replayed) -> None:
     marker = world.folder / "measured"
     before = marker.stat().st_mtime_ns
-    replay.measure(replay.Task(SPEC, world.folder, "this code", check_leaks=False))
+    measuring.measure(measuring.Task(SPEC, world.folder, "this code"))
     assert marker.stat().st_mtime_ns == before
-    assert replay.measured(world.folder, "this code")
-    assert not replay.measured(world.folder, "other code")
-    assert not replay.measured(world.folder / "nowhere", "this code")
+    assert measuring.measured(world.folder, "this code")
+    assert not measuring.measured(world.folder, "other code")
+    assert not measuring.measured(world.folder / "nowhere", "this code")
 
 
 def test_every_account_with_traffic_is_judged_once(world: replay.Replayed) -> None:
@@ -220,7 +220,7 @@ def test_the_benchmark_covers_every_kind_on_every_rung_with_seeds_of_its_own() -
 
 def test_worlds_of_different_specs_do_not_share_a_folder(tmp_path: Path) -> None:
     specs = design.missing_worlds(design.Size()) + design.report_worlds(design.QUICK)
-    assert len({replay.folder_of(tmp_path, s) for s in specs}) == len(specs)
+    assert len({measuring.folder_of(tmp_path, s) for s in specs}) == len(specs)
 
 
 def _half(n: int) -> float:
@@ -230,7 +230,7 @@ def _half(n: int) -> float:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_failed_job_tells_which_it_was(processes: int) -> None:
     done: list[int] = []
-    found = dict(replay.spread(_half, [1, 0, 4], processes=processes, progress=done.append))
+    found = dict(measuring.spread(_half, [1, 0, 4], processes=processes, progress=done.append))
     assert found[1] == 1.0
     assert found[4] == 0.25
     assert isinstance(found[0], ZeroDivisionError)
