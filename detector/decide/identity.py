@@ -109,7 +109,9 @@ def _accumulate(
         pl.max_horizontal(pl.when(stays).then("firm"), pl.when(here).then("firm_today"))
         .fill_null(False)
         .alias("firm"),
-        pl.max_horizontal(pl.when(stays).then("belonging"), pl.when(here).then("belonging_today")).alias("belonging"),
+        pl.max_horizontal(pl.when(stays).then("belonging"), pl.when(here).then("belonging_today")).alias(
+            "belonging"
+        ),
     ).sort("group_id", "account_id")
 
 

@@ -324,7 +324,9 @@ def _fold_accounts(
     shared = pl.struct("group_bits", "belonging").map_batches(_both, return_dtype=pl.Float64)
     table = table.with_columns(shared.alias("group_bits"))
     lent = (
-        pl.when(pl.col("firm").fill_null(False))
+        pl.when(pl.col("group_bits").is_null())
+        .then(None)
+        .when(pl.col("firm").fill_null(False))
         .then("group_bits")
         .otherwise(pl.min_horizontal("group_bits", pl.col("own_bits").fill_null(-12.0) + PLANTED_BITS))
     )

@@ -1,0 +1,152 @@
+"""Verdicts: budget, exemptions, planted bonds, the worst of a life."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from detector.config import Allow, Config
+from detector.decide.identity import MEMBERS
+from detector.decide.scoring import Additive, Detector, Term, probability
+from detector.decide.verdicts import Day, decide
+from detector.lake.store import empty
+
+D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
+
+
+def model(name: str, low: float, high: float) -> Additive:
+    """``low`` bits up to one half of ``name``, ``high`` bits above."""
+    return Additive((Term(name, np.array([0.5]), np.array([low, high])),), base=0.0)
+
+
+NOTHING = Additive((), base=0.0)
+DETECTOR = Detector(NOTHING, model("timing_score", -9.0, 4.0), model("load_gini", -9.0, 9.0), {}, {})
+
+
+def run(
+    own: dict[str, float],
+    groups: dict[str, tuple[float, list[str]]],
+    *,
+    day: date = D1,
+    firm: bool = True,
+    belonging: float = 1.0,
+    before: Day | None = None,
+    config: Config | None = None,
+    facts: list[tuple[str, str | None, str | None]] | None = None,
+    merged: dict[str, str] | None = None,
+) -> Day:
+    members = [
+        (g, a, D1, day, "active", 5.0, firm, belonging)
+        for g, (_, accounts) in groups.items()
+        for a in accounts
+    ]
+    return decide(
+        DETECTOR,
+        day=day,
+        config=config or Config(alert_budget=5000.0),
+        account_days=pl.DataFrame(
+            {"account_id": list(own), "timing_score": list(own.values()), "n_requests": [10] * len(own)},
+            schema={"account_id": pl.String, "timing_score": pl.Float64, "n_requests": pl.Int64},
+        ),
+        group_days=pl.DataFrame(
+            {"group_id": list(groups), "load_gini": [v for v, _ in groups.values()]},
+            schema={"group_id": pl.String, "load_gini": pl.Float64},
+        ),
+        members=pl.DataFrame(members, schema=MEMBERS, orient="row"),
+        previous_groups=before.groups if before else empty("groups").drop("day"),
+        previous_accounts=before.accounts if before else empty("account_scores").drop("day"),
+        facts=pl.DataFrame(
+            facts or [],
+            schema={"account_id": pl.String, "org_id": pl.String, "program": pl.String},
+            orient="row",
+        ),
+        merged=merged or {},
+    )
+
+
+def verdicts(day: Day) -> dict[str, str]:
+    return dict(day.accounts.select("account_id", "verdict").rows())
+
+
+def scores(day: Day) -> dict[str, float]:
+    return dict(day.accounts.select("account_id", "score").rows())
+
+
+def test_a_group_lends_its_score_to_members_and_to_nobody_else() -> None:
+    day = run({"a": 0.0, "b": 0.0, "x": 0.0}, {"g": (0.9, ["a", "b"])})
+    assert verdicts(day) == {"a": "alert", "b": "alert", "x": "clear"}
+    assert scores(day)["a"] == pytest.approx(float(probability(np.array([9.0]))[0]))
+    row = day.accounts.filter(pl.col("account_id") == "x").row(0, named=True)
+    assert row["group_score"] is None
+    assert row["score"] == pytest.approx(row["own_score"])
+
+
+def test_a_member_who_may_not_belong_gets_less() -> None:
+    sure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}))["a"]
+    unsure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}, belonging=0.6))["a"]
+    assert unsure == pytest.approx(0.6 * sure)
+
+
+def test_a_planted_bond_does_not_alert_the_victim() -> None:
+    day = run({"victim": 0.0}, {"g": (0.9, ["victim"])}, firm=False)
+    assert verdicts(day) == {"victim": "clear"}
+    guilty = run({"a": 0.9}, {"g": (0.9, ["a"])}, firm=False)
+    assert verdicts(guilty) == {"a": "alert"}
+
+
+def test_the_budget_keeps_doubtful_ones_from_alerting() -> None:
+    own = {f"a{i}": 0.9 for i in range(50)}
+    assert set(verdicts(run(own, {})).values()) == {"alert"}
+    strict = run(own, {}, config=Config(alert_budget=1.0))
+    assert set(verdicts(strict).values()) == {"watch"}
+    assert strict.threshold > max(scores(strict).values())
+
+
+def test_resellers_and_the_exempt_are_watched_at_most_and_keep_their_score() -> None:
+    groups = {"g": (0.9, ["a", "b", "c"])}
+    own = {"a": 0.0, "b": 0.0, "c": 0.0}
+    plain = run(own, groups)
+    config = Config(
+        alert_budget=5000.0,
+        allow=(
+            Allow("contract", date(2026, 12, 31), account_id="a"),
+            Allow("old", date(2026, 1, 1), org_id="o"),
+        ),
+    )
+    day = run(own, groups, config=config, facts=[("b", None, "Partner"), ("c", "o", "payg")])
+    assert verdicts(day) == {"a": "watch", "b": "watch", "c": "alert"}
+    assert scores(day) == scores(plain)
+    assert day.groups["verdict"].to_list() == ["watch"]
+
+
+def test_the_worst_day_stays() -> None:
+    first = run({"a": 0.9, "b": 0.0}, {"g": (0.9, ["b"])})
+    second = run({"a": 0.0, "c": 0.0}, {"g": (0.0, ["b"])}, day=D2, before=first)
+    assert verdicts(second) == {"a": "alert", "b": "alert", "c": "clear"}
+    assert scores(second)["a"] == scores(first)["a"]
+    group = second.groups.row(0, named=True)
+    assert (group["score_day"], group["verdict"], group["state"]) == (D1, "alert", "silent")
+    days = dict(second.accounts.select("account_id", "last_day").rows())
+    assert days == {"a": D2, "b": D1, "c": D2}
+    assert dict(second.accounts.select("account_id", "n_requests").rows()) == {"a": 20, "b": 10, "c": 10}
+
+
+def test_a_merged_group_says_so() -> None:
+    first = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a"]), "h": (0.9, ["b"])})
+    second = run({"a": 0.0}, {"g": (0.9, ["a", "b"])}, day=D2, before=first, merged={"h": "g"})
+    told = {r["group_id"]: (r["state"], r["successor_id"]) for r in second.groups.iter_rows(named=True)}
+    assert told == {"g": ("active", None), "h": ("merged", "g")}
+
+
+def test_parts_add_up_to_the_group_score() -> None:
+    day = run({"a": 0.0}, {"g": (0.9, ["a"])})
+    parts = day.parts.filter(pl.col("subject_type") == "group")
+    assert parts["bits"].sum() == pytest.approx(day.groups["score_bits"][0])
+
+
+def test_a_day_without_anybody() -> None:
+    day = run({}, {})
+    assert (day.accounts.height, day.groups.height, day.parts.height) == (0, 0, 0)
