@@ -114,9 +114,13 @@ def _five(out: U64, tokens: Tokens, grams: Grams, salt: np.uint64) -> None:
     length = tokens.counts[tokens.counts > 0]
     for back in range(1, 5):
         value[end[length >= back] - back] = _NONE
-    bins = (value >> np.uint64(61)).astype(np.uint8)
     start = tokens.row_tokens[:-1][rows]
+    turned = np.empty_like(value)
     for j in range(GRAMS):
-        least = np.minimum.reduceat(np.where(bins == j, value, _NONE), start)
-        least[least == _NONE] = 0
-        out[rows, _GRAM_AT + j] = least
+        # The bin is the top three bits: turned so, a bin's values are below all others.
+        bits = np.uint64(j << 61)
+        least = np.minimum.reduceat(np.bitwise_xor(value, bits, out=turned), start)
+        there = least <= _NONE >> np.uint64(3)
+        least ^= bits
+        there &= least != _NONE
+        out[rows, _GRAM_AT + j] = np.where(there, least, 0)

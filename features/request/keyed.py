@@ -55,8 +55,13 @@ def keyed_hash(values: pl.Series, key: bytes, domain: str) -> pl.Series:
     person = _person(domain)
     text = values.cast(pl.String)
     unique = text.drop_nulls().unique()
-    blake = hashlib.blake2b
-    hashes = [blake(v.encode(), digest_size=16, key=key, person=person).hexdigest() for v in unique]
+    # A copy of a hash that was given its key costs a third less than a new one.
+    begun = hashlib.blake2b(digest_size=16, key=key, person=person).copy
+    hashes: list[str] = []
+    for value in unique:
+        one = begun()
+        one.update(value.encode())
+        hashes.append(one.hexdigest())
     hashed = pl.Series(hashes, dtype=pl.String)
     return text.replace_strict(unique, hashed, default=None, return_dtype=pl.String).rename(values.name)
 
@@ -79,13 +84,16 @@ class Prf:
     def __call__(self, values: U64) -> U64:
         """The keyed hash of every value; the input stays as it was."""
         out = np.empty_like(values)
+        room = np.empty((5, min(len(values), BLOCK)), dtype=np.uint64)
         for at in range(0, len(values), BLOCK):
-            self._block(values[at : at + BLOCK], out[at : at + BLOCK])
+            message = values[at : at + BLOCK]
+            self._block(message, out[at : at + BLOCK], room[:, : len(message)])
         return out
 
-    def _block(self, message: U64, out: U64) -> None:
-        v = [np.full(len(message), start, dtype=np.uint64) for start in self._start]
-        spare = np.empty(len(message), dtype=np.uint64)
+    def _block(self, message: U64, out: U64, room: U64) -> None:
+        *v, spare = room
+        for lane, start in zip(v, self._start, strict=True):
+            lane.fill(start)
         v[3] ^= message
         _round(v, spare)
         v[0] ^= message

@@ -59,13 +59,13 @@ def languages(tokens: Tokens) -> pl.Series:
     """
     counts = tokens.counts
     vote = _words()[tokens.hashes >> _SHIFT]
-    first = np.frombuffer(tokens.fold, dtype=np.uint8)[tokens.starts]
     beyond = not tokens.fold.isascii()
     if beyond:
+        first = np.frombuffer(tokens.fold, dtype=np.uint8)[tokens.starts]
         script = _scripts()[first]
         np.copyto(vote, script, where=script > 0)
     place = np.repeat(np.arange(len(counts)) * 16, counts)
-    voting = np.flatnonzero(vote)
+    voting = np.flatnonzero(vote > 0)
     if (counts > HEAD_TOKENS).any():
         index = np.arange(len(vote)) - np.repeat(tokens.row_tokens[:-1], counts)
         voting = voting[index[voting] < HEAD_TOKENS]

@@ -17,7 +17,7 @@ from features.request.keyed import U64, Prf, check_key, derive, keyed_hash
 from features.request.language import languages
 from features.request.probes import logit_probe
 from features.request.sketch import Sketcher, bands, binary
-from features.request.spans import grams, pieces
+from features.request.spans import Pieces, grams, pieces
 from features.request.template import Skeletons
 from features.request.tokens import I64, Tokens, tokenise
 from features.schema import CAPABILITIES, CONTENT_KEY_KINDS, ELICITATION_KINDS
@@ -76,6 +76,7 @@ class TextMeter:
 
     def __init__(self, key: bytes) -> None:
         check_key(key)
+        _keep_freed_memory()
         self._prf = Prf(key, "content")
         self._template_prf = Prf(key, "template")
         self._sketcher = Sketcher(key)
@@ -158,7 +159,7 @@ class TextMeter:
             self._remember(templates, skeleton)
         return _Part(
             words=tokens.counts,
-            lines=_lines(tokens),
+            lines=_lines(tokens, cut),
             hashes=keys[:, 0],
             templates=templates,
             sketches=sketches,
@@ -170,12 +171,11 @@ class TextMeter:
     def _seal(self, raw: U64) -> U64:
         """Raw keys under the key, their kind in the low four bits; 0 stays 0."""
         there = raw != 0
-        kinds = np.broadcast_to(content.KINDS, raw.shape)[there]
-        sealed = self._prf(raw[there] ^ self._column_salt[kinds])
-        sealed &= ~_KIND_BITS
-        sealed |= kinds
+        sealed = self._prf((raw ^ self._column_salt[content.KINDS])[there])
         keys = np.zeros_like(raw)
         keys[there] = sealed
+        keys &= ~_KIND_BITS
+        keys |= content.KINDS * there
         return keys
 
     def _content_keys(self, user: _Part, system: _Part, place: pl.Series) -> pl.Series:
@@ -216,18 +216,15 @@ class TextMeter:
         else:
             kinds, classes = logits[:, :_KINDS], logits[:, _KINDS:]
         chance = elicitation.chances(kinds)
-        known = pl.Series(~np.isnan(chance[:, 0]))
+        known = ~np.isnan(chance[:, 0])
         names = ("elicitation_score", *(f"elicit_{kind}" for kind in ELICITATION_KINDS))
         values = (chance.max(axis=1), *chance.T) if len(chance) else (chance[:, 0], *chance.T)
-        frame = pl.DataFrame([known.alias("known")])
-        scores = [
-            frame.with_columns(pl.Series(name, np.ascontiguousarray(value))).select(
-                pl.when("known").then(name)
-            ).to_series().alias(name)
-            for name, value in zip(names, values, strict=True)
-        ]  # fmt: skip
-        best = pl.Series(np.where(np.isnan(classes), -np.inf, classes).argmax(axis=1))
-        best = best.set(~known, None) if len(best) else best
+        scores = [pl.Series(n, np.ascontiguousarray(v)) for n, v in zip(names, values, strict=True)]
+        best = pl.Series("best", np.where(np.isnan(classes), -np.inf, classes).argmax(axis=1))
+        if not known.all():
+            frame = pl.DataFrame([*scores, best, pl.Series("known", known)])
+            kept = frame.select(pl.when("known").then(name).alias(name) for name in (*names, "best"))
+            *scores, best = kept.get_columns()
         return [*scores, pl.Series(CAPABILITIES).gather(best).alias("capability")]
 
     def _remember(self, templates: U64, skeleton: Skeletons) -> None:
@@ -246,6 +243,15 @@ class TextMeter:
                 self._waiting[template] = skeleton.show(int(row))
 
 
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed, instead of asking the system anew for the arrays of each part.
+
+    Its thresholds follow the largest block given back (at most 32 MiB); this one is never written to, so it
+    takes no memory. Elsewhere it does nothing.
+    """
+    np.empty(31 << 20, dtype=np.uint8)
+
+
 def _cuts(texts: pl.Series) -> list[tuple[int, int]]:
     """Where to cut texts into parts of bounded bytes and rows; a single text is never cut."""
     if not len(texts):
@@ -261,10 +267,9 @@ def _cuts(texts: pl.Series) -> list[tuple[int, int]]:
     return cuts
 
 
-def _lines(tokens: Tokens) -> I64:
+def _lines(tokens: Tokens, cut: Pieces) -> I64:
     """Lines of each text that hold anything but blanks."""
-    kinds = tokens.kinds
-    ends = np.flatnonzero(kinds[tokens.row_bytes[0] : tokens.row_bytes[-1]] == 1) + tokens.row_bytes[0]
+    kinds, ends = tokens.kinds, cut.newlines
     if not len(ends):
         return np.zeros(len(tokens.counts), dtype=np.int64)
     starts = np.empty_like(ends)

@@ -81,7 +81,8 @@ class Pieces:
     ends with it; ``label`` is the token behind its first colon (where the colon ends a word), ``labelled``
     says that there is one, and ``quote`` is the token behind its first quotation mark or backtick, ``end``
     where there is none.
-    ``rows`` (n + 1) bounds each text's pieces.
+    ``rows`` (n + 1) bounds each text's pieces. ``newlines`` and ``quotes`` are the bytes where lines end
+    and where quotation marks and backticks stand.
     """
 
     start: I64
@@ -92,32 +93,36 @@ class Pieces:
     labelled: npt.NDArray[np.bool_]
     quote: I64
     rows: I64
+    newlines: I64
+    quotes: I64
 
 
 def pieces(tokens: Tokens) -> Pieces:
     """Lines and sentences of a batch. A text always ends a line, so every text has at least one piece."""
-    kinds = tokens.kinds[: tokens.row_bytes[-1]]
-    following = tokens.kinds[1 : tokens.row_bytes[-1] + 1]
-    spaced = following <= NEWLINE
-    stops = kinds == STOP
-    stops &= spaced
-    stops |= kinds == NEWLINE
-    stops |= kinds == HARD_STOP
-    stops[: tokens.row_bytes[0]] = False
-    at = np.flatnonzero(stops)
+    first_byte, last_byte = tokens.row_bytes[0], tokens.row_bytes[-1]
+    # The classes of marks are those from STOP to HARD_COLON (less wraps round) and NEWLINE, few bytes of all.
+    kinds = tokens.kinds[first_byte:last_byte]
+    some = (kinds - np.uint8(STOP)) <= HARD_COLON - STOP
+    some |= kinds == NEWLINE
+    mark = np.flatnonzero(some)
+    mark += first_byte
+    kind = tokens.kinds[mark]
+    spaced = tokens.kinds[mark + 1] <= NEWLINE
+    newline = kind == NEWLINE
+    stops = ((kind == STOP) & spaced) | newline | (kind == HARD_STOP)
+    at = mark[stops]
     end = np.searchsorted(tokens.starts, at)
     start = np.empty_like(end)
     first = np.empty_like(at)
     if len(at):
         start[0], start[1:] = tokens.row_tokens[0], end[:-1]
         first[0], first[1:] = tokens.row_bytes[0], at[:-1] + 1
-    colons = kinds == COLON
-    colons &= spaced
-    colons |= kinds == HARD_COLON
-    label, labelled = _first_mark(tokens, at, end, np.flatnonzero(colons))
-    quote, _ = _first_mark(tokens, at, end, np.flatnonzero(kinds == QUOTE))
+    colons = mark[((kind == COLON) & spaced) | (kind == HARD_COLON)]
+    label, labelled = _first_mark(tokens, at, end, colons)
+    quotes = mark[kind == QUOTE]
+    quote, _ = _first_mark(tokens, at, end, quotes)
     rows = np.searchsorted(at, tokens.row_bytes)
-    return Pieces(start, end, first, tokens.kinds[at] == NEWLINE, label, labelled, quote, rows)
+    return Pieces(start, end, first, newline[stops], label, labelled, quote, rows, mark[newline], quotes)
 
 
 def _first_mark(tokens: Tokens, at: I64, end: I64, marks: I64) -> tuple[I64, npt.NDArray[np.bool_]]:

@@ -106,11 +106,10 @@ class Skeletons:
 
     def _outside_code(self, pieces: Pieces, keep: I64, row: I64) -> npt.NDArray[np.bool_]:
         """Which pieces start outside fenced code (an even number of fences before them in their text)."""
-        fold = self._tokens.fold
-        if b"```" not in fold:
+        raw = np.frombuffer(self._tokens.fold, dtype=np.uint8)
+        tick = pieces.quotes[raw[pieces.quotes] == ord("`")]
+        if not len(tick):
             return np.ones(len(keep), dtype=np.bool_)
-        raw = np.frombuffer(fold, dtype=np.uint8)
-        tick = np.flatnonzero(raw == ord("`"))
         fence = tick[(raw[tick + 1] == ord("`")) & (raw[tick + 2] == ord("`")) & (raw[tick - 1] != ord("`"))]
         before = np.searchsorted(fence, pieces.at[keep])
         base: I64 = np.searchsorted(fence, self._tokens.row_bytes[:-1])[row]

@@ -96,12 +96,15 @@ def tokenise(texts: pl.Series) -> Tokens:
         folded = texts.str.to_lowercase().str.replace_all(_INVISIBLE, "")
         data, offsets = _join(folded)
     fold = data.translate(_FOLD)
-    kinds = np.frombuffer(bytearray(data.translate(_KIND)), dtype=np.uint8)
-    singles = _beyond_ascii(kinds, data) if not data.isascii() else None
+    kinds = np.frombuffer(data.translate(_KIND), dtype=np.uint8)
+    singles = None
+    if not data.isascii():
+        kinds = kinds.copy()
+        singles = _beyond_ascii(kinds, data)
     word = kinds == WORD
     flips = np.flatnonzero(word[1:] != word[:-1])
-    flips += 1
-    starts, ends = flips[0::2], flips[1::2]
+    # Arrays of their own: a search in a strided view would copy it each time.
+    starts, ends = flips[0::2] + 1, flips[1::2] + 1
     if singles is not None and len(singles[0]):
         at = np.concatenate((starts, singles[0]))
         order = np.argsort(at, kind="stable")
@@ -164,26 +167,13 @@ def _beyond_ascii(kinds: U8, data: bytes) -> tuple[I64, I64]:
     return lead[single], (lead + size)[single]
 
 
-def _load(words: U64, at: I64) -> U64:
-    """Eight bytes from each position, as a little-endian word."""
-    cell = at >> 3
-    shift = ((at & 7) << 3).astype(np.uint64)
-    low: U64 = words[cell]
-    low >>= shift
-    cell += 1
-    high = words[cell]
-    high <<= np.uint64(1)
-    high <<= np.uint64(63) - shift
-    low |= high
-    return low
-
-
 def _hash(fold: bytes, starts: I64, ends: I64) -> tuple[U64, npt.NDArray[np.bool_]]:
     """Hash of each token: its first 24 bytes, its last 8 and its length; and which tokens are numbers."""
-    words = np.frombuffer(fold, dtype=np.uint64, count=len(fold) // 8)
+    # Eight bytes from every position, as little-endian words that overlap.
+    words = np.ndarray(shape=(len(fold) - 7,), dtype="<u8", buffer=fold, strides=(1,))
     length = ends - starts
     mask = _MASKS[np.minimum(length, 8)]
-    word = _load(words, starts)
+    word: U64 = words[starts]
     word &= mask
     mask &= _ZEROS
     number = word == mask
@@ -195,8 +185,9 @@ def _hash(fold: bytes, starts: I64, ends: I64) -> tuple[U64, npt.NDArray[np.bool
             break
         # The last part reads the token's last eight bytes, so that very long tokens cost no more.
         at = starts[long] + 8 * part if part < 3 else ends[long] - 8
-        rest = np.minimum(length[long] - 8 * part, 8)
-        more = _load(words, at) & _MASKS[rest if part < 3 else np.full(len(long), 8)]
+        more = words[at]
+        if part < 3:
+            more &= _MASKS[np.minimum(length[long] - 8 * part, 8)]
         more ^= np.uint64(_SALT[part])
         more *= np.uint64(_FACTOR[part])
         more += length[long].astype(np.uint64) * _LENGTH
@@ -204,7 +195,7 @@ def _hash(fold: bytes, starts: I64, ends: I64) -> tuple[U64, npt.NDArray[np.bool
         word[long] += more
         long = long[length[long] > 8 * (part + 1)]
     mix(word)
-    word[number] = NUMBER
+    np.copyto(word, NUMBER, where=number)
     return word, number
 
 
