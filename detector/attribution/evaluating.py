@@ -72,15 +72,24 @@ def evaluate(
                 )
         elif table == "open":
             if "open_set" in lists:
-                yield _written(
-                    out, "open set",
-                    open_set(data, lists["open_set"], members=plan.members, device=device, seed=plan.seed, progress=progress),
-                )  # fmt: skip
+                found = open_set(
+                    data,
+                    lists["open_set"],
+                    members=plan.members,
+                    device=device,
+                    seed=plan.seed,
+                    progress=progress,
+                )
+                yield _written(out, "open set", found)
         elif table == "curve":
-            curve = learning_curve(data, first, device=device, seed=plan.seed, progress=progress)
+            curve = learning_curve(
+                data, first, members=plan.members, device=device, seed=plan.seed, progress=progress
+            )
             yield _written(out, "learning curve", {"task": tasks[0], "accuracy_by_prompts": curve})
         elif table == "domains":
-            by_domain = out_of_domain(data, first, device=device, seed=plan.seed, progress=progress)
+            by_domain = out_of_domain(
+                data, first, members=plan.members, device=device, seed=plan.seed, progress=progress
+            )
             if by_domain:
                 yield _written(out, "out of domain", {"task": tasks[0], "accuracy_by_domain": by_domain})
         elif pairs and "lineage" in lists:

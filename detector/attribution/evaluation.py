@@ -256,9 +256,15 @@ def auroc(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> float:
 
 
 def learning_curve(
-    data: Outputs, names: Sequence[str], *, device: torch.device, seed: int, progress: Progress
+    data: Outputs,
+    names: Sequence[str],
+    *,
+    members: Sequence[str],
+    device: torch.device,
+    seed: int,
+    progress: Progress,
 ) -> dict[str, float]:
-    """Accuracy on one text by training prompts a class (linear and style members)."""
+    """Accuracy on one text by training prompts a class."""
     rows = data.of(names)
     folds = outer_folds([data.groups[r] for r in rows])
     prompts = sorted({data.groups[r] for r in rows[folds != 0]})
@@ -269,12 +275,18 @@ def learning_curve(
         kept = {prompts[i] for i in order[:size]}
         some = np.array([r for r in rows[folds != 0] if data.groups[r] in kept], np.int64)
         progress(number / (len(sizes) + 1), f"learning curve: {size} prompts")
-        out[str(size)] = _one_accuracy(data, some, rows[folds == 0], device, seed)
+        out[str(size)] = _one_accuracy(data, some, rows[folds == 0], members, device, seed)
     return out
 
 
 def out_of_domain(
-    data: Outputs, names: Sequence[str], *, device: torch.device, seed: int, progress: Progress
+    data: Outputs,
+    names: Sequence[str],
+    *,
+    members: Sequence[str],
+    device: torch.device,
+    seed: int,
+    progress: Progress,
 ) -> dict[str, float]:
     """Accuracy on each domain's texts when trained on all the others."""
     rows = data.of(names)
@@ -286,13 +298,14 @@ def out_of_domain(
         seen = {data.groups[r] for r in rows[inside]}
         train_rows = np.array([r for r in rows[~inside] if data.groups[r] not in seen], np.int64)
         if len({data.labels[r] for r in train_rows}) == len(names):
-            out[domain] = _one_accuracy(data, train_rows, rows[inside], device, seed)
+            out[domain] = _one_accuracy(data, train_rows, rows[inside], members, device, seed)
     return out
 
 
 def _one_accuracy(
-    data: Outputs, seen: npt.NDArray[np.int64], out: npt.NDArray[np.int64], device: torch.device, seed: int
-) -> float:
-    model = train(data.labelled(seen), folds=2, seed=seed, device=device)
+    data: Outputs, seen: npt.NDArray[np.int64], out: npt.NDArray[np.int64], members: Sequence[str],
+    device: torch.device, seed: int,
+) -> float:  # fmt: skip
+    model = train(data.labelled(seen), members=members, folds=2, seed=seed, device=device)
     best = model.log_probs([data.texts[r] for r in out])[:, : model.n_known].argmax(axis=1)
     return float(np.mean([model.classes[b] == data.labels[r] for b, r in zip(best, out, strict=True)]))

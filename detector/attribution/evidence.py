@@ -53,7 +53,7 @@ def shared_grams(
         smoothed = (by_decoys[gram] + 1) / (count * len(others) + 2)
         if count >= 2 and others:
             scored.append((count * -math.log(smoothed), SharedGram(gram, count, share)))
-    scored.sort(key=lambda pair: (-pair[0], pair[1].gram))
+    scored.sort(key=lambda pair: (-pair[0], -len(pair[1].gram), pair[1].gram))
     kept: list[SharedGram] = []
     for _, found in scored:  # a part of a longer gram already told says nothing new
         if not any(found.gram in told.gram for told in kept):

@@ -50,7 +50,7 @@ _DENIAL = re.compile(
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
     def word(name: str) -> str:
-        return rf"(?<![\w-]){re.escape(name)}(?![A-Za-z])" if name.isascii() else re.escape(name)
+        return rf"(?<![A-Za-z0-9_-]){re.escape(name)}(?![A-Za-z])" if name.isascii() else re.escape(name)
 
     claims = "|".join(f"(?P<{language}>{before})" for language, before in _CLAIMS.items())
     return re.compile(

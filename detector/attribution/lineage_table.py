@@ -76,18 +76,7 @@ def lineage_table(
                 teacher,
             )
         )
-    mean = similarity.mean(axis=0)
-    lead = {
-        m: family_leads(mean, answers.models, m, candidates, families).get("openai", 0.0)
-        for m in answers.models
-    }
-    taught = [r["student"] for r in pairs if r["teacher_vendor"] == "openai" and r["student"] in lead]
-    taught = [s for s in taught if not s.startswith("aligner")]
-    elsewhere = [
-        m for m in answers.models
-        if m not in taught and m not in candidates and families.get(m) not in ("openai",)
-    ]  # fmt: skip
-    controls = [r["student"] for r in pairs if r["kind"].startswith("control") and r["student"] in lead]
+    register = _register(answers.models, similarity.mean(axis=0), pairs, lists, candidates, families)
     return {
         "n_prompts": len(answers.prompts),
         "n_models": len(answers.models),
@@ -100,8 +89,38 @@ def lineage_table(
             for r in table
             if r["kind"] == "control_self"
         ),
-        "auroc_openai_taught": _auroc(lead, taught, elsewhere),
-        "auroc_openai_taught_against_controls": _auroc(lead, taught, controls),
+        **register,
+    }
+
+
+def _register(
+    models: list[str], mean: Any, pairs: list[dict[str, str]], lists: dict[str, Any], candidates: list[str],
+    families: dict[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """The case no z can settle - students of the commonest register - as an AUROC of the maker's lead."""
+    found = lists.get("register")
+    if not found:
+        return {}
+    family, leave = found["family"], set(found.get("not_teachers", ()))
+    rivals = [
+        c for c in candidates if c not in leave and (families.get(c) != family or c in found["teachers"])
+    ]
+    lead = {m: family_leads(mean, models, m, rivals, families).get(family, 0.0) for m in models}
+    taught = [
+        r["student"]
+        for r in pairs
+        if r["teacher_vendor"] == family
+        and r["student"] in lead
+        and r["teacher"] not in leave
+        and r["kind"] not in found.get("not_students", ())
+    ]
+    elsewhere = [m for m in models if m not in candidates and families.get(m) != family]
+    controls = [r["student"] for r in pairs if r["kind"].startswith("control") and r["student"] in lead]
+    return {
+        "auroc_register": _auroc(lead, taught, elsewhere),
+        "auroc_register_against_controls": _auroc(lead, taught, controls),
+        "n_register_students": len(taught),
+        "n_elsewhere": len(elsewhere),
     }
 
 
