@@ -98,7 +98,9 @@ def simulate(
     )
     with bar("making a world", total=1.0) as update:
         made = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))
-    counts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.items() if isinstance(value, int))
+    counts = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in made.items() if isinstance(value, int)
+    )
     say(f"{clean(out)}: {counts}; next: hydrawatch ingest {out / 'logs'} --lake lake")
 
 
@@ -108,7 +110,9 @@ def train(
     ),
     worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 23,
     seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 2000,
-    accounts: Annotated[int, typer.Option(min=200, help="honest accounts a world; varied by half either way")] = 800,
+    accounts: Annotated[
+        int, typer.Option(min=200, help="honest accounts a world; varied by half either way")
+    ] = 800,
     days: Annotated[int, typer.Option(min=2, help="days a world")] = 4,
     work: Annotated[
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
@@ -125,7 +129,9 @@ def train(
         from detector.backtest.train_text import train as train_text
 
         train_text(Path("rules/models"))
-        say("rules/models/text_elicitation.safetensors and its card are written; lakes keep the scores they have")
+        say(
+            "rules/models/text_elicitation.safetensors and its card are written; lakes keep the scores they have"
+        )
         return
     from detector.backtest.training import train_detector
 

@@ -21,7 +21,10 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="settings; else LAKE/hydrawatch.toml", show_default=False)
 ]
 #: Told from the files, so that a new format is one file; importing them would slow ``--help`` down.
-FORMATS = ("auto", *sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parents[1] / "ingest/formats")])))
+FORMATS = (
+    "auto",
+    *sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parents[1] / "ingest/formats")])),
+)
 
 
 def open_for_work(lake: Path, config: Path | None, *, must_exist: bool = True) -> tuple[Store, Config]:

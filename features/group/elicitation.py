@@ -59,7 +59,9 @@ MEASURE = Measure(
         Column("group_elicited_lift_bits", "DOUBLE", "their number against the site's rate", "bits"),
         Column("eliciting_members_share", "DOUBLE", "active members with such a request", "0..1"),
         Column("elicited_load_cv", "DOUBLE", "variation of their number over members; NULL: too few"),
-        Column("top_elicit_kind_share", "DOUBLE", "of these, those of the commonest kind; NULL: too few", "0..1"),
+        Column(
+            "top_elicit_kind_share", "DOUBLE", "of these, those of the commonest kind; NULL: too few", "0..1"
+        ),
     ),
     sql=_SQL,
     reads=("requests", "members", "member_requests"),

@@ -15,7 +15,13 @@ def found(**groups: list[str]) -> pl.DataFrame:
     rows = [(a, label, 5.0, True, 0.9) for label, accounts in enumerate(groups.values()) for a in accounts]
     return pl.DataFrame(
         rows,
-        schema={"account_id": pl.String, "label": pl.Int64, "strength_bits": pl.Float64, "firm": pl.Boolean, "belonging": pl.Float64},
+        schema={
+            "account_id": pl.String,
+            "label": pl.Int64,
+            "strength_bits": pl.Float64,
+            "firm": pl.Boolean,
+            "belonging": pl.Float64,
+        },
         orient="row",
     )
 
