@@ -14,7 +14,10 @@ MIN_REQUESTS = 4
 
 SQL = f"""
 WITH old AS (
-    SELECT DISTINCT template_id FROM requests_before
+    -- Of the history only whether it has the day's templates: they are few, its different ones may be many.
+    SELECT template_id
+    FROM (SELECT DISTINCT template_id FROM templated) AS todays
+    WHERE template_id IN (SELECT template_id FROM requests_before WHERE template_id IS NOT NULL)
 ), spread AS (
     SELECT
         bucket,
@@ -51,7 +54,7 @@ SELECT
     n_templates,
     CASE WHEN spread.n >= {MIN_REQUESTS} THEN most * 1.0 / spread.n END AS template_concentration,
     CASE WHEN spread.n >= {MIN_REQUESTS} THEN entropy END AS template_entropy_bits,
-    CASE WHEN spread.n >= {MIN_REQUESTS} AND (SELECT count(*) FROM old) > 0
+    CASE WHEN spread.n >= {MIN_REQUESTS} AND (SELECT count(*) FROM requests_before) > 0
         THEN n_new * 1.0 / spread.n END AS template_novelty,
     CASE WHEN n_prompted >= {MIN_REQUESTS} THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
     n_systems AS n_system_prompts,

@@ -337,7 +337,10 @@ m_programme AS (
 ),
 m_prompts AS (
     WITH old AS (
-        SELECT DISTINCT template_id FROM requests_before
+        -- Of the history only whether it has the day's templates: they are few, its different ones may be many.
+        SELECT template_id
+        FROM (SELECT DISTINCT template_id FROM templated) AS todays
+        WHERE template_id IN (SELECT template_id FROM requests_before WHERE template_id IS NOT NULL)
     ), spread AS (
         SELECT
             bucket,
@@ -374,7 +377,7 @@ m_prompts AS (
         n_templates,
         CASE WHEN spread.n >= 4 THEN most * 1.0 / spread.n END AS template_concentration,
         CASE WHEN spread.n >= 4 THEN entropy END AS template_entropy_bits,
-        CASE WHEN spread.n >= 4 AND (SELECT count(*) FROM old) > 0
+        CASE WHEN spread.n >= 4 AND (SELECT count(*) FROM requests_before) > 0
             THEN n_new * 1.0 / spread.n END AS template_novelty,
         CASE WHEN n_prompted >= 4 THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
         n_systems AS n_system_prompts,
