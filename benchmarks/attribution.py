@@ -54,11 +54,12 @@ def main() -> None:
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     rates: dict[str, dict[str, float]] = {}
     rng = np.random.default_rng(0)
+    fitted = network.fit_style(style.measured(some[:200]), classes[:200], asked.classes)
     for name in devices:
         device, wall = chosen_device(name), name == "cuda"
         weights = rng.normal(size=(len(vocabulary), asked.classes)).astype(np.float32)
         bag = linear.LinearMember(vocabulary, weights, np.zeros(asked.classes, np.float32), device)
-        styles = network.StyleMember(network.fit_style(style.measured(some[:200]), classes[:200], asked.classes), asked.classes, device)  # fmt: skip
+        styles = network.StyleMember(fitted, asked.classes, device)
         arrays = encoder.fit_encoder(some[:64], classes[:64], asked.classes, device=device) if wall else None
         found = {
             "counts over all columns": rate(hashed.count_all, texts, wall=wall),

@@ -214,7 +214,7 @@ def open_set(
         background += [data.texts[mine[i]] for i in take]
     rows = data.of(parts["known"])
     model = train(
-        data.labelled(rows[folds[rows] != 0]), background=background, members=members, folds=2, seed=seed,
+        data.labelled(rows[folds[rows] != 0]), background=background, members=members, folds=3, seed=seed,
         device=device, progress=progress,
     )  # fmt: skip
     scored: dict[str, tuple[npt.NDArray[Any], list[str]]] = {}

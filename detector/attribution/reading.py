@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,17 @@ from detector.errors import ConfigError, Location, LogError
 
 #: Rows handed on at once.
 BATCH = 2000
-_ENDINGS = (".parquet", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz", ".csv.gz")
+_ENDINGS = (
+    ".parquet",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".jsonl.gz",
+    ".ndjson.gz",
+    ".json.gz",
+    ".csv.gz",
+)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -68,7 +79,9 @@ def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
         return
     try:
         with _opened(file) as lines:
-            yield from (_csv if ".csv" in name else _json)(file, lines, columns)
+            kind = name.removesuffix(".gz").rsplit(".", 1)[-1]
+            read = {"csv": _csv, "json": _array}.get(kind, _json)
+            yield from read(file, lines, columns)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise LogError(f"cannot be read: {error}", at=Location(str(file))) from error
 
@@ -126,6 +139,27 @@ def _json(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tupl
         yield tuple(row.get(c) for c in columns)
     if number and not checked:  # a key may be left out where it is NULL, but not everywhere
         raise _absent(file, next(c for c in columns if c not in seen), sorted(seen))
+
+
+def _array(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """One JSON array of objects, as public collections ship outputs; lines of objects are taken too."""
+    import orjson
+
+    whole = lines.read()
+    if not whole.lstrip().startswith("["):
+        yield from _json(file, io.StringIO(whole), columns)
+        return
+    try:
+        rows = orjson.loads(whole)
+    except orjson.JSONDecodeError as error:
+        raise LogError(f"not JSON: {error}", at=Location(str(file))) from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise LogError("not an array of JSON objects", at=Location(str(file)))
+    for column in columns:
+        if rows and not any(column in row for row in rows):
+            raise _absent(file, column, sorted({key for row in rows for key in row}))
+    for row in rows:
+        yield tuple(row.get(c) for c in columns)
 
 
 def _csv(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

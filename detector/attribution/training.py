@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.attribution import copies, style
-from detector.attribution.blend import Blend, calibration_error, fit_blend, interval, lengths_of
+from detector.attribution.blend import Blend, fit_blend, lengths_of
 from detector.attribution.corpora import fit_rule, known_only
+from detector.attribution.facts import facts_of
 from detector.attribution.linear import CHOSEN_ON, KEPT, choose_columns, fit_weights
 from detector.attribution.model import Arrays, Fingerprint, ready
 from detector.attribution.network import fit_style
@@ -276,7 +277,7 @@ def train(
         progress=lambda s, n: progress(0.75 + 0.25 * s, n),
     )  # fmt: skip
     model = Fingerprint(names, dict(data.families), bool(background), fitted, blend, rule, device)
-    model.facts = _facts(
+    model.facts = facts_of(
         data, background, members, folds, seed, corpus, held, known, classes[own], names, blend
     )
     model.facts["seconds"] = round(time.monotonic() - started, 1)
@@ -292,57 +293,3 @@ def _families(
     makers = [families.get(name, name) for name in names] + (["\0other"] if background else [])
     order = {maker: i for i, maker in enumerate(dict.fromkeys(makers))}
     return np.array([order[m] for m in makers], np.int64)
-
-
-def _facts(
-    data: Labelled, background: Sequence[str], members: Sequence[str], folds: int, seed: int, corpus: Corpus,
-    held: Held, known: npt.NDArray[np.float64], truth: npt.NDArray[np.int64], names: Sequence[str], blend: Blend,
-) -> dict[str, Any]:  # fmt: skip
-    """What the card reports, all of it measured on held-out prompts."""
-    best = known.argmax(axis=1)
-    right = int((best == truth).sum())
-    own = corpus.classes < len(names)
-    alone = {
-        name: float((held.scores[0][m][own][:, : len(names)].argmax(axis=1) == truth).mean())
-        for m, name in enumerate(members)
-    }
-    changed = {
-        kind: float(
-            (
-                blend.log_probs(held.scores[c], corpus.lengths[c])[own][:, : len(names)].argmax(axis=1)
-                == truth
-            ).mean()
-        )
-        for c, kind in enumerate(copies.TRAINING)
-    }
-    return {
-        "n_texts": len(data.texts),
-        "n_skipped": data.n_skipped,
-        "n_groups": len(set(data.groups)),
-        "grouped": data.grouped,
-        "n_background": len(background),
-        "texts_a_class": {n: int((truth == i).sum()) for i, n in enumerate(names)},
-        "folds": folds,
-        "seed": seed,
-        "accuracy": right / len(truth),
-        "accuracy_interval": interval(right, len(truth)),
-        "calibration_error": calibration_error(known, truth),
-        "recall_a_class": {
-            n: float((best[truth == i] == i).mean()) if (truth == i).any() else None
-            for i, n in enumerate(names)
-        },
-        "accuracy_a_member": alone,
-        "accuracy_a_copy": changed,
-        "most_confused": _confused(best, truth, names),
-    }
-
-
-def _confused(best: npt.NDArray[Any], truth: npt.NDArray[Any], names: Sequence[str]) -> list[list[Any]]:
-    """The five commonest mistakes: (written by, taken for, share of its texts)."""
-    table = np.zeros((len(names), len(names)))
-    np.add.at(table, (truth, best), 1)
-    table /= np.maximum(table.sum(axis=1, keepdims=True), 1)
-    np.fill_diagonal(table, 0)
-    order = np.argsort(-table, axis=None)[:5]
-    at = [divmod(int(o), len(names)) for o in order]
-    return [[names[i], names[j], float(table[i, j])] for i, j in at if table[i, j] > 0]

@@ -7,16 +7,16 @@ import random
 import numpy as np
 import pytest
 
+from detector.attribution import encoder, linear, training
+from detector.attribution.extra import chosen_device
+from detector.attribution.model import Fingerprint
+from detector.attribution.reading import Labelled
+
 torch = pytest.importorskip("torch", reason="the attribution extra is not installed")
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
-
-from detector.attribution import encoder, linear, training
-from detector.attribution.extra import chosen_device
-from detector.attribution.model import Fingerprint
-from detector.attribution.reading import Labelled
 
 WORDS = {"amber": "sure glad happy great thanks", "birch": "therefore thus hence whereas moreover"}
 
@@ -24,7 +24,7 @@ WORDS = {"amber": "sure glad happy great thanks", "birch": "therefore thus hence
 def made() -> Labelled:
     rng = random.Random(0)
     rows = [
-        (" ".join(rng.choices(w.split() + ["and", "the"], k=20)), m, f"g:{p}")
+        (" ".join(rng.choices([*w.split(), "and", "the"], k=20)), m, f"g:{p}")
         for p in range(40)
         for m, w in WORDS.items()
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-THINGS = [
+THINGS = (
     "river",
     "lamp",
     "garden",
@@ -19,8 +19,8 @@ THINGS = [
     "violin",
     "orchard",
     "compass",
-]
-DOINGS = [
+)
+DOINGS = (
     "open",
     "mend",
     "carry",
@@ -33,7 +33,7 @@ DOINGS = [
     "cover",
     "weigh",
     "lend",
-]
+)
 
 #: Name -> (opening, how a point is set, ending). Habits in layout, punctuation and stock words.
 HABITS: dict[str, tuple[str, str, str]] = {

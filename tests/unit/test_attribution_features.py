@@ -192,11 +192,13 @@ def write(path: Path) -> Path:
         )
     else:
         body = "".join(json.dumps(r) + "\n" for r in ROWS).encode()
+        if name.endswith(".json"):
+            body = json.dumps(ROWS, indent=1).encode()
         path.write_bytes(gzip.compress(body) if name.endswith("gz") else body)
     return path
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.csv", "a.jsonl.gz", "a.csv.gz"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.json", "a.csv", "a.jsonl.gz", "a.csv.gz"])
 def test_every_kind_of_table_reads_alike(tmp_path: Path, name: str) -> None:
     rows = [row for batch in reading.batches(write(tmp_path / name), ["t", "l", "g"], 3) for row in batch]
     assert [(r[0] or None, r[1], str(r[2])) for r in rows] == [
@@ -212,7 +214,7 @@ def test_a_folder_is_read_in_name_order(tmp_path: Path) -> None:
     assert sum(len(b) for b in reading.batches(tmp_path, ["t"])) == 8
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.csv"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl", "a.json", "a.csv"])
 def test_an_absent_column_is_named_with_those_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="no column 'nope'") as caught:
         list(reading.batches(write(tmp_path / name), ["nope"]))

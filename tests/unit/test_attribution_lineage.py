@@ -24,8 +24,10 @@ def world() -> list[dict[str, object]]:
     """Four teachers; a student that takes a third of its phrases from one; controls that take from none."""
     rows: list[dict[str, object]] = []
     for prompt in PROMPTS:
-        for name in (*TEACHERS, *DECOYS, "control"):
-            rows.append({"model": name, "prompt": prompt, "text": drifting(name, prompt, 0.4, name, 0.0)})
+        rows += [
+            {"model": name, "prompt": prompt, "text": drifting(name, prompt, 0.4, name, 0.0)}
+            for name in (*TEACHERS, *DECOYS, "control")
+        ]
         rows.append(
             {"model": "student", "prompt": prompt, "text": drifting("student", prompt, 0.4, "teach-b", 0.35)}
         )
@@ -195,7 +197,7 @@ def test_the_classifier_is_a_second_witness(tmp_path: Path, monkeypatch: pytest.
     from detector.attribution.extra import chosen_device
     from detector.attribution.reading import labelled
 
-    rows = world()
+    rows = [r for r in world() if int(str(r["prompt"])) < 20]
     taught = write(tmp_path / "t.jsonl", [r for r in rows if r["model"] in TEACHERS])
     data = labelled(taught, text="text", label="model", group="prompt")
     model = training.train(data, members=("linear",), folds=2, device=chosen_device("cpu"))
