@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from detector.errors import LakeBusy, LakeError, TableMismatch
 from detector.lake.engine import DuckDB, Rows, literal, write_views
 from detector.lake.tables import Table, tables
+from features.schema import ELICITATION_KINDS
 from features.spec import Column
 
 _ARROW = {
@@ -49,7 +50,12 @@ _ARROW = {
     "MAP(VARCHAR, VARCHAR[])": pa.map_(pa.string(), pa.list_(pa.string())),
 }
 #: Columns whose values hardly repeat: a Parquet dictionary would only cost time.
-_PLAIN = {"request_id", "ts", "content_keys", "prompt_sketch", "latency_ms", "ttft_ms", "prompt_hash", "line"}
+_PLAIN = {
+    "request_id", "ts", "content_keys", "prompt_sketch", "latency_ms", "ttft_ms", "prompt_hash", "line",
+    "elicitation_score", *(f"elicit_{kind}" for kind in ELICITATION_KINDS),
+}  # fmt: skip
+#: Columns nobody looks a range up in: their least and greatest value would be kept for nothing.
+_UNRANGED = {"content_keys", "prompt_sketch", "system_sketch"}
 
 #: Points at which a test may kill the process: ``HYDRAWATCH_FAULT=<point>``.
 FAULT_POINTS = (
@@ -316,6 +322,7 @@ class Transaction:
             compression="zstd",
             compression_level=1,
             use_dictionary=dictionary,
+            write_statistics=[n for n in spec.names if n not in _UNRANGED],
             row_group_size=122_880,
         )
 
