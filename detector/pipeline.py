@@ -185,7 +185,7 @@ def run_day(
                 detector,
                 day=day,
                 config=config,
-                account_days=_with_scaffolds(detector, account_days, shared),
+                account_days=with_scaffolds(detector, account_days, shared),
                 group_days=group_days,
                 members=members,
                 previous_groups=_state(store, "groups", day),
@@ -457,7 +457,7 @@ def _shared_text(store: Store, held: Held, day: date, config: Config) -> dict[st
     }
 
 
-def _with_scaffolds(
+def with_scaffolds(
     detector: Detector, account_days: pl.DataFrame, shared: Mapping[str, pl.DataFrame]
 ) -> pl.DataFrame:
     """Account measurements with what the classifier thinks of the text each shares with others."""
@@ -489,7 +489,8 @@ def _group(held: Held) -> pl.DataFrame:
             key=rows["code"].to_numpy(),
             family=code.to_numpy(),
             bits=rows["weight"].to_numpy(),
-            spoofable=rows["spoofable"].to_numpy(),
+            # Strangers keep the same hours as easily as anybody copies a prompt: neither makes a bond firm.
+            spoofable=(rows["spoofable"] | (family == "rhythm")).to_numpy(),
             n_accounts=held.n_accounts,
         )
     )

@@ -112,7 +112,7 @@ def decide_days(
             detector,
             day=day,
             config=config,
-            account_days=pipeline._with_scaffolds(
+            account_days=pipeline.with_scaffolds(
                 detector, world.by_day["account_days"][day], world.shared(day)
             ),
             group_days=world.by_day["group_days"][day],

@@ -41,8 +41,8 @@ OWNED_FROM = 0.7
 #: ... counted as if so many strangers held each key as well: small keys meet by chance.
 STRANGERS = 2.0
 #: A member less likely than this to belong is let go (0..1).
-LEAST_BELONGING = 0.5
-#: Doubt that evidence anybody can copy leaves about a member, at least (0..1).
+LEAST_BELONGING = 0.9
+#: Doubt that evidence anybody can copy, or strangers share, leaves about a member, at least (0..1).
 COPIED_DOUBT = 0.4
 #: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
 MAX_LEAK = 0.2
@@ -58,7 +58,7 @@ class Ties:
     """Which account holds which key: one entry a distinct (account, key).
 
     ``account`` and ``key`` count from 0; ``family`` is a code; ``bits`` is the weight two holders would
-    have (faded by age); ``spoofable`` tells keys an attacker can plant. ``n_accounts`` is the population.
+    have (faded by age); ``spoofable`` tells keys that an attacker can plant, or strangers come by. ``n_accounts`` is the population.
     """
 
     account: Ints

@@ -38,7 +38,6 @@ ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
         "n_gt1_share": "up",
         # One key in many hands, or in new ones.
         "prefixes_at_once_max": "up",
-        "n_clients": "up",
         "n_prefixes": "up",
         "n_asns": "up",
         "new_prefix_share": "up",

@@ -117,15 +117,18 @@ def test_an_unrelated_account_changes_no_bond() -> None:
     np.testing.assert_array_equal(before, form_groups(world.ties()).label[:1500])
 
 
-def test_planted_evidence_alone_is_not_firm() -> None:
+def test_evidence_anybody_can_copy_carries_no_group_alone() -> None:
     world = World(2000, seed=5)
     world.ordinary()
     for account in range(40):
         world.tie(account, "fingerprint", 8_000_000, CLIENT, 5.0, True)
         world.tie(account, "line", 8_000_001, CONTENT, 5.0, True)
+    assert (form_groups(world.ties()).label[:40] == -1).all()
+    for account in range(40):  # until something that cannot be copied joins in
+        world.tie(account, "card", 8_100_000 + account // 8, BILLING)
     found = form_groups(world.ties())
     assert (found.label[:40] >= 0).all()
-    assert not found.firm[:40].any()
+    assert found.firm[:40].all()
 
 
 def test_pairs_are_counted_as_a_plain_loop_counts_them() -> None:
