@@ -139,7 +139,7 @@ def closed_set(
     model = train(
         data.labelled(rows[folds != fold]),
         members=members,
-        folds=2,
+        folds=3,
         seed=seed,
         device=device,
         progress=progress,
