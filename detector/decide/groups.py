@@ -58,7 +58,8 @@ class Ties:
     """Which account holds which key: one entry a distinct (account, key).
 
     ``account`` and ``key`` count from 0; ``family`` is a code; ``bits`` is the weight two holders would
-    have (faded by age); ``spoofable`` tells keys that an attacker can plant, or strangers come by. ``n_accounts`` is the population.
+    have (faded by age); ``spoofable`` tells keys that an attacker can plant, or strangers come by.
+    ``n_accounts`` is the population.
     """
 
     account: Ints
