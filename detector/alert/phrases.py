@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import NamedTuple
 
 from detector.alert.clean import clean
+from features import plugins
 
 
 class Held(NamedTuple):
@@ -179,10 +181,35 @@ def held(kind: str, family: str) -> Held:
     return Held("share", f"key ({name})", f"keys ({name})")
 
 
+#: Terms of the classifier that are no plug-in's column.
+COMPUTED: dict[str, str] = {
+    "mean_own_bits": "how suspicious the members are by their own conduct, on average",
+    "median_own_bits": "how suspicious the middle member is by its own conduct",
+    "suspect_share": "members whose own conduct stands out",
+    "mean_strength_bits": "how strongly the members are tied to one another",
+    "firm_share": "members tied by evidence that cannot be copied",
+    "scaffold_bits_1": "the most suspicious text it shares with other accounts",
+    "scaffold_bits_3": "the third most suspicious text it shares with other accounts",
+    "scaffold_bits_10": "the tenth most suspicious text it shares with other accounts",
+    "scaffold_kinds": "kinds of suspicious text it shares with other accounts",
+    "scaffold_requests_log2": "requests that carry suspicious shared text, as a power of two",
+}
+
+
+@cache
+def _declared() -> dict[str, str]:
+    """What each column of the account and group measurements means, without the note on NULL."""
+    columns = (*plugins.columns("account"), *plugins.columns("group"))
+    return {c.name: c.meaning.partition(";")[0] for c in columns}
+
+
 def measured(part: str) -> str | None:
     """What a measurement measures, or None when its name is not known."""
     # Scorers may prefix the grain ("group.synchrony"): the last piece names the measurement.
     name = part.rpartition(".")[2].lower()
+    told = COMPUTED.get(name) or _declared().get(name)
+    if told:
+        return told
     found = _longest(name, MEASURED) or _longest(_STATISTIC.sub("", name), MEASURED)
     return None if found is None else MEASURED[found]
 

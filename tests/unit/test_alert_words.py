@@ -92,7 +92,7 @@ def test_a_group_is_described_strongest_first_with_numbers() -> None:
         "(added 3.0 bits, from 40 observations)"
     )
     assert told.against == (
-        "Share of requests by night: night_share under 1 % (took away 1.5 bits, from 40 observations)",
+        "Requests in the account's own quietest eight hours: night_share under 1 % (took away 1.5 bits, from 40 observations)",
     )
     assert told.families == ("billing", "content")
     assert len(told.spoofable) == 2
@@ -211,8 +211,13 @@ def test_certainty_is_never_claimed() -> None:
     assert span(3 * 86400) == "3.0 days"
 
 
+def test_a_plug_ins_own_words_come_first() -> None:
+    assert measured("group.elicit_grading_share") == "requests of kind grading"
+    assert measured("suspect_share") == "members whose own conduct stands out"
+
+
 def test_longest_known_beginning_wins() -> None:
-    assert measured("elicit_grading_share") == measured("group.elicit_grading")
+    assert measured("elicit_grading_other") == measured("group.elicit_grading")
     assert measured("elicit_grading") != measured("elicit")
     assert measured("zzz") is None
     assert held("payment_bin", "billing").one == "issuer number"
