@@ -92,7 +92,8 @@ def test_a_group_is_described_strongest_first_with_numbers() -> None:
         "(added 3.0 bits, from 40 observations)"
     )
     assert told.against == (
-        "Requests in the account's own quietest eight hours: night_share under 1 % (took away 1.5 bits, from 40 observations)",
+        "Requests in the account's own quietest eight hours: "
+        "night_share under 1 % (took away 1.5 bits, from 40 observations)",
     )
     assert told.families == ("billing", "content")
     assert len(told.spoofable) == 2
