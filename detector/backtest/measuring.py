@@ -62,7 +62,7 @@ class Task:
 
 def code_digest() -> str:
     """Hash of the code a measured world depends on; worlds measured by other code are made again."""
-    root = Path(pipeline.__file__).parents[1]
+    root = Path(pipeline.__file__).parents[2]
     parts = (
         "features",
         "rules/lexicons",

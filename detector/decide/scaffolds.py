@@ -34,6 +34,8 @@ LINK_FAMILIES = ("billing", "network", "rhythm", "succession")
 #: Content keys a request leaves, about: turns a sum over keys into a number of requests.
 KEYS_A_REQUEST = 20.0
 
+STEADY = pl.col(pl.Float64).round_sig_figs(9)
+
 #: What a key's classifier may use, and which way each may point (see ``terms``).
 KEY_TERMS: Mapping[str, str] = MappingProxyType(
     {
@@ -129,7 +131,7 @@ def measure_keys(
         .cast(pl.Float64)
         .alias("key_long"),
         pl.col("kind").is_in(["system", "system_band"]).cast(pl.Float64).alias("key_system"),
-    )
+    ).with_columns(STEADY)
 
 
 def _linked(
@@ -205,7 +207,8 @@ def account_scaffolds(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int
         (1 + (positive * pl.col("n")).sum() / KEYS_A_REQUEST).log(2.0).alias("scaffold_requests_log2"),
     )
     everyone = pl.DataFrame({"account": np.arange(n)})
-    return everyone.join(found, on="account", how="left").sort("account")
+    # Sums in parallel differ in their last digits from run to run; what is stored must not.
+    return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
 
 
 def score_keys(model: Additive, keys: pl.DataFrame) -> Floats:

@@ -63,6 +63,7 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
             pl.col("strength_bits").mean().alias("mean_strength_bits"),
             pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
         )
+        .with_columns(pl.col(pl.Float64).round_sig_figs(9))  # means in parallel differ in their last digits
     )
     return group_days.join(summary, on="group_id", how="left")
 

@@ -1,0 +1,269 @@
+"""The table of contents: what a nightly run does, in order.
+
+    requests -> account_days -> ties -> groups -> group_days -> scores -> findings -> alerts
+
+``run_day`` does this for one day from the lake alone and swaps all of the day's partitions in at the end.
+State is yesterday's partition, so any day can be run again with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+import rules
+from detector.alert import findings, lifecycle
+from detector.config import Config
+from detector.decide import identity, verdicts
+from detector.decide.scoring import Detector
+from detector.errors import DayMissing, ModelError
+from detector.lake.store import Store, empty
+from detector.lake.tables import tables
+from detector.pipeline import joined, relations
+from detector.pipeline.joined import with_scaffolds
+from features import compose, plugins
+
+__all__ = ["DayReport", "Observe", "due_days", "input_digest", "load_detector", "run_day", "with_scaffolds"]
+
+Progress = Callable[[str], None]
+#: Told what the classifier would see of shared text: ``keys`` (scaffolds.measure_keys), ``holdings`` (account,
+#: code, n ...) and ``accounts`` (account_id by array code). Training listens here.
+Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What one run did; printed by the CLI."""
+
+    day: date
+    n_requests: int
+    n_accounts: int
+    n_groups: int
+    opened: int
+    updated: int
+    closed: int
+    skipped: tuple[tuple[str, str], ...]
+    seconds: float
+
+
+def load_detector() -> Detector:
+    """The shipped classifier.
+
+    Raises
+    ------
+    ModelError : the file is missing or damaged.
+    """
+    try:
+        return Detector.loads(rules.read_bytes("models/detector.json").decode())
+    except (ValueError, FileNotFoundError) as error:
+        raise ModelError(
+            f"the classifier cannot be read: {error}", hint="rebuild it: hydrawatch train"
+        ) from error
+
+
+def due_days(store: Store) -> list[date]:
+    """Days never run, or whose input has changed since, and all days after such a one; oldest first."""
+    ran = {row["day"]: row["input_digest"] for row in _ledger(store).iter_rows(named=True)}
+    due: list[date] = []
+    for day in store.days("requests"):
+        if due or ran.get(day) != input_digest(store, day):
+            due.append(day)
+    return due
+
+
+def _ledger(store: Store) -> pl.DataFrame:
+    return relations.frame(store.engine.query(f"SELECT day, input_digest FROM {store.relation('runs')}"))
+
+
+def input_digest(store: Store, day: date) -> str:
+    """Hash of what a run of ``day`` would read: its requests, the days before it, the facts known by its end."""
+    end = day + timedelta(days=1)
+    known = store.engine.query(
+        f"""
+        SELECT count(*) AS n, coalesce(sum(line), 0) AS lines, count(DISTINCT file_id) AS files
+        FROM {store.relation("accounts")} WHERE valid_from IS NULL OR valid_from < DATE '{end}'
+        UNION ALL
+        SELECT count(*), coalesce(sum(line), 0), count(DISTINCT file_id)
+        FROM {store.relation("account_events")} WHERE ts < DATE '{end}'
+        UNION ALL
+        SELECT count(*), coalesce(sum(line), 0), count(DISTINCT file_id)
+        FROM {store.relation("model_releases")} WHERE released_at < DATE '{end}'
+        """
+    ).to_pylist()
+    parts = [f"{d}/{p.name}" for d in store.days("requests") if d <= day for p in store.parts("requests", d)]
+    return hashlib.sha256(repr((parts, known)).encode()).hexdigest()[:32]
+
+
+def run_day(
+    store: Store,
+    day: date,
+    *,
+    config: Config,
+    detector: Detector | None,
+    progress: Progress = lambda stage: None,
+    observe: Observe | None = None,
+) -> DayReport:
+    """Run one day and swap its partitions in.
+
+    ``detector`` None measures and groups without scoring (used by training). Results of later days are left
+    as they are; ``due_days`` knows when they no longer fit.
+
+    Raises
+    ------
+    DayMissing : the lake has no requests of that day.
+    """
+    started = time.monotonic()
+    if day not in store.days("requests"):
+        raise DayMissing(
+            f"no requests of {day}", hint='see: hydrawatch query "SELECT DISTINCT day FROM requests"'
+        )
+    with store.exclusive():
+        digest = input_digest(store, day)
+        skipped: list[tuple[str, str]] = []
+        progress("measuring accounts")
+        available = relations.bind(store, day)
+        account_days = relations.measure(store, "account", available, skipped)
+        store.engine.bind("account_days", account_days)
+        available["account_days"] = frozenset(account_days.columns)
+        progress("collecting ties")
+        composed = compose.compose_ties(plugins.ties(), available=available)
+        skipped += composed.skipped
+        ties = (
+            relations.steady(relations.frame(store.engine.query(composed.sql, of="ties")))
+            .select(pl.lit(day).alias("day"), *[n for n in tables()["ties"].names if n != "day"])
+            .sort("account_id", "kind", "key")
+        )
+        progress("forming groups")
+        held = joined.window(store, day, ties, config)
+        grouping_of = joined.group(held)
+        previous = relations.state(store, "group_members", day)
+        carried = identity.carry_over(previous.select(list(identity.MEMBERS)), grouping_of, day=day)
+        members = joined.member_states(store, carried.members, day)
+        progress("weighing shared text")
+        shared = joined.shared_text(store, held, day, config)
+        if observe is not None:
+            observe(day, shared)
+        progress("measuring groups")
+        store.engine.bind("members", members.select("group_id", "account_id"))
+        store.engine.bind("ties", ties.drop("day"))
+        available |= {
+            "members": frozenset(("group_id", "account_id")),
+            "ties": frozenset(ties.columns) if len(ties) else frozenset(),
+        }
+        group_days = relations.measure(store, "group", available, skipped)
+        out: dict[str, pl.DataFrame] = {
+            "account_days": relations.dated(account_days, day),
+            "ties": ties,
+            "group_members": relations.dated(members, day),
+            "group_days": relations.dated(group_days, day),
+            "skipped": relations.dated(
+                pl.DataFrame(
+                    sorted(set(skipped)), schema={"plugin": pl.String, "reason": pl.String}, orient="row"
+                ),
+                day,
+            ),
+        }
+        n_groups = opened = updated = closed = n_open = 0
+        limit = None
+        if detector is not None:
+            progress("scoring")
+            scored = verdicts.decide(
+                detector,
+                day=day,
+                config=config,
+                account_days=with_scaffolds(detector, account_days, shared),
+                group_days=group_days,
+                members=members,
+                previous_groups=relations.state(store, "groups", day),
+                previous_accounts=relations.state(store, "account_scores", day),
+                facts=relations.frame(store.engine.query("SELECT account_id, org_id, program FROM accounts")),
+                merged=carried.merged,
+            )
+            why = joined.why(held, members, scored.groups, config)
+            found = findings.findings(
+                scored.groups,
+                scored.accounts,
+                _parts_of_worst_day(store, scored, day),
+                why,
+                threshold=scored.threshold,
+                day=day,
+            )
+            alerts = lifecycle.reconcile(
+                store.read("alerts", store.newest("alerts", before=day)).to_pylist(),
+                found,
+                day=day,
+                close_after_days=config.close_after_days,
+                moved=carried.merged,
+            )
+            limit, n_groups = scored.threshold, len(scored.groups)
+            opened, updated, closed = (
+                sum(a["change"] == c for a in alerts) for c in ("created", "updated", "closed")
+            )
+            n_open = sum(a["state"] == "open" for a in alerts)
+            schema = {k: v for k, v in empty("alerts").schema.items() if k != "day"}
+            rows = [{k: a[k] for k in schema} for a in alerts]
+            out |= {
+                "groups": relations.dated(scored.groups, day),
+                "account_scores": relations.dated(scored.accounts, day),
+                "score_parts": relations.dated(scored.parts, day),
+                "why": relations.dated(why, day),
+                "alerts": relations.dated(pl.DataFrame(rows, schema=schema), day),
+            }
+        seconds = time.monotonic() - started
+        n_requests = int(account_days["n_requests"].sum() or 0)
+        out["runs"] = pl.DataFrame(
+            {
+                "day": [day],
+                "ran_at": [datetime.now(UTC).replace(tzinfo=None)],
+                "input_digest": [digest],
+                "model_digest": [detector.digest() if detector else None],
+                "n_requests": [n_requests],
+                "n_accounts": [len(account_days)],
+                "n_groups": [n_groups],
+                "n_alerts": [n_open],
+                "threshold": [limit],
+                "seconds": [seconds],
+            },
+            schema=empty("runs").schema,
+        )
+        progress("storing")
+        with store.transaction("run") as txn:
+            for table, rows_of in out.items():
+                txn.swap(table, rows_of.select(list(tables()[table].names)), day=day)
+        store.write_views()
+        relations.unbind(store)
+        return DayReport(
+            day,
+            n_requests,
+            len(account_days),
+            n_groups,
+            opened,
+            updated,
+            closed,
+            tuple(sorted(set(skipped))),
+            seconds,
+        )
+
+
+def _parts_of_worst_day(store: Store, scored: verdicts.Day, day: date) -> pl.DataFrame:
+    """Score parts of each alerted subject as they were on the day its score is of."""
+    alerted = pl.concat(
+        frame.filter((pl.col("verdict") == "alert") & (pl.col("score_day") < day)).select(
+            pl.lit(kind).alias("subject_type"),
+            pl.col(f"{kind}_id").alias("subject_id"),
+            pl.col("score_day").alias("day"),
+        )
+        for kind, frame in (("group", scored.groups), ("account", scored.accounts))
+    )
+    if alerted.is_empty():
+        return scored.parts
+    days = alerted["day"].unique().to_list()
+    stored = relations.frame(store.engine.query(f"SELECT * FROM {store.relation('score_parts', days)}"))
+    earlier = stored.join(alerted, on=["subject_type", "subject_id", "day"], how="semi").drop("day")
+    today = scored.parts.join(alerted, on=["subject_type", "subject_id"], how="anti")
+    return pl.concat([today, earlier.select(today.columns)])

@@ -1,0 +1,107 @@
+"""What measurements may read on a day, and the running of a grain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import polars as pl
+import pyarrow as pa
+
+import rules
+from detector.lake.store import Store
+from features import compose, plugins
+
+#: Days before the day that a measurement may look back on.
+DAYS_BEFORE = 7
+
+_BOUND = (
+    "requests", "requests_before", "accounts", "account_events", "model_releases", "hosting_asns",
+    "account_days", "members", "ties",
+)  # fmt: skip
+
+
+def bind(store: Store, day: date) -> dict[str, frozenset[str]]:
+    """Bind what measurements may read, as it was known at the end of ``day``; say what holds values."""
+    end = day + timedelta(days=1)
+    before = [d for d in store.days("requests") if day - timedelta(days=DAYS_BEFORE) <= d < day]
+    engine = store.engine
+    engine.bind("requests", store.relation("requests", [day]))
+    engine.bind("requests_before", store.relation("requests", before))
+    engine.materialise(
+        "accounts",
+        f"""(SELECT * EXCLUDE (file_id, line, rank) FROM (
+            SELECT *, row_number() OVER (
+                PARTITION BY account_id ORDER BY valid_from DESC NULLS LAST, file_id DESC, line DESC
+            ) AS rank FROM {store.relation("accounts")} WHERE valid_from IS NULL OR valid_from < DATE '{end}'
+        ) WHERE rank = 1)""",
+    )
+    engine.materialise(
+        "account_events",
+        f"(SELECT DISTINCT ts, account_id, event FROM {store.relation('account_events')} WHERE ts < DATE '{end}')",
+    )
+    engine.materialise(
+        "model_releases",
+        f"""(SELECT model, min(released_at) AS released_at FROM {store.relation("model_releases")}
+        WHERE released_at < DATE '{end}' GROUP BY model)""",
+    )
+    engine.bind("hosting_asns", hosting_asns())
+    return {name: filled(store, name) for name in _BOUND[:6]}
+
+
+def filled(store: Store, name: str) -> frozenset[str]:
+    """Columns of a bound relation that hold at least one value."""
+    columns = [r["column_name"] for r in store.engine.query(f"DESCRIBE {name}").to_pylist()]
+    counted = store.engine.query(
+        "SELECT " + ", ".join(f'count("{c}") AS "{c}"' for c in columns) + f" FROM {name}"
+    )
+    return frozenset(c for c, n in counted.to_pylist()[0].items() if n)
+
+
+def hosting_asns() -> pa.Table:
+    """Operators that rent out machines, as the shipped list has them."""
+    raw = json.loads(rules.read_bytes("allowlists/hosting_asns.json"))
+    return pa.table({"asn": pa.array([int(entry["asn"]) for entry in raw["asns"]], pa.int64())})
+
+
+def measure(
+    store: Store,
+    grain: plugins.Grain,
+    available: Mapping[str, frozenset[str]],
+    skipped: list[tuple[str, str]],
+) -> pl.DataFrame:
+    """Every measurement of a grain for the bound day, one row a key; what had to be skipped is added to ``skipped``."""
+    assert grain in ("account", "group")
+    composed = compose.compose(plugins.measures(grain), available=available)
+    skipped += composed.skipped
+    found = frame(store.engine.query(composed.sql, of=f"{grain} measurements"))
+    return steady(found).sort(found.columns[0])
+
+
+def steady(found: pl.DataFrame) -> pl.DataFrame:
+    """Figures to 12 digits: parallel sums differ in the last bits, and a day run again must give the same rows."""
+    return found.with_columns(pl.col(pl.Float64).round_sig_figs(12))
+
+
+def unbind(store: Store) -> None:
+    """Forget what a run had bound."""
+    for name in _BOUND:
+        store.engine.unbind(name)
+
+
+def state(store: Store, table: str, day: date) -> pl.DataFrame:
+    """What was known the day before ``day`` (of the newest earlier run), without the partition column."""
+    return frame(store.read(table, store.newest(table, before=day))).drop("day")
+
+
+def dated(frame: pl.DataFrame, day: date) -> pl.DataFrame:
+    """``frame`` with the partition column."""
+    return frame.with_columns(pl.lit(day).alias("day"))
+
+
+def frame(table: pa.Table) -> pl.DataFrame:
+    """An Arrow table as polars."""
+    made = pl.from_arrow(table)
+    assert isinstance(made, pl.DataFrame)
+    return made
