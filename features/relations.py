@@ -9,7 +9,7 @@ from features import plugins, schema
 from features.spec import Column
 
 _C = Column
-_ACCOUNTS = (
+ACCOUNTS = (
     _C("account_id", "VARCHAR", "the account"),
     _C("org_id", "VARCHAR", "organisation it belongs to"),
     _C("created_at", "TIMESTAMP", "sign-up", "UTC"),
@@ -141,7 +141,7 @@ def relations() -> dict[str, tuple[Column, ...]]:
     return {
         "requests": schema.REQUESTS,
         "requests_before": schema.REQUESTS,
-        "accounts": _ACCOUNTS,
+        "accounts": ACCOUNTS,
         "account_events": schema.ACCOUNT_EVENTS,
         "model_releases": schema.MODEL_RELEASES,
         "hosting_asns": (_C("asn", "BIGINT", "autonomous system that rents out machines"),),

@@ -184,7 +184,6 @@ def held(kind: str, family: str) -> Held:
 #: Terms of the classifier that are no plug-in's column.
 COMPUTED: dict[str, str] = {
     "mean_own_bits": "how suspicious the members are by their own conduct, on average",
-    "median_own_bits": "how suspicious the middle member is by its own conduct",
     "suspect_share": "members whose own conduct stands out",
     "mean_strength_bits": "how strongly the members are tied to one another",
     "firm_share": "members tied by evidence that cannot be copied",

@@ -58,7 +58,6 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
         .group_by("group_id")
         .agg(
             pl.col("own_bits").mean().alias("mean_own_bits"),
-            pl.col("own_bits").median().alias("median_own_bits"),
             (pl.col("own_bits") > -3).mean().alias("suspect_share"),
             pl.col("strength_bits").mean().alias("mean_strength_bits"),
             pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
@@ -137,7 +136,7 @@ def decide(
     groups = _fold_groups(
         group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
     )
-    accounts = _fold_accounts(own, previous_accounts, bond, groups, kind_of, exempt, limit, day, config)
+    accounts = _fold_accounts(own, previous_accounts, bond, groups, exempt, limit, day, config)
     flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
     parts = pl.concat(
         [
@@ -299,7 +298,6 @@ def _fold_accounts(
     previous: pl.DataFrame,
     bond: pl.DataFrame,
     groups: pl.DataFrame,
-    kinds: pl.DataFrame,
     exempt: frozenset[str],
     limit: float,
     day: date,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from features import plugins, schema
+from features import plugins, relations, schema
 from features.spec import Column
 
 _C = Column
@@ -44,22 +44,7 @@ def _with(columns: tuple[Column, ...], *extra: Column) -> tuple[Column, ...]:
 
 
 ACCOUNTS = (
-    _ACCOUNT,
-    _C("org_id", "VARCHAR", "organisation it belongs to"),
-    _C("created_at", "TIMESTAMP", "sign-up", "UTC"),
-    _C("payment_hash", "VARCHAR", "keyed hash of the payment fingerprint"),
-    _C("payment_bin_hash", "VARCHAR", "keyed hash of the card's issuer number"),
-    _C("email_domain_hash", "VARCHAR", "keyed hash of the mail domain"),
-    _C("email_domain_class", "VARCHAR", "free, disposable or custom"),
-    _C("signup_ip_hash", "VARCHAR", "keyed hash of the address at sign-up"),
-    _C("signup_ip_prefix", "VARCHAR", "its /24 or /48 network"),
-    _C("country", "VARCHAR", "stated country; never scored", "ISO 3166-1 alpha-2"),
-    _C("pathway", "VARCHAR", "door the account was opened through"),
-    _C("program", "VARCHAR", "payg, education, research, startup, enterprise, partner ..."),
-    _C("verified", "BOOLEAN", "whether identity was verified"),
-    _C("status", "VARCHAR", "active, suspended, banned ..."),
-    _C("valid_from", "TIMESTAMP", "from when the row holds; NULL: always", "UTC"),
-    _C("keys", "MAP(VARCHAR, VARCHAR[])", "further linking keys of the site: kind to keyed hashes"),
+    *relations.ACCOUNTS,
     _C("file_id", "VARCHAR", "file it came from"),
     _C("line", "BIGINT", "line in that file"),
 )
@@ -143,29 +128,7 @@ _STATIC: tuple[Table, ...] = (
         "which account held which key on which day",
         (
             _DAY,
-            _ACCOUNT,
-            _C("family", "VARCHAR", "billing, network, client, content, rhythm or succession"),
-            _C("kind", "VARCHAR", "kind of key, told by its tie plug-in"),
-            _C("key", "UBIGINT", "the key, hashed"),
-            _C("n", "BIGINT", "times used that day"),
-            _C(
-                "n_prompts",
-                "BIGINT",
-                "distinct prompts the account sent under the key; NULL: not a content key",
-            ),
-            _C(
-                "n_prompts_all",
-                "BIGINT",
-                "distinct prompts anybody sent under the key that day; NULL: not a content key",
-            ),
-            _C(
-                "asked_sum",
-                "DOUBLE",
-                "sum of the elicitation scores of those requests; NULL: not a content key",
-            ),
-            _C("first_ts", "TIMESTAMP", "first use that day", "UTC"),
-            _C("last_ts", "TIMESTAMP", "last use that day", "UTC"),
-            _C("detail", "VARCHAR", "label for people; never text of a prompt"),
+            *relations.TIE_COLUMNS,
         ),
         "day",
         "run",

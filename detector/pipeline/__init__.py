@@ -184,7 +184,7 @@ def run_day(
                 facts=relations.frame(store.engine.query("SELECT account_id, org_id, program FROM accounts")),
                 merged=carried.merged,
             )
-            why = joined.why(held, members, scored.groups, config)
+            why = joined.why(held, members, scored.groups)
             found = findings.findings(
                 scored.groups,
                 scored.accounts,

@@ -194,7 +194,7 @@ def member_states(store: Store, members: pl.DataFrame, day: date) -> pl.DataFram
     )
 
 
-def why(held: Held, members: pl.DataFrame, groups: pl.DataFrame, config: Config) -> pl.DataFrame:
+def why(held: Held, members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """Evidence of the groups worth a look: keys that members share with one another, weightiest first."""
     shown = groups.filter(pl.col("verdict") != "clear").select("group_id")
     rows = (
