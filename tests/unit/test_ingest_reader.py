@@ -295,7 +295,7 @@ def test_a_linked_folder_is_followed_once(tmp_path: Path) -> None:
         ("gone.jsonl", None, "no such file or folder"),
         ("a.parquet", b"nope", "not a Parquet file"),
         ("a.bin", b"\x00\x01", "neither its name nor its first byte"),
-        ("a.parquet.gz", gzip.compress(b"PAR1"), "compressed Parquet"),
+        ("a.parquet.gz", gzip.compress(b"PAR1", mtime=0), "compressed Parquet"),
         ("a.jsonl", b"\xff\xfe{\x00", "UTF-16"),
     ],
 )
