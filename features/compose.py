@@ -70,6 +70,7 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
     skipped: list[tuple[str, str]] = []
     parts: list[tuple[str, str]] = []
     shared: set[str] = set()
+    tallied: dict[str, str] = {}
     columns: list[str] = []
     for measure in measures:
         reason = _missing(measure, available)
@@ -81,12 +82,9 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
         part = f"m_{measure.name}"
         parts.append((part, measure.sql))
         columns += [f"CAST({part}.{c.name} AS {c.type}) AS {c.name}" for c in measure.columns]
-    spine = (
-        "SELECT account_id FROM account_buckets"
-        if "account_buckets" in shared and key == "account_id"
-        else _SPINES[key]
-    )
-    ctes = [*_shared(shared), ("spine", spine), *parts]
+        tallied.update(measure.tally)
+    spine = "SELECT account_id FROM tally" if "tally" in shared and key == "account_id" else _SPINES[key]
+    ctes = [*_shared(shared, tallied), ("spine", spine), *parts]
     joins = [f"LEFT JOIN {part} ON spine.{key} = {part}.{key}" for part, _ in parts]
     select = ",\n    ".join([f"spine.{key}", *columns])
     return Composed(
@@ -122,7 +120,7 @@ def compose_ties(ties: Sequence[Tie], *, available: Mapping[str, frozenset[str]]
     if not selects:
         empty = ", ".join(f"CAST(NULL AS {c.type}) AS {c.name}" for c in TIE_COLUMNS)
         return Composed(f"SELECT {empty} WHERE 1 = 0", tuple(skipped))
-    ctes = [*_shared(shared), *parts]
+    ctes = [*_shared(shared, {}), *parts]
     return Composed(f"WITH {_ctes(ctes)}\n" + "\nUNION ALL\n".join(selects), tuple(skipped))
 
 
@@ -210,15 +208,20 @@ def _missing(plugin: Measure | Tie, available: Mapping[str, frozenset[str]]) -> 
     return None
 
 
-def _shared(names: set[str]) -> list[tuple[str, str]]:
-    """Shared relations of these names, those they read themselves first."""
+def _shared(names: set[str], tallied: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Shared relations of these names, those they read themselves first; ``tally`` with these aggregates."""
     wanted = set(names)
     for name in reversed(list(SHARED)):  # each reads only ones declared before it
         if name in wanted:
             wanted |= {
                 other for other in SHARED if other != name and re.search(rf"\b{other}\b", SHARED[name])
             }
-    return [(name, sql) for name, sql in SHARED.items() if name in wanted]
+    more = "".join(f",\n    {aggregate} AS {name}" for name, aggregate in tallied.items())
+    return [
+        (name, sql.replace("\nFROM", f"{more}\nFROM", 1) if name == "tally" else sql)
+        for name, sql in SHARED.items()
+        if name in wanted
+    ]
 
 
 def _ctes(parts: Iterable[tuple[str, str]]) -> str:

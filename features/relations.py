@@ -50,11 +50,13 @@ _MEMBERS = (
 )
 
 #: Relations that several plug-ins would otherwise each compute; defined once a statement, when read.
-#: ``account_buckets``: the day's accounts with ``bucket_of`` of each. Sorting and grouping rows by the bucket
-#: costs half of what the account's name does; the name is joined back at the end.
+#: ``tally``: one row an account of the day: its name, its ``bucket`` (``bucket_of`` the name: sorting and
+#: grouping rows by it costs half of what the name does; the name is joined back from here), its ``calls``, and
+#: every aggregate that a plug-in declares under ``tally``.
 #: ``member_requests``: the day's requests of members, with their ``group_id``.
-#: ``facets``: requests counted by everything about them that has few values, so that four plug-ins read the
-#: day once. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
+#: ``facets``: requests counted by what has few values, so that four plug-ins read the day once; ``model`` is
+#: ``bucket_of`` the model. What needs no counting of values belongs into ``tally``: a sum kept for each of
+#: many facets costs several times that for each account. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
 #: for requests without one.
 #: ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
 #: templates that three accounts or more hold; ``n_requests`` is exact, ``n_accounts`` a linear count (one in
@@ -62,29 +64,26 @@ _MEMBERS = (
 #: counted up to 64 requests.
 SHARED: Mapping[str, str] = MappingProxyType(
     {
-        "account_buckets": """
-SELECT account_id, bucket_of(account_id) AS bucket
+        "tally": """
+SELECT
+    bucket_of(account_id) AS bucket,
+    min(account_id) AS account_id,
+    count(*) AS calls
 FROM requests
-GROUP BY account_id""",
+GROUP BY bucket_of(account_id)""",
         "member_requests": """
 SELECT members.group_id, requests.*
 FROM members
 JOIN requests ON members.account_id = requests.account_id""",
         "facets": """
 SELECT
-    bucket_of(account_id) AS bucket,
-    model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream, logit_bias, logit_probe,
-    tool_count > 0 AS tooled, status >= 400 AS failed, finish_reason = 'refusal' AS refused,
-    count(*) AS calls,
-    sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-    sum(reasoning_tokens) AS reasoning_tokens,
-    sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_input,
-    sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_output,
-    min(ts) AS first_ts, max(ts) AS last_ts
+    bucket_of(account_id) AS bucket, bucket_of(model) AS model,
+    pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+    count(*) AS calls
 FROM requests
 GROUP BY
-    bucket_of(account_id), model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
-    logit_bias, logit_probe, tool_count > 0, status >= 400, finish_reason = 'refusal'""",
+    bucket_of(account_id), bucket_of(model),
+    pathway, capability, temperature, max_tokens, n, top_logprobs, stream""",
         "asked": """
 SELECT
     bucket_of(account_id) AS bucket, prompt_hash,
@@ -92,9 +91,7 @@ SELECT
     min(template_id) AS template_id,
     min(prompt_words) AS prompt_words,
     min(key_at(content_keys, 3, 2)) AS opening,
-    min(key_at(content_keys, 5, 4)) AS ending,
-    count(turn) AS n_turned,
-    count(CASE WHEN turn = 1 THEN 1 END) AS n_first
+    min(key_at(content_keys, 5, 4)) AS ending
 FROM requests
 GROUP BY bucket_of(account_id), prompt_hash""",
         "templated": """

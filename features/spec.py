@@ -7,7 +7,7 @@ A plug-in is one module in a grain's folder that exposes ``MEASURE`` (grains acc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Scalar = None | bool | int | float | str | list[int] | list[str]
@@ -57,6 +57,8 @@ class Measure:
         It reads only the relations in ``reads``; functions are those of ``features.compose.PORTABLE``
         or macros of ``features.compose.MACROS``.
     reads : relations it may read.
+    tally : aggregates over an account's requests, by name: all plug-ins' are computed in one pass and stand,
+        under these names, in the relation ``tally``. A name begins with the plug-in's, so that two never meet.
     needs : canonical request columns it cannot do without. When a day has none of one of them the
         measurement is skipped with that reason and its columns are NULL, never 0.
     example : worked example, run by the contract tests.
@@ -71,10 +73,16 @@ class Measure:
     reads: tuple[str, ...] = ("requests",)
     needs: tuple[str, ...] = ()
     key: str = "account_id"
+    tally: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.columns:
             raise ValueError(f"measurement {self.name!r} has no columns")
+        strangers = sorted(name for name in self.tally if not name.startswith(f"{self.name}_"))
+        if strangers:
+            raise ValueError(f"measurement {self.name!r}: tally names {strangers} must begin with its own")
+        if self.tally and self.key != "account_id":
+            raise ValueError(f"measurement {self.name!r}: only accounts are tallied")
         if not self.false_positives:
             raise ValueError(f"measurement {self.name!r} names no false positive")
 

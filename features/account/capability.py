@@ -34,7 +34,7 @@ SELECT
     classes AS n_capabilities,
     CASE WHEN n >= {MIN_REQUESTS} THEN CAST(most AS DOUBLE) / n END AS capability_top_share,
     CASE WHEN n >= {MIN_REQUESTS} THEN entropy END AS capability_entropy_bits
-FROM spread JOIN account_buckets AS names ON spread.bucket = names.bucket
+FROM spread JOIN tally ON spread.bucket = tally.bucket
 """
 
 MEASURE = Measure(
@@ -53,7 +53,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets", "facets"),
+    reads=("requests", "tally", "facets"),
     needs=("capability",),
     example=Example(
         tables={

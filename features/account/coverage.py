@@ -14,9 +14,7 @@ SQL = f"""
 WITH walked AS (
     SELECT
         bucket,
-        sum(CASE WHEN prompt_hash IS NOT NULL THEN n END) AS n_prompted,
         count(prompt_hash) AS n_prompts,
-        sum(n_turned) AS n_turned, sum(n_first) AS n_first,
         stddev_pop(prompt_words) / nullif(avg(prompt_words), 0) AS words_cv
     FROM asked
     GROUP BY bucket
@@ -31,15 +29,17 @@ WITH walked AS (
     GROUP BY bucket
 )
 SELECT
-    names.account_id,
-    CASE WHEN n_prompted > 0 THEN n_prompts END AS n_distinct_prompts,
-    CASE WHEN n_prompted >= {MIN_REQUESTS} THEN n_prompts * 1.0 / n_prompted END AS distinct_prompt_share,
+    account_id,
+    CASE WHEN coverage_prompted > 0 THEN n_prompts END AS n_distinct_prompts,
+    CASE WHEN coverage_prompted >= {MIN_REQUESTS} THEN n_prompts * 1.0 / coverage_prompted END
+        AS distinct_prompt_share,
     CASE WHEN n_prompts >= {MIN_REQUESTS} THEN words_cv END AS prompt_words_cv,
-    CASE WHEN n_turned >= {MIN_REQUESTS} THEN n_first * 1.0 / n_turned END AS first_turn_share,
+    CASE WHEN coverage_turned >= {MIN_REQUESTS} THEN coverage_first * 1.0 / coverage_turned END
+        AS first_turn_share,
     n_sessions,
     CASE WHEN n_sessions >= {MIN_REQUESTS} THEN n_single * 1.0 / n_sessions END AS single_turn_session_share
 FROM walked
-JOIN account_buckets AS names ON walked.bucket = names.bucket
+JOIN tally ON walked.bucket = tally.bucket
 LEFT JOIN talks ON walked.bucket = talks.bucket
 """
 
@@ -63,7 +63,12 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets", "asked"),
+    reads=("requests", "tally", "asked"),
+    tally={
+        "coverage_prompted": "count(prompt_hash)",
+        "coverage_turned": "count(turn)",
+        "coverage_first": "count(CASE WHEN turn = 1 THEN 1 END)",
+    },
     needs=("prompt_hash",),
     example=Example(
         tables={

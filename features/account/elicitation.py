@@ -14,41 +14,29 @@ ELICITED = 0.5
 #: Fewer scored requests have no ninetieth percentile to speak of.
 MIN_REQUESTS = 3
 
-_COUNTS = ",\n        ".join(
-    f"count(CASE WHEN elicit_{kind} >= {ELICITED} THEN 1 END) AS {kind}" for kind in ELICITATION_KINDS
-)
+_KINDS = [f"elicitation_{kind}" for kind in ELICITATION_KINDS]
 _SHARES = ",\n    ".join(
-    f"CASE WHEN n >= {MIN_REQUESTS} THEN CAST({kind} AS DOUBLE) / n END AS elicit_{kind}_share"
+    f"CASE WHEN elicitation_scored >= {MIN_REQUESTS} THEN CAST(elicitation_{kind} AS DOUBLE) / elicitation_scored END"
+    f" AS elicit_{kind}_share"
     for kind in ELICITATION_KINDS
 )
 _TOP = "\n         ".join(
-    f"WHEN {kind} = greatest({', '.join(ELICITATION_KINDS)}) THEN '{kind}'" for kind in ELICITATION_KINDS
+    f"WHEN elicitation_{kind} = greatest({', '.join(_KINDS)}) THEN '{kind}'" for kind in ELICITATION_KINDS
 )
 
 SQL = f"""
-WITH counted AS (
-    SELECT
-        bucket_of(account_id) AS bucket,
-        count(elicitation_score) AS n,
-        count(CASE WHEN elicitation_score >= {ELICITED} THEN 1 END) AS elicited,
-        sum(elicitation_score) AS total,
-        quantile_of(elicitation_score, 0.9) AS high,
-        mean_of(top_of(elicitation_score, 5)) AS top,
-        {_COUNTS}
-    FROM requests
-    GROUP BY bucket_of(account_id)
-)
 SELECT
     account_id,
-    CASE WHEN n >= {MIN_REQUESTS} THEN high END AS elicitation_score,
-    CASE WHEN n >= {MIN_REQUESTS} THEN top END AS elicitation_top_score,
-    CASE WHEN n >= {MIN_REQUESTS} THEN CAST(elicited AS DOUBLE) / n END AS elicited_share,
-    CASE WHEN n > 0 THEN elicited END AS elicited_n,
-    total AS elicitation_sum,
-    CASE WHEN greatest({", ".join(ELICITATION_KINDS)}) = 0 THEN NULL
+    CASE WHEN elicitation_scored >= {MIN_REQUESTS} THEN elicitation_high END AS elicitation_score,
+    CASE WHEN elicitation_scored >= {MIN_REQUESTS} THEN elicitation_top END AS elicitation_top_score,
+    CASE WHEN elicitation_scored >= {MIN_REQUESTS}
+        THEN CAST(elicitation_clear AS DOUBLE) / elicitation_scored END AS elicited_share,
+    CASE WHEN elicitation_scored > 0 THEN elicitation_clear END AS elicited_n,
+    elicitation_total AS elicitation_sum,
+    CASE WHEN greatest({", ".join(_KINDS)}) = 0 THEN NULL
          {_TOP} END AS elicit_kind_top,
     {_SHARES}
-FROM counted JOIN account_buckets AS names ON counted.bucket = names.bucket
+FROM tally
 """
 
 _DAY = "2026-03-02 10:00:0"
@@ -84,7 +72,18 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets"),
+    reads=("requests", "tally"),
+    tally={
+        "elicitation_scored": "count(elicitation_score)",
+        "elicitation_clear": f"count(CASE WHEN elicitation_score >= {ELICITED} THEN 1 END)",
+        "elicitation_total": "sum(elicitation_score)",
+        "elicitation_high": "quantile_of(elicitation_score, 0.9)",
+        "elicitation_top": "mean_of(top_of(elicitation_score, 5))",
+        **{
+            f"elicitation_{kind}": f"count(CASE WHEN elicit_{kind} >= {ELICITED} THEN 1 END)"
+            for kind in ELICITATION_KINDS
+        },
+    },
     needs=("elicitation_score",),
     example=Example(
         tables={

@@ -66,7 +66,7 @@ WITH places AS (
     GROUP BY bucket
 )
 SELECT
-    names.account_id,
+    account_id,
     nullif(n_ips, 0) AS n_ips,
     nullif(n_prefixes, 0) AS n_prefixes,
     nullif(n_asns, 0) AS n_asns,
@@ -79,7 +79,7 @@ SELECT
     CASE WHEN n_prefixed >= {MIN_REQUESTS} AND regulars.bucket IS NOT NULL
         THEN 1.0 - coalesce(n_known, 0) * 1.0 / n_prefixed END AS new_prefix_share
 FROM summed
-JOIN account_buckets AS names ON summed.bucket = names.bucket
+JOIN tally ON summed.bucket = tally.bucket
 LEFT JOIN rented ON summed.bucket = rented.bucket
 LEFT JOIN known ON summed.bucket = known.bucket
 LEFT JOIN hourly ON summed.bucket = hourly.bucket
@@ -129,7 +129,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "requests_before", "hosting_asns", "account_buckets"),
+    reads=("requests", "requests_before", "hosting_asns", "tally"),
     example=Example(
         tables={
             "hosting_asns": [{"asn": 64501}],

@@ -38,49 +38,29 @@ SQL = f"""
 WITH temperatures AS ({_median("temperature")}
 ), limits AS ({_median("max_tokens")}
 ), settings AS (
-    SELECT
-        bucket, sum(calls) AS calls,
-        sum(CASE WHEN coalesce(temperature, max_tokens, n, top_logprobs) IS NOT NULL THEN calls ELSE 0 END)
-            AS set_known,
-        sum(CASE WHEN n > 1 THEN calls ELSE 0 END) AS many,
-        sum(CASE WHEN n IS NOT NULL THEN calls ELSE 0 END) AS many_known,
-        sum(CASE WHEN top_logprobs > 0 THEN calls ELSE 0 END) AS logprobs,
-        sum(CASE WHEN logit_bias THEN calls ELSE 0 END) AS biased,
-        sum(CASE WHEN logit_probe THEN calls ELSE 0 END) AS probes,
-        sum(CASE WHEN logit_probe IS NOT NULL THEN calls ELSE 0 END) AS probes_known,
-        sum(CASE WHEN stream THEN calls ELSE 0 END) AS streamed,
-        sum(CASE WHEN stream IS NOT NULL THEN calls ELSE 0 END) AS stream_known,
-        sum(CASE WHEN tooled THEN calls ELSE 0 END) AS tools,
-        sum(CASE WHEN tooled IS NOT NULL THEN calls ELSE 0 END) AS tools_known
+    SELECT bucket, sum(calls) AS n_alike
     FROM facets
     GROUP BY bucket, temperature, max_tokens, n, top_logprobs, stream
-), summed AS (
-    SELECT
-        bucket, sum(calls) AS calls, max(calls) AS most, sum(set_known) AS set_known,
-        sum(many) AS many, sum(many_known) AS many_known, sum(logprobs) AS logprobs, sum(biased) AS biased,
-        sum(probes) AS probes, sum(probes_known) AS probes_known,
-        sum(streamed) AS streamed, sum(stream_known) AS stream_known,
-        sum(tools) AS tools, sum(tools_known) AS tools_known
-    FROM settings
-    GROUP BY bucket
+), constant AS (
+    SELECT bucket, max(n_alike) AS most FROM settings GROUP BY bucket
 )
 SELECT
     account_id,
     temperatures.median AS temperature_median,
     temperatures.n_values AS n_temperatures,
     limits.median AS max_tokens_median,
-    {_share("many", "many_known")} AS n_gt1_share,
-    {_share("logprobs", "calls")} AS logprobs_share,
-    {_share("biased", "calls")} AS logit_bias_share,
-    {_share("probes", "probes_known")} AS logit_probe_share,
-    CASE WHEN probes_known > 0 THEN probes END AS logit_probe_n,
-    {_share("streamed", "stream_known")} AS stream_share,
-    {_share("tools", "tools_known")} AS tools_share,
-    CASE WHEN set_known >= {MIN_REQUESTS} THEN CAST(most AS DOUBLE) / calls END AS params_constant_share
-FROM summed
-JOIN account_buckets AS names ON summed.bucket = names.bucket
-LEFT JOIN temperatures ON summed.bucket = temperatures.bucket
-LEFT JOIN limits ON summed.bucket = limits.bucket
+    {_share("parameters_many", "parameters_n_known")} AS n_gt1_share,
+    {_share("parameters_logprobs", "calls")} AS logprobs_share,
+    {_share("parameters_biased", "calls")} AS logit_bias_share,
+    {_share("parameters_probes", "parameters_probes_known")} AS logit_probe_share,
+    CASE WHEN parameters_probes_known > 0 THEN parameters_probes END AS logit_probe_n,
+    {_share("parameters_streamed", "parameters_stream_known")} AS stream_share,
+    {_share("parameters_tools", "parameters_tools_known")} AS tools_share,
+    CASE WHEN parameters_set >= {MIN_REQUESTS} THEN CAST(most AS DOUBLE) / calls END AS params_constant_share
+FROM tally
+JOIN constant ON tally.bucket = constant.bucket
+LEFT JOIN temperatures ON tally.bucket = temperatures.bucket
+LEFT JOIN limits ON tally.bucket = limits.bucket
 """
 
 MEASURE = Measure(
@@ -110,7 +90,20 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets", "facets"),
+    reads=("requests", "tally", "facets"),
+    tally={
+        "parameters_set": "count(coalesce(temperature, max_tokens, n, top_logprobs))",
+        "parameters_many": "count(CASE WHEN n > 1 THEN 1 END)",
+        "parameters_n_known": "count(n)",
+        "parameters_logprobs": "count(CASE WHEN top_logprobs > 0 THEN 1 END)",
+        "parameters_biased": "count(CASE WHEN logit_bias THEN 1 END)",
+        "parameters_probes": "count(CASE WHEN logit_probe THEN 1 END)",
+        "parameters_probes_known": "count(logit_probe)",
+        "parameters_streamed": "count(CASE WHEN stream THEN 1 END)",
+        "parameters_stream_known": "count(stream)",
+        "parameters_tools": "count(CASE WHEN tool_count > 0 THEN 1 END)",
+        "parameters_tools_known": "count(tool_count)",
+    },
     example=Example(
         tables={
             "requests": [

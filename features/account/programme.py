@@ -9,35 +9,35 @@ from features.spec import Column, Example, Measure
 
 SQL = """
 WITH used AS (
-    SELECT bucket, pathway, sum(calls) AS n, max(last_ts) AS last_ts
+    SELECT bucket, pathway, sum(calls) AS n
     FROM facets
     GROUP BY bucket, pathway
 ), ranked AS (
-    SELECT bucket, pathway, n, last_ts,
+    SELECT
+        bucket, pathway, n,
         max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
     FROM used
 ), doors AS (
     SELECT
         bucket,
         count(pathway) AS n_pathways,
-        min(CASE WHEN n = most THEN pathway END) AS top,
-        date_trunc('day', max(last_ts)) AS midnight
+        min(CASE WHEN n = most THEN pathway END) AS top
     FROM ranked
     GROUP BY bucket
 )
 SELECT
-    names.account_id,
+    tally.account_id,
     top AS pathway_top,
     CASE WHEN n_pathways > 0 THEN n_pathways END AS n_pathways,
     lower(accounts.program) AS program,
     lower(accounts.program) IN ('partner', 'reseller', 'aggregator') AS is_partner,
     accounts.verified AS verified,
     CASE WHEN accounts.created_at IS NOT NULL
-        THEN greatest(0.0, (epoch_s(midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
+        THEN greatest(0.0, (epoch_s(programme_midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
     END AS account_age_days
 FROM doors
-JOIN account_buckets AS names ON doors.bucket = names.bucket
-LEFT JOIN accounts ON names.account_id = accounts.account_id
+JOIN tally ON doors.bucket = tally.bucket
+LEFT JOIN accounts ON tally.account_id = accounts.account_id
 """
 
 MEASURE = Measure(
@@ -58,7 +58,8 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "accounts", "account_buckets", "facets"),
+    reads=("requests", "accounts", "tally", "facets"),
+    tally={"programme_midnight": "date_trunc('day', max(ts))"},
     example=Example(
         tables={
             "requests": [

@@ -50,17 +50,17 @@ WITH old AS (
     GROUP BY bucket
 )
 SELECT
-    names.account_id,
+    account_id,
     n_templates,
     CASE WHEN spread.n >= {MIN_REQUESTS} THEN most * 1.0 / spread.n END AS template_concentration,
     CASE WHEN spread.n >= {MIN_REQUESTS} THEN entropy END AS template_entropy_bits,
-    CASE WHEN spread.n >= {MIN_REQUESTS} AND (SELECT count(*) FROM requests_before) > 0
+    CASE WHEN spread.n >= {MIN_REQUESTS} AND (SELECT count(*) FROM (SELECT 1 AS one FROM requests_before LIMIT 1) AS any_before) > 0
         THEN n_new * 1.0 / spread.n END AS template_novelty,
     CASE WHEN n_prompted >= {MIN_REQUESTS} THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
     n_systems AS n_system_prompts,
     CASE WHEN n_schooled >= {MIN_REQUESTS} THEN n_shared * 1.0 / n_schooled END AS system_shared_share
 FROM copied
-JOIN account_buckets AS names ON copied.bucket = names.bucket
+JOIN tally ON copied.bucket = tally.bucket
 LEFT JOIN spread ON copied.bucket = spread.bucket
 LEFT JOIN schooled ON copied.bucket = schooled.bucket
 """
@@ -99,7 +99,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "requests_before", "account_buckets", "asked", "templated"),
+    reads=("requests", "requests_before", "tally", "asked", "templated"),
     needs=("template_id",),
     example=Example(
         tables={

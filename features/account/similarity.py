@@ -18,7 +18,7 @@ MIN_PROMPTS = 4
 SQL = f"""
 WITH weighed AS (
     SELECT kind, key, (1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness AS weight
-    FROM shared_keys CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
+    FROM shared_keys CROSS JOIN (SELECT sum(calls) AS n_all FROM tally) AS traffic
 ), alike AS (
     SELECT
         bucket, count(asked.prompt_hash) AS n_prompts,
@@ -36,7 +36,7 @@ SELECT
     account_id,
     CASE WHEN n_prompts >= {MIN_PROMPTS} THEN total / n_prompts END AS template_similarity_score,
     total AS similar_prompts_sum
-FROM alike JOIN account_buckets AS names ON alike.bucket = names.bucket
+FROM alike JOIN tally ON alike.bucket = tally.bucket
 """
 
 
@@ -62,7 +62,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets", "asked", "shared_keys"),
+    reads=("requests", "tally", "asked", "shared_keys"),
     needs=("content_keys", "prompt_hash"),
     example=Example(
         tables={

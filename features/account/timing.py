@@ -32,7 +32,6 @@ WITH timed AS (
     -- this one is when the next starts.
     SELECT
         bucket, start_s, end_s,
-        start_s - lag(start_s) OVER in_time AS gap,
         lead(start_s) OVER in_time AS next_s,
         max(end_s) OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
     FROM timed
@@ -40,10 +39,11 @@ WITH timed AS (
 ), gaps AS (
     SELECT
         bucket,
-        CASE WHEN count(*) >= {MIN_REQUESTS} THEN quartiles_of(gap) END AS q,
-        CASE WHEN count(*) >= {MIN_REQUESTS} THEN mad_of(gap) END AS mad,
-        CASE WHEN count(*) >= {MIN_REQUESTS} THEN stddev_pop(gap) / nullif(avg(gap), 0) END AS cv,
-        greatest(max(gap), 86400.0 - (max(start_s) - min(start_s))) AS rest,
+        CASE WHEN count(*) >= {MIN_REQUESTS} THEN quartiles_of(next_s - start_s) END AS q,
+        CASE WHEN count(*) >= {MIN_REQUESTS} THEN mad_of(next_s - start_s) END AS mad,
+        CASE WHEN count(*) >= {MIN_REQUESTS} 
+            THEN stddev_pop(next_s - start_s) / nullif(avg(next_s - start_s), 0) END AS cv,
+        greatest(max(next_s - start_s), 86400.0 - (max(start_s) - min(start_s))) AS rest,
         count(end_s) AS n_ended
     FROM spaced
     GROUP BY bucket
@@ -79,7 +79,7 @@ WITH timed AS (
     GROUP BY bucket
 ), judged AS (
     SELECT
-        names.account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
+        account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
         nth_of(q, 2) AS median_gap,
         -- A median gap of nothing (a batch sent at one instant) has no evenness to speak of.
         CASE WHEN mad <= nth_of(q, 2) THEN 1.0 - mad / nullif(nth_of(q, 2), 0)
@@ -89,7 +89,7 @@ WITH timed AS (
         CASE WHEN daily.n >= {MIN_HOURS_REQUESTS} THEN CAST(least({_QUIET}) AS DOUBLE) / daily.n END AS quiet,
         1.0 - least(1.0, rest / {REST_S}.0) AS sleepless
     FROM daily
-    JOIN account_buckets AS names ON daily.bucket = names.bucket
+    JOIN tally ON daily.bucket = tally.bucket
     JOIN gaps ON daily.bucket = gaps.bucket
     LEFT JOIN flying ON daily.bucket = flying.bucket
 )
@@ -157,7 +157,7 @@ MEASURE = Measure(
         ),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets"),
+    reads=("requests", "tally"),
     needs=("ts",),
     example=Example(
         tables={

@@ -13,52 +13,30 @@ MIN_REQUESTS = 4
 
 SQL = f"""
 WITH by_model AS (
-    SELECT
-        bucket, model,
-        sum(calls) AS n,
-        sum(CASE WHEN failed THEN 0 WHEN NOT failed THEN calls END) AS ok,
-        sum(CASE WHEN failed THEN calls WHEN NOT failed THEN 0 END) AS failed,
-        sum(CASE WHEN refused IS NOT NULL THEN calls END) AS finished,
-        sum(CASE WHEN refused THEN calls ELSE 0 END) AS refused,
-        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-        sum(reasoning_tokens) AS reasoning_tokens,
-        sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
-        min(first_ts) AS first_ts, max(last_ts) AS last_ts
+    SELECT bucket, model, sum(calls) AS n
     FROM facets
     GROUP BY bucket, model
-), sums AS (
-    SELECT
-        bucket,
-        sum(n) AS n, sum(ok) AS ok, sum(failed) AS failed, sum(finished) AS finished, sum(refused) AS refused,
-        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-        sum(reasoning_tokens) AS reasoning_tokens,
-        sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
-        count(*) AS models, max(n) AS top_model, min(first_ts) AS first_ts, max(last_ts) AS last_ts
+), models AS (
+    SELECT bucket, count(*) AS n_models, max(n) AS n_top
     FROM by_model
     GROUP BY bucket
-), medians AS (
-    SELECT bucket_of(account_id) AS bucket, median(output_tokens) AS median_out
-    FROM requests
-    GROUP BY bucket_of(account_id)
 )
 SELECT
-    names.account_id,
-    n AS n_requests,
-    ok AS n_ok,
-    input_tokens,
-    output_tokens,
-    reasoning_tokens,
-    median_out AS output_tokens_median,
-    paired_output * 1.0 / nullif(paired_input, 0) AS output_input_ratio,
-    models AS n_models,
-    CASE WHEN n >= {MIN_REQUESTS} THEN top_model * 1.0 / n END AS top_model_share,
-    CASE WHEN ok + failed >= {MIN_REQUESTS} THEN failed * 1.0 / (ok + failed) END AS error_share,
-    CASE WHEN finished >= {MIN_REQUESTS} THEN refused * 1.0 / finished END AS refusal_share,
-    first_ts,
-    last_ts
-FROM sums
-JOIN account_buckets AS names ON sums.bucket = names.bucket
-JOIN medians ON sums.bucket = medians.bucket
+    account_id,
+    calls AS n_requests,
+    CASE WHEN volume_statuses > 0 THEN volume_statuses - volume_failed END AS n_ok,
+    volume_input AS input_tokens,
+    volume_output AS output_tokens,
+    volume_reasoning AS reasoning_tokens,
+    volume_median AS output_tokens_median,
+    volume_paired_output * 1.0 / nullif(volume_paired_input, 0) AS output_input_ratio,
+    n_models,
+    CASE WHEN calls >= {MIN_REQUESTS} THEN n_top * 1.0 / calls END AS top_model_share,
+    CASE WHEN volume_statuses >= {MIN_REQUESTS} THEN volume_failed * 1.0 / volume_statuses END AS error_share,
+    CASE WHEN volume_finished >= {MIN_REQUESTS} THEN volume_refused * 1.0 / volume_finished END AS refusal_share,
+    volume_first AS first_ts,
+    volume_last AS last_ts
+FROM tally JOIN models ON tally.bucket = models.bucket
 """
 
 
@@ -117,7 +95,21 @@ MEASURE = Measure(
         Column("last_ts", "TIMESTAMP", "last request of the day", "UTC"),
     ),
     sql=SQL,
-    reads=("requests", "account_buckets", "facets"),
+    reads=("requests", "tally", "facets"),
+    tally={
+        "volume_statuses": "count(status)",
+        "volume_failed": "count(CASE WHEN status >= 400 THEN 1 END)",
+        "volume_finished": "count(finish_reason)",
+        "volume_refused": "count(CASE WHEN finish_reason = 'refusal' THEN 1 END)",
+        "volume_input": "sum(input_tokens)",
+        "volume_output": "sum(output_tokens)",
+        "volume_reasoning": "sum(reasoning_tokens)",
+        "volume_paired_input": "sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END)",
+        "volume_paired_output": "sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END)",
+        "volume_median": "median(output_tokens)",
+        "volume_first": "min(ts)",
+        "volume_last": "max(ts)",
+    },
     example=Example(
         tables={
             "requests": [

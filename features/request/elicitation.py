@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from safetensors.numpy import load
 
 import rules
+from features.request.lexing import COLUMNS, list_runs, sum_weights
 from features.request.spans import Grams
 from features.request.tokens import Tokens
 from features.schema import CAPABILITIES, ELICITATION_KINDS
@@ -50,12 +50,19 @@ class TextModel:
     slope: F32
     intercept: F32
 
+    @cached_property
+    def _padded(self) -> F32:
+        """Weights with columns of zero behind, as ``sum_weights`` wants them."""
+        padded = np.zeros((len(self.weights), COLUMNS), dtype=np.float32)
+        padded[:, : self.weights.shape[1]] = self.weights
+        return padded
+
     def logits(self, tokens: Tokens, grams: Grams) -> F32:
         """Log-odds (natural) per text and column; texts of fewer than ``MIN_TOKENS`` tokens get NaN."""
         index, bounds, windows = buckets(tokens, grams)
-        shape = (len(bounds) - 1, len(self.weights))
-        ones = np.ones(len(index), dtype=np.float32)
-        sums: F32 = scipy.sparse.csr_array((ones, index, bounds), shape=shape) @ self.weights
+        sums = np.empty((len(bounds) - 1, COLUMNS), dtype=np.float32)
+        sum_weights(index, bounds, self._padded, sums)
+        sums = sums[:, : self.weights.shape[1]]
         sums /= np.sqrt(np.maximum(np.diff(bounds), 1)).astype(np.float32)[:, None]
         if len(sums) > len(windows):
             sums = np.maximum.reduceat(sums, windows, axis=0)
@@ -72,20 +79,14 @@ def buckets(
 
     Every text has a window, an empty one where it has no token.
     """
-    shift = np.uint64(64 - BUCKETS.bit_length() + 1)
-    index = np.empty((len(tokens.hashes), 3), dtype=np.int32)
-    for column, run in enumerate((grams.token, grams.pair, grams.triple)):
-        index[:, column] = run >> shift
     counts = tokens.counts
-    end = tokens.row_tokens[1:]
-    index[end[counts > 0] - 1, 1:] = BUCKETS
-    index[end[counts > 1] - 2, 2] = BUCKETS
-    kept = counts
-    if (counts > HEAD_TOKENS + TAIL_TOKENS).any():
-        place = np.arange(len(index)) - np.repeat(tokens.row_tokens[:-1], counts)
-        left = np.repeat(counts, counts) - place
-        index = index[(place < HEAD_TOKENS) | (left <= TAIL_TOKENS)]
-        kept = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
+    kept = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
+    index = np.empty((int(kept.sum()), 3), dtype=np.int32)
+    shift = np.uint64(64 - BUCKETS.bit_length() + 1)
+    list_runs(
+        grams.token, grams.pair, grams.triple, tokens.row_tokens,
+        HEAD_TOKENS, TAIL_TOKENS, shift, np.uint64(BUCKETS), index,
+    )  # fmt: skip
     per_text = np.maximum(-(-kept // WINDOW), 1)
     windows = np.cumsum(per_text) - per_text
     place = np.arange(int(per_text.sum())) - np.repeat(windows, per_text)

@@ -14,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["BLOCK", "MIN_KEY_BYTES", "U64", "Prf", "derive", "keyed_hash", "mix"]
+__all__ = ["MIN_KEY_BYTES", "U64", "Prf", "derive", "keyed_hash", "mix"]
 
 U64 = npt.NDArray[np.uint64]
 
 #: A shorter key could be searched.
 MIN_KEY_BYTES = 16
-#: Values a SipHash pass works on at once: five such arrays of 8 bytes stay in the second-level cache.
-BLOCK = 16_384
 
 _IV = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
@@ -79,45 +77,17 @@ class Prf:
 
     def __init__(self, key: bytes, domain: str) -> None:
         k0, k1 = (int(k) for k in derive(key, domain, 2))
-        self._start = tuple(np.uint64(iv ^ k) for iv, k in zip(_IV, (k0, k1, k0, k1), strict=True))
+        self.start: U64 = np.array(
+            [iv ^ k for iv, k in zip(_IV, (k0, k1, k0, k1), strict=True)], dtype=np.uint64
+        )
 
     def __call__(self, values: U64) -> U64:
         """The keyed hash of every value; the input stays as it was."""
+        from features.request.hashing import siphash  # compiled: not for commands that read no text
+
         out = np.empty_like(values)
-        room = np.empty((5, min(len(values), BLOCK)), dtype=np.uint64)
-        for at in range(0, len(values), BLOCK):
-            message = values[at : at + BLOCK]
-            self._block(message, out[at : at + BLOCK], room[:, : len(message)])
+        siphash(values, self.start, out)
         return out
-
-    def _block(self, message: U64, out: U64, room: U64) -> None:
-        *v, spare = room
-        for lane, start in zip(v, self._start, strict=True):
-            lane.fill(start)
-        v[3] ^= message
-        _round(v, spare)
-        v[0] ^= message
-        v[2] ^= np.uint64(0xFF)
-        for _ in range(3):
-            _round(v, spare)
-        np.bitwise_xor(v[0], v[1], out=out)
-        out ^= v[2]
-        out ^= v[3]
-
-
-def _rotate(x: U64, left: int, spare: U64) -> None:
-    np.right_shift(x, np.uint64(64 - left), out=spare)
-    np.left_shift(x, np.uint64(left), out=x)
-    np.bitwise_or(x, spare, out=x)
-
-
-def _round(v: list[U64], spare: U64) -> None:
-    for a, b, turn, half in ((0, 1, 13, True), (2, 3, 16, False), (0, 3, 21, False), (2, 1, 17, True)):
-        np.add(v[a], v[b], out=v[a])
-        _rotate(v[b], turn, spare)
-        np.bitwise_xor(v[b], v[a], out=v[b])
-        if half:
-            _rotate(v[a], 32, spare)
 
 
 def _short(key: bytes) -> bytes:

@@ -14,9 +14,10 @@ import polars as pl
 
 import rules
 from features.request.elicitation import HEAD_TOKENS
-from features.request.tokens import Tokens, tokenise
+from features.request.lexing import count_votes
+from features.request.tokens import I64, Tokens, tokenise
 
-__all__ = ["LANGUAGES", "languages"]
+__all__ = ["LANGUAGES", "languages", "named"]
 
 #: Codes as stored; the first stands for "no vote".
 LANGUAGES = ("", "en", "es", "de", "fr", "pt", "ru", "ko", "zh", "ja", "other")
@@ -51,25 +52,20 @@ def _scripts() -> npt.NDArray[np.uint8]:
     return table
 
 
-def languages(tokens: Tokens) -> pl.Series:
-    """Language of each text, from its first tokens; NULL for a text without tokens.
+def languages(tokens: Tokens) -> I64:
+    """Number of each text's language among ``LANGUAGES``, from its first tokens; 0 for a text without tokens.
 
     Plain Latin text without a single common word is taken for English (code, key words); with letters
     beyond ASCII for ``other``.
     """
     counts = tokens.counts
-    vote = _words()[tokens.hashes >> _SHIFT]
-    beyond = not tokens.fold.isascii()
-    if beyond:
-        first = np.frombuffer(tokens.fold, dtype=np.uint8)[tokens.starts]
-        script = _scripts()[first]
-        np.copyto(vote, script, where=script > 0)
-    place = np.repeat(np.arange(len(counts)) * 16, counts)
-    voting = np.flatnonzero(vote > 0)
-    if (counts > HEAD_TOKENS).any():
-        index = np.arange(len(vote)) - np.repeat(tokens.row_tokens[:-1], counts)
-        voting = voting[index[voting] < HEAD_TOKENS]
-    votes = np.bincount(place[voting] + vote[voting], minlength=16 * len(counts)).reshape(-1, 16)
+    votes = np.empty((len(counts), 16), dtype=np.int64)
+    odd = np.empty(len(counts), dtype=np.bool_)
+    fold = np.frombuffer(tokens.fold, dtype=np.uint8)
+    count_votes(
+        fold, tokens.starts, tokens.hashes, tokens.row_tokens, _words(), _SHIFT, _scripts(), HEAD_TOKENS,
+        votes, odd,
+    )  # fmt: skip
     kana, han = votes[:, _CODE["ja"]], votes[:, _CODE["zh"]]
     japanese = kana >= np.maximum(_KANA_SHARE * (kana + han), 1)
     votes[:, _CODE["ja"]] = np.where(japanese, kana + han, 0)
@@ -77,10 +73,12 @@ def languages(tokens: Tokens) -> pl.Series:
     best = votes.argmax(axis=1)
     silent = votes.max(axis=1) == 0
     best[silent] = _CODE["en"]
-    if beyond:
-        odd = np.bincount(place[first >= 0x80] // 16, minlength=len(counts)) > 0
-        best[silent & odd] = _CODE["other"]
+    best[silent & odd] = _CODE["other"]
     best[counts == 0] = 0
-    names = pl.Series(LANGUAGES[1:], dtype=pl.String)
-    code = pl.Series(best - 1).cast(pl.Int64)
-    return names.gather(code.set(code < 0, None))
+    return best
+
+
+def named(codes: I64) -> pl.Series:
+    """Languages by their codes; NULL where there is none."""
+    place = pl.Series(codes - 1)
+    return pl.Series(LANGUAGES[1:], dtype=pl.String).gather(place.set(place < 0, None))

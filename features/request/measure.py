@@ -13,13 +13,14 @@ import numpy.typing as npt
 import polars as pl
 
 from features.request import content, elicitation
+from features.request.hashing import seal
 from features.request.keyed import U64, Prf, check_key, derive, keyed_hash
-from features.request.language import languages
+from features.request.language import languages, named
 from features.request.probes import logit_probe
 from features.request.sketch import Sketcher, bands, binary
-from features.request.spans import Pieces, grams, pieces
+from features.request.spans import grams, pieces
 from features.request.template import Skeletons
-from features.request.tokens import I64, Tokens, tokenise
+from features.request.tokens import I64, tokenise
 from features.schema import CAPABILITIES, CONTENT_KEY_KINDS, ELICITATION_KINDS
 
 __all__ = ["COLUMNS", "TextMeter", "keyed_hash", "logit_probe"]
@@ -63,7 +64,7 @@ class _Part:
     sketches: npt.NDArray[np.uint32]
     keys: U64
     logits: npt.NDArray[np.float32]
-    language: pl.Series
+    languages: I64
 
 
 class TextMeter:
@@ -112,7 +113,7 @@ class TextMeter:
             binary(system.sketches, system.words > 0).gather(place).alias("system_sketch"),
             self._content_keys(user, system, place).alias("content_keys"),
             *self._scores(user, system, place),
-            user.language.alias("language"),
+            named(user.languages).alias("language"),
         ]
         return pl.DataFrame(columns).select(list(COLUMNS))
 
@@ -141,7 +142,7 @@ class TextMeter:
             sketches=np.concatenate([part.sketches for part in parts]),
             keys=np.concatenate([part.keys for part in parts]),
             logits=np.concatenate([part.logits for part in parts]),
-            language=pl.concat([part.language for part in parts]),
+            languages=np.concatenate([part.languages for part in parts]),
         )
 
     def _part(self, texts: pl.Series, *, remember: bool) -> _Part:
@@ -159,23 +160,19 @@ class TextMeter:
             self._remember(templates, skeleton)
         return _Part(
             words=tokens.counts,
-            lines=_lines(tokens, cut),
+            lines=cut.lines,
             hashes=keys[:, 0],
             templates=templates,
             sketches=sketches,
             keys=keys,
             logits=self._model.logits(tokens, runs),
-            language=languages(tokens),
+            languages=languages(tokens),
         )
 
     def _seal(self, raw: U64) -> U64:
         """Raw keys under the key, their kind in the low four bits; 0 stays 0."""
-        there = raw != 0
-        sealed = self._prf((raw ^ self._column_salt[content.KINDS])[there])
-        keys = np.zeros_like(raw)
-        keys[there] = sealed
-        keys &= ~_KIND_BITS
-        keys |= content.KINDS * there
+        keys = np.empty_like(raw)
+        seal(raw, self._column_salt[content.KINDS], content.KINDS, self._prf.start, keys)
         return keys
 
     def _content_keys(self, user: _Part, system: _Part, place: pl.Series) -> pl.Series:
@@ -265,19 +262,6 @@ def _cuts(texts: pl.Series) -> list[tuple[int, int]]:
         cuts.append((low, high))
         low = high
     return cuts
-
-
-def _lines(tokens: Tokens, cut: Pieces) -> I64:
-    """Lines of each text that hold anything but blanks."""
-    kinds, ends = tokens.kinds, cut.newlines
-    if not len(ends):
-        return np.zeros(len(tokens.counts), dtype=np.int64)
-    starts = np.empty_like(ends)
-    starts[0], starts[1:] = tokens.row_bytes[0], ends[:-1] + 1
-    filled = np.zeros(len(ends) + 1, dtype=np.int64)
-    np.cumsum(np.maximum.reduceat(kinds, starts) > 1, out=filled[1:])
-    last = np.searchsorted(ends, tokens.row_bytes)
-    return np.diff(filled[last])
 
 
 def _distinct(texts: pl.Series) -> tuple[pl.Series, pl.Series]:

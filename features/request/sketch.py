@@ -2,8 +2,8 @@
 
 Slot ``j`` keeps the least value of ``(h ^ b_j) * a_j`` over the text's shingles, with ``a_j`` odd, so each
 slot orders all 32-bit shingle hashes anew and two texts agree in a slot about as often as they share
-shingles (Broder 1997). Written over numpy arrays: the constants are pinned by ``schema`` and the key
-rather than by the version of a library, and slots are at hand for banding.
+shingles (Broder 1997). Written here: the constants are pinned by ``schema`` and the key rather than by the version
+of a library, and slots are at hand for banding.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from features.request.hashing import SLOTS, sketch_texts
 from features.request.keyed import U64, derive, mix
 from features.request.spans import Grams
 from features.request.tokens import Tokens
@@ -32,6 +33,8 @@ class Sketcher:
     def __init__(self, key: bytes) -> None:
         if SHINGLE_TOKENS != 3:
             raise ValueError(f"sketches are made of 3-token shingles, the schema says {SHINGLE_TOKENS}")
+        if MINHASH_PERMUTATIONS != SLOTS:
+            raise ValueError(f"sketches have {SLOTS} slots, the schema says {MINHASH_PERMUTATIONS}")
         domain = f"sketch{SKETCH_VERSION}.{MINHASH_SEED}"
         constants = derive(key, domain, 2 * MINHASH_PERMUTATIONS + 2)
         self._salt, self._factor = constants[0], constants[1] | np.uint64(1)
@@ -44,29 +47,11 @@ class Sketcher:
 
         A text of one or two tokens is one shingle.
         """
-        counts = tokens.counts
-        out = np.zeros((len(counts), MINHASH_PERMUTATIONS), dtype=np.uint32)
-        some = np.flatnonzero(counts)
-        if not len(some):
-            return out
-        start, end, count = tokens.row_tokens[some], tokens.row_tokens[some + 1], counts[some]
-        shingles = grams.triple.copy()
-        # Runs over the end of a text are replaced by its first run: a minimum does not mind repeats.
-        one, two, more = count == 1, count == 2, count > 2
-        shingles[start[one]] = grams.token[start[one]]
-        shingles[start[two]] = shingles[start[two] + 1] = grams.pair[start[two]]
-        shingles[end[more] - 1] = shingles[end[more] - 2] = shingles[start[more]]
-        shingles ^= self._salt
-        shingles *= self._factor
-        shingles >>= np.uint64(32)
-        short: U32 = shingles.astype(np.uint32)
-        slot = np.empty_like(short)
-        least = np.empty((MINHASH_PERMUTATIONS, len(some)), dtype=np.uint32)
-        for j in range(MINHASH_PERMUTATIONS):
-            np.bitwise_xor(short, self._turn[j], out=slot)
-            slot *= self._spread[j]
-            np.minimum.reduceat(slot, start, out=least[j])
-        out[some] = least.T
+        out = np.empty((len(tokens.row_tokens) - 1, MINHASH_PERMUTATIONS), dtype=np.uint32)
+        sketch_texts(
+            grams.token, grams.pair, grams.triple, tokens.row_tokens,
+            self._salt, self._factor, self._turn, self._spread, out,
+        )  # fmt: skip
         return out
 
 

@@ -19,20 +19,16 @@ import numpy.typing as npt
 import polars as pl
 
 import rules
-from features.request.keyed import U64, mix
-from features.request.spans import Grams, Pieces, first_of
-from features.request.tokens import I64, Tokens, tokenise
+from features.request.hashing import hash_parts
+from features.request.keyed import U64
+from features.request.lexing import select_parts
+from features.request.spans import Grams, Pieces
+from features.request.tokens import Tokens, tokenise
 
 __all__ = ["Skeletons", "stock_words"]
 
-#: Sentences up to this many tokens are kept whole, of longer ones the first few (tokens).
-WHOLE, OPENING = 12, 6
-#: A label is at most this long (tokens), and a text keeps at most so many different parts.
-LABEL, PARTS = 8, 24
-#: A further sentence is kept from this many tokens on.
-SENTENCE = 4
-#: Share of stock words from which a sentence counts as instruction rather than content.
-INSTRUCTION, OPENING_INSTRUCTION = 0.75, 0.4
+#: A readable skeleton holds at most so many different parts.
+PARTS = 24
 #: Characters of a readable skeleton.
 SHOWN = 400
 
@@ -63,85 +59,26 @@ class Skeletons:
 
     def __init__(self, tokens: Tokens, grams: Grams, pieces: Pieces) -> None:
         self._tokens = tokens
-        stock = _stock_table()[tokens.hashes >> _STOCK_SHIFT]
-        sums = np.zeros(len(stock) + 1, dtype=np.int32)
-        np.cumsum(stock, out=sums[1:])
-        self._select(tokens, grams, pieces, sums)
-
-    def _select(self, tokens: Tokens, grams: Grams, pieces: Pieces, sums: npt.NDArray[np.int32]) -> None:
-        keep = np.flatnonzero(pieces.end > pieces.start)
-        start, end = pieces.start[keep], pieces.end[keep]
-        row = np.searchsorted(pieces.rows, keep, side="right") - 1
-        label_end = pieces.label[keep]
-        head = np.frombuffer(tokens.fold, dtype=np.uint8)[pieces.at[keep]]
-        heading = ((head == ord("#")) | (head == ord("<")) | (head == ord("["))) & (end - start <= LABEL)
-        label = pieces.labelled[keep] & (label_end > start) & (label_end - start <= LABEL)
-        label |= heading
-        cut = np.where(label & ~heading, label_end, np.where(end - start > WHOLE, start + OPENING, end))
-        cut = np.minimum(cut, np.maximum(pieces.quote[keep], start))
-        share = (sums[cut] - sums[start]) / np.maximum(cut - start, 1)
-        label &= (share >= 0.5) | (cut - start <= 3)
-        label &= self._outside_code(pieces, keep, row)
-        first = first_of(row)
-        before = self._before_label(row, label)
-        kept = label | (first & before) | (before & (share >= INSTRUCTION) & (cut - start >= SENTENCE))
-        # An opening that reads like content gives way to the rest of the skeleton, where there is any.
-        others = np.bincount(row[kept & ~first], minlength=len(tokens.counts)) > 0
-        kept &= ~(first & ~label & (share < OPENING_INSTRUCTION) & others[row])
-        kept &= cut > start
-        self._row, self._start, self._cut = row[kept], start[kept], cut[kept]
-        self._slot = (cut < end)[kept] | label[kept]
-        self.raw_id = self._combine(grams, len(tokens.counts))
-
-    @staticmethod
-    def _before_label(row: I64, label: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Which pieces stand before the first label of their text."""
-        seen = np.cumsum(label)
-        if not len(row):
-            return label
-        first = np.flatnonzero(first_of(row))
-        base: I64 = np.repeat(seen[first] - label[first], np.diff(np.append(first, len(row))))
-        result: npt.NDArray[np.bool_] = seen - base == 0
-        return result
-
-    def _outside_code(self, pieces: Pieces, keep: I64, row: I64) -> npt.NDArray[np.bool_]:
-        """Which pieces start outside fenced code (an even number of fences before them in their text)."""
-        raw = np.frombuffer(self._tokens.fold, dtype=np.uint8)
-        tick = pieces.quotes[raw[pieces.quotes] == ord("`")]
-        if not len(tick):
-            return np.ones(len(keep), dtype=np.bool_)
-        fence = tick[(raw[tick + 1] == ord("`")) & (raw[tick + 2] == ord("`")) & (raw[tick - 1] != ord("`"))]
-        before = np.searchsorted(fence, pieces.at[keep])
-        base: I64 = np.searchsorted(fence, self._tokens.row_bytes[:-1])[row]
-        result: npt.NDArray[np.bool_] = (before - base) % 2 == 0
-        return result
-
-    def _combine(self, grams: Grams, rows: int) -> U64:
-        """One hash a text: of the set of its kept parts, as repeated blocks (few-shot) count once."""
-        total = np.zeros(rows, dtype=np.uint64)
-        if not len(self._row):
-            return total
-        part = grams.span(self._start, self._cut)
-        many = np.bincount(self._row, minlength=rows)[self._row] > 1
-        alone = ~many
-        total[self._row[alone]] = part[alone]
-        crowd = np.flatnonzero(many)
-        if len(crowd):
-            crowd = crowd[np.lexsort((part[crowd], self._row[crowd]))]
-            row, value = self._row[crowd], part[crowd]
-            fresh = np.ones(len(crowd), dtype=np.bool_)
-            fresh[1:] = (row[1:] != row[:-1]) | (value[1:] != value[:-1])
-            row, value = row[fresh], mix(value[fresh])
-            at = np.flatnonzero(first_of(row))
-            total[row[at]] = np.add.reduceat(value, at)
-        return mix(total)
+        n, texts = len(pieces.start), len(tokens.row_bytes) - 1
+        start, end = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+        self._slot = np.empty(n, dtype=np.bool_)
+        self._rows = np.empty(texts + 1, dtype=np.int64)
+        fold = np.frombuffer(tokens.fold, dtype=np.uint8)
+        select_parts(
+            fold, tokens.hashes, _stock_table(), _STOCK_SHIFT, tokens.row_bytes, pieces.quotes,
+            pieces.start, pieces.end, pieces.at, pieces.label, pieces.labelled, pieces.quote, pieces.rows,
+            start, end, self._slot, self._rows,
+        )  # fmt: skip
+        self._start, self._cut = start, end
+        self.raw_id: U64 = np.empty(texts, dtype=np.uint64)
+        hash_parts(grams.token, grams.running, start, end, self._rows, self.raw_id)
 
     def show(self, row: int) -> str:
         """The skeleton of one text: stock words in clear, other words as ``_``, slots as ``…``."""
         stock = stock_words()
         words: list[str] = []
         size = 0
-        low, high = np.searchsorted(self._row, (row, row + 1))
+        low, high = self._rows[row : row + 2]
         seen: set[tuple[str, ...]] = set()
         for part in range(int(low), int(high)):
             tokens = range(int(self._start[part]), int(self._cut[part]))

@@ -13,28 +13,31 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.request.keyed import U64, mix
+from features.request.hashing import NUMBER, hash_tokens
+from features.request.keyed import U64
+from features.request.lexing import (
+    COLON,
+    HARD_COLON,
+    HARD_STOP,
+    NEWLINE,
+    OTHER,
+    QUOTE,
+    SINGLE,
+    SPACE,
+    STOP,
+    WORD,
+)
 
-__all__ = ["NUMBER", "PAD", "Tokens", "poly", "token_hash", "tokenise"]
+__all__ = ["NUMBER", "PAD", "Tokens", "token_hash", "tokenise"]
 
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
-# Byte classes; all below WORD separate tokens.
-SPACE, NEWLINE, OTHER, STOP, COLON, QUOTE, HARD_STOP, HARD_COLON, WORD, SINGLE = range(10)
 _REST = 10  # later bytes of a character that is a token of its own
 
 #: Separators before and after the joined text, so that reads of eight bytes never leave it.
 PAD = 32
 
-#: Base of the polynomial over token hashes (odd, fixed: the models rely on it).
-BASE = 0x9E3779B97F4A7C15
-NUMBER = np.uint64(0x5851F42D4C957F2D)
-_SALT = (0x2545F4914F6CDD1D, 0xDA3E39CB94B95BDB, 0x8CB92BA72F3D8DD7, 0xA0761D6478BD642F)
-_FACTOR = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0xE7037ED1A0B428DB, 0x589965CC75374CC3)
-_LENGTH = np.uint64(0x1D8E4E27C47D124F)
-_MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
-_ZEROS = np.uint64(0x3030303030303030)
 _INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 
 
@@ -101,6 +104,7 @@ def tokenise(texts: pl.Series) -> Tokens:
     if not data.isascii():
         kinds = kinds.copy()
         singles = _beyond_ascii(kinds, data)
+        kinds.flags.writeable = False
     word = kinds == WORD
     flips = np.flatnonzero(word[1:] != word[:-1])
     # Arrays of their own: a search in a strided view would copy it each time.
@@ -109,12 +113,13 @@ def tokenise(texts: pl.Series) -> Tokens:
         at = np.concatenate((starts, singles[0]))
         order = np.argsort(at, kind="stable")
         starts, ends = at[order], np.concatenate((ends, singles[1]))[order]
-    hashes, number = _hash(fold, starts, ends)
-    keep = _figures(starts, ends, number)
-    if keep is not None:
-        starts, ends, hashes = starts[keep], ends[keep], hashes[keep]
-    row_tokens = np.searchsorted(starts, offsets)
-    return Tokens(kinds, fold, offsets, starts, ends, hashes, row_tokens)
+    hashes = np.empty(len(starts), dtype=np.uint64)
+    row_tokens = np.empty_like(offsets)
+    # Eight bytes from every position, as little-endian words that overlap.
+    words = np.ndarray(shape=(len(fold) - 7,), dtype="<u8", buffer=fold, strides=(1,))
+    hash_tokens(words, starts, ends, hashes, offsets, row_tokens)
+    n = int(row_tokens[-1])
+    return Tokens(kinds, fold, offsets, starts[:n], ends[:n], hashes[:n], row_tokens)
 
 
 def token_hash(word: str) -> int:
@@ -123,11 +128,6 @@ def token_hash(word: str) -> int:
     if len(tokens.hashes) != 1:
         raise ValueError(f"{word!r} is {len(tokens.hashes)} tokens, expected one")
     return int(tokens.hashes[0])
-
-
-def poly(power: int) -> np.uint64:
-    """``BASE ** power`` modulo 2^64."""
-    return np.uint64(pow(BASE, power, 1 << 64))
 
 
 def _join(texts: pl.Series) -> tuple[bytes, I64]:
@@ -165,48 +165,3 @@ def _beyond_ascii(kinds: U8, data: bytes) -> tuple[I64, I64]:
         kinds[lead[word & (size > more)] + more] = WORD
         kinds[lead[single & (size > more)] + more] = _REST
     return lead[single], (lead + size)[single]
-
-
-def _hash(fold: bytes, starts: I64, ends: I64) -> tuple[U64, npt.NDArray[np.bool_]]:
-    """Hash of each token: its first 24 bytes, its last 8 and its length; and which tokens are numbers."""
-    # Eight bytes from every position, as little-endian words that overlap.
-    words = np.ndarray(shape=(len(fold) - 7,), dtype="<u8", buffer=fold, strides=(1,))
-    length = ends - starts
-    mask = _MASKS[np.minimum(length, 8)]
-    word: U64 = words[starts]
-    word &= mask
-    mask &= _ZEROS
-    number = word == mask
-    word ^= np.uint64(_SALT[0])
-    word *= np.uint64(_FACTOR[0])
-    long = np.flatnonzero(length > 8)
-    for part in (1, 2, 3):
-        if not len(long):
-            break
-        # The last part reads the token's last eight bytes, so that very long tokens cost no more.
-        at = starts[long] + 8 * part if part < 3 else ends[long] - 8
-        more = words[at]
-        if part < 3:
-            more &= _MASKS[np.minimum(length[long] - 8 * part, 8)]
-        more ^= np.uint64(_SALT[part])
-        more *= np.uint64(_FACTOR[part])
-        more += length[long].astype(np.uint64) * _LENGTH
-        mix(more)
-        word[long] += more
-        long = long[length[long] > 8 * (part + 1)]
-    mix(word)
-    np.copyto(word, NUMBER, where=number)
-    return word, number
-
-
-def _figures(starts: I64, ends: I64, number: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
-    """Which tokens stay when the parts of one figure (3.14, 12:30, 2026-01-02) count once; None for all."""
-    at = np.flatnonzero(number)
-    if len(at) < 2:
-        return None
-    follows = (at[1:] == at[:-1] + 1) & (starts[at[1:]] == ends[at[:-1]] + 1)
-    if not follows.any():
-        return None
-    keep = np.ones(len(starts), dtype=np.bool_)
-    keep[at[1:][follows]] = False
-    return keep

@@ -1,0 +1,49 @@
+"""Loops that run as machine code: plain functions over arrays, compiled when first called and kept on disk.
+
+``inner`` marks a function that only compiled ones call, ``Kernel`` one that Python calls. A file of kernels
+defines every constant they read: machine code that was kept is renewed only when that very file changes.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+import numba
+
+__all__ = ["Kernel", "inner"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def inner(function: Callable[P, R]) -> Callable[P, R]:
+    """A function for kernels to call; it becomes part of them."""
+    return cast(Callable[P, R], numba.njit(nogil=True)(function))
+
+
+class Kernel(Generic[P, R]):
+    """A function of arrays and numbers. Its index arithmetic is unchecked, so only trusted callers call it.
+
+    Machine code is kept beside the source, or in the user's cache folder where that cannot be written, or
+    where ``NUMBA_CACHE_DIR`` says. When none of them can be used it is made anew in each process.
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self._plain = function
+        self.compiled = self._compile()
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> R:
+        try:
+            return cast(R, self.compiled(*args, **named))
+        except (OSError, EOFError, pickle.UnpicklingError):
+            # The folder is full, read-only by now, or what it holds is damaged; nothing has run yet.
+            self.compiled = numba.njit(nogil=True)(self._plain)
+            return cast(R, self.compiled(*args, **named))
+
+    def _compile(self) -> Any:
+        try:
+            return numba.njit(cache=True, nogil=True)(self._plain)
+        except (OSError, RuntimeError):  # no folder to keep it in
+            return numba.njit(nogil=True)(self._plain)

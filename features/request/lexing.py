@@ -1,0 +1,203 @@
+"""Where things are in texts and what they count for: sentences, skeleton parts, votes, buckets, as kernels.
+
+Each walks once over the tokens or marks of a batch, text by text; ``spans``, ``template``, ``language`` and
+``elicitation`` say what the arrays mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from features.request.compiled import Kernel
+
+__all__ = ["count_votes", "cut_pieces", "list_runs", "select_parts", "sum_weights"]
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U64 = npt.NDArray[np.uint64]
+Bools = npt.NDArray[np.bool_]
+
+# Byte classes; all below WORD separate tokens.
+SPACE, NEWLINE, OTHER, STOP, COLON, QUOTE, HARD_STOP, HARD_COLON, WORD, SINGLE = range(10)
+
+#: Sentences up to this many tokens are kept whole, of longer ones the first few (tokens).
+WHOLE, OPENING = 12, 6
+#: A label is at most this long (tokens).
+LABEL = 8
+#: A further sentence is kept from this many tokens on.
+SENTENCE = 4
+#: Share of stock words from which a sentence counts as instruction rather than content.
+INSTRUCTION, OPENING_INSTRUCTION = 0.75, 0.4
+
+#: Columns of weights that are summed at once, and at most.
+COLUMNS = 16
+
+_HASH, _LESS, _BRACKET, _TICK = ord("#"), ord("<"), ord("["), ord("`")
+
+
+@Kernel
+def cut_pieces(
+    kinds: U8, marks: I64, starts: I64, row_bytes: I64,
+    start: I64, end: I64, first: I64, line_end: Bools, label: I64, labelled: Bools, quote: I64,
+    rows: I64, lines: I64,
+) -> int:  # fmt: skip
+    """Cut each text at its marks into pieces (see ``spans.Pieces``) and count its lines that are not blank.
+
+    The arrays of pieces, as long as ``marks``, are filled from the front; the answer is how many there are.
+    """
+    n, token, text = 0, 0, 0
+    piece_token, piece_byte, line_token, line_byte = 0, row_bytes[0], 0, row_bytes[0]
+    label_at, quote_at = -1, -1
+    rows[0] = 0
+    lines[:] = 0
+    for mark in marks:
+        kind = kinds[mark]
+        while token < len(starts) and starts[token] < mark:
+            token += 1
+        if kind == QUOTE:
+            if quote_at < 0:
+                quote_at = token
+            continue
+        spaced = kinds[mark + 1] <= NEWLINE
+        if kind == HARD_COLON or (kind == COLON and spaced):
+            if label_at < 0:
+                label_at = token
+            continue
+        if kind != NEWLINE and kind != HARD_STOP and not (kind == STOP and spaced):
+            continue
+        start[n], end[n], first[n], line_end[n] = piece_token, token, piece_byte, kind == NEWLINE
+        label[n], labelled[n] = label_at if label_at >= 0 else token, label_at >= 0
+        quote[n] = quote_at if quote_at >= 0 else token
+        n += 1
+        piece_token, piece_byte, label_at, quote_at = token, mark + 1, -1, -1
+        if kind != NEWLINE:
+            continue
+        filled = token > line_token
+        while line_byte < mark and not filled:
+            filled = kinds[line_byte] > NEWLINE
+            line_byte += 1
+        lines[text] += filled
+        line_token, line_byte = token, mark + 1
+        if mark + 1 == row_bytes[text + 1]:
+            text += 1
+            rows[text] = n
+    return n
+
+
+@Kernel
+def select_parts(
+    fold: U8, hashes: U64, stock: Bools, shift: np.uint64, row_bytes: I64, quotes: I64,
+    start: I64, end: I64, first: I64, label: I64, labelled: Bools, quote: I64, rows: I64,
+    part_start: I64, part_end: I64, slot: Bools, row_parts: I64,
+) -> None:  # fmt: skip
+    """The parts of each text that its skeleton keeps (see ``template``), and whether a slot follows them.
+
+    The arrays of parts, as long as those of pieces, are filled from the front; ``row_parts`` bounds each
+    text's parts.
+    """
+    n, tick = 0, 0
+    for row in range(len(rows) - 1):
+        row_parts[row] = n
+        n_fences, opened, in_body, weak = 0, False, True, False
+        while tick < len(quotes) and quotes[tick] < row_bytes[row]:
+            tick += 1
+        for piece in range(rows[row], rows[row + 1]):
+            low, high, at = start[piece], end[piece], first[piece]
+            if high <= low:
+                continue
+            head, ends = fold[at], label[piece]
+            heading = head in (_HASH, _LESS, _BRACKET) and high - low <= LABEL
+            named = labelled[piece] and 0 < ends - low <= LABEL
+            cut = high
+            if named and not heading:
+                cut = ends
+            elif high - low > WHOLE:
+                cut = low + OPENING
+            cut = min(cut, max(quote[piece], low))
+            known = 0
+            for token in range(low, cut):
+                known += stock[hashes[token] >> shift]
+            share = known / max(cut - low, 1)
+            while tick < len(quotes) and quotes[tick] < at:
+                mark = quotes[tick]
+                tick += 1
+                n_fences += (
+                    fold[mark] == _TICK
+                    and fold[mark + 1] == _TICK
+                    and fold[mark + 2] == _TICK
+                    and fold[mark - 1] != _TICK
+                )
+            is_label = (named or heading) and (share >= 0.5 or cut - low <= 3) and n_fences % 2 == 0
+            in_body = in_body and not is_label
+            opening = not opened and in_body
+            further = in_body and share >= INSTRUCTION and cut - low >= SENTENCE
+            if is_label or opening or further:
+                # An opening that reads like content gives way where other parts of the skeleton stand.
+                if opened and weak:
+                    n, weak = row_parts[row], False
+                weak = weak or (not opened and not is_label and share < OPENING_INSTRUCTION)
+                if cut > low:
+                    part_start[n], part_end[n], slot[n] = low, cut, cut < high or is_label
+                    n += 1
+            opened = True
+    row_parts[len(rows) - 1] = n
+
+
+@Kernel
+def count_votes(
+    fold: U8, starts: I64, hashes: U64, row_tokens: I64, words: U8, shift: np.uint64, scripts: U8, head: int,
+    votes: I64, odd: Bools,
+) -> None:  # fmt: skip
+    """Votes of the first ``head`` tokens of each text, and whether any token starts beyond ASCII.
+
+    A token votes by its script, or else as a common word.
+    """
+    votes[:] = 0
+    for row in range(len(row_tokens) - 1):
+        odd[row] = False
+        for token in range(row_tokens[row], row_tokens[row + 1]):
+            byte = fold[starts[token]]
+            odd[row] |= byte >= 0x80
+            if token < row_tokens[row] + head:
+                vote = scripts[byte] if scripts[byte] > 0 else words[hashes[token] >> shift]
+                if vote > 0:
+                    votes[row, vote] += 1
+
+
+@Kernel
+def list_runs(
+    token: U64, pair: U64, triple: U64, row_tokens: I64,
+    head: int, tail: int, shift: np.uint64, none: np.uint64, out: I32,
+) -> None:  # fmt: skip
+    """Buckets of the runs of one to three tokens, three a token; of a long text its head and tail only.
+
+    ``none`` stands for a run that leaves its text.
+    """
+    n = 0
+    for row in range(len(row_tokens) - 1):
+        start, end = row_tokens[row], row_tokens[row + 1]
+        for at in range(start, end):
+            if start + head <= at < end - tail:
+                continue
+            out[n, 0] = token[at] >> shift
+            out[n, 1] = pair[at] >> shift if at + 1 < end else none
+            out[n, 2] = triple[at] >> shift if at + 2 < end else none
+            n += 1
+
+
+@Kernel
+def sum_weights(index: I32, bounds: I32, weights: F32, out: F32) -> None:
+    """Sum of the rows of ``weights`` (``COLUMNS`` wide) in each window of ``index``, which is cut by threes."""
+    for window in range(len(bounds) - 1):
+        for column in range(COLUMNS):
+            out[window, column] = 0
+        for at in range(bounds[window], bounds[window + 1], 3):
+            one, two, three = np.uint64(index[at]), np.uint64(index[at + 1]), np.uint64(index[at + 2])
+            for column in range(COLUMNS):
+                # One after the other: the sum of rounded numbers depends on their order.
+                out[window, column] = (
+                    out[window, column] + weights[one, column] + weights[two, column] + weights[three, column]
+                )
