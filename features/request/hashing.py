@@ -153,7 +153,8 @@ def hash_parts(token: U64, running: U64, starts: I64, ends: I64, row_parts: I64,
 
 @inner
 def _four(pair: U64, at: int) -> np.uint64:
-    return pair[at] * _BASE2 + pair[at + 2]
+    value: np.uint64 = pair[at] * _BASE2 + pair[at + 2]
+    return value
 
 
 @Kernel
@@ -179,8 +180,8 @@ def sample_grams(pair: U64, triple: U64, row_tokens: I64, salt: np.uint64, out: 
             out[row, place] = _ALL
         for at in range(row_tokens[row], row_tokens[row + 1] - 4):
             value = _mixed((triple[at] * _BASE2 + pair[at + 3]) ^ salt)
-            place = value >> _BIN_SHIFT
-            out[row, place] = min(out[row, place], value)
+            fallen = value >> _BIN_SHIFT
+            out[row, fallen] = min(out[row, fallen], value)
         for place in range(BINS):
             if out[row, place] == _ALL:
                 out[row, place] = 0

@@ -70,7 +70,7 @@ def languages(tokens: Tokens) -> I64:
     japanese = kana >= np.maximum(_KANA_SHARE * (kana + han), 1)
     votes[:, _CODE["ja"]] = np.where(japanese, kana + han, 0)
     votes[:, _CODE["zh"]] = np.where(japanese, 0, han)
-    best = votes.argmax(axis=1)
+    best: I64 = votes.argmax(axis=1)
     silent = votes.max(axis=1) == 0
     best[silent] = _CODE["en"]
     best[silent & odd] = _CODE["other"]

@@ -273,7 +273,7 @@ def test_the_keyed_function_is_siphash_1_3_of_eight_bytes() -> None:
     prf = Prf(KEY, "content")
     messages = [0, 1, 2**63, 2**64 - 1, 123456789]
     told = prf(np.array(messages, dtype=np.uint64))
-    assert told.tolist() == [plain(m, [int(s) for s in prf._start]) for m in messages]
+    assert told.tolist() == [plain(m, [int(s) for s in prf.start]) for m in messages]
 
 
 def test_scores_take_the_larger_of_prompt_and_system_prompt() -> None:
