@@ -27,6 +27,9 @@ from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS
 from detector.ingest.door import ingest
 from detector.lake.store import Store
 
+#: What the group model's summary reads of members.
+BONDS = ["group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"]
+
 Floats = npt.NDArray[np.float64]
 Update = Callable[[float, str], None]
 
@@ -126,11 +129,7 @@ def load_measured(folders: list[Path]) -> Measured:
         accounts.append(account.with_columns(*stamp))
         text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
-        members.append(
-            member.select("day", "group_id", "account_id", "strength_bits", "firm", "label").with_columns(
-                *stamp
-            )
-        )
+        members.append(member.select("day", *BONDS, "label").with_columns(*stamp))
     return Measured(
         pl.concat(accounts, how="diagonal_relaxed"),
         pl.concat(groups, how="diagonal_relaxed"),
@@ -269,7 +268,7 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
         made.append(
             verdicts.group_columns(
                 groups,
-                measured.members.filter(here).select("group_id", "account_id", "strength_bits", "firm"),
+                measured.members.filter(here).select(BONDS),
                 bits.filter(here).select("account_id", "own_bits"),
             )
         )

@@ -23,9 +23,18 @@ MEMBERS = {
     "first_day": pl.Date,
     "last_day": pl.Date,
     "state": pl.String,
+    "bond": pl.String,
     "strength_bits": pl.Float64,
     "firm": pl.Boolean,
     "belonging": pl.Float64,
+    "likeness": pl.Float64,
+    "linked_bits": pl.Float64,
+}
+#: What a day's grouping says of each account.
+FOUND = {"account_id": pl.String, "label": pl.Int64} | {
+    name: dtype
+    for name, dtype in MEMBERS.items()
+    if name not in ("group_id", "account_id", "first_day", "last_day", "state")
 }
 
 
@@ -38,13 +47,17 @@ class Carried:
     split: dict[str, str]
 
 
-def carry_over(previous: pl.DataFrame, found: pl.DataFrame, *, day: date) -> Carried:
+def carry_over(
+    previous: pl.DataFrame, found: pl.DataFrame, *, day: date, present: pl.Series | None = None
+) -> Carried:
     """Match today's communities with the groups known so far.
 
     Parameters
     ----------
     previous : columns of ``MEMBERS``; everything known before the day.
-    found : account_id, label (community of today), strength_bits, firm, belonging.
+    found : columns of ``FOUND``; ``label`` is the community of today.
+    present : accounts with keys in the window. A bond of likeness is drawn anew each day from the whole window:
+        such a member stays on its old word only where the window holds nothing of it any more.
     """
     sizes = dict(found.group_by("label").len().rows())
     live = previous.filter(pl.col("state") != "moved")
@@ -75,11 +88,10 @@ def carry_over(previous: pl.DataFrame, found: pl.DataFrame, *, day: date) -> Car
             split.setdefault(name[label], group_id)
     today = found.select(
         pl.col("label").replace_strict(name, default=None, return_dtype=pl.String).alias("group_id"),
-        "account_id",
-        "strength_bits",
-        "firm",
-        "belonging",
+        *[c for c in FOUND if c != "label"],
     )
+    if present is not None:
+        live = live.filter((pl.col("bond") == "keys") | ~pl.col("account_id").is_in(present.implode()))
     return Carried(members=_accumulate(live, today, merged, split, day), merged=merged, split=split)
 
 
@@ -103,6 +115,10 @@ def _accumulate(
         pl.when(stays).then("first_day").otherwise(pl.lit(day)).alias("first_day"),
         pl.when(here).then(pl.lit(day)).otherwise("last_day").alias("last_day"),
         pl.lit("active").alias("state"),
+        pl.when(stays & (pl.col("bond") == "keys") | ~here)
+        .then("bond")
+        .otherwise("bond_today")
+        .alias("bond"),
         pl.max_horizontal(
             pl.when(stays).then("strength_bits"), pl.when(here).then("strength_bits_today")
         ).alias("strength_bits"),
@@ -112,6 +128,10 @@ def _accumulate(
         pl.max_horizontal(pl.when(stays).then("belonging"), pl.when(here).then("belonging_today")).alias(
             "belonging"
         ),
+        *[
+            pl.when(here).then(f"{name}_today").otherwise(name).alias(name)
+            for name in ("likeness", "linked_bits")
+        ],
     ).sort("group_id", "account_id")
 
 

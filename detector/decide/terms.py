@@ -63,6 +63,8 @@ GROUP_TERMS: Mapping[str, str] = MappingProxyType(
         "n_binding_families": "up",
         "mean_strength_bits": "up",
         "firm_share": "up",
+        "mean_likeness": "up",
+        "mean_linked_bits": "up",
         # Load dealt out evenly, conversations that wander between accounts.
         "load_gini": "down",
         "load_fano": "down",

@@ -51,7 +51,7 @@ def score_frame(model: Additive, frame: pl.DataFrame) -> Floats:
 def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     """Measurements of groups, with what their members' own scores say.
 
-    ``members``: group_id, account_id, strength_bits, firm. ``own``: account_id, own_bits (today's).
+    ``members``: group_id, account_id, strength_bits, firm, likeness, linked_bits. ``own``: account_id, own_bits (today's).
     """
     summary = (
         members.join(own, on="account_id", how="left")
@@ -61,6 +61,8 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
             (pl.col("own_bits") > -3).mean().alias("suspect_share"),
             pl.col("strength_bits").mean().alias("mean_strength_bits"),
             pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
+            pl.col("likeness").mean().alias("mean_likeness"),
+            pl.col("linked_bits").mean().alias("mean_linked_bits"),
         )
         .with_columns(pl.col(pl.Float64).round_sig_figs(9))  # means in parallel differ in their last digits
     )
@@ -125,7 +127,9 @@ def decide(
             "n_requests": account_days["n_requests"].cast(pl.Int64),
         }
     )
-    bond = members.select("group_id", "account_id", "strength_bits", "firm", "belonging")
+    bond = members.select(
+        "group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"
+    )
     measured = group_columns(group_days, bond, own)
     group_bits = pl.DataFrame(
         {"group_id": measured["group_id"], "group_bits": score_frame(detector.group, measured)}
@@ -319,13 +323,14 @@ def _fold_accounts(
         )
     )
     # What a group lends a member: that the group is abusive, and that the member belongs to it. A bond that could
-    # have been planted lends little: the account's own conduct must carry the rest.
+    # have been planted lends little: the account's own conduct must carry the rest. Likeness is of many prompts of
+    # the account's own that nobody else sent.
     shared = pl.struct("group_bits", "belonging").map_batches(_both, return_dtype=pl.Float64)
     table = table.with_columns(shared.alias("group_bits"))
     lent = (
         pl.when(pl.col("group_bits").is_null())
         .then(None)
-        .when(pl.col("firm").fill_null(False))
+        .when(pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness"))
         .then("group_bits")
         .otherwise(pl.min_horizontal("group_bits", pl.col("own_bits").fill_null(-12.0) + PLANTED_BITS))
     )

@@ -140,12 +140,15 @@ def run_day(
         )
         progress("forming groups")
         held = joined.window(store, day, ties, config)
-        grouping_of = joined.group(held)
+        holders = joined.holders(store, held, day, config)
+        grouping_of = joined.group(held, holders)
         previous = relations.state(store, "group_members", day)
-        carried = identity.carry_over(previous.select(list(identity.MEMBERS)), grouping_of, day=day)
+        carried = identity.carry_over(
+            previous.select(list(identity.MEMBERS)), grouping_of, day=day, present=held.accounts
+        )
         members = joined.member_states(store, carried.members, day)
         progress("weighing shared text")
-        shared = joined.shared_text(store, held, day, config)
+        shared = joined.shared_text(held, holders)
         if observe is not None:
             observe(day, shared)
         progress("measuring groups")

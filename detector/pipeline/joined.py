@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from detector.config import Config
 from detector.decide import groups as grouping
-from detector.decide import identity, scaffolds
+from detector.decide import identity, likeness, scaffolds
 from detector.decide.scoring import Detector
 from detector.lake.store import Store
 from detector.lake.tables import tables
@@ -80,8 +81,16 @@ def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Held
     return Held(rows, accounts, max(int(population), len(accounts)))
 
 
-def shared_text(store: Store, held: Held, day: date, config: Config) -> dict[str, pl.DataFrame]:
-    """Content keys of the window with what they say of their holders; see ``Observe``."""
+@dataclass(frozen=True)
+class Holders:
+    """Facts of the holders of keys, by array code: organisation (its own id where none), requests in the window."""
+
+    organisation: pl.Series
+    volume: npt.NDArray[np.float64]
+
+
+def holders(store: Store, held: Held, day: date, config: Config) -> Holders:
+    """Who the holders of the window's keys belong to, and how busy they were."""
     days = [d for d in store.days("account_days") if day - timedelta(days=config.window_days) < d < day]
     facts = relations.frame(
         store.engine.query(
@@ -105,12 +114,14 @@ def shared_text(store: Store, held: Held, day: date, config: Config) -> dict[str
     known = pl.DataFrame({"account_id": held.accounts}).join(
         facts, on="account_id", how="left", maintain_order="left"
     )
-    keys = scaffolds.measure_keys(
-        held.rows,
-        known["organisation"].fill_null(known["account_id"]),
-        known["volume"].fill_null(1.0).to_numpy(),
-        held.n_accounts,
+    return Holders(
+        known["organisation"].fill_null(known["account_id"]), known["volume"].fill_null(1.0).to_numpy()
     )
+
+
+def shared_text(held: Held, of: Holders) -> dict[str, pl.DataFrame]:
+    """Content keys of the window with what they say of their holders; see ``Observe``."""
+    keys = scaffolds.measure_keys(held.rows, of.organisation, of.volume, held.n_accounts)
     return {
         "keys": keys,
         "holdings": scaffolds.content_holdings(held.rows),
@@ -138,13 +149,13 @@ def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
     )
 
 
-def group(held: Held) -> pl.DataFrame:
-    """account_id, label, strength_bits, firm, belonging of every grouped account."""
+def group(held: Held, of: Holders) -> pl.DataFrame:
+    """Columns of ``identity.FOUND`` of every grouped account: bound by keys, or alike in what it asks."""
     rows = held.rows
     source = rows["kind"].replace(SAME_SOURCE)
     family = pl.select(pl.when(source.is_in(FAMILIES)).then(source).otherwise(rows["family"])).to_series()
     code = family.replace_strict({f: i for i, f in enumerate(FAMILIES)}, return_dtype=pl.Int8)
-    found = grouping.form_groups(
+    bound = grouping.form_groups(
         grouping.Ties(
             account=rows["account"].to_numpy(),
             key=rows["code"].to_numpy(),
@@ -155,14 +166,24 @@ def group(held: Held) -> pl.DataFrame:
             n_accounts=held.n_accounts,
         )
     )
-    inside = np.flatnonzero(found.label >= 0)
+    alike = likeness.alike(rows, of.organisation, of.volume, held.n_accounts)
+    label = likeness.joined(bound.label, alike)
+    inside = np.flatnonzero(label >= 0)
+    keyed = bound.label[inside] >= 0
     return pl.DataFrame(
         {
             "account_id": held.accounts.gather(inside) if len(inside) else pl.Series([], dtype=pl.String),
-            "label": pl.Series(found.label[inside], dtype=pl.Int64),
-            "strength_bits": pl.Series(found.strength_bits[inside], dtype=pl.Float64),
-            "firm": pl.Series(found.firm[inside], dtype=pl.Boolean),
-            "belonging": pl.Series(found.belonging[inside], dtype=pl.Float64),
+            "label": pl.Series(label[inside], dtype=pl.Int64),
+            "bond": pl.Series(np.where(keyed, "keys", "likeness").tolist(), dtype=pl.String),
+            "strength_bits": pl.Series(bound.strength_bits[inside] * keyed, dtype=pl.Float64),
+            "firm": pl.Series(bound.firm[inside] & keyed, dtype=pl.Boolean),
+            "belonging": pl.Series(
+                np.where(keyed, bound.belonging[inside], alike.belonging[inside]), dtype=pl.Float64
+            ),
+            "likeness": pl.Series(likeness.within(alike.graph, label)[inside], dtype=pl.Float64),
+            "linked_bits": pl.Series(
+                likeness.linked_bits(rows, label, of.organisation, held.n_accounts)[inside], dtype=pl.Float64
+            ),
         },
         schema_overrides={"account_id": pl.String},
     )
