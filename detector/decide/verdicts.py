@@ -26,11 +26,16 @@ _RANK = {"clear": 0, "watch": 1, "alert": 2}
 
 @dataclass(frozen=True)
 class Day:
-    """What one day's scoring answers; tables in the columns of ``groups``, ``account_scores``, ``score_parts``."""
+    """What one day's scoring answers; tables in the columns of ``groups``, ``account_scores``, ``score_parts``.
+
+    ``members`` are those of ``groups``: candidates found by likeness alone are kept from the day they are worth
+    a look, since every class and every tool's users form one.
+    """
 
     groups: pl.DataFrame
     accounts: pl.DataFrame
     parts: pl.DataFrame
+    members: pl.DataFrame
     threshold: float
 
 
@@ -154,7 +159,21 @@ def decide(
             ),
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
-    return Day(groups, accounts, parts, limit)
+    keyed = members.filter(pl.col("bond") == "keys")["group_id"].unique()
+    alive = members["group_id"].unique()
+    passing = groups.filter(
+        (pl.col("verdict") == "clear")
+        & pl.col("group_id").is_in(alive.implode())
+        & ~pl.col("group_id").is_in(keyed.implode())
+        & ~pl.col("group_id").is_in(previous_groups["group_id"].implode())
+    )["group_id"].implode()
+    return Day(
+        groups.filter(~pl.col("group_id").is_in(passing)),
+        accounts.with_columns(pl.when(~pl.col("group_id").is_in(passing)).then("group_id").alias("group_id")),
+        parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(passing)),
+        members.filter(~pl.col("group_id").is_in(passing)),
+        limit,
+    )
 
 
 def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:

@@ -187,6 +187,10 @@ def run_day(
                 facts=relations.frame(store.engine.query("SELECT account_id, org_id, program FROM accounts")),
                 merged=carried.merged,
             )
+            members = scored.members
+            out["group_members"] = relations.dated(members, day)
+            known = members["group_id"].unique().implode()
+            out["group_days"] = out["group_days"].filter(pl.col("group_id").is_in(known))
             why = joined.why(held, members, scored.groups)
             found = findings.findings(
                 scored.groups,

@@ -6,24 +6,18 @@ from datetime import date
 
 import polars as pl
 
-from detector.decide.identity import MEMBERS, carry_over
+from detector.decide.identity import FOUND, MEMBERS, carry_over
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
 
-def found(**groups: list[str]) -> pl.DataFrame:
-    rows = [(a, label, 5.0, True, 0.9) for label, accounts in enumerate(groups.values()) for a in accounts]
-    return pl.DataFrame(
-        rows,
-        schema={
-            "account_id": pl.String,
-            "label": pl.Int64,
-            "strength_bits": pl.Float64,
-            "firm": pl.Boolean,
-            "belonging": pl.Float64,
-        },
-        orient="row",
-    )
+def found(bond: str = "keys", **groups: list[str]) -> pl.DataFrame:
+    rows = [
+        (a, label, bond, 5.0, True, 0.9, 0.1, 0.0)
+        for label, accounts in enumerate(groups.values())
+        for a in accounts
+    ]
+    return pl.DataFrame(rows, schema=FOUND, orient="row")
 
 
 NOBODY = pl.DataFrame(schema=MEMBERS)
@@ -74,3 +68,25 @@ def test_names_do_not_depend_on_labels_or_order() -> None:
     one = carry_over(NOBODY, found(x=["a", "b", "c"], y=["p", "q", "r"]), day=D1).members
     other = carry_over(NOBODY, found(y=["r", "q", "p"], x=["c", "a", "b"]), day=D1).members
     assert one.equals(other)
+
+
+def test_a_bond_of_likeness_is_drawn_anew_and_one_of_keys_stays() -> None:
+    for bond, left in (("keys", {"a", "b", "c", "d"}), ("likeness", {"a", "b", "c"})):
+        first = carry_over(NOBODY, found(bond, x=["a", "b", "c", "d"]), day=D1).members
+        second = carry_over(first, found(bond, x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b", "d"]))
+        assert ids(second.members) == {first["group_id"][0]: left}
+
+
+def test_an_account_the_window_holds_nothing_of_keeps_its_old_bond() -> None:
+    first = carry_over(NOBODY, found("likeness", x=["a", "b", "c", "d"]), day=D1).members
+    second = carry_over(first, found("likeness", x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b"]))
+    assert ids(second.members) == {first["group_id"][0]: {"a", "b", "c", "d"}}
+
+
+def test_keys_found_later_outrank_likeness() -> None:
+    first = carry_over(NOBODY, found("likeness", x=["a", "b", "c"]), day=D1).members
+    second = carry_over(first, found("keys", x=["a", "b", "c"]), day=D2, present=first["account_id"]).members
+    third = carry_over(
+        second, found("likeness", x=["a", "b", "c"]), day=D2, present=first["account_id"]
+    ).members
+    assert (set(second["bond"]), set(third["bond"])) == ({"keys"}, {"keys"})

@@ -32,6 +32,7 @@ def run(
     *,
     day: date = D1,
     firm: bool = True,
+    bond: str = "keys",
     belonging: float = 1.0,
     before: Day | None = None,
     config: Config | None = None,
@@ -39,7 +40,7 @@ def run(
     merged: dict[str, str] | None = None,
 ) -> Day:
     members = [
-        (g, a, D1, day, "active", 5.0, firm, belonging)
+        (g, a, D1, day, "active", bond, 5.0, firm, belonging, 0.1, 0.0)
         for g, (_, accounts) in groups.items()
         for a in accounts
     ]
@@ -95,6 +96,24 @@ def test_a_planted_bond_does_not_alert_the_victim() -> None:
     assert verdicts(day) == {"victim": "clear"}
     guilty = run({"a": 0.9}, {"g": (0.9, ["a"])}, firm=False)
     assert verdicts(guilty) == {"a": "alert"}
+
+
+def test_likeness_lends_without_a_key() -> None:
+    day = run({"a": 0.0}, {"g": (0.9, ["a"])}, firm=False, bond="likeness")
+    assert verdicts(day) == {"a": "alert"}
+
+
+def test_candidates_of_likeness_are_kept_from_the_day_they_are_worth_a_look() -> None:
+    quiet = run({"a": 0.0}, {"g": (0.0, ["a"])}, firm=False, bond="likeness")
+    assert quiet.groups.is_empty()
+    assert quiet.members.is_empty()
+    assert quiet.accounts["group_id"].to_list() == [None]
+    assert quiet.parts.filter(pl.col("subject_type") == "group").is_empty()
+    loud = run({"a": 0.0}, {"g": (0.9, ["a"])}, firm=False, bond="likeness")
+    assert (loud.groups["group_id"].to_list(), loud.members["account_id"].to_list()) == (["g"], ["a"])
+    later = run({"a": 0.0}, {"g": (0.0, ["a"])}, firm=False, bond="likeness", day=D2, before=loud)
+    assert later.groups["verdict"].to_list() == ["alert"]
+    assert run({"a": 0.0}, {"g": (0.0, ["a"])}).groups["group_id"].to_list() == ["g"]
 
 
 def test_the_budget_keeps_doubtful_ones_from_alerting() -> None:

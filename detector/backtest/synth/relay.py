@@ -160,6 +160,10 @@ def recruit(
     if rung < 3:
         kinds = town.network.clients(clients, rng, (1, 3, 8)[rung])
         people.clients = rng.choice(kinds, size=(m, 2)) if rung else np.full((m, 2), kinds[0])
+        if rung == 2:
+            # Who hides knows that an account with two clients is the exception.
+            one = rng.random(m) < 0.6
+            people.clients[one, 1] = people.clients[one, 0]
     for index, at in bans:
         town.stop(int(people.account[index]), at, "banned")
     people.until_s = np.array(town.until_s)[people.account]
