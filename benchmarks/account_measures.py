@@ -4,7 +4,8 @@
 
 Rows are made by SQL from hashes: heavy-tailed account volumes, bursts, sessions, shared and private
 templates, 25 content keys a request. The seven days before are the same rows seven times over,
-moved in time. Ratios are of process CPU time (user and system) on one thread, median of the repeats.
+moved in time. Ratios are of process CPU time (user and system) on one thread: the floor is timed before and
+after every statement, since a shared machine is not twice as fast a minute later; median of the repeats.
 """
 
 from __future__ import annotations
@@ -130,14 +131,23 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def cpu_seconds(con: duckdb.DuckDBPyConnection, sql: str, repeats: int) -> float:
-    """Median CPU time of a statement whose rows are kept by the engine."""
+def cpu_seconds(con: duckdb.DuckDBPyConnection, sql: str) -> float:
+    """CPU time of a statement whose rows are kept by the engine."""
+    before = time.process_time()
+    con.execute(f"CREATE OR REPLACE TEMP TABLE answered AS {sql}").fetchall()
+    return time.process_time() - before
+
+
+def against_floor(con: duckdb.DuckDBPyConnection, sql: str, repeats: int) -> tuple[float, float]:
+    """Median CPU seconds of a statement, and median ratio to the mean of the floors around it."""
     times: list[float] = []
+    ratios: list[float] = []
     for _ in range(repeats):
-        before = time.process_time()
-        con.execute(f"CREATE OR REPLACE TEMP TABLE answered AS {sql}").fetchall()
-        times.append(time.process_time() - before)
-    return statistics.median(times)
+        floors = [cpu_seconds(con, FLOOR) for _ in range(3)]
+        times.append(cpu_seconds(con, sql))
+        floors += [cpu_seconds(con, FLOOR) for _ in range(3)]
+        ratios.append(times[-1] / statistics.mean(floors))
+    return statistics.median(times), statistics.median(ratios)
 
 
 def statement(measures: Iterable[Measure]) -> str:
@@ -161,19 +171,19 @@ def main() -> None:
             make(path, chosen.rows, chosen.accounts)
         con = connect(path)
         con.execute(FLOOR).fetchall()  # the file is in the page cache from here on
-        floor = cpu_seconds(con, FLOOR, max(5, chosen.repeats))
+        floor = statistics.median(cpu_seconds(con, FLOOR) for _ in range(7))
         print(f"{'floor':<14}{floor:8.3f} s CPU   {chosen.rows:,} rows, {chosen.accounts:,} accounts")
         measures = plugins.measures("account")
         for measure in measures:
             if chosen.only is None or measure.name in chosen.only:
-                seconds = cpu_seconds(con, statement([measure]), chosen.repeats)
-                print(f"{measure.name:<14}{seconds:8.3f} s CPU {seconds / floor:6.1f} x floor", flush=True)
+                seconds, ratio = against_floor(con, statement([measure]), chosen.repeats)
+                print(f"{measure.name:<14}{seconds:8.3f} s CPU {ratio:6.1f} x floor", flush=True)
         if chosen.only is None:
             for label, history in (("whole grain", True), ("no history", False)):
                 if not history:  # the first day of a lake; the other reads seven times as many rows again
                     con.execute("CREATE OR REPLACE VIEW requests_before AS FROM requests LIMIT 0").fetchall()
-                seconds = cpu_seconds(con, statement(measures), chosen.repeats)
-                print(f"{label:<14}{seconds:8.3f} s CPU {seconds / floor:6.1f} x floor")
+                seconds, ratio = against_floor(con, statement(measures), chosen.repeats)
+                print(f"{label:<14}{seconds:8.3f} s CPU {ratio:6.1f} x floor")
             print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
         con.close()
 

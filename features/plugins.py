@@ -85,3 +85,11 @@ def _check_name(module: ModuleType, name: str, found: dict[str, Measure] | dict[
 def columns(grain: Literal["account", "group"]) -> tuple[Column, ...]:
     """Columns that the grain's plug-ins add to its table, in order."""
     return tuple(column for measure in measures(grain) for column in measure.columns)
+
+
+@cache
+def needed(relation: str) -> frozenset[str]:
+    """Columns of a relation without which some plug-in of any grain cannot be measured."""
+    every: tuple[Measure | Tie, ...] = (*measures("account"), *measures("group"), *ties())
+    named = [need.rpartition(".") for plugin in every for need in plugin.needs]
+    return frozenset(column for of, _, column in named if (of or "requests") == relation)

@@ -56,9 +56,9 @@ _MEMBERS = (
 #: ``member_requests``: the day's requests of members, with their ``group_id``.
 #: ``facets``: requests counted by what has few values, so that four plug-ins read the day once; ``model`` is
 #: ``bucket_of`` the model. What needs no counting of values belongs into ``tally``: a sum kept for each of
-#: many facets costs several times that for each account. ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands
-#: for requests without one.
-#: ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
+#: many facets costs several times that for each account.
+#: ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands for requests
+#: without one. ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
 #: templates that three accounts or more hold; ``n_requests`` is exact, ``n_accounts`` a linear count (one in
 #: twenty keys of just three holders is missed), ``distinctness`` (0..1) the part of different prompts,
 #: counted up to 64 requests.

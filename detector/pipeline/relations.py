@@ -51,8 +51,14 @@ def bind(store: Store, day: date) -> dict[str, frozenset[str]]:
 
 
 def filled(store: Store, name: str) -> frozenset[str]:
-    """Columns of a bound relation that hold at least one value."""
-    columns = [r["column_name"] for r in store.engine.query(f"DESCRIBE {name}").to_pylist()]
+    """Columns of a bound relation that hold at least one value, of those that a plug-in may be skipped for.
+
+    Only these are looked at: counting every column of the days before costs half of what measuring does.
+    """
+    held = {r["column_name"] for r in store.engine.query(f"DESCRIBE {name}").to_pylist()}
+    columns = sorted(held & plugins.needed(name))
+    if not columns:
+        return frozenset()
     counted = store.engine.query(
         "SELECT " + ", ".join(f'count("{c}") AS "{c}"' for c in columns) + f" FROM {name}"
     )

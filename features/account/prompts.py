@@ -54,7 +54,8 @@ SELECT
     n_templates,
     CASE WHEN spread.n >= {MIN_REQUESTS} THEN most * 1.0 / spread.n END AS template_concentration,
     CASE WHEN spread.n >= {MIN_REQUESTS} THEN entropy END AS template_entropy_bits,
-    CASE WHEN spread.n >= {MIN_REQUESTS} AND (SELECT count(*) FROM (SELECT 1 AS one FROM requests_before LIMIT 1) AS any_before) > 0
+    CASE WHEN spread.n >= {MIN_REQUESTS}
+        AND (SELECT count(*) FROM (SELECT 1 AS one FROM requests_before LIMIT 1) AS any_before) > 0
         THEN n_new * 1.0 / spread.n END AS template_novelty,
     CASE WHEN n_prompted >= {MIN_REQUESTS} THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
     n_systems AS n_system_prompts,

@@ -41,7 +41,7 @@ WITH timed AS (
         bucket,
         CASE WHEN count(*) >= {MIN_REQUESTS} THEN quartiles_of(next_s - start_s) END AS q,
         CASE WHEN count(*) >= {MIN_REQUESTS} THEN mad_of(next_s - start_s) END AS mad,
-        CASE WHEN count(*) >= {MIN_REQUESTS} 
+        CASE WHEN count(*) >= {MIN_REQUESTS}
             THEN stddev_pop(next_s - start_s) / nullif(avg(next_s - start_s), 0) END AS cv,
         greatest(max(next_s - start_s), 86400.0 - (max(start_s) - min(start_s))) AS rest,
         count(end_s) AS n_ended
@@ -62,13 +62,14 @@ WITH timed AS (
     ) AS steps
     GROUP BY bucket
 ), minutes AS (
-    SELECT bucket_of(account_id) AS bucket, date_trunc('minute', ts) AS minute, count(*) AS n
-    FROM requests
-    GROUP BY bucket_of(account_id), date_trunc('minute', ts)
+    -- Minutes since 1970, counted while the rows come sorted: cheaper than a scan of its own.
+    SELECT bucket, floor(start_s / 60) AS minute, count(*) AS n
+    FROM spaced
+    GROUP BY bucket, floor(start_s / 60)
 ), hours AS (
-    SELECT bucket, hour(minute) AS hour, sum(n) AS n, max(n) AS burst
+    SELECT bucket, floor(minute / 60) % 24 AS hour, sum(n) AS n, max(n) AS burst
     FROM minutes
-    GROUP BY bucket, hour(minute)
+    GROUP BY bucket, floor(minute / 60) % 24
 ), daily AS (
     SELECT
         bucket,

@@ -1,23 +1,57 @@
-WITH account_buckets AS (
-    SELECT account_id, bucket_of(account_id) AS bucket
+WITH tally AS (
+    SELECT
+        bucket_of(account_id) AS bucket,
+        min(account_id) AS account_id,
+        count(*) AS calls,
+        count(prompt_hash) AS coverage_prompted,
+        count(turn) AS coverage_turned,
+        count(CASE WHEN turn = 1 THEN 1 END) AS coverage_first,
+        count(elicitation_score) AS elicitation_scored,
+        count(CASE WHEN elicitation_score >= 0.5 THEN 1 END) AS elicitation_clear,
+        sum(elicitation_score) AS elicitation_total,
+        quantile_of(elicitation_score, 0.9) AS elicitation_high,
+        mean_of(top_of(elicitation_score, 5)) AS elicitation_top,
+        count(CASE WHEN elicit_cot >= 0.5 THEN 1 END) AS elicitation_cot,
+        count(CASE WHEN elicit_pairs >= 0.5 THEN 1 END) AS elicitation_pairs,
+        count(CASE WHEN elicit_grading >= 0.5 THEN 1 END) AS elicitation_grading,
+        count(CASE WHEN elicit_rewrite >= 0.5 THEN 1 END) AS elicitation_rewrite,
+        count(CASE WHEN elicit_trace >= 0.5 THEN 1 END) AS elicitation_trace,
+        count(coalesce(temperature, max_tokens, n, top_logprobs)) AS parameters_set,
+        count(CASE WHEN n > 1 THEN 1 END) AS parameters_many,
+        count(n) AS parameters_n_known,
+        count(CASE WHEN top_logprobs > 0 THEN 1 END) AS parameters_logprobs,
+        count(CASE WHEN logit_bias THEN 1 END) AS parameters_biased,
+        count(CASE WHEN logit_probe THEN 1 END) AS parameters_probes,
+        count(logit_probe) AS parameters_probes_known,
+        count(CASE WHEN stream THEN 1 END) AS parameters_streamed,
+        count(stream) AS parameters_stream_known,
+        count(CASE WHEN tool_count > 0 THEN 1 END) AS parameters_tools,
+        count(tool_count) AS parameters_tools_known,
+        date_trunc('day', max(ts)) AS programme_midnight,
+        count(status) AS volume_statuses,
+        count(CASE WHEN status >= 400 THEN 1 END) AS volume_failed,
+        count(finish_reason) AS volume_finished,
+        count(CASE WHEN finish_reason = 'refusal' THEN 1 END) AS volume_refused,
+        sum(input_tokens) AS volume_input,
+        sum(output_tokens) AS volume_output,
+        sum(reasoning_tokens) AS volume_reasoning,
+        sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS volume_paired_input,
+        sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS volume_paired_output,
+        median(output_tokens) AS volume_median,
+        min(ts) AS volume_first,
+        max(ts) AS volume_last
     FROM requests
-    GROUP BY account_id
+    GROUP BY bucket_of(account_id)
 ),
 facets AS (
     SELECT
-        bucket_of(account_id) AS bucket,
-        model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream, logit_bias, logit_probe,
-        tool_count > 0 AS tooled, status >= 400 AS failed, finish_reason = 'refusal' AS refused,
-        count(*) AS calls,
-        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-        sum(reasoning_tokens) AS reasoning_tokens,
-        sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS paired_input,
-        sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS paired_output,
-        min(ts) AS first_ts, max(ts) AS last_ts
+        bucket_of(account_id) AS bucket, bucket_of(model) AS model,
+        pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+        count(*) AS calls
     FROM requests
     GROUP BY
-        bucket_of(account_id), model, pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
-        logit_bias, logit_probe, tool_count > 0, status >= 400, finish_reason = 'refusal'
+        bucket_of(account_id), bucket_of(model),
+        pathway, capability, temperature, max_tokens, n, top_logprobs, stream
 ),
 asked AS (
     SELECT
@@ -26,9 +60,7 @@ asked AS (
         min(template_id) AS template_id,
         min(prompt_words) AS prompt_words,
         min(key_at(content_keys, 3, 2)) AS opening,
-        min(key_at(content_keys, 5, 4)) AS ending,
-        count(turn) AS n_turned,
-        count(CASE WHEN turn = 1 THEN 1 END) AS n_first
+        min(key_at(content_keys, 5, 4)) AS ending
     FROM requests
     GROUP BY bucket_of(account_id), prompt_hash
 ),
@@ -58,7 +90,7 @@ shared_keys AS (
     WHERE count_of_marks(holders) > 2.5
 ),
 spine AS (
-    SELECT account_id FROM account_buckets
+    SELECT account_id FROM tally
 ),
 m_capability AS (
     WITH used AS (
@@ -84,15 +116,13 @@ m_capability AS (
         classes AS n_capabilities,
         CASE WHEN n >= 4 THEN CAST(most AS DOUBLE) / n END AS capability_top_share,
         CASE WHEN n >= 4 THEN entropy END AS capability_entropy_bits
-    FROM spread JOIN account_buckets AS names ON spread.bucket = names.bucket
+    FROM spread JOIN tally ON spread.bucket = tally.bucket
 ),
 m_coverage AS (
     WITH walked AS (
         SELECT
             bucket,
-            sum(CASE WHEN prompt_hash IS NOT NULL THEN n END) AS n_prompted,
             count(prompt_hash) AS n_prompts,
-            sum(n_turned) AS n_turned, sum(n_first) AS n_first,
             stddev_pop(prompt_words) / nullif(avg(prompt_words), 0) AS words_cv
         FROM asked
         GROUP BY bucket
@@ -107,53 +137,40 @@ m_coverage AS (
         GROUP BY bucket
     )
     SELECT
-        names.account_id,
-        CASE WHEN n_prompted > 0 THEN n_prompts END AS n_distinct_prompts,
-        CASE WHEN n_prompted >= 4 THEN n_prompts * 1.0 / n_prompted END AS distinct_prompt_share,
+        account_id,
+        CASE WHEN coverage_prompted > 0 THEN n_prompts END AS n_distinct_prompts,
+        CASE WHEN coverage_prompted >= 4 THEN n_prompts * 1.0 / coverage_prompted END
+            AS distinct_prompt_share,
         CASE WHEN n_prompts >= 4 THEN words_cv END AS prompt_words_cv,
-        CASE WHEN n_turned >= 4 THEN n_first * 1.0 / n_turned END AS first_turn_share,
+        CASE WHEN coverage_turned >= 4 THEN coverage_first * 1.0 / coverage_turned END
+            AS first_turn_share,
         n_sessions,
         CASE WHEN n_sessions >= 4 THEN n_single * 1.0 / n_sessions END AS single_turn_session_share
     FROM walked
-    JOIN account_buckets AS names ON walked.bucket = names.bucket
+    JOIN tally ON walked.bucket = tally.bucket
     LEFT JOIN talks ON walked.bucket = talks.bucket
 ),
 m_elicitation AS (
-    WITH counted AS (
-        SELECT
-            bucket_of(account_id) AS bucket,
-            count(elicitation_score) AS n,
-            count(CASE WHEN elicitation_score >= 0.5 THEN 1 END) AS elicited,
-            sum(elicitation_score) AS total,
-            quantile_of(elicitation_score, 0.9) AS high,
-            mean_of(top_of(elicitation_score, 5)) AS top,
-            count(CASE WHEN elicit_cot >= 0.5 THEN 1 END) AS cot,
-            count(CASE WHEN elicit_pairs >= 0.5 THEN 1 END) AS pairs,
-            count(CASE WHEN elicit_grading >= 0.5 THEN 1 END) AS grading,
-            count(CASE WHEN elicit_rewrite >= 0.5 THEN 1 END) AS rewrite,
-            count(CASE WHEN elicit_trace >= 0.5 THEN 1 END) AS trace
-        FROM requests
-        GROUP BY bucket_of(account_id)
-    )
     SELECT
         account_id,
-        CASE WHEN n >= 3 THEN high END AS elicitation_score,
-        CASE WHEN n >= 3 THEN top END AS elicitation_top_score,
-        CASE WHEN n >= 3 THEN CAST(elicited AS DOUBLE) / n END AS elicited_share,
-        CASE WHEN n > 0 THEN elicited END AS elicited_n,
-        total AS elicitation_sum,
-        CASE WHEN greatest(cot, pairs, grading, rewrite, trace) = 0 THEN NULL
-             WHEN cot = greatest(cot, pairs, grading, rewrite, trace) THEN 'cot'
-             WHEN pairs = greatest(cot, pairs, grading, rewrite, trace) THEN 'pairs'
-             WHEN grading = greatest(cot, pairs, grading, rewrite, trace) THEN 'grading'
-             WHEN rewrite = greatest(cot, pairs, grading, rewrite, trace) THEN 'rewrite'
-             WHEN trace = greatest(cot, pairs, grading, rewrite, trace) THEN 'trace' END AS elicit_kind_top,
-        CASE WHEN n >= 3 THEN CAST(cot AS DOUBLE) / n END AS elicit_cot_share,
-        CASE WHEN n >= 3 THEN CAST(pairs AS DOUBLE) / n END AS elicit_pairs_share,
-        CASE WHEN n >= 3 THEN CAST(grading AS DOUBLE) / n END AS elicit_grading_share,
-        CASE WHEN n >= 3 THEN CAST(rewrite AS DOUBLE) / n END AS elicit_rewrite_share,
-        CASE WHEN n >= 3 THEN CAST(trace AS DOUBLE) / n END AS elicit_trace_share
-    FROM counted JOIN account_buckets AS names ON counted.bucket = names.bucket
+        CASE WHEN elicitation_scored >= 3 THEN elicitation_high END AS elicitation_score,
+        CASE WHEN elicitation_scored >= 3 THEN elicitation_top END AS elicitation_top_score,
+        CASE WHEN elicitation_scored >= 3
+            THEN CAST(elicitation_clear AS DOUBLE) / elicitation_scored END AS elicited_share,
+        CASE WHEN elicitation_scored > 0 THEN elicitation_clear END AS elicited_n,
+        elicitation_total AS elicitation_sum,
+        CASE WHEN greatest(elicitation_cot, elicitation_pairs, elicitation_grading, elicitation_rewrite, elicitation_trace) = 0 THEN NULL
+             WHEN elicitation_cot = greatest(elicitation_cot, elicitation_pairs, elicitation_grading, elicitation_rewrite, elicitation_trace) THEN 'cot'
+             WHEN elicitation_pairs = greatest(elicitation_cot, elicitation_pairs, elicitation_grading, elicitation_rewrite, elicitation_trace) THEN 'pairs'
+             WHEN elicitation_grading = greatest(elicitation_cot, elicitation_pairs, elicitation_grading, elicitation_rewrite, elicitation_trace) THEN 'grading'
+             WHEN elicitation_rewrite = greatest(elicitation_cot, elicitation_pairs, elicitation_grading, elicitation_rewrite, elicitation_trace) THEN 'rewrite'
+             WHEN elicitation_trace = greatest(elicitation_cot, elicitation_pairs, elicitation_grading, elicitation_rewrite, elicitation_trace) THEN 'trace' END AS elicit_kind_top,
+        CASE WHEN elicitation_scored >= 3 THEN CAST(elicitation_cot AS DOUBLE) / elicitation_scored END AS elicit_cot_share,
+        CASE WHEN elicitation_scored >= 3 THEN CAST(elicitation_pairs AS DOUBLE) / elicitation_scored END AS elicit_pairs_share,
+        CASE WHEN elicitation_scored >= 3 THEN CAST(elicitation_grading AS DOUBLE) / elicitation_scored END AS elicit_grading_share,
+        CASE WHEN elicitation_scored >= 3 THEN CAST(elicitation_rewrite AS DOUBLE) / elicitation_scored END AS elicit_rewrite_share,
+        CASE WHEN elicitation_scored >= 3 THEN CAST(elicitation_trace AS DOUBLE) / elicitation_scored END AS elicit_trace_share
+    FROM tally
 ),
 m_origin AS (
     WITH places AS (
@@ -210,7 +227,7 @@ m_origin AS (
         GROUP BY bucket
     )
     SELECT
-        names.account_id,
+        account_id,
         nullif(n_ips, 0) AS n_ips,
         nullif(n_prefixes, 0) AS n_prefixes,
         nullif(n_asns, 0) AS n_asns,
@@ -223,7 +240,7 @@ m_origin AS (
         CASE WHEN n_prefixed >= 4 AND regulars.bucket IS NOT NULL
             THEN 1.0 - coalesce(n_known, 0) * 1.0 / n_prefixed END AS new_prefix_share
     FROM summed
-    JOIN account_buckets AS names ON summed.bucket = names.bucket
+    JOIN tally ON summed.bucket = tally.bucket
     LEFT JOIN rented ON summed.bucket = rented.bucket
     LEFT JOIN known ON summed.bucket = known.bucket
     LEFT JOIN hourly ON summed.bucket = hourly.bucket
@@ -259,81 +276,61 @@ m_parameters AS (
         ) AS ordered
         GROUP BY bucket
     ), settings AS (
-        SELECT
-            bucket, sum(calls) AS calls,
-            sum(CASE WHEN coalesce(temperature, max_tokens, n, top_logprobs) IS NOT NULL THEN calls ELSE 0 END)
-                AS set_known,
-            sum(CASE WHEN n > 1 THEN calls ELSE 0 END) AS many,
-            sum(CASE WHEN n IS NOT NULL THEN calls ELSE 0 END) AS many_known,
-            sum(CASE WHEN top_logprobs > 0 THEN calls ELSE 0 END) AS logprobs,
-            sum(CASE WHEN logit_bias THEN calls ELSE 0 END) AS biased,
-            sum(CASE WHEN logit_probe THEN calls ELSE 0 END) AS probes,
-            sum(CASE WHEN logit_probe IS NOT NULL THEN calls ELSE 0 END) AS probes_known,
-            sum(CASE WHEN stream THEN calls ELSE 0 END) AS streamed,
-            sum(CASE WHEN stream IS NOT NULL THEN calls ELSE 0 END) AS stream_known,
-            sum(CASE WHEN tooled THEN calls ELSE 0 END) AS tools,
-            sum(CASE WHEN tooled IS NOT NULL THEN calls ELSE 0 END) AS tools_known
+        SELECT bucket, sum(calls) AS n_alike
         FROM facets
         GROUP BY bucket, temperature, max_tokens, n, top_logprobs, stream
-    ), summed AS (
-        SELECT
-            bucket, sum(calls) AS calls, max(calls) AS most, sum(set_known) AS set_known,
-            sum(many) AS many, sum(many_known) AS many_known, sum(logprobs) AS logprobs, sum(biased) AS biased,
-            sum(probes) AS probes, sum(probes_known) AS probes_known,
-            sum(streamed) AS streamed, sum(stream_known) AS stream_known,
-            sum(tools) AS tools, sum(tools_known) AS tools_known
-        FROM settings
-        GROUP BY bucket
+    ), constant AS (
+        SELECT bucket, max(n_alike) AS most FROM settings GROUP BY bucket
     )
     SELECT
         account_id,
         temperatures.median AS temperature_median,
         temperatures.n_values AS n_temperatures,
         limits.median AS max_tokens_median,
-        CASE WHEN many_known >= 4 THEN many * 1.0 / many_known END AS n_gt1_share,
-        CASE WHEN calls >= 4 THEN logprobs * 1.0 / calls END AS logprobs_share,
-        CASE WHEN calls >= 4 THEN biased * 1.0 / calls END AS logit_bias_share,
-        CASE WHEN probes_known >= 4 THEN probes * 1.0 / probes_known END AS logit_probe_share,
-        CASE WHEN probes_known > 0 THEN probes END AS logit_probe_n,
-        CASE WHEN stream_known >= 4 THEN streamed * 1.0 / stream_known END AS stream_share,
-        CASE WHEN tools_known >= 4 THEN tools * 1.0 / tools_known END AS tools_share,
-        CASE WHEN set_known >= 4 THEN CAST(most AS DOUBLE) / calls END AS params_constant_share
-    FROM summed
-    JOIN account_buckets AS names ON summed.bucket = names.bucket
-    LEFT JOIN temperatures ON summed.bucket = temperatures.bucket
-    LEFT JOIN limits ON summed.bucket = limits.bucket
+        CASE WHEN parameters_n_known >= 4 THEN parameters_many * 1.0 / parameters_n_known END AS n_gt1_share,
+        CASE WHEN calls >= 4 THEN parameters_logprobs * 1.0 / calls END AS logprobs_share,
+        CASE WHEN calls >= 4 THEN parameters_biased * 1.0 / calls END AS logit_bias_share,
+        CASE WHEN parameters_probes_known >= 4 THEN parameters_probes * 1.0 / parameters_probes_known END AS logit_probe_share,
+        CASE WHEN parameters_probes_known > 0 THEN parameters_probes END AS logit_probe_n,
+        CASE WHEN parameters_stream_known >= 4 THEN parameters_streamed * 1.0 / parameters_stream_known END AS stream_share,
+        CASE WHEN parameters_tools_known >= 4 THEN parameters_tools * 1.0 / parameters_tools_known END AS tools_share,
+        CASE WHEN parameters_set >= 4 THEN CAST(most AS DOUBLE) / calls END AS params_constant_share
+    FROM tally
+    JOIN constant ON tally.bucket = constant.bucket
+    LEFT JOIN temperatures ON tally.bucket = temperatures.bucket
+    LEFT JOIN limits ON tally.bucket = limits.bucket
 ),
 m_programme AS (
     WITH used AS (
-        SELECT bucket, pathway, sum(calls) AS n, max(last_ts) AS last_ts
+        SELECT bucket, pathway, sum(calls) AS n
         FROM facets
         GROUP BY bucket, pathway
     ), ranked AS (
-        SELECT bucket, pathway, n, last_ts,
+        SELECT
+            bucket, pathway, n,
             max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
         FROM used
     ), doors AS (
         SELECT
             bucket,
             count(pathway) AS n_pathways,
-            min(CASE WHEN n = most THEN pathway END) AS top,
-            date_trunc('day', max(last_ts)) AS midnight
+            min(CASE WHEN n = most THEN pathway END) AS top
         FROM ranked
         GROUP BY bucket
     )
     SELECT
-        names.account_id,
+        tally.account_id,
         top AS pathway_top,
         CASE WHEN n_pathways > 0 THEN n_pathways END AS n_pathways,
         lower(accounts.program) AS program,
         lower(accounts.program) IN ('partner', 'reseller', 'aggregator') AS is_partner,
         accounts.verified AS verified,
         CASE WHEN accounts.created_at IS NOT NULL
-            THEN greatest(0.0, (epoch_s(midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
+            THEN greatest(0.0, (epoch_s(programme_midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
         END AS account_age_days
     FROM doors
-    JOIN account_buckets AS names ON doors.bucket = names.bucket
-    LEFT JOIN accounts ON names.account_id = accounts.account_id
+    JOIN tally ON doors.bucket = tally.bucket
+    LEFT JOIN accounts ON tally.account_id = accounts.account_id
 ),
 m_prompts AS (
     WITH old AS (
@@ -373,24 +370,25 @@ m_prompts AS (
         GROUP BY bucket
     )
     SELECT
-        names.account_id,
+        account_id,
         n_templates,
         CASE WHEN spread.n >= 4 THEN most * 1.0 / spread.n END AS template_concentration,
         CASE WHEN spread.n >= 4 THEN entropy END AS template_entropy_bits,
-        CASE WHEN spread.n >= 4 AND (SELECT count(*) FROM requests_before) > 0
+        CASE WHEN spread.n >= 4
+            AND (SELECT count(*) FROM (SELECT 1 AS one FROM requests_before LIMIT 1) AS any_before) > 0
             THEN n_new * 1.0 / spread.n END AS template_novelty,
         CASE WHEN n_prompted >= 4 THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
         n_systems AS n_system_prompts,
         CASE WHEN n_schooled >= 4 THEN n_shared * 1.0 / n_schooled END AS system_shared_share
     FROM copied
-    JOIN account_buckets AS names ON copied.bucket = names.bucket
+    JOIN tally ON copied.bucket = tally.bucket
     LEFT JOIN spread ON copied.bucket = spread.bucket
     LEFT JOIN schooled ON copied.bucket = schooled.bucket
 ),
 m_similarity AS (
     WITH weighed AS (
         SELECT kind, key, (1.0 - sqrt(n_requests * 1.0 / n_all)) * distinctness AS weight
-        FROM shared_keys CROSS JOIN (SELECT count(*) AS n_all FROM requests) AS traffic
+        FROM shared_keys CROSS JOIN (SELECT sum(calls) AS n_all FROM tally) AS traffic
     ), alike AS (
         SELECT
             bucket, count(asked.prompt_hash) AS n_prompts,
@@ -408,7 +406,7 @@ m_similarity AS (
         account_id,
         CASE WHEN n_prompts >= 4 THEN total / n_prompts END AS template_similarity_score,
         total AS similar_prompts_sum
-    FROM alike JOIN account_buckets AS names ON alike.bucket = names.bucket
+    FROM alike JOIN tally ON alike.bucket = tally.bucket
 ),
 m_timing AS (
     WITH timed AS (
@@ -420,7 +418,6 @@ m_timing AS (
         -- this one is when the next starts.
         SELECT
             bucket, start_s, end_s,
-            start_s - lag(start_s) OVER in_time AS gap,
             lead(start_s) OVER in_time AS next_s,
             max(end_s) OVER (in_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
         FROM timed
@@ -428,10 +425,11 @@ m_timing AS (
     ), gaps AS (
         SELECT
             bucket,
-            CASE WHEN count(*) >= 4 THEN quartiles_of(gap) END AS q,
-            CASE WHEN count(*) >= 4 THEN mad_of(gap) END AS mad,
-            CASE WHEN count(*) >= 4 THEN stddev_pop(gap) / nullif(avg(gap), 0) END AS cv,
-            greatest(max(gap), 86400.0 - (max(start_s) - min(start_s))) AS rest,
+            CASE WHEN count(*) >= 4 THEN quartiles_of(next_s - start_s) END AS q,
+            CASE WHEN count(*) >= 4 THEN mad_of(next_s - start_s) END AS mad,
+            CASE WHEN count(*) >= 4
+                THEN stddev_pop(next_s - start_s) / nullif(avg(next_s - start_s), 0) END AS cv,
+            greatest(max(next_s - start_s), 86400.0 - (max(start_s) - min(start_s))) AS rest,
             count(end_s) AS n_ended
         FROM spaced
         GROUP BY bucket
@@ -450,13 +448,14 @@ m_timing AS (
         ) AS steps
         GROUP BY bucket
     ), minutes AS (
-        SELECT bucket_of(account_id) AS bucket, date_trunc('minute', ts) AS minute, count(*) AS n
-        FROM requests
-        GROUP BY bucket_of(account_id), date_trunc('minute', ts)
+        -- Minutes since 1970, counted while the rows come sorted: cheaper than a scan of its own.
+        SELECT bucket, floor(start_s / 60) AS minute, count(*) AS n
+        FROM spaced
+        GROUP BY bucket, floor(start_s / 60)
     ), hours AS (
-        SELECT bucket, hour(minute) AS hour, sum(n) AS n, max(n) AS burst
+        SELECT bucket, floor(minute / 60) % 24 AS hour, sum(n) AS n, max(n) AS burst
         FROM minutes
-        GROUP BY bucket, hour(minute)
+        GROUP BY bucket, floor(minute / 60) % 24
     ), daily AS (
         SELECT
             bucket,
@@ -467,7 +466,7 @@ m_timing AS (
         GROUP BY bucket
     ), judged AS (
         SELECT
-            names.account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
+            account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
             nth_of(q, 2) AS median_gap,
             -- A median gap of nothing (a batch sent at one instant) has no evenness to speak of.
             CASE WHEN mad <= nth_of(q, 2) THEN 1.0 - mad / nullif(nth_of(q, 2), 0)
@@ -477,7 +476,7 @@ m_timing AS (
             CASE WHEN daily.n >= 12 THEN CAST(least(s0 + s1 + s2 + s3, s1 + s2 + s3 + s4, s2 + s3 + s4 + s5, s3 + s4 + s5 + s6, s4 + s5 + s6 + s7, s5 + s6 + s7 + s8, s6 + s7 + s8 + s9, s7 + s8 + s9 + s10, s8 + s9 + s10 + s11, s9 + s10 + s11 + s0, s10 + s11 + s0 + s1, s11 + s0 + s1 + s2) AS DOUBLE) / daily.n END AS quiet,
             1.0 - least(1.0, rest / 28800.0) AS sleepless
         FROM daily
-        JOIN account_buckets AS names ON daily.bucket = names.bucket
+        JOIN tally ON daily.bucket = tally.bucket
         JOIN gaps ON daily.bucket = gaps.bucket
         LEFT JOIN flying ON daily.bucket = flying.bucket
     )
@@ -501,52 +500,30 @@ m_timing AS (
 ),
 m_volume AS (
     WITH by_model AS (
-        SELECT
-            bucket, model,
-            sum(calls) AS n,
-            sum(CASE WHEN failed THEN 0 WHEN NOT failed THEN calls END) AS ok,
-            sum(CASE WHEN failed THEN calls WHEN NOT failed THEN 0 END) AS failed,
-            sum(CASE WHEN refused IS NOT NULL THEN calls END) AS finished,
-            sum(CASE WHEN refused THEN calls ELSE 0 END) AS refused,
-            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-            sum(reasoning_tokens) AS reasoning_tokens,
-            sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
-            min(first_ts) AS first_ts, max(last_ts) AS last_ts
+        SELECT bucket, model, sum(calls) AS n
         FROM facets
         GROUP BY bucket, model
-    ), sums AS (
-        SELECT
-            bucket,
-            sum(n) AS n, sum(ok) AS ok, sum(failed) AS failed, sum(finished) AS finished, sum(refused) AS refused,
-            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-            sum(reasoning_tokens) AS reasoning_tokens,
-            sum(paired_input) AS paired_input, sum(paired_output) AS paired_output,
-            count(*) AS models, max(n) AS top_model, min(first_ts) AS first_ts, max(last_ts) AS last_ts
+    ), models AS (
+        SELECT bucket, count(*) AS n_models, max(n) AS n_top
         FROM by_model
         GROUP BY bucket
-    ), medians AS (
-        SELECT bucket_of(account_id) AS bucket, median(output_tokens) AS median_out
-        FROM requests
-        GROUP BY bucket_of(account_id)
     )
     SELECT
-        names.account_id,
-        n AS n_requests,
-        ok AS n_ok,
-        input_tokens,
-        output_tokens,
-        reasoning_tokens,
-        median_out AS output_tokens_median,
-        paired_output * 1.0 / nullif(paired_input, 0) AS output_input_ratio,
-        models AS n_models,
-        CASE WHEN n >= 4 THEN top_model * 1.0 / n END AS top_model_share,
-        CASE WHEN ok + failed >= 4 THEN failed * 1.0 / (ok + failed) END AS error_share,
-        CASE WHEN finished >= 4 THEN refused * 1.0 / finished END AS refusal_share,
-        first_ts,
-        last_ts
-    FROM sums
-    JOIN account_buckets AS names ON sums.bucket = names.bucket
-    JOIN medians ON sums.bucket = medians.bucket
+        account_id,
+        calls AS n_requests,
+        CASE WHEN volume_statuses > 0 THEN volume_statuses - volume_failed END AS n_ok,
+        volume_input AS input_tokens,
+        volume_output AS output_tokens,
+        volume_reasoning AS reasoning_tokens,
+        volume_median AS output_tokens_median,
+        volume_paired_output * 1.0 / nullif(volume_paired_input, 0) AS output_input_ratio,
+        n_models,
+        CASE WHEN calls >= 4 THEN n_top * 1.0 / calls END AS top_model_share,
+        CASE WHEN volume_statuses >= 4 THEN volume_failed * 1.0 / volume_statuses END AS error_share,
+        CASE WHEN volume_finished >= 4 THEN volume_refused * 1.0 / volume_finished END AS refusal_share,
+        volume_first AS first_ts,
+        volume_last AS last_ts
+    FROM tally JOIN models ON tally.bucket = models.bucket
 )
 SELECT
     spine.account_id,
