@@ -55,7 +55,9 @@ ALIKE_ACROSS = 0.7
 MIN_MEMBERS, MIN_ORGANISATIONS = 4, 3
 #: Share of an account's neighbours in its community below which it is let go (0..1).
 LEAST_BELONGING = 0.3
+#: Accounts compared in one go (at most 2^11), and the levels likeness is rounded to.
 CHUNK = 2_000
+_LEVELS = (1 << 24) - 1
 
 
 @dataclass(frozen=True)
@@ -188,13 +190,22 @@ def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_ma
 
 
 def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, Floats]:
-    """The ``k`` largest values of each row; ties go to the lower column."""
-    order = np.lexsort((column, -value, row))
-    row, column, value = row[order], column[order], value[order]
-    start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]]) if len(row) else np.empty(0, np.int64)
+    """The ``k`` largest values of each row; ties go to the lower column.
+
+    Row, value and column are packed into one integer each (11, 24 and 28 bits), which sorts ten times faster
+    than three arrays; values come back rounded to the 24 bits.
+    """
+    if not len(row):
+        return row, column, value
+    low, top = int(row.min()), float(value.max())
+    level = (value * (_LEVELS / top)).astype(np.int64)
+    packed = np.sort(((row - low) << 52) | ((_LEVELS - level) << 28) | column)
+    row = packed >> 52
+    start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
     rank = np.arange(len(row)) - np.repeat(start, np.diff(np.r_[start, len(row)]))
-    keep = rank < k
-    return row[keep], column[keep], value[keep]
+    packed = packed[rank < k]
+    level = _LEVELS - (packed >> 28 & 0xFFFFFF)
+    return (packed >> 52) + low, packed & 0xFFFFFFF, level * (top / _LEVELS)
 
 
 def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
