@@ -36,16 +36,17 @@ def addresses(values: pl.Series) -> pl.DataFrame:
         if known
         else plain.select("ip")
     )
-    v4 = pl.col("ip").str.extract(r"^(\d+\.\d+\.\d+)\.\d+$")
+    # No colon: a dotted quad, as nothing else gets so far.
+    v4 = pl.when(~pl.col("ip").str.contains(":", literal=True)).then(
+        pl.col("ip").str.strip_chars_end("0123456789")
+    )
     return ip.with_columns(
         pl.when(v4.str.starts_with("127.") | (pl.col("ip") == "0.0.0.0"))
         .then(None)
         .otherwise("ip")
         .alias("ip")
     ).with_columns(
-        pl.when(pl.col("ip").is_not_null())
-        .then(pl.coalesce(v4 + ".0/24", _prefix6(ip["ip"])))
-        .alias("prefix")
+        pl.when(pl.col("ip").is_not_null()).then(pl.coalesce(v4 + "0/24", _prefix6(ip["ip"]))).alias("prefix")
     )
 
 

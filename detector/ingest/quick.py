@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import orjson
 import polars as pl
+import pyarrow as pa
 
 from detector.ingest.casting import FINISH, MAX_ID, MAX_LABEL
 from detector.ingest.splitting import Raw
@@ -110,6 +112,8 @@ def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | Non
     That is: an object or a list in place of a text, a number with a point (parsers write those differently),
     half a surrogate pair (parsed as NUL).
     """
+    if _certainly_plain(series, column.name):
+        return series, None
     odd = series.str.starts_with("{") | series.str.starts_with("[") | (series == "")
     odd |= series.str.contains("\0", literal=True)
     if column.name not in _FREE:
@@ -119,6 +123,29 @@ def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | Non
         if isinstance(longest, int) and longest > limit:
             odd |= series.str.len_bytes() > limit
     return series, odd if odd.any() else None
+
+
+def _certainly_plain(series: pl.Series, name: str) -> bool:
+    """Whether a look at lengths and first bytes shows that every text is plain; most columns it clears.
+
+    Arrow keeps sixteen bytes a text: its length, then the first four bytes of it.
+    """
+    if series.str.contains("\0", literal=True).any():
+        return False
+    array = series.to_arrow(compat_level=pl.CompatLevel.newest())
+    if array.type != pa.string_view():
+        return False
+    views = np.frombuffer(array.buffers()[1], dtype=np.uint32).reshape(-1, 4)
+    views = views[array.offset : array.offset + len(array)]
+    length, first = views[:, 0], views[:, 1] & 0xFF
+    limit = MAX_ID if name in _IDS else MAX_LABEL
+    suspect = (first == ord("{")) | (first == ord("["))
+    if name not in _FREE:
+        suspect |= (first - ord("0") < 10) | (first == ord("-")) | (length > limit)
+    suspect |= length == 0
+    if series.null_count():
+        suspect &= series.is_not_null().to_numpy()
+    return not suspect.any()
 
 
 def _value(column: Column, series: pl.Series) -> pl.Series:

@@ -6,11 +6,12 @@ defines every constant they read: machine code that was kept is renewed only whe
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numba
+
+_njit: Any = numba.njit  # some of its options are not declared
 
 __all__ = ["Kernel", "inner"]
 
@@ -20,14 +21,15 @@ R = TypeVar("R")
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
     """A function for kernels to call; it becomes part of them."""
-    return cast(Callable[P, R], numba.njit(nogil=True)(function))
+    return cast(Callable[P, R], _njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
 class Kernel(Generic[P, R]):
     """A function of arrays and numbers. Its index arithmetic is unchecked, so only trusted callers call it.
 
     Machine code is kept beside the source, or in the user's cache folder where that cannot be written, or
-    where ``NUMBA_CACHE_DIR`` says. When none of them can be used it is made anew in each process.
+    where ``NUMBA_CACHE_DIR`` says; whoever can write there can run code, as with ``__pycache__``. When none
+    of them can be used it is made anew in each process.
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
@@ -37,13 +39,15 @@ class Kernel(Generic[P, R]):
     def __call__(self, *args: P.args, **named: P.kwargs) -> R:
         try:
             return cast(R, self.compiled(*args, **named))
-        except (OSError, EOFError, pickle.UnpicklingError):
-            # The folder is full, read-only by now, or what it holds is damaged; nothing has run yet.
-            self.compiled = numba.njit(nogil=True)(self._plain)
+        except Exception:
+            if self.compiled.signatures:
+                raise  # it was ready: the error is its own
+            # The folder is full, read-only by now, or what it holds is damaged: do without it.
+            self.compiled = _njit(nogil=True)(self._plain)
             return cast(R, self.compiled(*args, **named))
 
     def _compile(self) -> Any:
         try:
-            return numba.njit(cache=True, nogil=True)(self._plain)
+            return _njit(cache=True, nogil=True, no_cfunc_wrapper=True)(self._plain)
         except (OSError, RuntimeError):  # no folder to keep it in
-            return numba.njit(nogil=True)(self._plain)
+            return _njit(nogil=True)(self._plain)

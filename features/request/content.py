@@ -47,11 +47,11 @@ def raw_keys(tokens: Tokens, grams: Grams, pieces: Pieces, band: U64, template: 
     counts = tokens.counts
     out = np.zeros((len(counts), len(KINDS)), dtype=np.uint64)
     hash_places(grams.token, grams.pair, grams.running, tokens.row_tokens, out)
-    lines = out[:, _LINE_AT:_GRAM_AT]
     sample_lines(
-        grams.token, grams.running, pieces.end, pieces.line_end, pieces.rows, tokens.row_tokens, salt, lines
-    )
-    sample_grams(grams.pair, grams.triple, tokens.row_tokens, salt, out[:, _GRAM_AT:_BAND_AT])
+        grams.token, grams.running, pieces.end, pieces.line_end, pieces.rows, tokens.row_tokens, salt,
+        _LINE_AT, LINES, out,
+    )  # fmt: skip
+    sample_grams(grams.pair, grams.triple, tokens.row_tokens, salt, np.uint64(_GRAM_AT), out)
     np.copyto(out[:, _BAND_AT:TEMPLATE_AT], band, where=(counts >= BAND_TOKENS)[:, None])
     np.copyto(out[:, TEMPLATE_AT], template, where=counts >= LONG)
     return out

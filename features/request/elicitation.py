@@ -18,7 +18,7 @@ import numpy.typing as npt
 from safetensors.numpy import load
 
 import rules
-from features.request.lexing import COLUMNS, list_runs, sum_weights
+from features.request.lexing import COLUMNS, best_windows, list_runs
 from features.request.spans import Grams
 from features.request.tokens import Tokens
 from features.schema import CAPABILITIES, ELICITATION_KINDS
@@ -52,7 +52,7 @@ class TextModel:
 
     @cached_property
     def _padded(self) -> F32:
-        """Weights with columns of zero behind, as ``sum_weights`` wants them."""
+        """Weights with columns of zero behind, as ``best_windows`` wants them."""
         padded = np.zeros((len(self.weights), COLUMNS), dtype=np.float32)
         padded[:, : self.weights.shape[1]] = self.weights
         return padded
@@ -60,12 +60,9 @@ class TextModel:
     def logits(self, tokens: Tokens, grams: Grams) -> F32:
         """Log-odds (natural) per text and column; texts of fewer than ``MIN_TOKENS`` tokens get NaN."""
         index, bounds, windows = buckets(tokens, grams)
-        sums = np.empty((len(bounds) - 1, COLUMNS), dtype=np.float32)
-        sum_weights(index, bounds, self._padded, sums)
-        sums = sums[:, : self.weights.shape[1]]
-        sums /= np.sqrt(np.maximum(np.diff(bounds), 1)).astype(np.float32)[:, None]
-        if len(sums) > len(windows):
-            sums = np.maximum.reduceat(sums, windows, axis=0)
+        best = np.empty((len(windows), COLUMNS), dtype=np.float32)
+        best_windows(index, bounds, windows, self._padded, best)
+        sums: F32 = best[:, : self.weights.shape[1]].copy()
         sums *= self.slope
         sums += self.intercept
         sums[tokens.counts < MIN_TOKENS] = np.nan

@@ -173,36 +173,35 @@ def hash_places(token: U64, pair: U64, running: U64, row_tokens: I64, out: U64) 
 
 
 @Kernel
-def sample_grams(pair: U64, triple: U64, row_tokens: I64, salt: np.uint64, out: U64) -> None:
-    """One 5-gram for each of eight bins of its salted hash: the least of its bin; 0 where a bin is empty."""
+def sample_grams(
+    pair: U64, triple: U64, row_tokens: I64, salt: np.uint64, first: np.uint64, out: U64
+) -> None:  # fmt: skip
+    """One 5-gram for each of eight bins of its salted hash, the least of its bin, from column ``first`` on.
+
+    0 where a bin is empty.
+    """
     for row in range(len(row_tokens) - 1):
         for place in range(BINS):
-            out[row, place] = _ALL
+            out[row, first + np.uint64(place)] = _ALL
         for at in range(row_tokens[row], row_tokens[row + 1] - 4):
             value = _mixed((triple[at] * _BASE2 + pair[at + 3]) ^ salt)
-            fallen = value >> _BIN_SHIFT
-            out[row, fallen] = min(out[row, fallen], value)
+            column = first + (value >> _BIN_SHIFT)
+            out[row, column] = min(out[row, column], value)
         for place in range(BINS):
-            if out[row, place] == _ALL:
-                out[row, place] = 0
+            if out[row, first + np.uint64(place)] == _ALL:
+                out[row, first + np.uint64(place)] = 0
 
 
 @Kernel
 def sample_lines(
-    token: U64,
-    running: U64,
-    ends: I64,
-    line_end: Bools,
-    rows: I64,
-    row_tokens: I64,
-    salt: np.uint64,
-    out: U64,
-) -> None:
-    """Up to ``out.shape[1]`` different lines of four tokens or more of each text, by least salted hash.
+    token: U64, running: U64, ends: I64, line_end: Bools, rows: I64, row_tokens: I64, salt: np.uint64,
+    first: int, most: int, out: U64,
+) -> None:  # fmt: skip
+    """Up to ``most`` different lines of four tokens or more of each text, by least salted hash.
 
-    ``ends`` and ``line_end`` are one a piece, ``rows`` bounds each text's pieces.
+    They go into columns from ``first`` on. ``ends`` and ``line_end`` are one a piece, ``rows`` bounds each
+    text's pieces.
     """
-    most = out.shape[1]
     ranks = np.empty(most, dtype=np.uint64)
     for row in range(len(row_tokens) - 1):
         start, held = row_tokens[row], 0
@@ -220,8 +219,8 @@ def sample_lines(
                 if place < most and (place == 0 or ranks[place - 1] != rank):
                     held = min(held + 1, most)
                     for later in range(held - 1, place, -1):
-                        ranks[later], out[row, later] = ranks[later - 1], out[row, later - 1]
-                    ranks[place], out[row, place] = rank, value
+                        ranks[later], out[row, first + later] = ranks[later - 1], out[row, first + later - 1]
+                    ranks[place], out[row, first + place] = rank, value
             start = end
 
 

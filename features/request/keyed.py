@@ -55,6 +55,8 @@ def keyed_hash(values: pl.Series, key: bytes, domain: str) -> pl.Series:
     key = _short(check_key(key))
     person = _person(domain)
     text = values.cast(pl.String)
+    if text.null_count() == len(text):
+        return text.alias(values.name)
     if len(text) - text.null_count() >= BULK:
         return _bulk(text, key, person).alias(values.name)
     unique = text.drop_nulls().unique()

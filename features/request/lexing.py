@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from features.request.compiled import Kernel
 
-__all__ = ["count_votes", "cut_pieces", "list_runs", "select_parts", "sum_weights"]
+__all__ = ["best_windows", "count_votes", "cut_pieces", "list_runs", "select_parts"]
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -189,15 +189,27 @@ def list_runs(
 
 
 @Kernel
-def sum_weights(index: I32, bounds: I32, weights: F32, out: F32) -> None:
-    """Sum of the rows of ``weights`` (``COLUMNS`` wide) in each window of ``index``, which is cut by threes."""
-    for window in range(len(bounds) - 1):
-        for column in range(COLUMNS):
-            out[window, column] = 0
-        for at in range(bounds[window], bounds[window + 1], 3):
-            one, two, three = np.uint64(index[at]), np.uint64(index[at + 1]), np.uint64(index[at + 2])
+def best_windows(index: I32, bounds: I32, windows: I64, weights: F32, out: F32) -> None:
+    """Of each text and column of ``weights`` (``COLUMNS`` wide) the highest sum over a window of its runs.
+
+    Sums are divided by the root of the number of runs. ``bounds`` cuts ``index`` into windows, by threes;
+    ``windows`` has each text's first one.
+    """
+    sums = np.empty(COLUMNS, dtype=np.float32)
+    for row in range(len(windows)):
+        last = windows[row + 1] if row + 1 < len(windows) else len(bounds) - 1
+        for window in range(windows[row], last):
             for column in range(COLUMNS):
-                # One after the other: the sum of rounded numbers depends on their order.
-                out[window, column] = (
-                    out[window, column] + weights[one, column] + weights[two, column] + weights[three, column]
-                )
+                sums[column] = 0
+            for at in range(bounds[window], bounds[window + 1], 3):
+                one, two, three = np.uint64(index[at]), np.uint64(index[at + 1]), np.uint64(index[at + 2])
+                for column in range(COLUMNS):
+                    # One after the other: the sum of rounded numbers depends on their order.
+                    sums[column] = (
+                        sums[column] + weights[one, column] + weights[two, column] + weights[three, column]
+                    )
+            root = np.float32(np.sqrt(np.float64(max(bounds[window + 1] - bounds[window], 1))))
+            for column in range(COLUMNS):
+                value = sums[column] / root
+                first = window == windows[row]
+                out[row, column] = value if first else max(out[row, column], value)

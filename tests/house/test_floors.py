@@ -107,7 +107,8 @@ def test_nothing_is_pickled() -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; import detector.cli; "
-        "heavy = {'torch', 'sklearn', 'pandas', 'polars', 'duckdb', 'pyarrow', 'scipy', 'networkx', 'numpy'}; "
+        "heavy = {'torch', 'sklearn', 'pandas', 'polars', 'duckdb', 'pyarrow', 'scipy', 'networkx', 'numpy', "
+        "'numba'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
