@@ -1,12 +1,10 @@
 """What tokens, runs and parts hash to, and the least and sampled ones of each text, as kernels.
 
-The hashes are fixed; ``seal`` alone is keyed (SipHash-1-3, see ``keyed``), and so are the constants a sketch
-is made with. ``tokens``, ``spans``, ``sketch`` and ``content`` say what is computed.
+The hashes are fixed (``sealing`` puts them under the key); only the constants of a sketch are keyed.
+``tokens``, ``spans``, ``sketch`` and ``content`` say what is computed.
 """
 
 from __future__ import annotations
-
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +13,12 @@ from features.request.compiled import Kernel, inner
 
 __all__ = [
     "BINS", "LONG", "NUMBER", "SLOTS", "hash_parts", "hash_places", "hash_runs", "hash_tokens", "sample_grams",
-    "sample_lines", "seal", "siphash", "sketch_texts",
+    "sample_lines", "sketch_texts",
 ]  # fmt: skip
 
 I64 = npt.NDArray[np.int64]
 U32 = npt.NDArray[np.uint32]
 Bools = npt.NDArray[np.bool_]
-Words: TypeAlias = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 U64 = npt.NDArray[np.uint64]
 
 #: Base of the polynomial over token hashes (odd, fixed: the models rely on it).
@@ -39,7 +36,6 @@ _ZEROS = np.uint64(0x3030303030303030)
 _FIRST, _LAST, _COUNT = (np.uint64(c) for c in (0x9FB21C651E98DF25, 0xD1342543DE82EF95, 0xAF251AF3B0F025B5))
 _EIGHT, _SIXTY_FOUR, _ALL = np.uint64(8), np.uint64(64), np.uint64(0xFFFFFFFFFFFFFFFF)
 _TURN1, _TURN2, _SPREAD = np.uint64(32), np.uint64(29), np.uint64(0xD6E8FEB86659FD93)
-_KIND_BITS, _NONE = np.uint64(15), np.uint64(0)
 #: Bins a 5-gram falls into by the top three bits of its hash.
 BINS, _BIN_SHIFT = 8, np.uint64(61)
 #: A line of fewer tokens is too common to be anybody's.
@@ -243,48 +239,3 @@ def sketch_texts(
             short = np.uint32(((shingles[at] ^ salt) * factor) >> _TURN1)
             for slot in range(SLOTS):
                 out[row, slot] = min(out[row, slot], np.uint32((short ^ turn[slot]) * spread[slot]))
-
-
-@inner
-def _rotated(value: np.uint64, left: int) -> np.uint64:
-    return (value << np.uint64(left)) | (value >> np.uint64(64 - left))
-
-
-@inner
-def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> Words:
-    v0 += v1
-    v1 = _rotated(v1, 13) ^ v0
-    v0 = _rotated(v0, 32)
-    v2 += v3
-    v3 = _rotated(v3, 16) ^ v2
-    v0 += v3
-    v3 = _rotated(v3, 21) ^ v0
-    v2 += v1
-    v1 = _rotated(v1, 17) ^ v2
-    return v0, v1, _rotated(v2, 32), v3
-
-
-@inner
-def _siphash(message: np.uint64, v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> np.uint64:
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ message)
-    v0, v1, v2, v3 = _round(v0 ^ message, v1, v2 ^ np.uint64(0xFF), v3)
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    return v0 ^ v1 ^ v2 ^ v3
-
-
-@Kernel
-def seal(raw: U64, salts: U64, kinds: U64, start: U64, out: U64) -> None:
-    """Raw keys under the key, their kind in the low four bits; 0 stays 0. ``start``: see ``siphash``."""
-    for row in range(len(raw)):
-        for column in range(raw.shape[1]):
-            value = _siphash(raw[row, column] ^ salts[column], start[0], start[1], start[2], start[3])
-            value = (value & ~_KIND_BITS) | kinds[column]
-            out[row, column] = value if raw[row, column] != 0 else _NONE
-
-
-@Kernel
-def siphash(values: U64, start: U64, out: U64) -> None:
-    """SipHash-1-3 of 8-byte inputs; ``start`` is the state of four words that the key gives."""
-    for at in range(len(values)):
-        out[at] = _siphash(values[at], start[0], start[1], start[2], start[3])

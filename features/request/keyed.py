@@ -1,8 +1,7 @@
 """Keyed hashing at the door: nobody without the key can test guesses against what the lake holds.
 
 Everything stored passes one of three functions. Identifiers go through keyed BLAKE2b. Content keys,
-hashes and template ids go through SipHash-1-3 (Aumasson, Bernstein 2012), written over numpy arrays for
-inputs of exactly eight bytes. Sketches are keyed by a fast mixer only, as they must be compared slot by
+hashes and template ids go through SipHash-1-3 of exactly eight bytes (``sealing``). Sketches are keyed by a fast mixer only, as they must be compared slot by
 slot: a sketch resists dictionary attacks by an outsider, not by somebody who also holds known texts.
 """
 
@@ -124,7 +123,7 @@ class Prf:
 
     def __call__(self, values: U64) -> U64:
         """The keyed hash of every value; the input stays as it was."""
-        from features.request.hashing import siphash  # compiled: not for commands that read no text
+        from features.request.sealing import siphash  # compiled: not for commands that read no text
 
         out = np.empty_like(values)
         siphash(values, self.start, out)

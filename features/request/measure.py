@@ -13,10 +13,10 @@ import numpy.typing as npt
 import polars as pl
 
 from features.request import content, elicitation
-from features.request.hashing import seal
 from features.request.keyed import U64, Prf, check_key, derive, keyed_hash
 from features.request.language import languages, named
 from features.request.probes import logit_probe
+from features.request.sealing import join_keys, seal
 from features.request.sketch import Sketcher, bands, binary
 from features.request.spans import grams, pieces
 from features.request.template import Skeletons
@@ -185,16 +185,11 @@ class TextMeter:
         # The same text as prompt and as system prompt are two facts: hash again before the kind is set.
         there = theirs != 0
         theirs[there] = self._prf(theirs[there])
-        theirs = np.where(there, (theirs & ~_KIND_BITS) | kinds, 0).astype(np.uint64)
-        keys = user.keys
-        if len(theirs):
-            chosen = place.fill_null(len(theirs)).to_numpy()
-            none = np.zeros((1, theirs.shape[1]), dtype=np.uint64)
-            keys = np.concatenate((keys, np.concatenate((theirs, none))[chosen]), axis=1)
-        there = keys != 0
-        bounds = np.zeros(len(keys) + 1, dtype=np.int64)
-        np.cumsum(there.sum(axis=1), out=bounds[1:])
-        array = pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(keys[there]))
+        theirs = np.ascontiguousarray(np.where(there, (theirs & ~_KIND_BITS) | kinds, 0), dtype=np.uint64)
+        found = np.empty(len(user.keys) * (user.keys.shape[1] + theirs.shape[1]), dtype=np.uint64)
+        bounds = np.empty(len(user.keys) + 1, dtype=np.int64)
+        join_keys(user.keys, theirs, place.fill_null(-1).to_numpy(writable=True), bounds, found)
+        array = pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(found[: bounds[-1]]))
         lists = pl.Series(array, dtype=pl.List(pl.UInt64))
         empty = np.diff(bounds) == 0
         if not empty.any():

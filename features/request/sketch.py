@@ -74,9 +74,9 @@ def binary(sketches: U32, known: npt.NDArray[np.bool_]) -> pl.Series:
 
     little = np.ascontiguousarray(sketches.astype("<u4", copy=False))
     width = little.shape[1] * 4
-    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(little), [None, pa.py_buffer(little)])
-    stored = pl.from_arrow(array.cast(pa.large_binary()))
-    assert isinstance(stored, pl.Series)
+    bounds = np.arange(0, len(little) * width + 1, width)
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(little)]
+    stored = pl.Series(pa.Array.from_buffers(pa.large_binary(), len(little), buffers))
     if bool(known.all()):
         return stored
     frame = pl.DataFrame({"sketch": stored, "known": known})

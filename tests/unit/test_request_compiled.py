@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from numba.core.errors import TypingError
 
-from features.request import blake, hashing, keyed, lexing
+from features.request import blake, hashing, keyed, lexing, sealing
 from features.request.compiled import Kernel
 from features.request.keyed import keyed_hash
 from features.request.measure import COLUMNS, TextMeter
@@ -24,7 +24,7 @@ from features.request.tokens import tokenise
 KEY = b"sixteen bytes or more"
 KERNELS = [
     (module.__name__, name, kernel)
-    for module in (hashing, lexing, blake)
+    for module in (hashing, lexing, sealing, blake)
     for name, kernel in vars(module).items()
     if isinstance(kernel, Kernel)
 ]
@@ -110,7 +110,7 @@ def _measure_elsewhere(
         "import numpy as np\n"
         "import features.request.compiled as c\n"
         f"assert c.__file__.startswith({str(package)!r})\n"
-        "from features.request.hashing import siphash\n"
+        "from features.request.sealing import siphash\n"
         "out = np.empty(1, np.uint64)\n"
         "siphash(np.ones(1, np.uint64), np.arange(4, dtype=np.uint64), out)\n"
         "print(out[0])\n"
@@ -131,7 +131,7 @@ def package(tmp_path: Path) -> Path:
     target.mkdir(parents=True)
     for folder in (target.parent, target):
         (folder / "__init__.py").touch()
-    for name in ("compiled.py", "hashing.py"):
+    for name in ("compiled.py", "sealing.py"):
         (target / name).write_text((source / name).read_text())
     return tmp_path / "site"
 
@@ -172,9 +172,9 @@ def test_machine_code_needs_no_folder(tmp_path: Path, package: Path, trouble: st
 
 def test_an_error_of_a_ready_kernel_is_told() -> None:
     out = np.empty(1, dtype=np.uint64)
-    hashing.siphash(np.ones(1, np.uint64), np.arange(4, dtype=np.uint64), out)
+    sealing.siphash(np.ones(1, np.uint64), np.arange(4, dtype=np.uint64), out)
     with pytest.raises(TypingError, match="unicode_type"):
-        hashing.siphash("no array", np.arange(4, dtype=np.uint64), out)  # type: ignore[arg-type]
+        sealing.siphash("no array", np.arange(4, dtype=np.uint64), out)  # type: ignore[arg-type]
 
 
 def test_columns_are_measured_for_no_rows() -> None:
