@@ -23,7 +23,7 @@ from detector.backtest.outcome import recall_at
 from detector.backtest.synth.world import WorldSpec, make_world, write_world
 from detector.config import Config, lake_key
 from detector.decide import scaffolds, scoring, verdicts
-from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS
+from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS
 from detector.ingest.door import ingest
 from detector.lake.store import Store
 
@@ -36,12 +36,13 @@ Update = Callable[[float, str], None]
 #: Attackers among the accounts of an ordinary site, and abusive among its groups (0..1): scores are
 #: calibrated to these, not to the worlds' own richer share.
 ACCOUNT_PRIOR = 0.01
+LONE_PRIOR = 0.001
 GROUP_PRIOR = 0.02
 FOLDS = 4
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
 TEXT_DAYS = 2
 #: Keys of a world and day kept for fitting.
-MOST_KEYS = 6_000
+MOST_KEYS = 3_000
 #: Honest account-days kept for fitting; the rest teach nothing new and cost memory.
 MOST_HONEST = 60_000
 
@@ -241,21 +242,30 @@ def _account_sample(frame: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
     return sample, weight / weight.mean()
 
 
-def own_bits_cross_fitted(measured: Measured) -> tuple[Floats, scoring.Additive]:
-    """Own log-odds of every account-day from a model that never saw its world, and the model of all worlds."""
-    frame = measured.accounts
+def own_bits_cross_fitted(
+    measured: Measured, terms: Mapping[str, str] = ACCOUNT_TERMS, *, lone: bool = False
+) -> tuple[Floats, scoring.Additive]:
+    """Log-odds of every account-day from a model that never saw its world, and the model of all worlds.
+
+    Of harvest, or of the ``lone`` kinds; attackers of the other sort teach neither side.
+    """
+    alone = pl.col("kind").is_in(scoring.LONE_KINDS).fill_null(False)
+    of = pl.col("label") == 1
+    frame = measured.accounts.with_columns(
+        pl.when(of & (alone if not lone else ~alone)).then(None).otherwise("label").alias("label")
+    )
+    prior = LONE_PRIOR if lone else ACCOUNT_PRIOR
     out = np.zeros(len(frame))
     for fold in range(FOLDS):
         held = (frame["fold"] == fold).to_numpy()
         if not held.any():
             continue
         sample, weight = _account_sample(frame.filter(pl.col("fold") != fold))
-        out[held] = verdicts.score_frame(
-            _fit(sample, ACCOUNT_TERMS, weight, 3.0), frame.filter(pl.Series(held))
-        )
+        out[held] = verdicts.score_frame(_fit(sample, terms, weight, 3.0), frame.filter(pl.Series(held)))
     sample, weight = _account_sample(frame)
+    taught = frame["label"].is_not_null().to_numpy()
     model = scoring.calibrate(
-        _fit(sample, ACCOUNT_TERMS, weight, 3.0), out, (frame["label"] == 1).to_numpy(), prior=ACCOUNT_PRIOR
+        _fit(sample, terms, weight, 3.0), out[taught], (frame["label"] == 1).to_numpy()[taught], prior=prior
     )
     return model.slope * out + model.shift, model
 
@@ -281,6 +291,7 @@ def fit_detector(
     """Fit and calibrate account, group and kind models; figures are of cross-fitted scores."""
     measured, key = with_scaffolds(measured)
     own, account = own_bits_cross_fitted(measured)
+    alone, lone = own_bits_cross_fitted(measured, LONE_TERMS, lone=True)
     label = (measured.accounts["label"] == 1).to_numpy()
     groups = _group_frame(measured, own)
     y = groups["label"].to_numpy()
@@ -293,17 +304,28 @@ def fit_detector(
             bits[held] = verdicts.score_frame(model, groups.filter(pl.Series(held)))
     group = scoring.calibrate(_fit(groups, GROUP_TERMS, weight, 2.0), bits, y, prior=GROUP_PRIOR)
     kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
+    is_lone = measured.accounts["kind"].is_in(scoring.LONE_KINDS).fill_null(False).to_numpy()
     figures = {
         "account_days": float(len(label)),
         "group_days": float(len(y)),
         "bad_group_days": float(y.sum()),
-        "account_auc": float(roc_auc_score(label, own)),
-        "account_average_precision": float(average_precision_score(label, own)),
-        "account_recall_at_0.001": recall_at(own, label, 0.001),
+        **_figures("account", label & ~is_lone, own, label & is_lone),
+        **_figures("lone", label & is_lone, alone, label & ~is_lone),
         "group_auc": float(roc_auc_score(y, bits)),
         "group_average_precision": float(average_precision_score(y, bits)),
     }
-    return scoring.Detector(key, account, group, kinds, {**trained_on, **figures}), figures
+    return scoring.Detector(key, account, lone, group, kinds, {**trained_on, **figures}), figures
+
+
+def _figures(
+    name: str, label: npt.NDArray[np.bool_], bits: Floats, left_out: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    label, bits = label[~left_out], bits[~left_out]
+    return {
+        f"{name}_auc": float(roc_auc_score(label, bits)),
+        f"{name}_average_precision": float(average_precision_score(label, bits)),
+        f"{name}_recall_at_0.001": recall_at(bits, label, 0.001),
+    }
 
 
 def _fit_kinds(bad: pl.DataFrame) -> dict[str, scoring.Additive]:
@@ -357,7 +379,8 @@ def card(detector: scoring.Detector, figures: Mapping[str, float]) -> str:
     ]
     for title, model in (
         ("Shared-text terms", detector.key),
-        ("Account terms", detector.account),
+        ("Account terms: harvest", detector.account),
+        ("Account terms: abuse of one account", detector.lone),
         ("Group terms", detector.group),
     ):
         lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]

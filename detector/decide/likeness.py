@@ -204,8 +204,8 @@ def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, F
     start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
     rank = np.arange(len(row)) - np.repeat(start, np.diff(np.r_[start, len(row)]))
     packed = packed[rank < k]
-    level = _LEVELS - (packed >> 28 & 0xFFFFFF)
-    return (packed >> 52) + low, packed & 0xFFFFFFF, level * (top / _LEVELS)
+    value = (_LEVELS - (packed >> 28 & 0xFFFFFF)) * np.float64(top / _LEVELS)
+    return (packed >> 52) + low, packed & 0xFFFFFFF, value
 
 
 def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:

@@ -50,6 +50,18 @@ ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: What one account does alone that is abuse in itself: reading out the distribution, one key in many hands.
+LONE_TERMS: Mapping[str, str] = MappingProxyType(
+    {
+        name: ACCOUNT_TERMS[name]
+        for name in (
+            "logit_probe_share", "logit_probe_n", "logit_bias_share", "n_gt1_share", "prefixes_at_once_max",
+            "n_prefixes", "n_asns", "new_prefix_share", "hosting_share", "ip_churn", "timing_score",
+            "max_concurrency", "is_partner",
+        )
+    }
+)  # fmt: skip
+
 GROUP_TERMS: Mapping[str, str] = MappingProxyType(
     {
         # What its members' own conduct says.

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.config import Config
-from detector.decide.scoring import Additive, Detector, likeliest_kind, probability, threshold
+from detector.decide import scoring
+from detector.decide.scoring import LONE_KINDS, Additive, Detector, likeliest_kind, probability, threshold
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,7 +83,8 @@ def parts_of(
     made = model.parts(columns, len(frame))
     rows, terms = np.nonzero(np.abs(made) >= least)
     names = np.array([t.name for t in model.terms], dtype=object)
-    value = np.stack([columns.get(t, np.full(len(frame), np.nan)) for t in model.names], axis=1)
+    unmeasured = np.full(len(frame), np.nan)
+    value = np.array([columns.get(t, unmeasured) for t in model.names]).reshape(len(model.names), -1).T
     counts = frame[n].cast(pl.Int64).to_numpy() if n else np.zeros(len(frame), np.int64)
     return pl.DataFrame(
         {
@@ -120,24 +122,26 @@ def decide(
     facts : account_id, org_id, program (NULL where not known).
     merged : groups that went into another today.
     """
-    n = len(account_days)
-    own_bits = score_frame(detector.account, account_days)
+    columns, n = columns_of(account_days), len(account_days)
+    account_model, group_model = detector.fitting(columns)
+    harvest, lone = account_model.bits(columns, n), detector.lone.bits(columns, n)
+    own_bits = scoring.own_bits(harvest, lone)
+    alone = lone >= own_bits
     own = pl.DataFrame(
         {
             "account_id": account_days["account_id"],
             "own_bits": own_bits,
-            "own_kind": pl.Series(
-                likeliest_kind(detector.kinds, columns_of(account_days), n) if n else [], dtype=pl.String
-            ),
+            "own_kind": pl.Series(_own_kinds(detector, columns, alone), dtype=pl.String),
             "n_requests": account_days["n_requests"].cast(pl.Int64),
         }
     )
     bond = members.select(
         "group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"
     )
-    measured = group_columns(group_days, bond, own)
+    # Of a member it matters how much it looks like one of a harvest, undoubted.
+    measured = group_columns(group_days, bond, own.select("account_id", pl.Series("own_bits", harvest)))
     group_bits = pl.DataFrame(
-        {"group_id": measured["group_id"], "group_bits": score_frame(detector.group, measured)}
+        {"group_id": measured["group_id"], "group_bits": score_frame(group_model, measured)}
     )
     exempt = _exempt(facts, config, day)
     limit = _limit(group_bits, own, members, exempt, config)
@@ -149,13 +153,13 @@ def decide(
     flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
     parts = pl.concat(
         [
-            parts_of(detector.group, measured, subject_type="group", key="group_id", n=None),
-            parts_of(
-                detector.account,
-                account_days.filter(pl.col("account_id").is_in(flagged.implode())),
-                subject_type="account",
-                key="account_id",
-                n="n_requests",
+            parts_of(group_model, measured, subject_type="group", key="group_id", n=None),
+            *(
+                _account_parts(model, account_days, flagged, which, doubt)
+                for model, which, doubt in (
+                    (account_model, ~alone, own_bits - harvest),
+                    (detector.lone, alone, np.zeros(n)),
+                )
             ),
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
@@ -174,6 +178,41 @@ def decide(
         members.filter(~pl.col("group_id").is_in(passing)),
         limit,
     )
+
+
+def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArray[np.bool_]) -> list[str]:
+    """The likeliest kind of each account: of those one account commits alone where its own score is of them."""
+    found = np.empty(len(alone), dtype=object)
+    for which, kinds, default in (
+        (alone, {k: m for k, m in detector.kinds.items() if k in LONE_KINDS}, "other"),
+        (~alone, {k: m for k, m in detector.kinds.items() if k not in LONE_KINDS}, "distillation"),
+    ):
+        some = {name: values[which] for name, values in columns.items()}
+        found[which] = likeliest_kind(kinds, some, int(which.sum()), default=default)
+    return found.tolist()
+
+
+def _account_parts(
+    model: Additive,
+    account_days: pl.DataFrame,
+    flagged: pl.Series,
+    which: npt.NDArray[np.bool_],
+    doubt: Floats,
+) -> pl.DataFrame:
+    """Parts of flagged accounts; what is taken off for standing alone is a part like another."""
+    some = account_days.with_columns(pl.Series("doubt", doubt)).filter(
+        pl.Series(which) & pl.col("account_id").is_in(flagged.implode())
+    )
+    made = parts_of(model, some, subject_type="account", key="account_id", n="n_requests")
+    taken = some.filter(pl.col("doubt") < 0).select(
+        pl.lit("account").alias("subject_type"),
+        pl.col("account_id").alias("subject_id"),
+        pl.lit("alone").alias("part"),
+        pl.lit(None, pl.Float64).alias("value"),
+        pl.col("doubt").alias("bits"),
+        pl.col("n_requests").cast(pl.Int64).alias("n"),
+    )
+    return pl.concat([made, taken.select(made.columns)])
 
 
 def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:

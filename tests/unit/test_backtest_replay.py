@@ -37,6 +37,7 @@ DETECTOR = Detector(
     account=Additive(
         (rising("elicitation_sum", 1, 4), rising("scaffold_bits_1", 0, 2), rising("n_prefixes", 3)), base=-7.0
     ),
+    lone=Additive((), base=-9.0),
     group=Additive((rising("mean_own_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
     kinds={},
     trained_on={},

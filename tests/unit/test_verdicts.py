@@ -23,7 +23,14 @@ def model(name: str, low: float, high: float) -> Additive:
 
 
 NOTHING = Additive((), base=0.0)
-DETECTOR = Detector(NOTHING, model("timing_score", -9.0, 4.0), model("load_gini", -9.0, 9.0), {}, {})
+DETECTOR = Detector(
+    NOTHING,
+    Additive((), base=-9.0),
+    model("timing_score", -9.0, 4.0),
+    model("load_gini", -9.0, 9.0),
+    {},
+    {},
+)
 
 
 def run(

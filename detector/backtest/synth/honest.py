@@ -46,6 +46,8 @@ LOAD = replace(
     BATCH, text="load", more=150.0, gap_s=0.7, gap_sigma=1.0, single=0.05, out=(1.5, 0.8), context=(1.0, 0.5)
 )
 CI = replace(BATCH, text="ci", more=12.0, gap_s=3.0, rhythm="office", out=(4.0, 1.0), context=(3.0, 1.0))
+#: Of programs on rented machines, the share that runs on hosted functions, behind exits that strangers share.
+SERVERLESS = 0.3
 RED = Habit("redteam", rhythm="office", single=0.3, more=5.0, gap_s=40, out=(4.8, 1.0), refused=0.3)
 
 
@@ -142,8 +144,10 @@ def _move_to_servers(town: Town, rng: Rng, people: People, share: float) -> None
     """Lets a share of these people's programs run on rented servers."""
     n = len(people)
     first, second = (np.array([town.network.hosting() for _ in range(n)]) for _ in range(2))
-    at = rng.random(n) < share
+    place = rng.random(n)
+    at, hosted = place < share, place < share * SERVERLESS
     people.addresses[at] = np.stack([first, second], axis=1)[at]
+    people.addresses[hosted] = town.network.serverless(int(hosted.sum()))
 
 
 def evaluators(town: Town, rng: Rng, n: int, mean: float) -> None:

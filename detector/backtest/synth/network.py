@@ -118,6 +118,7 @@ class Network:
             (int(asn), int(rng.integers(6)), int(rng.integers(256)))
             for asn in rng.choice(len(HOSTING_ASNS), size=max(24, population // 25))
         ]
+        self._pools = [self._pool(int(rng.integers(6, 16))) for _ in range(3)]
         self.exits: Ints = np.zeros(0, dtype=np.int64)
 
     def _add(self, ip: str, asn: int, country: str) -> int:
@@ -160,6 +161,16 @@ class Network:
         which, part, third = self._hosting_blocks[int(rng.random() ** 2 * len(self._hosting_blocks))]
         ip = f"10.{self._octets[160 + which * 6 + part]}.{third}.{rng.integers(1, 255)}"
         return self._add(ip, HOSTING_ASNS[which], ("US", "DE", "SG", "GB")[part % 4])
+
+    def _pool(self, n: int) -> Ints:
+        first = self.hosting()
+        return np.array([first, *(self.neighbour(first) for _ in range(n - 1))])
+
+    def serverless(self, n: int) -> Ints:
+        """Two exits each for ``n`` programs on hosted functions: a few pools, shared by all their customers."""
+        rng = self.rng
+        found = [rng.choice(self._pools[int(k)], size=2) for k in rng.integers(len(self._pools), size=n)]
+        return np.array(found, dtype=np.int64).reshape(n, 2)
 
     def office(self, country: int, n: int = 1) -> Ints:
         """``n`` addresses of one office or campus line (one /24)."""

@@ -124,8 +124,15 @@ def _mixture(
     return prompt, system
 
 
+#: Share of programs that run a framework's own template.
+STOCK_TEMPLATES = 0.35
+
+
 def pipeline(*kinds: str) -> TextMaker:
-    """Each account has one or two templates of its own, run over documents; ``kinds``: rag, classify."""
+    """Templates run over documents, one or two an account: its own, or those that come with a framework.
+
+    ``kinds``: rag, classify.
+    """
     return partial(_pipeline, kinds)
 
 
@@ -141,6 +148,9 @@ def _pipeline(
             at = np.flatnonzero(kind == i)
             made = grammar.make(rng, f"{name}.template", len(at))
             templates[at, column] = made
+            # Many never change the template that their framework came with.
+            stock = at[rng.random(len(at)) < STOCK_TEMPLATES]
+            templates[stock, column] = rng.choice(town.stock_templates(f"{name}.template"), size=len(stock))
     # Most accounts' second template is a later version of the first.
     same = rng.random(n) < 0.5
     templates[same, 1] = [t + "\nBe brief." for t in templates[same, 0].tolist()]

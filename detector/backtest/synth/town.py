@@ -52,6 +52,7 @@ class Town:
         self._spool = spool
         self._benchmarks: list[Texts] = []
         self._popular: Texts = np.zeros(0, dtype=object)
+        self._stock: dict[str, Texts] = {}
         self._victims: list[Victim] = []
         self._names = rng.permutation(1 << 20)
 
@@ -123,6 +124,12 @@ class Town:
             made = np.unique(self.grammar.make(self.rng, "popular.prompt", 60).astype(str)).astype(object)
             self._popular = self.rng.permutation(made)
         return self._popular
+
+    def stock_templates(self, rule: str) -> Texts:
+        """The few templates of a kind that come with popular frameworks; the same for everybody."""
+        if rule not in self._stock:
+            self._stock[rule] = self.grammar.make(self.rng, rule, 3)
+        return self._stock[rule]
 
     # -- traffic ----------------------------------------------------------------------------------
 
