@@ -84,7 +84,7 @@ def parts_of(
     rows, terms = np.nonzero(np.abs(made) >= least)
     names = np.array([t.name for t in model.terms], dtype=object)
     unmeasured = np.full(len(frame), np.nan)
-    value = np.array([columns.get(t, unmeasured) for t in model.names]).reshape(len(model.names), -1).T
+    value = np.column_stack([columns.get(t, unmeasured) for t in ("", *model.names)])[:, 1:]
     counts = frame[n].cast(pl.Int64).to_numpy() if n else np.zeros(len(frame), np.int64)
     return pl.DataFrame(
         {
