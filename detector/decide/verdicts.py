@@ -1,7 +1,8 @@
 """From measurements to verdicts: scores of groups and accounts for one day, and the worst of their lives.
 
-Verdicts come from calibrated probabilities and the operator's alert budget alone. Contracted resellers and
-exempted accounts are ``watch`` at most, whatever they score; their score is not touched.
+Verdicts come from calibrated probabilities and the operator's alert budget alone. Contracted resellers,
+exempted accounts and groups that only copyable evidence holds together are ``watch`` at most, whatever they
+score; their score is not touched.
 """
 
 from __future__ import annotations
@@ -276,7 +277,11 @@ def _fold_groups(
     size = members.group_by("group_id").agg(
         pl.len().cast(pl.Int64).alias("n_accounts"),
         pl.col("first_day").min().alias("first_seen"),
-        (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5).alias("exempt"),
+        (
+            (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5)
+            # What could all have been planted carries no group alone.
+            | ~(pl.col("firm") | (pl.col("bond") == "likeness")).any()
+        ).alias("exempt"),
     )
     busy = (
         members.join(own, on="account_id").group_by("group_id").agg(pl.col("n_requests").sum().alias("busy"))

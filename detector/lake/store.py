@@ -54,6 +54,8 @@ _PLAIN = {
     "request_id", "ts", "content_keys", "prompt_sketch", "latency_ms", "ttft_ms", "prompt_hash", "line",
     "elicitation_score", *(f"elicit_{kind}" for kind in ELICITATION_KINDS),
 }  # fmt: skip
+#: Columns of bytes that hardly shrink: to compress them would only cost time, here and whenever they are read.
+_DENSE = {"prompt_sketch"}
 #: Columns nobody looks a range up in: their least and greatest value would be kept for nothing.
 _UNRANGED = {"content_keys", "prompt_sketch", "system_sketch"}
 
@@ -319,8 +321,8 @@ class Transaction:
         pq.write_table(
             conform(spec, rows),
             path,
-            compression="zstd",
-            compression_level=1,
+            compression={n: "none" if n in _DENSE else "zstd" for n in spec.names},
+            compression_level={n: 1 for n in spec.names if n not in _DENSE},
             use_dictionary=dictionary,
             write_statistics=[n for n in spec.names if n not in _UNRANGED],
             row_group_size=122_880,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from detector.config import Allow, Config
 from detector.decide.identity import MEMBERS
-from detector.decide.scoring import Additive, Detector, Term, probability
+from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
 from detector.decide.verdicts import Day, decide
 from detector.lake.store import empty
 
@@ -45,6 +46,7 @@ def run(
     config: Config | None = None,
     facts: list[tuple[str, str | None, str | None]] | None = None,
     merged: dict[str, str] | None = None,
+    detector: Detector = DETECTOR,
 ) -> Day:
     members = [
         (g, a, D1, day, "active", bond, 5.0, firm, belonging, 0.1, 0.0)
@@ -52,7 +54,7 @@ def run(
         for a in accounts
     ]
     return decide(
-        DETECTOR,
+        detector,
         day=day,
         config=config or Config(alert_budget=5000.0),
         account_days=pl.DataFrame(
@@ -103,6 +105,26 @@ def test_a_planted_bond_does_not_alert_the_victim() -> None:
     assert verdicts(day) == {"victim": "clear"}
     guilty = run({"a": 0.9}, {"g": (0.9, ["a"])}, firm=False)
     assert verdicts(guilty) == {"a": "alert"}
+
+
+def test_a_group_that_could_all_have_been_planted_is_watched_at_most() -> None:
+    planted = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}, firm=False)
+    assert planted.groups.row(0, named=True)["verdict"] == "watch"
+    assert planted.groups["score"][0] > 0.9
+    assert run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}).groups["verdict"].to_list() == ["alert"]
+
+
+def test_one_account_alone_is_doubted_and_the_doubt_is_a_part() -> None:
+    harvest = Additive(DETECTOR.lone.terms, base=6.0)
+    detector = replace(DETECTOR, account=harvest, lone=Additive((), base=-9.0))
+    day = run({"a": 0.9}, {}, detector=detector)
+    parts = dict(day.parts.select("part", "bits").rows())
+    assert parts["timing_score"] == pytest.approx(4.0)
+    assert parts["alone"] == pytest.approx(-0.75 * (10.0 - ALONE_BITS))
+    assert scores(day)["a"] == pytest.approx(float(probability(np.array([-2 + 0.25 * 12.0]))[0]))
+    lone = run({"a": 0.9}, {})
+    assert verdicts(lone) == {"a": "alert"}
+    assert "alone" not in lone.parts["part"].to_list()
 
 
 def test_likeness_lends_without_a_key() -> None:
