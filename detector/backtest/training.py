@@ -39,6 +39,11 @@ ACCOUNT_PRIOR = 0.01
 LONE_PRIOR = 0.001
 GROUP_PRIOR = 0.02
 FOLDS = 4
+GROUP_PENALTY = 10.0
+#: Worlds that lack an input have seeds this far beyond those that lack none.
+LACKING_SEED = 900
+#: The input whose lack changes most of what is measured.
+LACKING = "prompts"
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
 TEXT_DAYS = 2
 #: Keys of a world and day kept for fitting.
@@ -114,10 +119,10 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
     done.touch()
 
 
-def load_measured(folders: list[Path]) -> Measured:
-    """Labelled measurements of finished worlds."""
+def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
+    """Labelled measurements of finished worlds, numbered from ``first``."""
     accounts, groups, members, text = [], [], [], []
-    for number, folder in enumerate(folders):
+    for number, folder in enumerate(folders, start=first):
         truth = pl.read_csv(folder / "world" / "truth.csv", schema_overrides={"account_id": pl.String})
         stamp = (pl.lit(number).alias("world"), pl.lit(number % FOLDS).alias("fold"))
         labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "rung")
@@ -285,24 +290,71 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
     return pl.concat(made)
 
 
-def fit_detector(
-    measured: Measured, trained_on: Mapping[str, object]
-) -> tuple[scoring.Detector, dict[str, float]]:
-    """Fit and calibrate account, group and kind models; figures are of cross-fitted scores."""
-    measured, key = with_scaffolds(measured)
-    own, account = own_bits_cross_fitted(measured)
-    alone, lone = own_bits_cross_fitted(measured, LONE_TERMS, lone=True)
-    label = (measured.accounts["label"] == 1).to_numpy()
-    groups = _group_frame(measured, own)
+def _fit_groups(groups: pl.DataFrame) -> tuple[Floats, scoring.Additive]:
+    """Cross-fitted log-odds of every group-day, not calibrated, and the calibrated model of all worlds."""
     y = groups["label"].to_numpy()
     weight = np.where(y, 0.2 * (~y).sum() / max(y.sum(), 1), 1.0)
     bits = np.zeros(len(groups))
     for fold in range(FOLDS):
         held = (groups["fold"] == fold).to_numpy()
         if held.any() and y[~held].any():
-            model = _fit(groups.filter(pl.Series(~held)), GROUP_TERMS, weight[~held], 2.0)
+            model = _fit(groups.filter(pl.Series(~held)), GROUP_TERMS, weight[~held], GROUP_PENALTY)
             bits[held] = verdicts.score_frame(model, groups.filter(pl.Series(held)))
-    group = scoring.calibrate(_fit(groups, GROUP_TERMS, weight, 2.0), bits, y, prior=GROUP_PRIOR)
+    fitted = _fit(groups, GROUP_TERMS, weight, GROUP_PENALTY)
+    return bits, scoring.calibrate(fitted, bits, y, prior=GROUP_PRIOR)
+
+
+def _absent(frame: pl.DataFrame, terms: Mapping[str, str]) -> list[str]:
+    """Terms that a log without an input never measures."""
+    return [t for t in terms if t not in frame.columns or frame[t].is_null().all()]
+
+
+def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
+    """Models for logs that lack an input, fitted on worlds that lack it and on the others with it covered.
+
+    Covered: what ``lacking`` never measured is NULL, and groups that likeness alone held together are gone.
+    """
+    absent = _absent(lacking.accounts, ACCOUNT_TERMS)
+    of_groups = [*_absent(lacking.groups, GROUP_TERMS), "mean_likeness"]
+    keyed = measured.members.filter((pl.col("bond") == "keys").any().over("world", "day", "group_id"))
+
+    def covered(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+        return frame.with_columns(
+            pl.lit(None, frame.schema[c]).alias(c) for c in columns if c in frame.columns
+        )
+
+    both = Measured(
+        pl.concat([covered(measured.accounts, absent), lacking.accounts], how="diagonal_relaxed"),
+        pl.concat(
+            [
+                measured.groups.join(keyed, on=["world", "day", "group_id"], how="semi"),
+                lacking.groups,
+            ],
+            how="diagonal_relaxed",
+        ),
+        pl.concat([keyed, lacking.members], how="diagonal_relaxed"),
+        (),
+    )
+    own, account = own_bits_cross_fitted(both)
+    _, group = _fit_groups(covered(_group_frame(both, own), of_groups))
+    return scoring.Variant(account, group, frozenset(absent))
+
+
+def fit_detector(
+    measured: Measured, trained_on: Mapping[str, object], lacking: Mapping[str, Measured] | None = None
+) -> tuple[scoring.Detector, dict[str, float]]:
+    """Fit and calibrate all models; figures are of cross-fitted scores.
+
+    ``lacking``: worlds without an input, by the input, for a variant each.
+    """
+    measured, key = with_scaffolds(measured)
+    own, account = own_bits_cross_fitted(measured)
+    alone, lone = own_bits_cross_fitted(measured, LONE_TERMS, lone=True)
+    label = (measured.accounts["label"] == 1).to_numpy()
+    groups = _group_frame(measured, own)
+    y = groups["label"].to_numpy()
+    bits, group = _fit_groups(groups)
+    variants = {name: fit_variant(measured, worlds) for name, worlds in (lacking or {}).items()}
     kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
     is_lone = measured.accounts["kind"].is_in(scoring.LONE_KINDS).fill_null(False).to_numpy()
     figures = {
@@ -314,7 +366,7 @@ def fit_detector(
         "group_auc": float(roc_auc_score(y, bits)),
         "group_average_precision": float(average_precision_score(y, bits)),
     }
-    return scoring.Detector(key, account, lone, group, kinds, {**trained_on, **figures}), figures
+    return scoring.Detector(key, account, lone, group, kinds, {**trained_on, **figures}, variants), figures
 
 
 def _figures(
@@ -347,16 +399,23 @@ def train_detector(
     out: Path, *, n_worlds: int, seed: int, accounts: int, days: int, work: Path, progress: Update
 ) -> str:
     """Make the worlds, fit, and write ``out`` and its model card beside it; returns the card."""
-    specs = world_specs(n_worlds, seed, accounts=accounts, days=days)
+    whole = world_specs(n_worlds, seed, accounts=accounts, days=days)
+    without = [
+        replace(spec, missing=frozenset({LACKING}))
+        for spec in world_specs(n_worlds // 12 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
+    ]
+    specs = [*whole, *without]
     folders = []
     for number, spec in enumerate(specs):
-        progress(number / (n_worlds + 2), f"world {number + 1} of {n_worlds}")
-        folder = work / f"world-{spec.seed}-{spec.rung}-{accounts}-{days}"
+        progress(number / (len(specs) + 3), f"world {number + 1} of {len(specs)}")
+        lacks = "-".join(("", *sorted(spec.missing)))
+        folder = work / f"world-{spec.seed}-{spec.rung}-{accounts}-{days}{lacks}"
         measure_world(spec, folder)
         folders.append(folder)
-    progress(n_worlds / (n_worlds + 2), "fitting")
+    progress(len(specs) / (len(specs) + 3), "fitting")
     trained_on = {"worlds": n_worlds, "first_seed": seed, "honest_accounts": accounts, "days": days}
-    detector, figures = fit_detector(load_measured(folders), trained_on)
+    lacking = {LACKING: load_measured(folders[n_worlds:], first=n_worlds)} if without else {}
+    detector, figures = fit_detector(load_measured(folders[:n_worlds]), trained_on, lacking)
     out.write_text(detector.dumps() + "\n")
     text = card(detector, figures)
     out.with_suffix(".md").write_text(text)

@@ -51,12 +51,14 @@ NEIGHBOURS, CANDIDATES = 15, 40
 SPAN = 150
 #: Two communities are one when their members are alike across nearly as much as within (0..1).
 ALIKE_ACROSS = 0.7
+#: Keys that stand for a community when communities are compared.
+MARKS = 64
 #: Fewest accounts, and organisations, of a community.
 MIN_MEMBERS, MIN_ORGANISATIONS = 4, 3
 #: Share of an account's neighbours in its community below which it is let go (0..1).
 LEAST_BELONGING = 0.3
 #: Accounts compared in one go (at most 2^11), and the levels likeness is rounded to.
-CHUNK = 2_000
+CHUNK = 500
 _LEVELS = (1 << 24) - 1
 
 
@@ -209,20 +211,19 @@ def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, F
 
 
 def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
-    """Communities joined whose members are alike across as they are within."""
+    """Communities joined whose members are alike across as they are within, by the keys that mark each most."""
     n = len(label)
+    squares = vectors.multiply(vectors).tocsr()
     for _ in range(10):
         size = np.bincount(label)
         member = sparse.csr_matrix((np.ones(n), (label, np.arange(n))), shape=(len(size), n))
-        centre = (member @ vectors).tocsr()
-        product = (centre @ centre.T).tocoo()
-        own = np.zeros(len(size))
-        own[product.row[product.row == product.col]] = product.data[product.row == product.col]
-        alone = np.bincount(label, np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel(), len(size))
+        centre = _marks((member @ vectors).tocsr())
+        alone = np.asarray((member @ squares).multiply(centre > 0).sum(axis=1)).ravel()
+        own = np.asarray(centre.multiply(centre).sum(axis=1)).ravel()
         within = (own - alone) / np.maximum(size * (size - 1.0), 1.0)
-        off = product.row < product.col
-        row, column = product.row[off], product.col[off]
-        across = product.data[off] / (size[row] * size[column])
+        product = sparse.triu(centre @ centre.T, k=1).tocoo()
+        row, column = product.row, product.col
+        across = product.data / (size[row] * size[column])
         close = (
             (size[row] >= MIN_MEMBERS)
             & (size[column] >= MIN_MEMBERS)
@@ -236,6 +237,17 @@ def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
         _, joined = connected_components(joins, directed=False)
         label = joined[label].astype(np.int64)
     return label
+
+
+def _marks(centre: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The ``MARKS`` largest entries of each row, so that comparing communities stays linear."""
+    entry = centre.tocoo()
+    order = np.lexsort((entry.col, -entry.data, entry.row))
+    row = entry.row[order]
+    start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
+    rank = np.arange(len(row)) - np.repeat(start, np.diff(np.r_[start, len(row)]))
+    kept = order[rank < MARKS]
+    return sparse.csr_matrix((entry.data[kept], (entry.row[kept], entry.col[kept])), shape=centre.shape)
 
 
 def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
