@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from detector.backtest import training
+from detector.backtest import labelled, training
 from detector.backtest.design import Rotation
 from detector.backtest.replay import decide_days, load
 from detector.backtest.scored import Scored, first_alerts, judged
@@ -31,7 +31,7 @@ class Trial:
     tried: tuple[Path, ...]
 
 
-def kept_out(measured: training.Measured, rotation: Rotation) -> training.Measured:
+def kept_out(measured: labelled.Measured, rotation: Rotation) -> labelled.Measured:
     """The measured worlds without the rotation's accounts.
 
     Groups and shared text go with them: what any account of a held-out campaign belongs to or holds, and
@@ -65,7 +65,7 @@ def _flagged(frame: pl.DataFrame, flags: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _text_without(text: training.SharedText, flags: pl.DataFrame) -> training.SharedText:
+def _text_without(text: labelled.SharedText, flags: pl.DataFrame) -> labelled.SharedText:
     accounts = pl.DataFrame({"account_id": text.accounts}).with_columns(
         pl.lit(text.world).cast(flags["world"].dtype).alias("world")
     )
@@ -82,7 +82,7 @@ def _text_without(text: training.SharedText, flags: pl.DataFrame) -> training.Sh
 
 def train(folders: Sequence[Path], rotation: Rotation | None) -> Detector:
     """A detector from measured training worlds; ``rotation`` None: nothing held out."""
-    measured = training.load_measured(list(folders))
+    measured = labelled.load_measured(list(folders))
     if rotation is not None:
         measured = kept_out(measured, rotation)
     held = {"held_out": [*rotation.campaigns, *rotation.archetypes] if rotation else []}

@@ -22,11 +22,11 @@ import polars as pl
 
 from detector import pipeline
 from detector.backtest import windows
+from detector.backtest.labelled import TEXT_DAYS
 from detector.backtest.rivals import rival_scores
 from detector.backtest.synth.leaks import CEILING, leak_check
 from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.synth.world import World, make_world, simulate, write_world
-from detector.backtest.training import TEXT_DAYS
 from detector.config import Config, lake_key
 from detector.errors import DataQualityError
 from detector.ingest.door import ingest

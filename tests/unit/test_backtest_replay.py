@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from detector import pipeline
-from detector.backtest import ablation, design, heldout, measuring, replay, training
+from detector.backtest import ablation, design, heldout, labelled, measuring, replay
 from detector.backtest.figures import tally
 from detector.backtest.scored import judged
 from detector.backtest.synth.archetypes import ARCHETYPES
@@ -135,7 +135,7 @@ def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay
 
 
 def test_held_out_accounts_leave_training_with_their_groups_and_text(world: replay.Replayed) -> None:
-    measured = training.load_measured([world.folder])
+    measured = labelled.load_measured([world.folder])
     rotation = design.Rotation(("cot_rubric",), ("coding_agent",))
     left = heldout.kept_out(measured, rotation)
     before, after = measured.accounts, left.accounts

@@ -1,0 +1,135 @@
+"""Labelled measurements to learn from: made worlds, run through the whole line without a classifier."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from detector import pipeline
+from detector.backtest.synth.world import WorldSpec, make_world, write_world
+from detector.config import Config, lake_key
+from detector.ingest.door import ingest
+from detector.lake.store import Store
+
+#: What the group model's summary reads of members.
+BONDS = ["group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"]
+#: Worlds are dealt into so many folds for cross-fitting.
+FOLDS = 4
+#: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
+TEXT_DAYS = 2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Labelled measurements of many worlds: one row an account-day, and one a group-day."""
+
+    accounts: pl.DataFrame  # account_days + world, fold, label, kind
+    groups: pl.DataFrame  # group_days + world, fold, label
+    members: pl.DataFrame  # world, day, group_id, account_id, strength_bits, firm
+    text: tuple[SharedText, ...]
+
+
+@dataclass(frozen=True)
+class SharedText:
+    """Shared text of one world and day: keys with the share of attackers among their holders, and who holds them."""
+
+    world: int
+    day: date
+    keys: pl.DataFrame  # scaffolds.measure_keys + share, holders
+    holdings: pl.DataFrame
+    accounts: pl.Series
+
+
+def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpec]:
+    """Worlds over all rungs and all sets of scaffold families but the last, of varied size and attackers' share."""
+    shares = (0.03, 0.06, 0.10, 0.15)
+    sizes = (1.0, 0.5, 1.5)
+    return [
+        WorldSpec(
+            seed=seed + i,
+            days=days,
+            honest_accounts=int(accounts * sizes[(i // 4) % len(sizes)]),
+            attacker_share=shares[(i // 4) % len(shares)],
+            rung=i % 4,
+            families=("a", "b", "ab")[(i // 8) % 3],
+            poison=i % 3 == 0,
+        )
+        for i in range(n)
+    ]
+
+
+def measure_world(spec: WorldSpec, folder: Path) -> None:
+    """Make, ingest and measure one world into ``folder``; a finished one is left alone."""
+    done = folder / "measured"
+    if done.exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    write_world(make_world(spec), folder / "world")
+
+    def keep(day: date, shared: Mapping[str, pl.DataFrame]) -> None:
+        for name, frame in shared.items():
+            frame.write_parquet(folder / f"{name}-{day}.parquet")
+
+    with Store(folder / "lake") as store:
+        key = lake_key(store.root, may_make=True)
+        ingest([folder / "world" / "logs"], store, key=key)
+        days = store.days("requests")
+        for day in days:
+            observe = keep if day in days[-TEXT_DAYS:] else None
+            pipeline.run_day(store, day, config=Config(), detector=None, observe=observe)
+        for table in ("account_days", "group_days", "group_members"):
+            pl.from_arrow(store.engine.query(f"SELECT * FROM {store.relation(table)}")).write_parquet(  # type: ignore[union-attr]
+                folder / f"{table}.parquet"
+            )
+    shutil.rmtree(folder / "lake")
+    shutil.rmtree(folder / "world" / "logs")
+    done.touch()
+
+
+def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
+    """Labelled measurements of finished worlds, numbered from ``first``."""
+    accounts, groups, members, text = [], [], [], []
+    for number, folder in enumerate(folders, start=first):
+        truth = pl.read_csv(folder / "world" / "truth.csv", schema_overrides={"account_id": pl.String})
+        stamp = (pl.lit(number).alias("world"), pl.lit(number % FOLDS).alias("fold"))
+        labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "rung")
+        account = pl.read_parquet(folder / "account_days.parquet").join(labels, on="account_id", how="left")
+        member = pl.read_parquet(folder / "group_members.parquet").join(labels, on="account_id", how="left")
+        pure = member.group_by("day", "group_id").agg(
+            (pl.col("label") == 1).mean().alias("share"), pl.len().alias("n")
+        )
+        group = pl.read_parquet(folder / "group_days.parquet").join(pure, on=["day", "group_id"])
+        accounts.append(account.with_columns(*stamp))
+        text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
+        groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
+        members.append(member.select("day", *BONDS, "label").with_columns(*stamp))
+    return Measured(
+        pl.concat(accounts, how="diagonal_relaxed"),
+        pl.concat(groups, how="diagonal_relaxed"),
+        pl.concat(members, how="diagonal_relaxed"),
+        tuple(text),
+    )
+
+
+def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[SharedText]:
+    found = []
+    for path in sorted(folder.glob("keys-*.parquet")):
+        day = date.fromisoformat(path.stem[5:])
+        accounts = pl.read_parquet(folder / f"accounts-{day}.parquet")["account_id"]
+        holdings = pl.read_parquet(
+            folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n"]
+        )
+        bad = np.array([label.get(a, 0) for a in accounts], float)
+        share = (
+            holdings.with_columns(pl.Series("bad", bad[holdings["account"].to_numpy()]))
+            .group_by("code")
+            .agg(pl.col("bad").mean().alias("share"), pl.len().alias("holders"))
+        )
+        found.append(SharedText(world, day, pl.read_parquet(path).join(share, on="code"), holdings, accounts))
+    return found
