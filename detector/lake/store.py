@@ -79,6 +79,16 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     return pa.schema([pa.field(c.name, _ARROW[c.type]) for c in columns])
 
 
+def _leaves(kind: pa.DataType, path: str) -> list[str]:
+    """Parquet's names of the plain columns that a column of this type is stored as."""
+    if pa.types.is_map(kind):
+        entry = f"{path}.key_value"
+        return [*_leaves(kind.key_type, f"{entry}.key"), *_leaves(kind.item_type, f"{entry}.value")]
+    if pa.types.is_list(kind):
+        return _leaves(kind.value_type, f"{path}.list.element")
+    return [path]
+
+
 def conform(table: Table, rows: Rows) -> pa.Table:
     """``rows`` in the declared columns and types of ``table``.
 
@@ -318,11 +328,12 @@ class Transaction:
         if path.exists():
             raise LakeError(f"part {where} was written twice in one transaction")
         dictionary = [n for n in spec.names if n not in _PLAIN]
+        paths = [path for field in arrow_schema(spec.columns) for path in _leaves(field.type, field.name)]
         pq.write_table(
             conform(spec, rows),
             path,
-            compression={n: "none" if n in _DENSE else "zstd" for n in spec.names},
-            compression_level={n: 1 for n in spec.names if n not in _DENSE},
+            compression={path: "none" if path in _DENSE else "zstd" for path in paths},
+            compression_level={path: 1 for path in paths if path not in _DENSE},
             use_dictionary=dictionary,
             write_statistics=[n for n in spec.names if n not in _UNRANGED],
             row_group_size=122_880,

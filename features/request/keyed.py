@@ -1,8 +1,9 @@
 """Keyed hashing at the door: nobody without the key can test guesses against what the lake holds.
 
 Everything stored passes one of three functions. Identifiers go through keyed BLAKE2b. Content keys,
-hashes and template ids go through SipHash-1-3 of exactly eight bytes (``sealing``). Sketches are keyed by a fast mixer only, as they must be compared slot by
-slot: a sketch resists dictionary attacks by an outsider, not by somebody who also holds known texts.
+hashes and template ids go through SipHash-1-3 of exactly eight bytes (``sealing``). Sketches are keyed by
+a fast mixer only, as they must be compared slot by slot: a sketch resists dictionary attacks by an
+outsider, not by somebody who also holds known texts.
 """
 
 from __future__ import annotations

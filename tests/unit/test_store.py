@@ -9,10 +9,11 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from detector.errors import LakeBusy, TableMismatch
-from detector.lake.store import FAULT_POINTS, Store, empty
+from detector.lake.store import FAULT_POINTS, Store, arrow_schema, empty
 from detector.lake.tables import tables
 
 DAY = date(2026, 3, 2)
@@ -142,3 +143,19 @@ def test_state_views_show_the_newest_day(tmp_path: Path) -> None:
         store.write_views()
     with duckdb.connect(str(tmp_path / "hydrawatch.duckdb"), read_only=True) as con:
         assert con.execute("SELECT account_id FROM account_scores").fetchall() == [("b",)]
+
+
+def test_parts_are_compressed_but_for_what_does_not_shrink(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        with store.transaction("ingest") as txn:
+            for name, table in tables().items():
+                txn.add(name, arrow_schema(table.columns).empty_table(), part="a.parquet")
+        plain = set()
+        for name in tables():
+            file = pq.ParquetFile(store.parts(name)[0])
+            assert file.metadata.num_row_groups == 1, name
+            group = file.metadata.row_group(0)
+            columns = [group.column(at) for at in range(group.num_columns)]
+            assert {c.compression for c in columns} <= {"ZSTD", "UNCOMPRESSED"}
+            plain |= {(name, c.path_in_schema) for c in columns if c.compression == "UNCOMPRESSED"}
+        assert plain == {("requests", "prompt_sketch")}
