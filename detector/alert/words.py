@@ -177,7 +177,9 @@ def cleared_by(
     for part in positive:
         if (left := total - _bits(part)) >= limit:
             break
-        told.append(f"Without {_named(part)} the probability is {probability(from_bits(left))}, {needed}")
+        told.append(
+            f"Without {_named(part)} the probability is {_short_of(from_bits(left), threshold)}, {needed}"
+        )
     if told:
         return tuple(told)
     left = total
@@ -185,8 +187,13 @@ def cleared_by(
         left -= _bits(part)
         if left < limit:
             names = ", ".join(_named(p) for p in positive[:taken])
-            return (f"Only without all of {names} is it {probability(from_bits(left))}, {needed}",)
+            return (f"Only without all of {names} is it {_short_of(from_bits(left), threshold)}, {needed}",)
     return ("No set of measured parts brings it below the threshold: the score does not rest on them alone",)
+
+
+def _short_of(value: float, limit: float) -> str:
+    """A probability below ``limit``; in words where the two would read alike."""
+    return probability(value) if probability(value) != probability(limit) else "marginally less"
 
 
 def _named(part: Mapping[str, Any]) -> str:

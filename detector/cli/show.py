@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -33,13 +34,30 @@ def say(message: str) -> None:
 def print_table(rows: pa.Table, *, style: str) -> None:
     """Rows to stdout as ``table`` (for people), ``json`` (one object a line) or ``csv``."""
     if style == "json":
-        for row in rows.to_pylist():
+        for row in _records(rows):
             sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_NON_STR_KEYS) + b"\n")
         sys.stdout.buffer.flush()
     elif style == "csv":
         _csv(rows)
     else:
         _grid(rows)
+
+
+def _records(rows: pa.Table) -> list[dict[str, object]]:
+    """Rows as they are shown; an SQL interval in words."""
+    import pyarrow as pa
+
+    return [
+        {k: _interval(v) if isinstance(v, pa.MonthDayNano) else v for k, v in row.items()}
+        for row in rows.to_pylist()
+    ]
+
+
+def _interval(value: pa.MonthDayNano) -> str:
+    told = [f"{n} {word}" for n, word in ((value.months, "months"), (value.days, "days")) if n]
+    if value.nanoseconds or not told:
+        told.append(str(timedelta(microseconds=value.nanoseconds // 1000)))
+    return " ".join(told)
 
 
 def _plain(value: object) -> object:
@@ -50,9 +68,9 @@ def _plain(value: object) -> object:
 
 def _csv(rows: pa.Table) -> None:
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, lineterminator="\n")
     writer.writerow(rows.column_names)
-    for row in rows.to_pylist():
+    for row in _records(rows):
         writer.writerow([_cell(value) for value in row.values()])
     sys.stdout.write(out.getvalue())
 
@@ -75,7 +93,7 @@ def _grid(rows: pa.Table) -> None:
     numeric = [str(t).startswith(("int", "uint", "double", "float")) for t in rows.schema.types]
     for name, right in zip(rows.column_names, numeric, strict=True):
         grid.add_column(Text(clean(name)), justify="right" if right else "left", overflow="fold")
-    for row in rows.to_pylist():
+    for row in _records(rows):
         grid.add_row(*[Text(_figure(v)) for v in row.values()])
     width = None if sys.stdout.isatty() else 200
     Console(width=width).print(grid)
