@@ -38,6 +38,8 @@ ACCOUNT_PRIOR = 0.01
 LONE_PRIOR = 0.001
 GROUP_PRIOR = 0.02
 GROUP_PENALTY = 10.0
+#: Kinds of abuse that one account commits alone.
+LONE_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
 #: Worlds that lack an input have seeds this far beyond those that lack none.
 LACKING_SEED = 900
 #: The input whose lack changes most of what is measured.
@@ -140,7 +142,7 @@ def own_bits_cross_fitted(
 
     Of harvest, or of the ``lone`` kinds; attackers of the other sort teach neither side.
     """
-    alone = pl.col("kind").is_in(scoring.LONE_KINDS).fill_null(False)
+    alone = pl.col("kind").is_in(LONE_KINDS).fill_null(False)
     of = pl.col("label") == 1
     frame = measured.accounts.with_columns(
         pl.when(of & (alone if not lone else ~alone)).then(None).otherwise("label").alias("label")
@@ -242,7 +244,7 @@ def fit_detector(
     bits, group = _fit_groups(groups)
     variants = {name: fit_variant(measured, worlds) for name, worlds in (lacking or {}).items()}
     kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
-    is_lone = measured.accounts["kind"].is_in(scoring.LONE_KINDS).fill_null(False).to_numpy()
+    is_lone = measured.accounts["kind"].is_in(LONE_KINDS).fill_null(False).to_numpy()
     figures = {
         "account_days": float(len(label)),
         "group_days": float(len(y)),
@@ -252,7 +254,17 @@ def fit_detector(
         "group_auc": float(roc_auc_score(y, bits)),
         "group_average_precision": float(average_precision_score(y, bits)),
     }
-    return scoring.Detector(key, account, lone, group, kinds, {**trained_on, **figures}, variants), figures
+    detector = scoring.Detector(
+        key,
+        account,
+        lone,
+        group,
+        kinds={k: m for k, m in kinds.items() if k not in LONE_KINDS},
+        lone_kinds={k: m for k, m in kinds.items() if k in LONE_KINDS},
+        trained_on={**trained_on, **figures},
+        variants=variants,
+    )
+    return detector, figures
 
 
 def _figures(

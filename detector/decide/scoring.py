@@ -217,8 +217,6 @@ def threshold(scores: Floats, *, budget: float, floor: float) -> float:
     return float(np.nextafter(ordered[breaks[0]], 2.0)) if len(breaks) else floor
 
 
-#: Kinds of abuse that one account commits alone.
-LONE_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
 #: Evidence of harvest in one account's own conduct counts in full up to this many bits, a quarter beyond: the
 #: cross-fitted training worlds held no more attackers per honest account at +3 bits than at 0 among accounts
 #: that no group explained. An evaluator or a pipeline may look the part; only strangers who act as one do not.
@@ -245,7 +243,7 @@ class Detector:
     """The shipped classifier: shared text, accounts, groups, and which kind of abuse a positive is.
 
     ``account`` says whether an account looks like one of a harvest, ``lone`` whether it does alone what is abuse
-    in itself. ``variants`` by the input they do without: what remains is weighed and calibrated for what it can tell alone.
+    in itself; ``kinds`` and ``lone_kinds`` tell the kinds of either apart. ``variants`` by the input they do without: what remains is weighed and calibrated for what it can tell alone.
     """
 
     key: Additive
@@ -253,6 +251,7 @@ class Detector:
     lone: Additive
     group: Additive
     kinds: Mapping[str, Additive]
+    lone_kinds: Mapping[str, Additive]
     trained_on: Mapping[str, Any]
     variants: Mapping[str, Variant] = field(default_factory=dict)
 
@@ -281,6 +280,7 @@ class Detector:
             "lone": self.lone.to_json(),
             "group": self.group.to_json(),
             "kinds": {k: m.to_json() for k, m in self.kinds.items()},
+            "lone_kinds": {k: m.to_json() for k, m in self.lone_kinds.items()},
             "variants": {
                 name: {
                     "account": v.account.to_json(),
@@ -313,6 +313,7 @@ class Detector:
                 Additive.from_json(raw["lone"]),
                 Additive.from_json(raw["group"]),
                 {k: Additive.from_json(m) for k, m in raw["kinds"].items()},
+                {k: Additive.from_json(m) for k, m in raw["lone_kinds"].items()},
                 raw["trained_on"],
                 {
                     name: Variant(

@@ -17,7 +17,7 @@ import polars as pl
 
 from detector.config import Config
 from detector.decide import scoring
-from detector.decide.scoring import LONE_KINDS, Additive, Detector, likeliest_kind, probability, threshold
+from detector.decide.scoring import Additive, Detector, likeliest_kind, probability, threshold
 
 Floats = npt.NDArray[np.float64]
 
@@ -185,8 +185,8 @@ def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArra
     """The likeliest kind of each account: of those one account commits alone where its own score is of them."""
     found = np.empty(len(alone), dtype=object)
     for which, kinds, default in (
-        (alone, {k: m for k, m in detector.kinds.items() if k in LONE_KINDS}, "other"),
-        (~alone, {k: m for k, m in detector.kinds.items() if k not in LONE_KINDS}, "distillation"),
+        (alone, detector.lone_kinds, "other"),
+        (~alone, detector.kinds, "distillation"),
     ):
         some = {name: values[which] for name, values in columns.items()}
         found[which] = likeliest_kind(kinds, some, int(which.sum()), default=default)

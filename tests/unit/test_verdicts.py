@@ -31,6 +31,7 @@ DETECTOR = Detector(
     model("load_gini", -9.0, 9.0),
     {},
     {},
+    {},
 )
 
 
