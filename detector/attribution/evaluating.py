@@ -18,6 +18,7 @@ from detector.attribution.evaluation import (
     open_set,
     out_of_domain,
 )
+from detector.attribution.figures import pooled_calibration
 from detector.attribution.lineage_table import lineage_table
 from detector.errors import ConfigError
 
@@ -121,10 +122,13 @@ def _closed(
         )
         folds.append(result)
     accuracy = [f["accuracy"] for f in folds]
+    error, chance = pooled_calibration([f["bins"] for f in folds])
     return {
         "classes": list(names),
         "accuracy": float(np.mean(accuracy)),
         "spread_over_folds": float(np.std(accuracy)),
+        "calibration_error": error,
+        "calibration_error_by_chance": chance,
         "folds": folds,
     }
 
@@ -157,12 +161,16 @@ def _closed_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
             "what": what,
             "accuracy": float(np.mean([f["accuracy"] for f in many])),
             "macro_f1": float(np.mean([f["macro_f1"] for f in many])),
-            "ece": float(np.mean([f["calibration_error"] for f in many])),
+            "ece": pooled_calibration([f["bins"] for f in many])[0],
             **{f"K={k}": float(np.mean([f["by_size"][k] for f in many if k in f["by_size"]])) for k in sizes},
         }
 
     folds = result["folds"]
     rows = [row("ensemble", folds)]
+    errors = {
+        k: [f["calibration_error_by_size"][k] for f in folds] for k in folds[0]["calibration_error_by_size"]
+    }
+    rows.append({"what": "its ECE by K", **{f"K={k}": float(np.mean(v)) for k, v in errors.items()}})
     rows += [row(f"{m} alone", [f["members"][m] for f in folds]) for m in folds[0]["members"]]
     for kind in folds[0].get("robustness", {}):
         if kind != "none":

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.attribution import copies
-from detector.attribution.blend import calibration_error, interval, log_softmax
-from detector.attribution.corpora import FALSE_REJECTIONS, NONE, draws_of, known_only
+from detector.attribution.blend import lengths_of
+from detector.attribution.corpora import FALSE_REJECTIONS, NONE, draws_of
+from detector.attribution.figures import auroc, by_size, figures
 from detector.attribution.model import Fingerprint
 from detector.attribution.reading import Labelled, as_text, batches
 from detector.attribution.splits import folds_of
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 
-#: Numbers of texts the tables show, and groups drawn a class.
-SHOWN = (3, 5, 10, 30)
-DRAWS = 400
 OUTER_FOLDS = 5
 SHIPPED = Path(__file__).with_name("classes.json")
 CURVE = (10, 20, 50, 100, 200, 400)
@@ -107,28 +105,6 @@ def outer_folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
     return folds_of(groups, min(OUTER_FOLDS, len(set(groups))), seed=1)
 
 
-def accuracy_by_size(
-    model: Fingerprint,
-    log_p: npt.NDArray[Any],
-    truth: npt.NDArray[np.int64],
-    groups: Sequence[str],
-    seed: int = 0,
-) -> dict[str, float]:
-    """Share of drawn groups of K texts named right; sizes that the held-out prompts cannot fill are left out."""
-    rng = np.random.default_rng(seed)
-    known = known_only(log_p, model.n_known)
-    out = {}
-    for size in SHOWN:
-        right = n = 0
-        for c in range(model.n_known):
-            for picked in draws_of(np.flatnonzero(truth == c), groups, size, DRAWS, rng):
-                right += int(known[picked].sum(axis=0).argmax() == c)
-                n += 1
-        if n:
-            out[str(size)] = right / n
-    return out
-
-
 def closed_set(
     data: Outputs, names: Sequence[str], fold: int, *, members: Sequence[str], device: torch.device, seed: int,
     progress: Progress, robust: bool = False,
@@ -149,16 +125,16 @@ def closed_set(
     groups = [data.groups[r] for r in out]
     truth = np.array([model.classes.index(data.labels[r]) for r in out], np.int64)
     log_p = model.log_probs(texts)
-    result = {"fold": fold, "n": len(out), "n_classes": len(names), **_figures(log_p, truth)}
-    result["by_size"] = accuracy_by_size(model, log_p, truth, groups, seed)
+    result = {"fold": fold, "n": len(out), "n_classes": len(names), **figures(log_p, truth)}
+    result |= by_size(log_p, truth, groups, model.n_known, scale=model.rule.scale, seed=seed)
     result["needed_999"] = {c: model.rule.texts_needed(i) for i, c in enumerate(model.classes)}
     result["seconds"] = model.facts["seconds"]
     result["members"] = {}
     for name, scores in zip(model.members, model.scores(texts), strict=True):
-        alone = log_softmax(scores)
+        alone = model.alone[name].log_probs([scores], lengths_of(texts))
         result["members"][name] = {
-            **_figures(alone, truth),
-            "by_size": accuracy_by_size(model, alone, truth, groups, seed),
+            **figures(alone, truth),
+            **by_size(alone, truth, groups, model.n_known, seed=seed),
         }
     if model.families:
         makers = [model.families.get(c, c) for c in model.classes]
@@ -169,26 +145,10 @@ def closed_set(
         for kind, change in copies.ROBUSTNESS.items():
             changed = model.log_probs([change(t, seed + 7919 * (i + 1)) for i, t in enumerate(texts)])
             result["robustness"][kind] = {
-                **_figures(changed, truth),
-                "by_size": accuracy_by_size(model, changed, truth, groups, seed),
+                **figures(changed, truth),
+                **by_size(changed, truth, groups, model.n_known, scale=model.rule.scale, seed=seed),
             }
     return result, model
-
-
-def _figures(log_p: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> dict[str, Any]:
-    best = log_p.argmax(axis=1)
-    right = int((best == truth).sum())
-    f1 = []
-    for c in range(log_p.shape[1]):
-        both, said, was = ((best == c) & (truth == c)).sum(), (best == c).sum(), (truth == c).sum()
-        if was:
-            f1.append(2 * both / max(said + was, 1))
-    return {
-        "accuracy": right / len(truth),
-        "interval": interval(right, len(truth)),
-        "macro_f1": float(np.mean(f1)),
-        "calibration_error": calibration_error(log_p, truth),
-    }
 
 
 def open_set(
@@ -245,14 +205,6 @@ def open_set(
             "rejected_by_model": {n: float(np.mean(turned[n])) for n in parts["unknown"] if n in turned},
         }
     return out
-
-
-def auroc(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> float:
-    """Chance that one of ``high`` exceeds one of ``low``, ties counting half."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(np.concatenate([high, low]))
-    return float((ranks[: len(high)].sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 
 
 def learning_curve(

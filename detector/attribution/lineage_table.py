@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from detector.attribution.evaluation import Outputs, auroc
+from detector.attribution.evaluation import Outputs
+from detector.attribution.figures import auroc
 from detector.attribution.lineage import (
     DERIVED,
     Comparison,

@@ -18,7 +18,8 @@ from detector.attribution.extra import needed
 from detector.attribution.hashed import BITS, MAX_BYTES, Vocabulary
 from detector.attribution.linear import LinearMember
 from detector.attribution.network import StyleMember
-from detector.attribution.style import COLUMNS
+from detector.attribution.style import COLUMNS, measured
+from detector.attribution.trees import TreesMember
 from detector.errors import Location, ModelError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _HINT = "train it again: hydrawatch attribute train FILE --text COL --label COL 
 FEATURES = {"bits": BITS, "max_bytes": MAX_BYTES, "style_columns": len(COLUMNS)}
 
 Arrays = dict[str, npt.NDArray[Any]]
+#: Members that score measured style instead of text.
+ON_STYLE = ("style", "trees")
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Fingerprint:
     device: torch.device
     #: What the card says: data, figures, seeds.
     facts: dict[str, Any] = field(default_factory=dict)
+    #: Each member calibrated by itself, for whoever reads one alone.
+    alone: dict[str, Blend] = field(default_factory=dict)
     _ready: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -54,7 +59,11 @@ class Fingerprint:
 
     def scores(self, texts: Sequence[str | None]) -> list[npt.NDArray[Any]]:
         """Each member's scores, texts x classes (a background column last)."""
-        return [self._member(name).logits(texts) for name in self.members]
+        styles = measured(texts) if any(name in ON_STYLE for name in self.members) else None
+        return [
+            self._member(name).logits_of(styles) if name in ON_STYLE else self._member(name).logits(texts)
+            for name in self.members
+        ]
 
     def _member(self, name: str) -> Any:
         if name not in self._ready:
@@ -101,6 +110,7 @@ class Fingerprint:
             "has_background": self.has_background,
             "members": list(self.members),
             "blend": {"weights": list(self.blend.weights), "slope": self.blend.slope},
+            "alone": {n: {"weights": list(b.weights), "slope": b.slope} for n, b in self.alone.items()},
             "rule": self.rule.as_json(),
             "weights_sha256": _digest(folder / WEIGHTS),
             "facts": self.facts,
@@ -119,6 +129,8 @@ def ready(name: str, arrays: Arrays, width: int, device: torch.device) -> Any:
         )
     if name == "style":
         return StyleMember(arrays, width, device)
+    if name == "trees":
+        return TreesMember(arrays, width)
     if name == "encoder":
         from detector.attribution.encoder import EncoderMember
 
@@ -190,6 +202,11 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
         device,
         dict(manifest["facts"]),
     )
+    model.alone = {
+        name: Blend((float(one["weights"][0]),), float(one["slope"]))
+        for name, one in manifest["alone"].items()
+        if name in members
+    }
     probe = model.log_probs([""])
     if probe.shape != (1, len(classes) + has_background) or not np.isfinite(probe).all():
         raise ValueError("weights do not fit the classes")

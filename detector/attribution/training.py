@@ -19,10 +19,11 @@ from detector.attribution.blend import Blend, fit_blend, lengths_of
 from detector.attribution.corpora import fit_rule, known_only
 from detector.attribution.facts import facts_of
 from detector.attribution.linear import CHOSEN_ON, KEPT, choose_columns, fit_weights
-from detector.attribution.model import Arrays, Fingerprint, ready
+from detector.attribution.model import ON_STYLE, Arrays, Fingerprint, ready
 from detector.attribution.network import fit_style
 from detector.attribution.reading import Labelled
 from detector.attribution.splits import folds_of
+from detector.attribution.trees import fit_trees
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 
-MEMBERS = ("linear", "style", "encoder")
+MEMBERS = ("linear", "style", "trees", "encoder")
+#: What trains where nobody asks for others, and what joins on CUDA.
+DEFAULT = ("linear", "style", "trees")
 #: Weight of a changed copy beside its raw text, in training and in calibration.
 COPY_WEIGHT, CALIBRATION_COPY_WEIGHT = 0.6, 0.15
 _LEAST_GROUPS = 4
@@ -134,6 +137,8 @@ def fit_members(
                     styles, classes, n_classes, importance=importance, seed=seed, device=device, progress=part
                 )
             )
+        elif name == "trees":
+            out[name] = fit_trees(styles, classes, n_classes, importance=importance, seed=seed, progress=part)
         elif name == "encoder":
             from detector.attribution.encoder import fit_encoder
 
@@ -159,7 +164,7 @@ def score_members(
     out = []
     for name, arrays in members.items():
         member = ready(name, arrays, n_classes, device)
-        out.append(member.logits_of(styles) if name == "style" else member.logits(texts))
+        out.append(member.logits_of(styles) if name in ON_STYLE else member.logits(texts))
     return out
 
 
@@ -169,10 +174,11 @@ class Held:
 
     scores: list[list[npt.NDArray[np.float64]]]
 
-    def blend(self, corpus: Corpus) -> Blend:
-        """The blend of least loss on raw texts, the changed copies counting a little."""
+    def blend(self, corpus: Corpus, only: int | None = None) -> Blend:
+        """The blend of least loss on raw texts, the changed copies counting a little; ``only``: of one member."""
         n_copies = len(self.scores)
-        joined = [np.concatenate([copy[m] for copy in self.scores]) for m in range(len(self.scores[0]))]
+        chosen = range(len(self.scores[0])) if only is None else (only,)
+        joined = [np.concatenate([copy[m] for copy in self.scores]) for m in chosen]
         importance = np.full(corpus.n * n_copies, CALIBRATION_COPY_WEIGHT)
         importance[: corpus.n] = 1.0
         return fit_blend(
@@ -228,7 +234,7 @@ def train(
     data: Labelled,
     *,
     background: Sequence[str] = (),
-    members: Sequence[str] = ("linear", "style"),
+    members: Sequence[str] = DEFAULT,
     folds: int = 3,
     seed: int = 0,
     device: torch.device,
@@ -277,6 +283,7 @@ def train(
         progress=lambda s, n: progress(0.75 + 0.25 * s, n),
     )  # fmt: skip
     model = Fingerprint(names, dict(data.families), bool(background), fitted, blend, rule, device)
+    model.alone = {name: held.blend(corpus, m) for m, name in enumerate(members)}
     model.facts = facts_of(
         data, background, members, folds, seed, corpus, held, known, classes[own], names, blend
     )

@@ -7,7 +7,7 @@ scores; those come from account models that never saw the world (cross-fitting),
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,10 +203,10 @@ def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
     Covered: what ``lacking`` never measured is NULL, and groups that likeness alone held together are gone.
     """
     absent = _absent(lacking.accounts, ACCOUNT_TERMS)
-    of_groups = [*_absent(lacking.groups, GROUP_TERMS), "mean_likeness"]
+    of_groups = dict.fromkeys([*_absent(lacking.groups, GROUP_TERMS), "mean_likeness"])
     keyed = measured.members.filter((pl.col("bond") == "keys").any().over("world", "day", "group_id"))
 
-    def covered(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    def covered(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
         return frame.with_columns(
             pl.lit(None, frame.schema[c]).alias(c) for c in columns if c in frame.columns
         )

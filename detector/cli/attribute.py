@@ -41,7 +41,8 @@ def train(
         typer.Option("--background", help="texts of other models (column --text)", show_default=False),
     ] = None,
     members: Annotated[
-        str, typer.Option("--members", help="of linear, style, encoder; auto: the encoder on CUDA only")
+        str,
+        typer.Option("--members", help="of linear, style, trees, encoder; auto: the encoder on CUDA only"),
     ] = "auto",
     folds: Annotated[int, typer.Option(min=2, max=10, help="folds that measure and calibrate")] = 3,
     seed: Annotated[int, typer.Option(help="same seed, same data, same model")] = 0,
@@ -57,6 +58,7 @@ def train(
     from detector.attribution.card import card_of
     from detector.attribution.extra import chosen_device, use_threads
     from detector.attribution.reading import as_text, batches, labelled
+    from detector.attribution.training import DEFAULT
     from detector.attribution.training import train as learn
 
     where = chosen_device(device)
@@ -76,7 +78,7 @@ def train(
         ]
     chosen = tuple(dict.fromkeys(m.strip() for m in members.split(",")))
     if members == "auto":
-        chosen = ("linear", "style", "encoder") if where.type == "cuda" else ("linear", "style")
+        chosen = (*DEFAULT, "encoder") if where.type == "cuda" else DEFAULT
     say(
         f"{plural(len(data.texts), 'text')} of {len(set(data.labels))} classes in {plural(len(set(data.groups)), 'group')}"
         f" ({data.n_skipped:,} rows left out); {' + '.join(chosen)} on {where}"
@@ -271,7 +273,9 @@ def evaluate(
     folds: Annotated[
         int, typer.Option(min=1, max=5, help="held-out fifths the closed set is measured on")
     ] = 1,
-    members: Annotated[str, typer.Option("--members", help="of linear, style, encoder")] = "linear,style",
+    members: Annotated[
+        str, typer.Option("--members", help="of linear, style, trees, encoder")
+    ] = "linear,style,trees",
     quick: Annotated[
         bool, typer.Option("--quick", help="the first task, one fold, and lineage on 60 prompts")
     ] = False,
