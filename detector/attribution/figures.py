@@ -1,0 +1,104 @@
+"""Figures of held-out answers: accuracy, macro-F1, calibration and what chance alone would make of it, AUROC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detector.attribution.blend import interval
+from detector.attribution.corpora import draws_of, known_only
+
+Floats = npt.NDArray[np.float64]
+
+#: Numbers of texts the tables show, and groups drawn a class.
+SHOWN = (3, 5, 10, 30)
+DRAWS = 400
+#: Equal bins of stated probability.
+BINS = 15
+
+
+def bins_of(confidence: Floats, right: npt.NDArray[Any]) -> list[list[float]]:
+    """Per bin of stated probability: answers, sum of the probability, right answers, sum of p (1 - p)."""
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    sums = [np.ones(len(place)), confidence, right.astype(float), confidence * (1 - confidence)]
+    return np.stack([np.bincount(place, s, BINS) for s in sums], axis=1).tolist()  # type: ignore[no-any-return]
+
+
+def pooled_calibration(many: Iterable[list[list[float]]]) -> tuple[float, float]:
+    """Expected calibration error over all answers of ``many`` bin tables, and the one to expect by chance.
+
+    A perfectly calibrated model does not measure as zero: a bin of n answers is off by sqrt(2/pi) standard errors
+    on average. A figure near its chance value is as good as it can be seen to be.
+    """
+    total = np.sum([np.array(one) for one in many], axis=0)
+    n = max(total[:, 0].sum(), 1.0)
+    found = np.abs(total[:, 1] - total[:, 2]).sum() / n
+    chance = np.sqrt(2 / np.pi * total[:, 3]).sum() / n
+    return float(found), float(chance)
+
+
+def figures(log_p: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Accuracy with interval, macro-F1 and calibration of single texts (log-probabilities texts x classes)."""
+    best = log_p.argmax(axis=1)
+    right = int((best == truth).sum())
+    f1 = []
+    for c in range(log_p.shape[1]):
+        both, said, was = ((best == c) & (truth == c)).sum(), (best == c).sum(), (truth == c).sum()
+        if was:
+            f1.append(2 * both / max(said + was, 1))
+    bins = bins_of(np.exp(log_p.max(axis=1)), best == truth)
+    error, chance = pooled_calibration([bins])
+    return {
+        "accuracy": right / len(truth),
+        "interval": interval(right, len(truth)),
+        "macro_f1": float(np.mean(f1)),
+        "calibration_error": error,
+        "calibration_error_by_chance": chance,
+        "bins": bins,
+    }
+
+
+def by_size(
+    log_p: npt.NDArray[Any],
+    truth: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    n_known: int,
+    *,
+    scale: Callable[[int], float] | None = None,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Share of drawn groups of K texts named right, by K; sizes that the held-out prompts cannot fill are left out.
+
+    ``scale`` is the calibrated factor on summed log-probabilities: ``by_size`` then comes with the calibration
+    error of the stated probability, ``calibration_error_by_size``. Groups overlap, so the last digits are loose.
+    """
+    rng = np.random.default_rng(seed)
+    known = known_only(log_p, n_known)
+    accuracy, error = {}, {}
+    for size in SHOWN:
+        sums, truths = [], []
+        for c in range(n_known):
+            for picked in draws_of(np.flatnonzero(truth == c), groups, size, DRAWS, rng):
+                sums.append(known[picked].sum(axis=0))
+                truths.append(c)
+        if not sums:
+            continue
+        total = np.array(sums)
+        right = total.argmax(axis=1) == np.array(truths)
+        accuracy[str(size)] = float(right.mean())
+        if scale is not None:
+            stated = np.exp(known_only(scale(size) * total, n_known).max(axis=1))
+            error[str(size)] = pooled_calibration([bins_of(stated, right)])[0]
+    found = {"by_size": accuracy}
+    return found if scale is None else found | {"calibration_error_by_size": error}
+
+
+def auroc(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> float:
+    """Chance that one of ``high`` exceeds one of ``low``, ties counting half."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([high, low]))
+    return float((ranks[: len(high)].sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
