@@ -15,11 +15,12 @@ import numpy.typing as npt
 from detector.attribution.blend import Blend, lengths_of
 from detector.attribution.corpora import CorpusRule, Decision, known_only
 from detector.attribution.extra import needed
-from detector.attribution.hashed import BITS, MAX_BYTES, Vocabulary
+from detector.attribution.hashed import BITS, MAX_BYTES
 from detector.attribution.linear import LinearMember
 from detector.attribution.network import StyleMember
 from detector.attribution.style import COLUMNS, measured
 from detector.attribution.trees import TreesMember
+from detector.attribution.vocabulary import Vocabulary
 from detector.errors import Location, ModelError
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from detector.attribution import copies, hashed, reading, splits, style
+from detector.attribution.vocabulary import Vocabulary
 from detector.errors import ConfigError, LogError
 
 TEXTS = [
@@ -84,7 +85,7 @@ def test_case_and_punctuation_make_other_columns() -> None:
 
 def test_vectors_have_unit_blocks_and_ignore_unknown_grams() -> None:
     counts = hashed.count_all(["alpha beta gamma"])
-    vocabulary = hashed.Vocabulary(np.sort(counts.columns), np.ones(len(counts.columns), np.float32))
+    vocabulary = Vocabulary(np.sort(counts.columns), np.ones(len(counts.columns), np.float32))
     pointers, positions, values = vocabulary.vectors(["alpha beta gamma", "", "ZZZZ"])
     first = slice(pointers[0], pointers[1])
     assert np.isclose((values[first] ** 2).sum(), 2.0, atol=1e-4)
@@ -96,7 +97,7 @@ def test_vectors_do_not_depend_on_the_batch() -> None:
     texts = ["alpha beta gamma", "", "gamma gamma beta", "beta " * 30]
     counts = hashed.count_all(texts)
     columns = np.unique(counts.columns)
-    vocabulary = hashed.Vocabulary(columns, np.linspace(1, 3, len(columns), dtype=np.float32))
+    vocabulary = Vocabulary(columns, np.linspace(1, 3, len(columns), dtype=np.float32))
     pointers, positions, values = vocabulary.vectors(texts)
     for row, text in enumerate(texts):
         alone = vocabulary.vectors([text])
@@ -107,9 +108,9 @@ def test_vectors_do_not_depend_on_the_batch() -> None:
 
 def test_a_vocabulary_refuses_disorder() -> None:
     with pytest.raises(ValueError, match="sorted"):
-        hashed.Vocabulary(np.array([5, 3], np.int32), np.ones(2, np.float32))
+        Vocabulary(np.array([5, 3], np.int32), np.ones(2, np.float32))
     with pytest.raises(ValueError, match="length"):
-        hashed.Vocabulary(np.array([5], np.int32), np.ones(2, np.float32))
+        Vocabulary(np.array([5], np.int32), np.ones(2, np.float32))
 
 
 def test_style_is_finite_for_anything_and_one_row_a_text() -> None:
