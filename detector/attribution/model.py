@@ -205,7 +205,7 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
     )
     model.alone = {
         name: Blend((float(one["weights"][0]),), float(one["slope"]))
-        for name, one in manifest["alone"].items()
+        for name, one in manifest.get("alone", {}).items()
         if name in members
     }
     probe = model.log_probs([""])

@@ -27,7 +27,7 @@ from detector.backtest.labelled import (
 )
 from detector.backtest.outcome import recall_at
 from detector.decide import scaffolds, scoring, verdicts
-from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS
+from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 
 Floats = npt.NDArray[np.float64]
 Update = Callable[[float, str], None]
@@ -242,6 +242,7 @@ def fit_detector(
     groups = _group_frame(measured, own)
     y = groups["label"].to_numpy()
     bits, group = _fit_groups(groups)
+    member, of_members = _fit_members(measured, groups, own)
     variants = {name: fit_variant(measured, worlds) for name, worlds in (lacking or {}).items()}
     kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
     is_lone = measured.accounts["kind"].is_in(LONE_KINDS).fill_null(False).to_numpy()
@@ -251,6 +252,7 @@ def fit_detector(
         "bad_group_days": float(y.sum()),
         **_figures("account", label & ~is_lone, own, label & is_lone),
         **_figures("lone", label & is_lone, alone, label & ~is_lone),
+        **of_members,
         "group_auc": float(roc_auc_score(y, bits)),
         "group_average_precision": float(average_precision_score(y, bits)),
     }
@@ -259,12 +261,41 @@ def fit_detector(
         account,
         lone,
         group,
+        member,
         kinds={k: m for k, m in kinds.items() if k not in LONE_KINDS},
         lone_kinds={k: m for k, m in kinds.items() if k in LONE_KINDS},
         trained_on={**trained_on, **figures},
         variants=variants,
     )
     return detector, figures
+
+
+def _fit_members(
+    measured: Measured, groups: pl.DataFrame, own: Floats
+) -> tuple[scoring.Additive, dict[str, float]]:
+    """The model of who belongs, of the members of abusive groups, and its figures on worlds not seen."""
+    bad = groups.filter("label").select("world", "fold", "day", "group_id", "mean_likeness", "mean_own_bits")
+    bits = measured.accounts.select("world", "day", "account_id").with_columns(pl.Series("own_bits", own))
+    made = []
+    for (world, day), some in bad.group_by("world", "day", maintain_order=True):
+        here = (pl.col("world") == world) & (pl.col("day") == day)
+        inside = measured.members.filter(here & pl.col("label").is_not_null()).join(
+            some, on="group_id", how="semi"
+        )
+        of = bits.filter(here).select("account_id", "own_bits")
+        made.append(verdicts.member_columns(inside, some, of))
+    frame = pl.concat(made, how="diagonal_relaxed").with_columns((pl.col("label") == 1).alias("label"))
+    label = frame["label"].to_numpy()
+    seen = np.zeros(len(frame))
+    for fold in range(FOLDS):
+        held = (frame["fold"] == fold).to_numpy()
+        if held.any() and len(np.unique(label[~held])) == 2:
+            model = _fit(frame.filter(pl.Series(~held)), MEMBER_TERMS, None, 3.0)
+            seen[held] = verdicts.score_frame(model, frame.filter(pl.Series(held)))
+    figures = {"members_of_bad_groups": float(len(label)), "members_swept_in": float((~label).sum())}
+    if label.all() or not label.any():
+        return scoring.Additive((), base=5.0), figures
+    return _fit(frame, MEMBER_TERMS, None, 3.0), {**figures, "member_auc": float(roc_auc_score(label, seen))}
 
 
 def _figures(
@@ -339,6 +370,7 @@ def card(detector: scoring.Detector, figures: Mapping[str, float]) -> str:
         ("Account terms: harvest", detector.account),
         ("Account terms: abuse of one account", detector.lone),
         ("Group terms", detector.group),
+        ("Member terms", detector.member),
     ):
         lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]
         ranked = sorted(model.terms, key=lambda t: -float(np.ptp(t.levels)))

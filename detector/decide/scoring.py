@@ -243,13 +243,16 @@ class Detector:
     """The shipped classifier: shared text, accounts, groups, and which kind of abuse a positive is.
 
     ``account`` says whether an account looks like one of a harvest, ``lone`` whether it does alone what is abuse
-    in itself; ``kinds`` and ``lone_kinds`` tell the kinds of either apart. ``variants`` by the input they do without: what remains is weighed and calibrated for what it can tell alone.
+    in itself, ``member`` whether a member of an abusive group is of the operation or was swept in. ``kinds`` and
+    ``lone_kinds`` tell the kinds of either apart. ``variants`` by the input they do without: what remains is
+    weighed and calibrated for what it can tell alone.
     """
 
     key: Additive
     account: Additive
     lone: Additive
     group: Additive
+    member: Additive
     kinds: Mapping[str, Additive]
     lone_kinds: Mapping[str, Additive]
     trained_on: Mapping[str, Any]
@@ -279,6 +282,7 @@ class Detector:
             "account": self.account.to_json(),
             "lone": self.lone.to_json(),
             "group": self.group.to_json(),
+            "member": self.member.to_json(),
             "kinds": {k: m.to_json() for k, m in self.kinds.items()},
             "lone_kinds": {k: m.to_json() for k, m in self.lone_kinds.items()},
             "variants": {
@@ -312,6 +316,7 @@ class Detector:
                 Additive.from_json(raw["account"]),
                 Additive.from_json(raw["lone"]),
                 Additive.from_json(raw["group"]),
+                Additive.from_json(raw["member"]),
                 {k: Additive.from_json(m) for k, m in raw["kinds"].items()},
                 {k: Additive.from_json(m) for k, m in raw["lone_kinds"].items()},
                 raw["trained_on"],

@@ -129,3 +129,18 @@ GROUP_TERMS: Mapping[str, str] = MappingProxyType(
         "mixed_member_share": "up",
     }
 )
+
+#: What tells the members of an abusive group from strangers who were swept in with them.
+MEMBER_TERMS: Mapping[str, str] = MappingProxyType(
+    {
+        "belonging_bits": "up",
+        "strength_bits": "up",
+        "firm": "up",
+        "keyed": "",
+        "likeness": "up",
+        "likeness_ratio": "up",
+        "linked_bits": "up",
+        "member_own_bits": "up",
+        "member_own_excess_bits": "up",
+    }
+)

@@ -76,6 +76,31 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
     return group_days.join(summary, on="group_id", how="left")
 
 
+def member_columns(members: pl.DataFrame, groups: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """What tells a member of an operation from a stranger swept in: terms.MEMBER_TERMS beside ``members``.
+
+    ``groups``: group_columns of the day; ``own``: account_id, own_bits (today's, of harvest).
+    """
+    sure = pl.col("belonging").clip(1e-4, 1 - 1e-4)
+    return (
+        members.join(own, on="account_id", how="left", maintain_order="left")
+        .join(
+            groups.select("group_id", "mean_likeness", "mean_own_bits"),
+            on="group_id",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(
+            (sure / (1 - sure)).log(2.0).alias("belonging_bits"),
+            (pl.col("bond") == "keys").alias("keyed"),
+            (pl.col("likeness") / (pl.col("mean_likeness") + 1e-3)).alias("likeness_ratio"),
+            pl.col("own_bits").alias("member_own_bits"),
+            (pl.col("own_bits") - pl.col("mean_own_bits")).alias("member_own_excess_bits"),
+        )
+        .with_columns(pl.col(pl.Float64).round_sig_figs(9))
+    )
+
+
 def parts_of(
     model: Additive, frame: pl.DataFrame, *, subject_type: str, key: str, n: str | None, least: float = 0.05
 ) -> pl.DataFrame:
@@ -140,7 +165,10 @@ def decide(
         "group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"
     )
     # Of a member it matters how much it looks like one of a harvest, undoubted.
-    measured = group_columns(group_days, bond, own.select("account_id", pl.Series("own_bits", harvest)))
+    undoubted = own.select("account_id", pl.Series("own_bits", harvest))
+    measured = group_columns(group_days, bond, undoubted)
+    sure = score_frame(detector.member, member_columns(bond, measured, undoubted))
+    bond = bond.with_columns(pl.Series("belonging", probability(sure)))
     group_bits = pl.DataFrame(
         {"group_id": measured["group_id"], "group_bits": score_frame(group_model, measured)}
     )

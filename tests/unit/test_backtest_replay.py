@@ -39,6 +39,7 @@ DETECTOR = Detector(
     ),
     lone=Additive((), base=-9.0),
     group=Additive((rising("mean_own_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
+    member=Additive((rising("belonging_bits", 0, 3),), base=1.0),
     kinds={},
     lone_kinds={},
     trained_on={},
