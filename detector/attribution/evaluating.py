@@ -66,11 +66,12 @@ def evaluate(
     for table in plan.tables:
         if table == "closed":
             for task in tasks:
-                yield _written(
-                    out,
-                    f"closed - {task}",
-                    _closed(data, lists["tasks"][task], task == tasks[0], plan, device, progress),
-                )
+                name = f"closed - {task}"
+                result: dict[str, Any] = {}
+                robust = task == tasks[0]
+                for result in _closed(data, lists["tasks"][task], robust, plan, device, progress):
+                    _written(out, name, result)  # hours lie between folds on a small machine
+                yield name, result
         elif table == "open":
             if "open_set" in lists:
                 found = open_set(
@@ -103,8 +104,9 @@ def evaluate(
 def _closed(
     data: Outputs, names: Sequence[str], robust: bool, plan: Plan, device: torch.device,
     progress: Callable[[float, str], None],
-) -> dict[str, Any]:  # fmt: skip
-    folds = []
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """What is known after each fold; the last is all of it."""
+    folds: list[dict[str, Any]] = []
     for fold in range(min(plan.folds, OUTER_FOLDS)):
 
         def part(share: float, note: str, fold: int = fold) -> None:
@@ -121,6 +123,10 @@ def _closed(
             robust=robust,
         )
         folds.append(result)
+        yield _over_folds(names, folds)
+
+
+def _over_folds(names: Sequence[str], folds: list[dict[str, Any]]) -> dict[str, Any]:
     accuracy = [f["accuracy"] for f in folds]
     error, chance = pooled_calibration([f["bins"] for f in folds])
     return {
@@ -129,7 +135,7 @@ def _closed(
         "spread_over_folds": float(np.std(accuracy)),
         "calibration_error": error,
         "calibration_error_by_chance": chance,
-        "folds": folds,
+        "folds": list(folds),
     }
 
 

@@ -187,10 +187,17 @@ def _edges(values: Floats, label: npt.NDArray[np.bool_], n_edges: int) -> Floats
 
 
 def calibrate(model: Additive, bits: Floats, label: npt.NDArray[np.bool_], *, prior: float) -> Additive:
-    """Platt scaling on held-out scores, moved to the prevalence ``prior`` expected in the field (0..1)."""
+    """Platt scaling on held-out scores, moved to the prevalence ``prior`` expected in the field (0..1).
+
+    Fitted where it decides, above the honest scores' quantile ``DECIDES_FROM``: one line through all scores would
+    bend towards the many that nobody doubts.
+    """
+    n1, n0 = max(float(label.sum()), 1.0), max(float((~label).sum()), 1.0)
+    if (~label).any() and label.any():
+        near = bits >= np.quantile(bits[~label], DECIDES_FROM)
+        bits, label = bits[near], label[near]
     y = label.astype(float)
-    n1, n0 = max(y.sum(), 1.0), max((1 - y).sum(), 1.0)
-    weight = np.where(label, prior / n1, (1 - prior) / n0) * len(y)
+    weight = np.where(label, prior / n1, (1 - prior) / n0) * (n1 + n0)
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         z = (theta[0] * bits + theta[1]) * LN2
@@ -217,6 +224,8 @@ def threshold(scores: Floats, *, budget: float, floor: float) -> float:
     return float(np.nextafter(ordered[breaks[0]], 2.0)) if len(breaks) else floor
 
 
+#: Quantile of honest scores from which probabilities are fitted (0..1).
+DECIDES_FROM = 0.9
 #: Evidence of harvest in one account's own conduct counts in full up to this many bits, a quarter beyond: the
 #: cross-fitted training worlds held no more attackers per honest account at +3 bits than at 0 among accounts
 #: that no group explained. An evaluator or a pipeline may look the part; only strangers who act as one do not.

@@ -173,7 +173,7 @@ def decide(
         {"group_id": measured["group_id"], "group_bits": score_frame(group_model, measured)}
     )
     exempt = _exempt(facts, config, day)
-    limit = _limit(group_bits, own, members, exempt, config)
+    limit = _limit(_worst(group_bits, previous_groups), own, members, exempt, config)
     kind_of = _group_kinds(members, own)
     groups = _fold_groups(
         group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
@@ -254,6 +254,13 @@ def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:
     return frozenset(hit["account_id"]) | accounts
 
 
+def _worst(today: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
+    """Groups measured today with the worst score of their lives: group_id, group_bits."""
+    return today.join(previous.select("group_id", "score_bits"), on="group_id", how="left").select(
+        "group_id", pl.max_horizontal("group_bits", "score_bits").alias("group_bits")
+    )
+
+
 def _limit(
     group_bits: pl.DataFrame, own: pl.DataFrame, members: pl.DataFrame, exempt: frozenset[str], config: Config
 ) -> float:
@@ -331,7 +338,8 @@ def _fold_groups(
         .then(None)
         .otherwise(
             _verdict(
-                pl.col("group_bits").fill_null(-99.0),
+                # The worst of its life against what today asks, as its members are judged.
+                pl.max_horizontal("group_bits", "score_bits").fill_null(-99.0),
                 pl.col("exempt").fill_null(False),
                 limit,
                 config.watch_floor,
