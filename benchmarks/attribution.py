@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from detector.attribution import encoder, hashed, linear, network, style
+from detector.attribution import encoder, hashed, linear, network, style, trees
 from detector.attribution.extra import chosen_device, needed
 
 
@@ -52,6 +52,8 @@ def main() -> None:
     some = texts[:1500]
     vocabulary = linear.choose_columns(some, classes[:1500])
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    styled = style.measured(texts)
+    grown = trees.TreesMember(trees.fit_trees(styled[:200], classes[:200], asked.classes), asked.classes)
     rates: dict[str, dict[str, float]] = {}
     rng = np.random.default_rng(0)
     fitted = network.fit_style(style.measured(some[:200]), classes[:200], asked.classes)
@@ -66,6 +68,9 @@ def main() -> None:
             "kept columns": rate(vocabulary.vectors, texts, wall=wall),
             "linear member, whole": rate(bag.logits, texts, wall=wall),
             "style member, whole": rate(styles.logits, texts, wall=wall),
+            "trees member, style measured": rate(
+                lambda some: grown.logits_of(styled[: len(some)]), texts, wall=wall
+            ),
         }
         if arrays is None:
             keep = encoder.STEPS["cpu"]

@@ -210,7 +210,11 @@ def test_a_damaged_model_is_refused_with_a_hint(folder: Path, tmp_path: Path, na
 def test_saving_and_loading_changes_no_answer(fingerprint: model.Fingerprint, tmp_path: Path) -> None:
     texts = [answer(n, 9) for n in KNOWN]
     fingerprint.save(tmp_path / "again", "card")
-    assert np.array_equal(model.load(tmp_path / "again", CPU).log_probs(texts), fingerprint.log_probs(texts))
+    again = model.load(tmp_path / "again", CPU)
+    assert np.array_equal(again.log_probs(texts), fingerprint.log_probs(texts))
+    assert list(again.members) == ["linear", "style", "trees"]
+    assert again.alone == fingerprint.alone
+    assert set(again.alone) == set(again.members)
 
 
 def test_same_seed_same_model(tmp_path: Path) -> None:
