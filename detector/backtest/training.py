@@ -158,7 +158,10 @@ def own_bits_cross_fitted(
     sample, weight = _account_sample(frame)
     taught = frame["label"].is_not_null().to_numpy()
     model = scoring.calibrate(
-        _fit(sample, terms, weight, 3.0), out[taught], (frame["label"] == 1).to_numpy()[taught], prior=prior
+        _fit(sample, terms, weight, 3.0),
+        out[taught],
+        (frame["label"] == 1).fill_null(False).to_numpy()[taught],
+        prior=prior,
     )
     return model.slope * out + model.shift, model
 
