@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 
 #: What a bond that an attacker could have planted may add to an account's own log-odds at most (bits).
 PLANTED_BITS = 2.0
+#: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
+LEAST_SURE = 0.5
 _RANK = {"clear": 0, "watch": 1, "alert": 2}
 
 
@@ -192,6 +194,13 @@ def decide(
             ),
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
+    members = _without_bystanders(members, bond, groups)
+    counted = members.group_by("group_id").agg(pl.len().cast(pl.Int64).alias("n"))
+    groups = (
+        groups.join(counted, on="group_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("n", pl.lit(0, pl.Int64)).alias("n_accounts"))
+        .drop("n")
+    )
     keyed = members.filter(pl.col("bond") == "keys")["group_id"].unique()
     alive = members["group_id"].unique()
     passing = groups.filter(
@@ -200,13 +209,25 @@ def decide(
         & ~pl.col("group_id").is_in(keyed.implode())
         & ~pl.col("group_id").is_in(previous_groups["group_id"].implode())
     )["group_id"].implode()
+    members = members.filter(~pl.col("group_id").is_in(passing))
     return Day(
         groups.filter(~pl.col("group_id").is_in(passing)),
-        accounts.with_columns(pl.when(~pl.col("group_id").is_in(passing)).then("group_id").alias("group_id")),
+        accounts.with_columns(
+            pl.when(pl.col("account_id").is_in(members["account_id"].implode()))
+            .then("group_id")
+            .alias("group_id")
+        ),
         parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(passing)),
-        members.filter(~pl.col("group_id").is_in(passing)),
+        members,
         limit,
     )
+
+
+def _without_bystanders(members: pl.DataFrame, bond: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Members of groups worth a look that are more likely of the operation than not; other groups as they are."""
+    shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
+    doubtful = bond.filter(pl.col("group_id").is_in(shown) & (pl.col("belonging") < LEAST_SURE))
+    return members.join(doubtful, on=["group_id", "account_id"], how="anti")
 
 
 def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArray[np.bool_]) -> list[str]:

@@ -125,10 +125,22 @@ def test_one_account_alone_is_doubted_and_the_doubt_is_a_part() -> None:
     parts = dict(day.parts.select("part", "bits").rows())
     assert parts["timing_score"] == pytest.approx(4.0)
     assert parts["alone"] == pytest.approx(-0.75 * (10.0 - ALONE_BITS))
-    assert scores(day)["a"] == pytest.approx(float(probability(np.array([-2 + 0.25 * 12.0]))[0]))
+    assert scores(day)["a"] == pytest.approx(
+        float(probability(np.array([ALONE_BITS + 0.25 * (10.0 - ALONE_BITS)]))[0])
+    )
     lone = run({"a": 0.9}, {})
     assert verdicts(lone) == {"a": "alert"}
     assert "alone" not in lone.parts["part"].to_list()
+
+
+def test_bystanders_leave_a_group_worth_a_look() -> None:
+    unsure = {"a": 0.0, "b": 0.0}
+    doubts = replace(DETECTOR, member=Additive((), base=-3.0))
+    assert run(unsure, {"g": (0.9, ["a", "b"])}, detector=doubts).members.is_empty()
+    kept = run(unsure, {"g": (0.0, ["a", "b"])}, detector=doubts)
+    assert (len(kept.members), kept.groups["n_accounts"].to_list()) == (2, [2])
+    sure = run(unsure, {"g": (0.9, ["a", "b"])})
+    assert (len(sure.members), sure.accounts["group_id"].to_list()) == (2, ["g", "g"])
 
 
 def test_likeness_lends_without_a_key() -> None:
