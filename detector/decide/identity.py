@@ -16,6 +16,8 @@ import polars as pl
 CONTINUES = 0.3
 #: Share of a group's members that must turn up in another's community for the two to merge (0..1).
 MERGES = 0.5
+#: Members of a suspect and of a clear group that a community must hold to be cut in two.
+LEAST_PART = 3
 
 MEMBERS = {
     "group_id": pl.String,
@@ -48,7 +50,12 @@ class Carried:
 
 
 def carry_over(
-    previous: pl.DataFrame, found: pl.DataFrame, *, day: date, present: pl.Series | None = None
+    previous: pl.DataFrame,
+    found: pl.DataFrame,
+    *,
+    day: date,
+    present: pl.Series | None = None,
+    suspects: frozenset[str] = frozenset(),
 ) -> Carried:
     """Match today's communities with the groups known so far.
 
@@ -58,7 +65,10 @@ def carry_over(
     found : columns of ``FOUND``; ``label`` is the community of today.
     present : accounts with keys in the window. A bond of likeness is drawn anew each day from the whole window:
         such a member stays on its old word only where the window holds nothing of it any more.
+    suspects : groups whose verdict is not ``clear``. A community that holds members of one of them and of a clear
+        group is two: an accident of a day must not hide an operation in an honest house, nor accuse the house.
     """
+    found = _parted(previous, found, suspects)
     sizes = dict(found.group_by("label").len().rows())
     live = previous.filter(pl.col("state") != "moved")
     common = (
@@ -93,6 +103,31 @@ def carry_over(
     if present is not None:
         live = live.filter((pl.col("bond") == "keys") | ~pl.col("account_id").is_in(present.implode()))
     return Carried(members=_accumulate(live, today, merged, split, day), merged=merged, split=split)
+
+
+def _parted(previous: pl.DataFrame, found: pl.DataFrame, suspects: frozenset[str]) -> pl.DataFrame:
+    """Communities that join suspects with a clear group, cut in two; newcomers stay with the larger part."""
+    known = previous.filter(pl.col("state") != "moved").select(
+        "account_id", pl.col("group_id").is_in(list(suspects)).alias("suspect")
+    )
+    of = found.join(known, on="account_id", how="left", maintain_order="left")
+    counted = of.group_by("label").agg(
+        pl.col("suspect").sum().alias("n_suspect"), (~pl.col("suspect")).sum().alias("n_clear")
+    )
+    both = counted.filter((pl.col("n_suspect") >= LEAST_PART) & (pl.col("n_clear") >= LEAST_PART))
+    if both.is_empty():
+        return found
+    larger = pl.col("n_suspect") >= pl.col("n_clear")
+    leaves = pl.col("n_suspect").is_not_null() & ~pl.coalesce("suspect", larger)
+    apart = int(found["label"].max()) + 1  # type: ignore[arg-type]
+    return (
+        of.join(both, on="label", how="left", maintain_order="left")
+        .select(
+            pl.when(leaves).then(pl.col("label") + apart).otherwise("label").alias("label"),
+            *[c for c in found.columns if c != "label"],
+        )
+        .select(found.columns)
+    )
 
 
 def _accumulate(

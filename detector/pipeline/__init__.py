@@ -143,8 +143,13 @@ def run_day(
         holders = joined.holders(store, held, day, config)
         grouping_of = joined.group(held, holders)
         previous = relations.state(store, "group_members", day)
+        standing = relations.state(store, "groups", day)
         carried = identity.carry_over(
-            previous.select(list(identity.MEMBERS)), grouping_of, day=day, present=held.accounts
+            previous.select(list(identity.MEMBERS)),
+            grouping_of,
+            day=day,
+            present=held.accounts,
+            suspects=frozenset(standing.filter(pl.col("verdict") != "clear")["group_id"]),
         )
         members = joined.member_states(store, carried.members, day)
         progress("weighing shared text")
@@ -182,7 +187,7 @@ def run_day(
                 account_days=with_scaffolds(detector, account_days, shared),
                 group_days=group_days,
                 members=members,
-                previous_groups=relations.state(store, "groups", day),
+                previous_groups=standing,
                 previous_accounts=relations.state(store, "account_scores", day),
                 facts=relations.frame(store.engine.query("SELECT account_id, org_id, program FROM accounts")),
                 merged=carried.merged,

@@ -90,3 +90,16 @@ def test_keys_found_later_outrank_likeness() -> None:
         second, found("likeness", x=["a", "b", "c"]), day=D2, present=first["account_id"]
     ).members
     assert (set(second["bond"]), set(third["bond"])) == ({"keys"}, {"keys"})
+
+
+def test_a_suspect_group_and_a_clear_one_are_not_joined_by_a_days_accident() -> None:
+    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
+    hydra = first.filter(pl.col("account_id") == "a")["group_id"][0]
+    house = first.filter(pl.col("account_id") == "p")["group_id"][0]
+    lump = found(z=["a", "b", "c", "d", "n", "p", "q", "r"])
+    apart = carry_over(first, lump, day=D2, suspects=frozenset({hydra}))
+    assert ids(apart.members) == {hydra: set("abcdn"), house: set("pqr")}
+    assert not apart.merged
+    assert len(ids(carry_over(first, lump, day=D2).members)) == 1
+    both = carry_over(first, lump, day=D2, suspects=frozenset({hydra, house}))
+    assert len(ids(both.members)) == 1
