@@ -152,12 +152,7 @@ def _select(ties: Ties, held: Ints) -> Ties:
     octave = np.log2(held[ties.key[index]]).astype(np.int64)
     stratum = (ties.account[index] * 16 + ties.family[index]) * 64 + octave
     order = np.lexsort((ties.key[index], -weight[index], stratum))
-    ordered = stratum[order]
-    start = (
-        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
-    )
-    rank = np.arange(len(ordered)) - np.repeat(start, np.diff(np.r_[start, len(ordered)]))
-    chosen = np.sort(index[order[rank < PER_OCTAVE]])
+    chosen = np.sort(index[order[rank_in_run(stratum[order]) < PER_OCTAVE]])
     return Ties(
         account=ties.account[chosen],
         key=ties.key[chosen],
@@ -166,6 +161,14 @@ def _select(ties: Ties, held: Ints) -> Ties:
         spoofable=ties.spoofable[chosen],
         n_accounts=ties.n_accounts,
     )
+
+
+def rank_in_run(ordered: Ints) -> Ints:
+    """Place of each entry within its run of equal values, from 0."""
+    if not len(ordered):
+        return np.empty(0, np.int64)
+    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return np.arange(len(ordered)) - np.repeat(start, np.diff(np.r_[start, len(ordered)]))
 
 
 def associate(ties: Ties, held: Ints) -> Pairs:

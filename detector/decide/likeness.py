@@ -12,6 +12,7 @@ Accounts meet at keys; a key of very many holders is dealt into hands of ``HAND`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ import polars as pl
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
+
+from detector.decide.groups import rank_in_run
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -90,8 +93,8 @@ def alike(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_account
     held = _informative(rows, volume, n_accounts)
     if not len(held):
         return none
-    vectors = _vectors(held, n, n_accounts)
-    graph = _neighbours(vectors, org, link_matrices(rows, n, n_accounts))
+    vectors = _vectors(held, n)
+    graph = _neighbours(vectors, org, _link_matrices(rows, n, n_accounts))
     if not graph.nnz:
         return none
     both = graph.maximum(graph.T).tocsr()
@@ -131,7 +134,7 @@ def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.Data
     )
 
 
-def _vectors(held: pl.DataFrame, n: int, n_accounts: int) -> sparse.csr_matrix:
+def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
     """(account, hand of a key) matrix of unit rows."""
     account = held["account"].to_numpy()
     code = held["code"].to_numpy()
@@ -150,20 +153,24 @@ def _vectors(held: pl.DataFrame, n: int, n_accounts: int) -> sparse.csr_matrix:
     return (sparse.diags(1 / np.maximum(length, 1e-12)) @ matrix).tocsr()
 
 
-def link_matrices(rows: pl.DataFrame, n: int, n_accounts: int) -> list[sparse.csr_matrix]:
-    """One (account, key) matrix a link family; squared, it gives the bits two accounts share."""
+def _link_holdings(rows: pl.DataFrame, n_accounts: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Account, key and holders of the shared keys of each link family that are not too common to say anything."""
     most = max(LINK_HOLDERS, LINK_SHARE * n_accounts)
-    found = []
     for family in LINKS:
         part = rows.filter(
             (pl.col("family") == family) & (pl.col("n_sharing") >= 2) & (pl.col("n_sharing") <= most)
         )
         if len(part):
-            _, column = np.unique(part["code"].to_numpy(), return_inverse=True)
-            bits = np.sqrt(np.log2(max(n_accounts, 4) / part["n_sharing"].to_numpy()))
-            found.append(
-                sparse.csr_matrix((bits, (part["account"].to_numpy(), column)), shape=(n, column.max() + 1))
-            )
+            yield part["account"].to_numpy(), part["code"].to_numpy(), part["n_sharing"].to_numpy()
+
+
+def _link_matrices(rows: pl.DataFrame, n: int, n_accounts: int) -> list[sparse.csr_matrix]:
+    """One (account, key) matrix a link family; squared, it gives the bits two accounts share."""
+    found = []
+    for account, key, held in _link_holdings(rows, n_accounts):
+        _, column = np.unique(key, return_inverse=True)
+        bits = np.sqrt(np.log2(max(n_accounts, 4) / held))
+        found.append(sparse.csr_matrix((bits, (account, column)), shape=(n, column.max() + 1)))
     return found
 
 
@@ -202,10 +209,7 @@ def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, F
     low, top = int(row.min()), float(value.max())
     level = (value * (_LEVELS / top)).astype(np.int64)
     packed = np.sort(((row - low) << 52) | ((_LEVELS - level) << 28) | column)
-    row = packed >> 52
-    start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-    rank = np.arange(len(row)) - np.repeat(start, np.diff(np.r_[start, len(row)]))
-    packed = packed[rank < k]
+    packed = packed[rank_in_run(packed >> 52) < k]
     value = (_LEVELS - (packed >> 28 & 0xFFFFFF)) * np.float64(top / _LEVELS)
     return (packed >> 52) + low, packed & 0xFFFFFFF, value
 
@@ -243,10 +247,7 @@ def _marks(centre: sparse.csr_matrix) -> sparse.csr_matrix:
     """The ``MARKS`` largest entries of each row, so that comparing communities stays linear."""
     entry = centre.tocoo()
     order = np.lexsort((entry.col, -entry.data, entry.row))
-    row = entry.row[order]
-    start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-    rank = np.arange(len(row)) - np.repeat(start, np.diff(np.r_[start, len(row)]))
-    kept = order[rank < MARKS]
+    kept = order[rank_in_run(entry.row[order]) < MARKS]
     return sparse.csr_matrix((entry.data[kept], (entry.row[kept], entry.col[kept])), shape=centre.shape)
 
 
@@ -284,15 +285,8 @@ def linked_bits(rows: pl.DataFrame, label: Ints, organisation: pl.Series, n_acco
     org = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
     size = np.bincount(label[inside], minlength=int(label.max()) + 1).astype(float)
     fellows = np.where(inside, size[np.maximum(label, 0)] - 1, 0.0)
-    most = max(LINK_HOLDERS, LINK_SHARE * n_accounts)
-    for family in LINKS:
-        part = rows.filter(
-            (pl.col("family") == family) & (pl.col("n_sharing") >= 2) & (pl.col("n_sharing") <= most)
-        )
-        if not len(part):
-            continue
-        account, key = part["account"].to_numpy(), part["code"].to_numpy()
-        others = np.bincount(account, part["n_sharing"].to_numpy() - 1.0, minlength=n)
+    for account, key, held in _link_holdings(rows, n_accounts):
+        others = np.bincount(account, held - 1.0, minlength=n)
         chance = np.clip(1 - np.exp(-fellows * others / max(n_accounts, 1)), 1e-6, 1 - 1e-3)
         entry = np.flatnonzero(inside[account])
         # Organisations of each group on each key: a member is linked where there is one beside its own.

@@ -194,32 +194,33 @@ def decide(
             ),
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
-    members = _without_bystanders(members, bond, groups)
-    counted = members.group_by("group_id").agg(pl.len().cast(pl.Int64).alias("n"))
-    groups = (
-        groups.join(counted, on="group_id", how="left", maintain_order="left")
-        .with_columns(pl.coalesce("n", pl.lit(0, pl.Int64)).alias("n_accounts"))
-        .drop("n")
+    return _kept(
+        Day(groups, accounts, parts, _without_bystanders(members, bond, groups), limit),
+        frozenset(previous_groups["group_id"]),
     )
-    keyed = members.filter(pl.col("bond") == "keys")["group_id"].unique()
-    alive = members["group_id"].unique()
-    passing = groups.filter(
-        (pl.col("verdict") == "clear")
-        & pl.col("group_id").is_in(alive.implode())
-        & ~pl.col("group_id").is_in(keyed.implode())
-        & ~pl.col("group_id").is_in(previous_groups["group_id"].implode())
-    )["group_id"].implode()
-    members = members.filter(~pl.col("group_id").is_in(passing))
+
+
+def _kept(day: Day, known: frozenset[str]) -> Day:
+    """The day without candidates of likeness that nobody needs to look at; ``known``: groups kept before."""
+    size = day.members.group_by("group_id").agg(
+        pl.len().cast(pl.Int64).alias("n_members"), (pl.col("bond") == "keys").any().alias("keyed")
+    )
+    groups = day.groups.join(size, on="group_id", how="left", maintain_order="left").with_columns(
+        pl.col("n_members").fill_null(0).alias("n_accounts")
+    )
+    # Without members left a group is one that merged, or whose members were all let go: it stays on record.
+    passing = (
+        (pl.col("verdict") == "clear") & ~pl.col("keyed") & ~pl.col("group_id").is_in(list(known))
+    ).fill_null(False)
+    gone = groups.filter(passing)["group_id"].implode()
+    members = day.members.filter(~pl.col("group_id").is_in(gone))
+    of_members = pl.col("account_id").is_in(members["account_id"].implode())
     return Day(
-        groups.filter(~pl.col("group_id").is_in(passing)),
-        accounts.with_columns(
-            pl.when(pl.col("account_id").is_in(members["account_id"].implode()))
-            .then("group_id")
-            .alias("group_id")
-        ),
-        parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(passing)),
+        groups.filter(~passing).drop("n_members", "keyed"),
+        day.accounts.with_columns(pl.when(of_members).then("group_id").alias("group_id")),
+        day.parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(gone)),
         members,
-        limit,
+        day.threshold,
     )
 
 
