@@ -25,6 +25,9 @@ Floats = npt.NDArray[np.float64]
 PLANTED_BITS = 2.0
 #: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
 LEAST_SURE = 0.5
+#: A member is accused with its group from this probability on (0..1), whatever the alert budget leaves: the budget
+#: counts groups, and a true one may have swept in people beside it.
+ACCUSED_FROM = 0.9
 _RANK = {"clear": 0, "watch": 1, "alert": 2}
 
 
@@ -306,7 +309,7 @@ def _group_kinds(members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _verdict(bits: pl.Expr, exempt: pl.Expr, limit: float, watch: float) -> pl.Expr:
+def _verdict(bits: pl.Expr, exempt: pl.Expr, limit: float | pl.Expr, watch: float) -> pl.Expr:
     p = bits.map_batches(lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64)
     raised = pl.when(exempt & (p >= watch)).then(pl.lit("watch")).when(p >= limit).then(pl.lit("alert"))
     return raised.when(p >= watch).then(pl.lit("watch")).otherwise(pl.lit("clear"))
@@ -462,12 +465,6 @@ def _fold_accounts(
         pl.col("score_bits").is_null() | (pl.col("bits_today") > pl.col("score_bits"))
     )
     by_group = pl.col("lent").is_not_null() & (pl.col("lent") >= pl.col("own_bits").fill_null(-99.0))
-    now = _verdict(
-        pl.col("bits_today").fill_null(-99.0),
-        pl.col("account_id").is_in(list(exempt)),
-        limit,
-        config.watch_floor,
-    )
 
     def as_p(name: str) -> pl.Expr:
         return pl.col(name).map_batches(
@@ -475,6 +472,13 @@ def _fold_accounts(
             return_dtype=pl.Float64,
         )
 
+    by_own = (as_p("own_bits") >= limit).fill_null(False)
+    now = _verdict(
+        pl.col("bits_today").fill_null(-99.0),
+        pl.col("account_id").is_in(list(exempt)),
+        pl.when(by_own).then(limit).otherwise(max(limit, ACCUSED_FROM)),
+        config.watch_floor,
+    )
     table = table.with_columns(
         pl.when(rises).then("bits_today").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),

@@ -12,7 +12,7 @@ import pytest
 from detector.config import Allow, Config
 from detector.decide.identity import MEMBERS
 from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
-from detector.decide.verdicts import Day, decide
+from detector.decide.verdicts import ACCUSED_FROM, Day, decide
 from detector.lake.store import empty
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
@@ -102,6 +102,16 @@ def test_a_member_who_may_not_belong_gets_less() -> None:
     sure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}))["a"]
     unsure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}, belonging=0.6))["a"]
     assert unsure == pytest.approx(0.5 * sure, rel=1e-3)
+
+
+def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_leaves() -> None:
+    # Four in five sure of each member of a group beyond doubt: bystanders of a true operation.
+    likely = replace(DETECTOR, member=Additive((), base=2.0))
+    members = run({"a": 0.0}, {"g": (0.9, ["a"])}, detector=likely)
+    assert members.threshold < scores(members)["a"] < ACCUSED_FROM
+    assert (verdicts(members), members.groups["verdict"].to_list()) == ({"a": "watch"}, ["alert"])
+    own = run({"a": 0.9}, {"g": (0.9, ["a"])}, detector=likely)
+    assert verdicts(own) == {"a": "alert"}
 
 
 def test_a_planted_bond_does_not_alert_the_victim() -> None:
