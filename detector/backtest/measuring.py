@@ -70,14 +70,16 @@ def code_digest() -> str:
         "rules/allowlists",
         "detector/ingest",
         "detector/lake",
+        "detector/pipeline",
         "detector/backtest/synth",
         "detector/backtest/rivals",
     )
     files = [p for part in parts for p in (root / part).rglob("*") if p.is_file() and p.suffix != ".pyc"]
     single = (
-        "pipeline.py",
         "decide/groups.py",
         "decide/identity.py",
+        "decide/likeness.py",
+        "decide/scaffolds.py",
         "backtest/measuring.py",
         "backtest/windows.py",
     )
