@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from detector.backtest import labelled, training
+from detector.backtest import fitting, labelled
 from detector.backtest.design import Rotation
 from detector.backtest.replay import decide_days, load
 from detector.backtest.scored import Scored, first_alerts, judged
@@ -86,7 +86,7 @@ def train(folders: Sequence[Path], rotation: Rotation | None) -> Detector:
     if rotation is not None:
         measured = kept_out(measured, rotation)
     held = {"held_out": [*rotation.campaigns, *rotation.archetypes] if rotation else []}
-    return training.fit_detector(measured, {"worlds": len(folders), **held})[0]
+    return fitting.fit_detector(measured, {"worlds": len(folders), **held})[0]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ FOLDS = 4
 TEXT_DAYS = 2
 
 
+def fold_of(world: int) -> int:
+    """Fold of a world by its number: numbers count through the rungs, and every fold holds worlds of each rung."""
+    return (world + world // FOLDS) % FOLDS
+
+
 @dataclass(frozen=True)
 class Measured:
     """Labelled measurements of many worlds: one row an account-day, and one a group-day."""
@@ -97,7 +102,7 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
     accounts, groups, members, text = [], [], [], []
     for number, folder in enumerate(folders, start=first):
         truth = pl.read_csv(folder / "world" / "truth.csv", schema_overrides={"account_id": pl.String})
-        stamp = (pl.lit(number).alias("world"), pl.lit(number % FOLDS).alias("fold"))
+        stamp = (pl.lit(number).alias("world"), pl.lit(fold_of(number)).alias("fold"))
         labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "rung")
         account = pl.read_parquet(folder / "account_days.parquet").join(labels, on="account_id", how="left")
         member = pl.read_parquet(folder / "group_members.parquet").join(labels, on="account_id", how="left")

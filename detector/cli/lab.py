@@ -108,8 +108,8 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path(
         "rules/models/detector.json"
     ),
-    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 23,
-    seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 2000,
+    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 28,
+    seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 3000,
     accounts: Annotated[
         int, typer.Option(min=200, help="honest accounts a world; varied by half either way")
     ] = 800,
@@ -117,13 +117,14 @@ def train(
     work: Annotated[
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
     ] = Path("out/train"),
+    processes: Annotated[int, typer.Option(min=1, help="worlds measured at the same time")] = 2,
     text: Annotated[
         bool, typer.Option("--text", help="rebuild the door's text model instead; needs HYDRAWATCH_DATA")
     ] = False,
 ) -> None:
     """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
 
-    Example: hydrawatch train --worlds 23 --seed 2000 --out rules/models/detector.json
+    Example: hydrawatch train --worlds 28 --seed 3000 --out rules/models/detector.json
     """
     if text:
         from detector.backtest.train_text import train as train_text
@@ -137,7 +138,14 @@ def train(
 
     with bar("training", total=1.0) as update:
         card = train_detector(
-            out, n_worlds=worlds, seed=seed, accounts=accounts, days=days, work=work, progress=update
+            out,
+            n_worlds=worlds,
+            seed=seed,
+            accounts=accounts,
+            days=days,
+            work=work,
+            processes=processes,
+            progress=update,
         )
     say(card)
 

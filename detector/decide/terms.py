@@ -75,7 +75,9 @@ GROUP_TERMS: Mapping[str, str] = MappingProxyType(
         "n_binding_families": "up",
         "mean_strength_bits": "up",
         "firm_share": "up",
-        "mean_likeness": "up",
+        "keyed_share": "up",
+        "bound_likeness": "up",
+        "stranger_likeness": "up",
         "mean_linked_bits": "up",
         # Load dealt out evenly, conversations that wander between accounts.
         "load_gini": "down",

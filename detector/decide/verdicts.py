@@ -25,8 +25,8 @@ Floats = npt.NDArray[np.float64]
 PLANTED_BITS = 2.0
 #: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
 LEAST_SURE = 0.5
-#: A member is accused with its group from this probability on (0..1), whatever the alert budget leaves: the budget
-#: counts groups, and a true one may have swept in people beside it.
+#: A member of a group is accused from this probability on (0..1), whatever the alert budget leaves: the budget
+#: counts groups and accounts that stand for themselves, and a true group may have swept in people beside it.
 ACCUSED_FROM = 0.9
 _RANK = {"clear": 0, "watch": 1, "alert": 2}
 
@@ -63,7 +63,8 @@ def score_frame(model: Additive, frame: pl.DataFrame) -> Floats:
 def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     """Measurements of groups, with what their members' own scores say.
 
-    ``members``: group_id, account_id, strength_bits, firm, likeness, linked_bits. ``own``: account_id, own_bits (today's).
+    ``members``: group_id, account_id, bond, strength_bits, firm, likeness, linked_bits.
+    ``own``: account_id, own_bits (today's).
     """
     summary = (
         members.join(own, on="account_id", how="left")
@@ -74,7 +75,13 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
             pl.col("strength_bits").mean().alias("mean_strength_bits"),
             pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
             pl.col("likeness").mean().alias("mean_likeness"),
+            (pl.col("bond") == "keys").mean().alias("keyed_share"),
             pl.col("linked_bits").mean().alias("mean_linked_bits"),
+        )
+        # That members found by shared keys also ask alike means more than that accounts found by likeness are alike.
+        .with_columns(
+            pl.when(pl.col("keyed_share") >= 0.5).then("mean_likeness").alias("bound_likeness"),
+            pl.when(pl.col("keyed_share") < 0.5).then("mean_likeness").alias("stranger_likeness"),
         )
         .with_columns(pl.col(pl.Float64).round_sig_figs(9))  # means in parallel differ in their last digits
     )
@@ -178,12 +185,16 @@ def decide(
         {"group_id": measured["group_id"], "group_bits": score_frame(group_model, measured)}
     )
     exempt = _exempt(facts, config, day)
-    limit = _limit(_worst(group_bits, previous_groups), own, members, exempt, config)
+    worst = _worst(group_bits, previous_groups)
+    charged = _charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
+    limit = _limit(worst, charged, n, config)
     kind_of = _group_kinds(members, own)
     groups = _fold_groups(
         group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
     )
-    accounts = _fold_accounts(own, previous_accounts, bond, groups, exempt, limit, day, config)
+    accounts = _fold_accounts(
+        own, previous_accounts, bond, groups, exempt, charged["account_id"], limit, day, config
+    )
     flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
     parts = pl.concat(
         [
@@ -286,14 +297,20 @@ def _worst(today: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _limit(
-    group_bits: pl.DataFrame, own: pl.DataFrame, members: pl.DataFrame, exempt: frozenset[str], config: Config
-) -> float:
-    """Probability an alert needs today: the budget is spent over groups and single accounts together."""
-    single = own.filter(~pl.col("account_id").is_in(list(exempt))).join(members, on="account_id", how="anti")
-    bits = np.r_[group_bits["group_bits"].to_numpy(), single["own_bits"].to_numpy()]
-    budget = config.alert_budget * len(own) / 10_000
-    return threshold(probability(bits), budget=budget, floor=config.alert_floor)
+def _charged(
+    group_bits: pl.DataFrame, own: pl.DataFrame, members: pl.DataFrame, config: Config
+) -> pl.DataFrame:
+    """Rows of ``own`` of accounts that stand for themselves: members of a group that may itself alert do not."""
+    suspect = group_bits.filter(
+        pl.Series(probability(group_bits["group_bits"].to_numpy()) >= config.alert_floor)
+    )
+    return own.join(members.join(suspect, on="group_id", how="semi"), on="account_id", how="anti")
+
+
+def _limit(group_bits: pl.DataFrame, charged: pl.DataFrame, n: int, config: Config) -> float:
+    """Probability an alert needs today: the budget of ``n`` accounts is spent over groups and accounts together."""
+    bits = np.r_[group_bits["group_bits"].to_numpy(), charged["own_bits"].to_numpy()]
+    return threshold(probability(bits), budget=config.alert_budget * n / 10_000, floor=config.alert_floor)
 
 
 def _group_kinds(members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
@@ -427,6 +444,7 @@ def _fold_accounts(
     bond: pl.DataFrame,
     groups: pl.DataFrame,
     exempt: frozenset[str],
+    charged: pl.Series,
     limit: float,
     day: date,
     config: Config,
@@ -472,7 +490,7 @@ def _fold_accounts(
             return_dtype=pl.Float64,
         )
 
-    by_own = (as_p("own_bits") >= limit).fill_null(False)
+    by_own = pl.col("account_id").is_in(charged.implode()) & (as_p("own_bits") >= limit).fill_null(False)
     now = _verdict(
         pl.col("bits_today").fill_null(-99.0),
         pl.col("account_id").is_in(list(exempt)),

@@ -114,6 +114,19 @@ def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_lea
     assert verdicts(own) == {"a": "alert"}
 
 
+def test_the_budget_is_charged_for_those_who_stand_for_themselves_and_only_they_may_use_it() -> None:
+    likely = replace(DETECTOR, lone=model("timing_score", -9.0, 2.0), member=Additive((), base=-1.0))
+    alone = run({"a": 0.9}, {}, detector=likely)
+    assert alone.threshold < scores(alone)["a"] < ACCUSED_FROM
+    assert verdicts(alone) == {"a": "alert"}
+    inside = run({"a": 0.9}, {"g": (0.9, ["a"])}, detector=likely)
+    assert verdicts(inside) == {"a": "watch"}
+    in_clear_group = run({"a": 0.9}, {"g": (0.0, ["a"])}, detector=likely)
+    assert verdicts(in_clear_group) == {"a": "alert"}
+    unaffordable = run({"a": 0.9}, {"g": (0.0, ["a"])}, detector=likely, config=Config(alert_budget=1.0))
+    assert verdicts(unaffordable) == {"a": "watch"}
+
+
 def test_a_planted_bond_does_not_alert_the_victim() -> None:
     day = run({"victim": 0.0}, {"g": (0.9, ["victim"])}, firm=False)
     assert verdicts(day) == {"victim": "clear"}

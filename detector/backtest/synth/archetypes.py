@@ -91,6 +91,14 @@ _FOUND = (
         "pipeline", "retrieval and classification, one template over thousands of documents", 0.02, 90,
         batch("pipeline", honest.BATCH), 4,
     ),
+    Archetype(
+        "judge", "programs that have answers graded, many by one published form", 0.012, 55,
+        batch("judge", honest.JUDGE, servers=0.5), 4,
+    ),
+    Archetype(
+        "library_user", "people who paste prompts of a public library", 0.03, 6,
+        alone("library_user", honest.LIBRARY, clients="any"), 4,
+    ),
     Archetype("aggregator", "contracted resellers", 0.003, 450, honest.aggregator, 2),
     Archetype("permitted_synthetic", "synthetic data by contract", 0.0015, 250, honest.permitted, 1),
     Archetype("load_test", "load tests", 0.002, 120, batch("load_test", honest.LOAD, sigma=0.8), 1),

@@ -45,6 +45,8 @@ SERVICE = Habit(
 LOAD = replace(
     BATCH, text="load", more=150.0, gap_s=0.7, gap_sigma=1.0, single=0.05, out=(1.5, 0.8), context=(1.0, 0.5)
 )
+JUDGE = replace(BATCH, text="judge", more=60.0, out=(4.8, 0.9), context=(2.5, 0.8), several=0.0)
+LIBRARY = replace(CHAT, text="library", single=0.6, more=1.2, out=(6.1, 0.8))
 CI = replace(BATCH, text="ci", more=12.0, gap_s=3.0, rhythm="office", out=(4.0, 1.0), context=(3.0, 1.0))
 #: Of programs on rented machines, the share that runs on hosted functions, behind exits that strangers share.
 SERVERLESS = 0.3

@@ -124,8 +124,19 @@ def _mixture(
     return prompt, system
 
 
-#: Share of programs that run a framework's own template.
-STOCK_TEMPLATES = 0.35
+#: Share of programs that run a framework's own template: between worlds it differs as much as fashion does.
+STOCK_TEMPLATES = (0.2, 0.7)
+
+
+def _templates(town: Town, rng: Rng, rule: str, n: int) -> Texts:
+    """``n`` templates of one rule: own ones, and those that many never change after installing a framework."""
+    made = town.grammar.make(rng, rule, n)
+    stock = town.stock_templates(rule)
+    # Frameworks are not used alike: a few have most of the users.
+    weight = 1 / np.arange(1, len(stock) + 1)
+    taken = np.flatnonzero(rng.random(n) < rng.uniform(*STOCK_TEMPLATES))
+    made[taken] = rng.choice(stock, size=len(taken), p=weight / weight.sum())
+    return made
 
 
 def pipeline(*kinds: str) -> TextMaker:
@@ -146,11 +157,7 @@ def _pipeline(
         kind = rng.integers(len(kinds), size=n)
         for i, name in enumerate(kinds):
             at = np.flatnonzero(kind == i)
-            made = grammar.make(rng, f"{name}.template", len(at))
-            templates[at, column] = made
-            # Many never change the template that their framework came with.
-            stock = at[rng.random(len(at)) < STOCK_TEMPLATES]
-            templates[stock, column] = rng.choice(town.stock_templates(f"{name}.template"), size=len(stock))
+            templates[at, column] = _templates(town, rng, f"{name}.template", len(at))
     # Most accounts' second template is a later version of the first.
     same = rng.random(n) < 0.5
     templates[same, 1] = [t + "\nBe brief." for t in templates[same, 0].tolist()]
@@ -162,6 +169,33 @@ def _pipeline(
     asked = grammar.make(rng, "ask.business", len(who))
     prompt = fill(fill(chosen, DOC=document), ASK=asked)
     return prompt, people.system[who]
+
+
+def _judge(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints) -> tuple[Texts, Texts]:
+    """Programs that have answers graded, by a published form or one of their own."""
+    form = _templates(town, rng, "judge.template", len(people))
+    asked = questions(town.grammar, rng, len(who), DOMAINS)
+    # Two candidates of one question where the form takes two.
+    prompt = fill(fill(form[who], Q=asked), A=answers(town.grammar, rng, len(who)))
+    return prompt, people.system[who]
+
+
+#: Prompts of a public library that one of its users uses, at most, and share of his openings that use one.
+LIBRARY_PROMPTS, LIBRARY_SHARE = 4, 0.6
+
+
+def _library(
+    town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
+) -> tuple[Texts, Texts]:
+    """People who paste prompts from a public library, word for word, around their own matter."""
+    prompt, system = TEXTS["everything"](town, rng, people, who, turn, session)
+    known = town.stock_templates("library.prompt", most=16)
+    weight = 1 / np.arange(1, len(known) + 1)
+    favourites = rng.choice(len(known), size=(len(people), LIBRARY_PROMPTS), p=weight / weight.sum())
+    used = np.flatnonzero((turn == 1) & (rng.random(len(who)) < LIBRARY_SHARE))
+    one = favourites[who[used], rng.integers(LIBRARY_PROMPTS, size=len(used))]
+    prompt[used] = fill(known[one], Q=prompt[used])
+    return prompt, system
 
 
 def _load(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints) -> tuple[Texts, Texts]:
@@ -222,6 +256,8 @@ TEXTS: dict[str, TextMaker] = {
     "rag": pipeline("rag"),
     "classify": pipeline("classify"),
     "documents": pipeline("rag", "classify"),
+    "judge": _judge,
+    "library": _library,
     "staff": mixture(("chat.en", 2), ("work.writer", 2), ("work.analyst", 2), ("chat.code", 1),
     ("ask.business", 1), ("work.teacher", 1)),
     "startup": mixture(("chat.code", 4), ("agent.turn", 2), ("ask.business", 1), ("work.writer", 1)),

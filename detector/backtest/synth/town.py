@@ -125,10 +125,10 @@ class Town:
             self._popular = self.rng.permutation(made)
         return self._popular
 
-    def stock_templates(self, rule: str) -> Texts:
-        """The few templates of a kind that come with popular frameworks; the same for everybody."""
+    def stock_templates(self, rule: str, *, most: int = 8) -> Texts:
+        """The 3 to ``most`` texts of a kind that come with frameworks and libraries; the same for everybody."""
         if rule not in self._stock:
-            self._stock[rule] = self.grammar.make(self.rng, rule, 3)
+            self._stock[rule] = self.grammar.make(self.rng, rule, int(self.rng.integers(3, most + 1)))
         return self._stock[rule]
 
     # -- traffic ----------------------------------------------------------------------------------

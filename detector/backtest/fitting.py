@@ -1,0 +1,323 @@
+"""Fits and calibrates all models of the classifier on labelled measurements, scores cross-fitted over worlds.
+
+Groups are formed without the classifier, so worlds are measured once. The group model sees its members' own
+scores; those come from account models that never saw the world (cross-fitting), as they will in the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from detector.backtest.labelled import BONDS, FOLDS, Measured, SharedText, fold_of
+from detector.backtest.outcome import recall_at
+from detector.decide import scaffolds, scoring, verdicts
+from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
+from detector.errors import ModelError
+
+Floats = npt.NDArray[np.float64]
+
+#: Attackers among the accounts of an ordinary site, and abusive among its groups (0..1): scores are
+#: calibrated to these, not to the worlds' own richer share.
+ACCOUNT_PRIOR = 0.01
+LONE_PRIOR = 0.001
+GROUP_PRIOR = 0.02
+GROUP_PENALTY = 10.0
+#: Kinds of abuse that one account commits alone.
+LONE_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
+#: Keys of a world and day kept for fitting.
+MOST_KEYS = 3_000
+#: Honest account-days kept for fitting; the rest teach nothing new and cost memory.
+MOST_HONEST = 60_000
+
+
+def _fit_keys(text: Sequence[SharedText]) -> scoring.Additive:
+    """The model of shared text: is most of a key's holders one operation's?"""
+    sampled = []
+    for each in text:
+        chance = min(1.0, MOST_KEYS / max(len(each.keys), 1))
+        thin = (pl.col("code").hash(7) % 1000 < int(1000 * chance)) | (pl.col("share") >= 0.6)
+        sampled.append(each.keys.filter(thin))
+    frame = pl.concat(sampled)
+    label = (frame["share"] >= 0.6).to_numpy()
+    # A key of three with two attackers may be chance; one of thirty is not.
+    weight = np.minimum(frame["holders"].to_numpy(), 20).astype(float)
+    weight[label] *= 0.1 * weight[~label].sum() / max(weight[label].sum(), 1e-9)
+    return scoring.fit(
+        {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in scaffolds.KEY_TERMS},
+        label,
+        rising=frozenset(c for c, d in scaffolds.KEY_TERMS.items() if d == "up"),
+        weight=weight / weight.mean(),
+        penalty=3.0,
+    )
+
+
+def _carried(model: scoring.Additive, text: Sequence[SharedText]) -> pl.DataFrame:
+    """What each account carries of suspicious text: world, day, account_id and scaffolds.ACCOUNT_COLUMNS."""
+    made = []
+    for each in text:
+        bits = scaffolds.score_keys(model, each.keys.select("code", *scaffolds.KEY_TERMS))
+        carried = scaffolds.account_scaffolds(
+            each.holdings, each.keys["code"], bits, len(each.accounts)
+        ).drop("account")
+        made.append(
+            carried.with_columns(
+                pl.lit(each.world).alias("world"),
+                pl.lit(each.day).alias("day"),
+                each.accounts.alias("account_id"),
+            )
+        )
+    return pl.concat(made)
+
+
+def with_scaffolds(measured: Measured) -> tuple[Measured, scoring.Additive]:
+    """Account-days with cross-fitted scaffold columns, and the key model of all worlds."""
+    made = []
+    for fold in range(FOLDS):
+        model = _fit_keys([t for t in measured.text if fold_of(t.world) != fold])
+        held = [t for t in measured.text if fold_of(t.world) == fold]
+        if held:
+            made.append(_carried(model, held))
+    carried = pl.concat(made)
+    accounts = measured.accounts.join(
+        carried, on=["world", "day", "account_id"], how="left", maintain_order="left"
+    )
+    return replace(measured, accounts=accounts), _fit_keys(measured.text)
+
+
+def _columns(frame: pl.DataFrame, terms: Mapping[str, str]) -> dict[str, Floats]:
+    found = verdicts.columns_of(frame)
+    return {name: found[name] for name in terms if name in found}
+
+
+def _fit(
+    frame: pl.DataFrame, terms: Mapping[str, str], weight: Floats | None, penalty: float
+) -> scoring.Additive:
+    return scoring.fit(
+        _columns(frame, terms),
+        frame["label"].cast(pl.Boolean).to_numpy(),
+        rising=frozenset(n for n, d in terms.items() if d == "up"),
+        falling=frozenset(n for n, d in terms.items() if d == "down"),
+        weight=weight,
+        penalty=penalty,
+    )
+
+
+def _cross_fitted(frame: pl.DataFrame, fit: Callable[[pl.DataFrame], scoring.Additive | None]) -> Floats:
+    """Log-odds of every row from a model fitted on the other folds' worlds; 0 where those teach nothing (None)."""
+    bits = np.zeros(len(frame))
+    for fold in range(FOLDS):
+        held = frame["fold"] == fold
+        if held.any() and (model := fit(frame.filter(~held))) is not None:
+            bits[held.to_numpy()] = verdicts.score_frame(model, frame.filter(held))
+    return bits
+
+
+def _account_sample(frame: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
+    """All attacking account-days, honest ones thinned by hash, weighted back and each account counted alike."""
+    honest = frame.filter(pl.col("label") == 0)
+    keep = min(1.0, MOST_HONEST / max(len(honest), 1))
+    thin = honest.filter(pl.struct("world", "account_id", "day").hash(0) % 10_000 < int(keep * 10_000))
+    sample = pl.concat([thin, frame.filter(pl.col("label") == 1)])
+    bad = (sample["label"] == 1).to_numpy()
+    weight = np.where(bad, 1.0, len(honest) / max(len(thin), 1))
+    # Attackers a tenth of the weight, whatever the worlds held: the prior is set by calibration.
+    weight[bad] *= 0.1 * weight[~bad].sum() / max(weight[bad].sum(), 1e-9)
+    return sample, weight / weight.mean()
+
+
+def own_bits_cross_fitted(
+    measured: Measured, terms: Mapping[str, str] = ACCOUNT_TERMS, *, lone: bool = False
+) -> tuple[Floats, scoring.Additive]:
+    """Log-odds of every account-day from a model that never saw its world, and the model of all worlds.
+
+    Of harvest, or of the ``lone`` kinds; attackers of the other sort teach neither side.
+    """
+    alone = pl.col("kind").is_in(LONE_KINDS).fill_null(False)
+    of = pl.col("label") == 1
+    frame = measured.accounts.with_columns(
+        pl.when(of & (alone if not lone else ~alone)).then(None).otherwise("label").alias("label")
+    )
+
+    def fit(some: pl.DataFrame) -> scoring.Additive:
+        sample, weight = _account_sample(some)
+        return _fit(sample, terms, weight, 3.0)
+
+    out = _cross_fitted(frame, fit)
+    taught = frame["label"].is_not_null().to_numpy()
+    model = scoring.calibrate(
+        fit(frame),
+        out[taught],
+        (frame["label"] == 1).fill_null(False).to_numpy()[taught],
+        prior=LONE_PRIOR if lone else ACCOUNT_PRIOR,
+    )
+    return model.slope * out + model.shift, model
+
+
+def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
+    bits = measured.accounts.select("world", "day", "account_id").with_columns(pl.Series("own_bits", own))
+    made = []
+    for (world, day), groups in measured.groups.group_by("world", "day", maintain_order=True):
+        here = (pl.col("world") == world) & (pl.col("day") == day)
+        made.append(
+            verdicts.group_columns(
+                groups,
+                measured.members.filter(here).select(BONDS),
+                bits.filter(here).select("account_id", "own_bits"),
+            )
+        )
+    return pl.concat(made)
+
+
+def _fit_groups(groups: pl.DataFrame) -> tuple[Floats, scoring.Additive]:
+    """Cross-fitted log-odds of every group-day, not calibrated, and the calibrated model of all worlds."""
+
+    def fit(some: pl.DataFrame) -> scoring.Additive | None:
+        y = some["label"].to_numpy()
+        if not y.any():
+            return None
+        return _fit(some, GROUP_TERMS, np.where(y, 0.2 * (~y).sum() / y.sum(), 1.0), GROUP_PENALTY)
+
+    bits, fitted = _cross_fitted(groups, fit), fit(groups)
+    if fitted is None:
+        raise ModelError(
+            "no training world has an abusive group",
+            hint="train on more or larger worlds: --worlds, --accounts",
+        )
+    return bits, scoring.calibrate(fitted, bits, groups["label"].to_numpy(), prior=GROUP_PRIOR)
+
+
+def _absent(frame: pl.DataFrame, terms: Mapping[str, str]) -> list[str]:
+    """Terms that a log without an input never measures."""
+    return [t for t in terms if t not in frame.columns or frame[t].is_null().all()]
+
+
+def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
+    """Models for logs that lack an input, fitted on worlds that lack it and on the others with it covered.
+
+    Covered: what ``lacking`` never measured is NULL, and groups that likeness alone held together are gone.
+    """
+    absent = _absent(lacking.accounts, ACCOUNT_TERMS)
+    of_groups = dict.fromkeys([*_absent(lacking.groups, GROUP_TERMS), "bound_likeness", "stranger_likeness"])
+    keyed = measured.members.filter((pl.col("bond") == "keys").any().over("world", "day", "group_id"))
+
+    def covered(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+        return frame.with_columns(
+            pl.lit(None, frame.schema[c]).alias(c) for c in columns if c in frame.columns
+        )
+
+    both = Measured(
+        pl.concat([covered(measured.accounts, absent), lacking.accounts], how="diagonal_relaxed"),
+        pl.concat(
+            [
+                measured.groups.join(keyed, on=["world", "day", "group_id"], how="semi"),
+                lacking.groups,
+            ],
+            how="diagonal_relaxed",
+        ),
+        pl.concat([keyed, lacking.members], how="diagonal_relaxed"),
+        (),
+    )
+    own, account = own_bits_cross_fitted(both)
+    _, group = _fit_groups(covered(_group_frame(both, own), of_groups))
+    return scoring.Variant(account, group, frozenset(absent))
+
+
+def fit_detector(
+    measured: Measured, trained_on: Mapping[str, object], lacking: Mapping[str, Measured] | None = None
+) -> tuple[scoring.Detector, dict[str, float]]:
+    """Fit and calibrate all models; figures are of cross-fitted scores.
+
+    ``lacking``: worlds without an input, by the input, for a variant each.
+    """
+    measured, key = with_scaffolds(measured)
+    own, account = own_bits_cross_fitted(measured)
+    alone, lone = own_bits_cross_fitted(measured, LONE_TERMS, lone=True)
+    label = (measured.accounts["label"] == 1).to_numpy()
+    groups = _group_frame(measured, own)
+    y = groups["label"].to_numpy()
+    bits, group = _fit_groups(groups)
+    member, of_members = _fit_members(measured, groups, own)
+    variants = {name: fit_variant(measured, worlds) for name, worlds in (lacking or {}).items()}
+    kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
+    is_lone = measured.accounts["kind"].is_in(LONE_KINDS).fill_null(False).to_numpy()
+    figures = {
+        "account_days": float(len(label)),
+        "group_days": float(len(y)),
+        "bad_group_days": float(y.sum()),
+        **_figures("account", label & ~is_lone, own, label & is_lone),
+        **_figures("lone", label & is_lone, alone, label & ~is_lone),
+        **of_members,
+        "group_auc": float(roc_auc_score(y, bits)),
+        "group_average_precision": float(average_precision_score(y, bits)),
+    }
+    detector = scoring.Detector(
+        key,
+        account,
+        lone,
+        group,
+        member,
+        kinds={k: m for k, m in kinds.items() if k not in LONE_KINDS},
+        lone_kinds={k: m for k, m in kinds.items() if k in LONE_KINDS},
+        trained_on={**trained_on, **figures},
+        variants=variants,
+    )
+    return detector, figures
+
+
+def _fit_members(
+    measured: Measured, groups: pl.DataFrame, own: Floats
+) -> tuple[scoring.Additive, dict[str, float]]:
+    """The model of who belongs, of the members of abusive groups, and its figures on worlds not seen."""
+    bad = groups.filter("label").select("world", "fold", "day", "group_id", "mean_likeness", "mean_own_bits")
+    bits = measured.accounts.select("world", "day", "account_id").with_columns(pl.Series("own_bits", own))
+    made = []
+    for (world, day), some in bad.group_by("world", "day", maintain_order=True):
+        here = (pl.col("world") == world) & (pl.col("day") == day)
+        inside = measured.members.filter(here & pl.col("label").is_not_null()).join(
+            some, on="group_id", how="semi"
+        )
+        of = bits.filter(here).select("account_id", "own_bits")
+        made.append(verdicts.member_columns(inside, some, of))
+    frame = pl.concat(made, how="diagonal_relaxed").with_columns((pl.col("label") == 1).alias("label"))
+    label = frame["label"].to_numpy()
+
+    def fit(some: pl.DataFrame) -> scoring.Additive | None:
+        return _fit(some, MEMBER_TERMS, None, 3.0) if some["label"].n_unique() == 2 else None
+
+    figures = {"members_of_bad_groups": float(len(label)), "members_swept_in": float((~label).sum())}
+    model = fit(frame)
+    if model is None:
+        return scoring.Additive((), base=5.0), figures
+    return model, {**figures, "member_auc": float(roc_auc_score(label, _cross_fitted(frame, fit)))}
+
+
+def _figures(
+    name: str, label: npt.NDArray[np.bool_], bits: Floats, left_out: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    label, bits = label[~left_out], bits[~left_out]
+    return {
+        f"{name}_auc": float(roc_auc_score(label, bits)),
+        f"{name}_average_precision": float(average_precision_score(label, bits)),
+        f"{name}_recall_at_0.001": recall_at(bits, label, 0.001),
+    }
+
+
+def _fit_kinds(bad: pl.DataFrame) -> dict[str, scoring.Additive]:
+    """One model a kind, each against the other kinds; a kind seen in fewer than two worlds gets none."""
+    models = {}
+    terms = dict.fromkeys(ACCOUNT_TERMS, "")
+    for kind in sorted(set(bad["kind"])):
+        frame = bad.with_columns((pl.col("kind") == kind).cast(pl.Int8).alias("label"))
+        if frame.filter(pl.col("label") == 1)["world"].n_unique() < 2 or frame["label"].min() == 1:
+            continue
+        thinned = frame.filter(
+            pl.struct("world", "account_id").hash(0) % 100 < max(2, 2_000_000 // max(len(frame), 1))
+        )
+        models[kind] = _fit(thinned, terms, None, 3.0)
+    return models
