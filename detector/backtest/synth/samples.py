@@ -27,11 +27,9 @@ PER_FORMAT = 200
 
 README = """# Sample logs
 
-Synthetic, all of it: made by `detector/backtest/synth` (function `samples.make_samples`),
-with nobody's traffic in
-it. Addresses are private,
-carrier-shared or documentation ranges; prompts are put together from phrases written
-for this project.
+Synthetic, all of it: made by `detector/backtest/synth` (function `samples.make_samples`), with nobody's traffic in
+it. Addresses are private, carrier-shared or documentation ranges; prompts are put together from phrases written for
+this project.
 
 ## formats/
 One small log per input format, the same {n} requests in each:
@@ -48,21 +46,17 @@ One small log per input format, the same {n} requests in each:
 | `envoy-ai-gateway-access.jsonl` | Envoy AI Gateway access log (no text) |
 
 ## world/
-Five days of a small provider: about 700 honest accounts of every kind the simulator knows (classrooms, teams,
-an
-enterprise, a hackathon, evaluators, pipelines, resellers by contract,
-...) and two harvesting campaigns on evasion
-rung 1, one asking for reasoning and grades, one for software engineering.
+Five days of a small provider: about 700 honest accounts of every kind the simulator knows (classrooms, teams, an
+enterprise, a hackathon, evaluators, judges, pipelines, resellers by contract, ...) and two harvesting campaigns on
+evasion rung 1, one asking for reasoning and grades, one for software engineering.
 
 * `logs/` is what an operator has: `requests-*.jsonl.gz`, `accounts.jsonl`, `account_events.jsonl`,
   `model_releases.jsonl`. Give this folder to `hydrawatch ingest`.
-* `truth.csv` is what only the simulator knows: `label`, `kind`, `campaign`, `group`,
-`archetype` of every account.
+* `truth.csv` is what only the simulator knows: `label`, `kind`, `campaign`, `group`, `archetype` of every account.
   `truth_requests.csv.gz` lists the requests sent for a campaign. Keep both away from the detector.
 * `world.json` holds the specification and counts.
 
-Seeds {a} and {b} are used for nothing else. Seeds of 900000 and above are for tests and reports only,
-never for
+Seeds {a} and {b} are used for nothing else. Seeds of 900000 and above are for tests and reports only, never for
 training or tuning; training seeds are below 100000.
 """
 
