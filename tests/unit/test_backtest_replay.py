@@ -238,3 +238,17 @@ def test_a_failed_job_tells_which_it_was(processes: int) -> None:
     assert found[4] == 0.25
     assert isinstance(found[0], ZeroDivisionError)
     assert done[-1] == 3
+
+
+def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = measuring.code_digest()
+    read = Path.read_bytes
+
+    def altered(name: str) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", lambda p: read(p) + b" " * (p.name == name))
+            return measuring.code_digest()
+
+    assert altered("likeness.py") != before
+    assert altered("relations.py") != before
+    assert altered("detector.json") == before

@@ -70,6 +70,22 @@ def test_every_archetype_and_campaign_appears() -> None:
     assert set(honest["group"].unique()) == {""}
 
 
+@pytest.mark.parametrize(("name", "head"), [("judge", 40), ("library_user", 60), ("pipeline", 30)])
+def test_strangers_share_published_text_word_for_word_around_their_own(name: str, head: int) -> None:
+    made = make_world(
+        replace(SMALL, archetypes=("chat_user", name), attacker_share=0.0, campaigns=(), honest_accounts=300)
+    )
+    mine = made.truth.filter(pl.col("archetype") == name).select("account_id")
+    sent = made.requests.join(mine, on="account_id", how="semi").filter(pl.col("prompt").is_not_null())
+    opening = sent.with_columns(pl.col("prompt").str.slice(0, head).alias("opening"))
+    holders = opening.group_by("opening").agg(pl.col("account_id").n_unique().alias("n"))
+    most = holders.sort("n").row(-1, named=True)
+    assert most["n"] >= 3
+    assert most["n"] < mine["account_id"].n_unique()
+    of_most = opening.filter(pl.col("opening") == most["opening"])
+    assert of_most["prompt"].n_unique() > 0.9 * len(of_most)
+
+
 @pytest.mark.parametrize("name", sorted(CAMPAIGNS))
 def test_campaign_alone_sends_harvest(name: str) -> None:
     made = make_world(
