@@ -240,7 +240,9 @@ def test_a_failed_job_tells_which_it_was(processes: int) -> None:
     assert done[-1] == 3
 
 
-def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = measuring.code_digest()
     read = Path.read_bytes
 

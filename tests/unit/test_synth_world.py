@@ -73,7 +73,14 @@ def test_every_archetype_and_campaign_appears() -> None:
 @pytest.mark.parametrize(("name", "head"), [("judge", 40), ("library_user", 60), ("pipeline", 30)])
 def test_strangers_share_published_text_word_for_word_around_their_own(name: str, head: int) -> None:
     made = make_world(
-        replace(SMALL, archetypes=("chat_user", name), attacker_share=0.0, campaigns=(), honest_accounts=300)
+        replace(
+            SMALL,
+            archetypes=("chat_user", name),
+            attacker_share=0.0,
+            campaigns=(),
+            honest_accounts=300,
+            requests=16_000,
+        )
     )
     mine = made.truth.filter(pl.col("archetype") == name).select("account_id")
     sent = made.requests.join(mine, on="account_id", how="semi").filter(pl.col("prompt").is_not_null())
