@@ -11,7 +11,8 @@ import numpy as np
 from detector.attribution.copies import first_words
 from detector.attribution.evidence import shared_grams, telling_prompts
 from detector.attribution.identity import both_ways, names_of
-from detector.attribution.lineage import Answers, Comparison, compare, robust_z, shared_answers, similarities
+from detector.attribution.leads import robust_z
+from detector.attribution.lineage import Answers, Comparison, compare, shared_answers, similarities
 from detector.attribution.model import Fingerprint
 from detector.attribution.reading import as_text, batches
 from detector.errors import ConfigError

@@ -1,25 +1,25 @@
 """Decisions over many texts of one hand: who wrote them all, how surely, and whether it is anybody known.
 
-One short text is seldom attributable; thirty are. Log-probabilities are added and scaled by a factor fitted for
-that number of texts, and a corpus whose best class explains it worse than 99 % of that class's own groups is
-"none of these".
+One short text is seldom attributable; thirty are. Log-probabilities are added, the likelihood of the corpus's mean
+habits beside them, each scaled by a factor fitted for that number of texts; and a corpus whose best class explains
+it worse than 99 % of that class's own groups is "none of these".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from detector.attribution.habits import Habits
+
 Floats = npt.NDArray[np.float64]
 
 #: Numbers of texts that are calibrated, where the calibration texts suffice.
 SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100)
-#: Groups drawn a class and size.
-DRAWS = 200
 #: Share of a known model's own groups that may be called unknown.
 FALSE_REJECTIONS = 0.01
 #: Fewer texts than this are never called "none of these": on one text rejection hardly beats chance.
@@ -28,6 +28,12 @@ REJECT_FROM = 5
 KNOWN, KNOWN_ALONE = 0.95, 0.99
 KNOWN_VERDICT, NONE, TOO_FEW = "known", "none of these", "too few texts"
 _CERTAIN = 0.999
+#: How fast trust in habits falls where a corpus lies beyond their reach: with this power of the distance. Chosen by
+#: leaving out each kind of copy in turn.
+_DISTRUST = 4
+#: Nats a text a corpus may be worse explained than the floor, and that as a share of the floor: hair-thin floors,
+#: where classes are told apart without doubt, must not turn away what is explained all but perfectly.
+_SLACK, _SLACK_SHARE = 0.02, 0.5
 
 
 def known_only(log_p: npt.NDArray[Any], n_known: int) -> Floats:
@@ -56,20 +62,26 @@ def draws_of(
 class CorpusRule:
     """What was fitted on groups of held-out texts."""
 
-    #: Numbers of texts, and for each the factor on summed log-probabilities (0..1].
+    #: Numbers of texts, and for each the factor on summed log-probabilities (0..1] where they decide alone.
     sizes: tuple[int, ...]
     scales: tuple[float, ...]
     #: For each number of texts, and class: the mean log-probability that 99 % of the class's groups exceed.
     floors: tuple[tuple[float, ...], ...]
-    #: Per pair (written by, other): mean and spread of one text's log-odds, in nats.
+    #: Per pair (written by, other): mean and spread of what one text adds to the log-odds, in nats.
     margin_mean: tuple[tuple[float, ...], ...]
     margin_spread: tuple[tuple[float, ...], ...]
+    #: For each number of texts, where mean habits speak too: factor on the sums (0..1], factor on the likelihood of
+    #: the mean habits [0..1], and the distance from the nearest class that nine in ten known corpora stay within.
+    beside: tuple[tuple[float, float, float], ...] = ()
+    #: None where there were too few texts for it; nothing stands in ``beside`` then.
+    habits: Habits | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """All but the habits, which are arrays."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "habits"}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], n_known: int) -> CorpusRule:
+    def from_json(cls, values: Mapping[str, Any], n_known: int, habits: Habits | None = None) -> CorpusRule:
         """The rule written by :meth:`as_json`.
 
         Raises
@@ -80,20 +92,53 @@ class CorpusRule:
         spread = tuple(tuple(map(float, row)) for row in values["margin_spread"])
         floors = tuple(tuple(map(float, row)) for row in values["floors"])
         sizes, scales = tuple(map(int, values["sizes"])), tuple(map(float, values["scales"]))
+        beside = tuple((float(own), float(by), float(reach)) for own, by, reach in values["beside"])
         if not sizes or not len(sizes) == len(scales) == len(floors):
             raise ValueError("group calibration of unequal lengths")
         if any(len(row) != n_known for row in (*square, *spread, *floors)) or len(square) != n_known:
             raise ValueError("group calibration for another number of classes")
-        return cls(sizes, scales, floors, square, spread)
+        if len(beside) != (len(sizes) if habits is not None else 0):
+            raise ValueError("group calibration and habits do not fit")
+        return cls(sizes, scales, floors, square, spread, beside, habits)
 
     def scale(self, n: int) -> float:
-        """Factor for ``n`` texts, interpolated over ln n; beyond what was calibrated, evidence grows as a root."""
-        beyond = max(1.0, n / self.sizes[-1])
-        return float(np.exp(np.interp(np.log(n), np.log(self.sizes), np.log(self.scales))) / beyond**0.5)
+        """Factor for ``n`` texts where sums decide alone, interpolated over ln n.
+
+        Beyond what was calibrated, evidence grows as a root.
+        """
+        return float(np.exp(self._between(n, np.log(self.scales)))) / self._beyond(n)
+
+    def weights(self, n: int) -> tuple[float, float, float]:
+        """What ``beside`` says for ``n`` texts, interpolated likewise."""
+        own, by_habits, reach = (self._between(n, column) for column in zip(*self.beside, strict=True))
+        return own / self._beyond(n), by_habits / self._beyond(n), reach
+
+    def _between(self, n: int, values: Any) -> float:
+        return float(np.interp(np.log(n), np.log(self.sizes), values))
+
+    def _beyond(self, n: int) -> float:
+        return float(np.sqrt(max(1.0, n / self.sizes[-1])))
+
+    def log_probs(self, summed: npt.NDArray[Any], mean_habits: npt.NDArray[Any] | None, n: int) -> Floats:
+        """Calibrated log-probabilities of corpora of ``n`` texts, corpora x classes.
+
+        ``summed`` are log-probabilities among the known classes added over the texts, ``mean_habits`` the mean of
+        their :func:`~detector.attribution.habits.habits_of`; None: judged without them. The further a corpus lies
+        from everything known, the less its habits are asked: texts changed in a way nobody foresaw keep their sums.
+        """
+        alone = self.scale(n) * summed
+        if self.habits is None or mean_habits is None:
+            return known_only(alone, alone.shape[1])
+        own, by_habits, reach = self.weights(n)
+        likelihood, distance = self.habits.log_likelihood(mean_habits, n)
+        trust = (np.minimum(1.0, reach / np.maximum(distance, 1e-9)) ** _DISTRUST)[:, None]
+        total = trust * (own * summed + by_habits * likelihood) + (1 - trust) * alone
+        return known_only(total, total.shape[1])
 
     def floor(self, n: int, best: int) -> float:
         """The mean log-probability below which ``n`` texts are not ``best``'s, interpolated over ln n."""
-        return float(np.interp(np.log(n), np.log(self.sizes), [row[best] for row in self.floors]))
+        floor = self._between(n, [row[best] for row in self.floors])
+        return floor - min(_SLACK, _SLACK_SHARE * abs(floor))
 
     def texts_needed(self, best: int) -> int | None:
         """Texts after which ``best`` is told from every other class in 99.9 % of cases; None: never at this rate.
@@ -110,12 +155,15 @@ class CorpusRule:
             worst = max(worst, (deviate * spread / mean) ** 2)
         return int(np.ceil(worst)) if worst < 100_000 else None
 
-    def decide(self, log_p: npt.NDArray[Any], n_known: int) -> Decision:
-        """Who wrote the texts with these log-probabilities (texts x classes, a background column last)."""
+    def decide(
+        self, log_p: npt.NDArray[Any], n_known: int, habits: npt.NDArray[Any] | None = None
+    ) -> Decision:
+        """Who wrote the texts with these log-probabilities (texts x classes, a background column last) and habits."""
         n = len(log_p)
-        total = known_only(log_p, n_known).sum(axis=0)
-        best = int(total.argmax())
-        probability = np.exp(known_only((self.scale(n) * total)[None], n_known)[0])
+        summed = known_only(log_p, n_known).sum(axis=0)[None]
+        means = None if habits is None else habits.mean(axis=0)[None]
+        probability = np.exp(self.log_probs(summed, means, n)[0])
+        best = int(probability.argmax())
         typical = float(log_p[:, best].mean())
         if n >= REJECT_FROM and typical < self.floor(n, best):
             verdict = NONE
@@ -140,71 +188,3 @@ def _deviate(p: float) -> float:
     from scipy.stats import norm
 
     return float(norm.ppf(p))
-
-
-def fit_rule(
-    log_p: npt.NDArray[Any], classes: npt.NDArray[Any], groups: Sequence[str], n_known: int, *, seed: int = 0
-) -> CorpusRule:
-    """Fit scales and floors on held-out texts (log-probabilities texts x classes, background column last)."""
-    rng = np.random.default_rng(seed)
-    known = known_only(log_p, n_known)
-    rows = [np.flatnonzero(classes == c) for c in range(n_known)]
-    sizes, scales, floors = [], [], []
-    previous: Floats | None = None
-    for size in SIZES:
-        sums: list[Floats] = []
-        truth: list[int] = []
-        floor = np.full(n_known, np.nan)
-        for c in range(n_known):
-            picked = (
-                list(draws_of(rows[c], groups, size, DRAWS, rng))
-                if size > 1
-                else [np.array([r], np.int64) for r in rows[c]]
-            )
-            if not picked:
-                continue
-            sums += [known[p].sum(axis=0) for p in picked]
-            truth += [c] * len(picked)
-            floor[c] = np.quantile([log_p[p, c].mean() for p in picked], FALSE_REJECTIONS)
-        if len(set(truth)) < max(2, n_known // 2):
-            break
-        # A class too rare for groups of this size keeps its floor for the size before.
-        filler = previous if previous is not None else np.full(n_known, np.nanmin(floor))
-        floor = np.where(np.isnan(floor), filler, floor)
-        previous = floor
-        sizes.append(size)
-        scales.append(_best_scale(np.array(sums), np.array(truth)))
-        floors.append(tuple(float(v) for v in floor))
-    mean, spread = np.zeros((n_known, n_known)), np.zeros((n_known, n_known))
-    for c in range(n_known):
-        if len(rows[c]):
-            odds = known[rows[c], c][:, None] - known[rows[c]]
-            mean[c], spread[c] = odds.mean(axis=0), odds.std(axis=0)
-    return CorpusRule(
-        tuple(sizes),
-        tuple(scales),
-        tuple(floors),
-        tuple(tuple(float(v) for v in row) for row in mean),
-        tuple(tuple(float(v) for v in row) for row in spread),
-    )
-
-
-def _best_scale(sums: Floats, truth: npt.NDArray[np.int64]) -> float:
-    """The factor of least log-loss, at most 1: never surer than if texts were independent.
-
-    Half an error is added, so that a calibration without errors does not claim certainty.
-    """
-    from scipy.optimize import minimize_scalar
-
-    rows, n_classes = np.arange(len(truth)), sums.shape[1]
-
-    def loss(log_scale: float) -> float:
-        log_p = known_only(np.exp(log_scale) * sums, n_classes)
-        right = log_p[rows, truth].copy()
-        log_p[rows, truth] = -np.inf
-        top = log_p.max(axis=1, keepdims=True)
-        wrong = top[:, 0] + np.log(np.exp(log_p - top).sum(axis=1))
-        return float(-right.sum() - 0.5 * wrong.mean())
-
-    found = minimize_scalar(loss, bounds=(-8.0, 0.0), method="bounded")
-    return float(np.exp(found.x))

@@ -15,7 +15,7 @@ from detector.attribution import copies
 from detector.attribution.blend import lengths_of
 from detector.attribution.corpora import FALSE_REJECTIONS, NONE, draws_of
 from detector.attribution.figures import auroc, by_size, figures
-from detector.attribution.model import Fingerprint
+from detector.attribution.model import Evidence, Fingerprint
 from detector.attribution.reading import Labelled, as_text, batches
 from detector.attribution.splits import folds_of
 from detector.attribution.training import train
@@ -124,9 +124,11 @@ def closed_set(
     texts = [data.texts[r] for r in out]
     groups = [data.groups[r] for r in out]
     truth = np.array([model.classes.index(data.labels[r]) for r in out], np.int64)
-    log_p = model.log_probs(texts)
+    found = model.evidence(texts)
+    log_p = found.log_p
     result = {"fold": fold, "n": len(out), "n_classes": len(names), **figures(log_p, truth)}
-    result |= by_size(log_p, truth, groups, model.n_known, scale=model.rule.scale, seed=seed)
+    result |= by_size(log_p, truth, groups, model.n_known, rule=model.rule, habits=found.habits, seed=seed)
+    result["sums_alone"] = by_size(log_p, truth, groups, model.n_known, rule=model.rule, seed=seed)
     result["needed_999"] = {c: model.rule.texts_needed(i) for i, c in enumerate(model.classes)}
     result["seconds"] = model.facts["seconds"]
     result["members"] = {}
@@ -143,10 +145,18 @@ def closed_set(
     if robust:
         result["robustness"] = {}
         for kind, change in copies.ROBUSTNESS.items():
-            changed = model.log_probs([change(t, seed + 7919 * (i + 1)) for i, t in enumerate(texts)])
+            changed = model.evidence([change(t, seed + 7919 * (i + 1)) for i, t in enumerate(texts)])
             result["robustness"][kind] = {
-                **figures(changed, truth),
-                **by_size(changed, truth, groups, model.n_known, scale=model.rule.scale, seed=seed),
+                **figures(changed.log_p, truth),
+                **by_size(
+                    changed.log_p,
+                    truth,
+                    groups,
+                    model.n_known,
+                    rule=model.rule,
+                    habits=changed.habits,
+                    seed=seed,
+                ),
             }
     return result, model
 
@@ -177,19 +187,19 @@ def open_set(
         data.labelled(rows[folds[rows] != 0]), background=background, members=members, folds=3, seed=seed,
         device=device, progress=progress,
     )  # fmt: skip
-    scored: dict[str, tuple[npt.NDArray[Any], list[str]]] = {}
+    scored: dict[str, tuple[Evidence, list[str]]] = {}
     for name in (*parts["known"], *parts["unknown"]):
         mine = [r for r in data.of([name]) if folds[r] == 0]
-        scored[name] = (model.log_probs([data.texts[r] for r in mine]), [data.groups[r] for r in mine])
+        scored[name] = (model.evidence([data.texts[r] for r in mine]), [data.groups[r] for r in mine])
     out: dict[str, Any] = {
         "n_known": len(parts["known"]), "n_unknown": len(parts["unknown"]), "n_background": len(background), "sizes": {}
     }  # fmt: skip
     for size in (1, 5, 10, 30, 100):
         values: dict[str, list[float]] = {}
         turned: dict[str, list[bool]] = {}
-        for name, (log_p, groups) in scored.items():
-            for picked in draws_of(np.arange(len(log_p)), groups, size, 200, rng):
-                decision = model.decide(log_p[picked])
+        for name, (evidence, groups) in scored.items():
+            for picked in draws_of(np.arange(len(evidence)), groups, size, 200, rng):
+                decision = model.decide(evidence[picked])
                 values.setdefault(name, []).append(decision.margin)
                 turned.setdefault(name, []).append(decision.verdict == NONE)
         inside = np.concatenate([values[n] for n in parts["known"] if n in values] or [[]])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from detector.attribution.blend import interval
-from detector.attribution.corpora import draws_of, known_only
+from detector.attribution.calibrating import means_of
+from detector.attribution.corpora import CorpusRule, draws_of, known_only
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,33 +68,37 @@ def by_size(
     groups: Sequence[str],
     n_known: int,
     *,
-    scale: Callable[[int], float] | None = None,
+    rule: CorpusRule | None = None,
+    habits: npt.NDArray[Any] | None = None,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Share of drawn groups of K texts named right, by K; sizes that the held-out prompts cannot fill are left out.
 
-    ``scale`` is the calibrated factor on summed log-probabilities: ``by_size`` then comes with the calibration
-    error of the stated probability, ``calibration_error_by_size``. Groups overlap, so the last digits are loose.
+    With a ``rule`` (and the texts' ``habits``) groups are judged by it, and ``by_size`` comes with the calibration
+    error of the stated probability, ``calibration_error_by_size``; without one the largest sum wins. Groups overlap,
+    so the last digits are loose.
     """
     rng = np.random.default_rng(seed)
     known = known_only(log_p, n_known)
     accuracy, error = {}, {}
     for size in SHOWN:
-        sums, truths = [], []
+        picked, truths = [], []
         for c in range(n_known):
-            for picked in draws_of(np.flatnonzero(truth == c), groups, size, DRAWS, rng):
-                sums.append(known[picked].sum(axis=0))
-                truths.append(c)
-        if not sums:
+            drawn = list(draws_of(np.flatnonzero(truth == c), groups, size, DRAWS, rng))
+            picked += drawn
+            truths += [c] * len(drawn)
+        if not picked:
             continue
-        total = np.array(sums)
+        total = size * means_of(known, picked)
+        if rule is not None:
+            means = None if habits is None else means_of(habits, picked)
+            total = rule.log_probs(total, means, size)
         right = total.argmax(axis=1) == np.array(truths)
         accuracy[str(size)] = float(right.mean())
-        if scale is not None:
-            stated = np.exp(known_only(scale(size) * total, n_known).max(axis=1))
-            error[str(size)] = pooled_calibration([bins_of(stated, right)])[0]
+        if rule is not None:
+            error[str(size)] = pooled_calibration([bins_of(np.exp(total.max(axis=1)), right)])[0]
     found = {"by_size": accuracy}
-    return found if scale is None else found | {"calibration_error_by_size": error}
+    return found if rule is None else found | {"calibration_error_by_size": error}
 
 
 def auroc(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> float:

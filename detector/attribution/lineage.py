@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from detector.attribution.hashed import SIZE, count_all, damped
+from detector.attribution.leads import LEAST_DECOYS, family_leads, robust_z
 from detector.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
@@ -30,8 +30,8 @@ DERIVED, CONSISTENT, NONE, TOO_FEW = (
     "none of these",
     "too few decoys or prompts",
 )
-#: Fewer decoys make no null, fewer prompts no mean.
-LEAST_DECOYS, LEAST_PROMPTS = 8, 15
+#: Fewer prompts make no mean.
+LEAST_PROMPTS = 15
 RESAMPLES = 300
 
 
@@ -95,18 +95,19 @@ def similarities(
 
     n_models = len(answers.models)
     counted = count_all([text for row in answers.texts for text in row])
+    n_texts = len(counted.indptr) - 1
     df = np.bincount(counted.columns, minlength=2 * SIZE)
-    idf = np.log((1 + len(counted.indptr) - 1) / (1 + df)) + 1
-    values = (damped(counted.counts) * idf[counted.columns]).astype(np.float64)
-    values[df[counted.columns] < 2] = 0.0
-    rows = np.repeat(np.arange(len(counted.indptr) - 1), np.diff(counted.indptr))
-    half = rows * 2 + (counted.columns >= SIZE)
-    length = np.sqrt(np.bincount(half, weights=values**2, minlength=2 * (len(counted.indptr) - 1)))
-    values /= np.maximum(length[half], 1e-12)
-    matrix = csr_array((values, counted.columns, counted.indptr), shape=(len(counted.indptr) - 1, 2 * SIZE))
+    idf = np.where(df < 2, 0.0, np.log((1 + n_texts) / (1 + df)) + 1)
     out = np.empty((len(answers.prompts), n_models, n_models), np.float32)
     for number in range(len(answers.prompts)):
-        mine = matrix[number * n_models : (number + 1) * n_models]
+        # A prompt at a time: the weights of all texts of a large table would not fit beside their counts.
+        pointers = counted.indptr[number * n_models : (number + 1) * n_models + 1]
+        columns = counted.columns[pointers[0] : pointers[-1]]
+        values = damped(counted.counts[pointers[0] : pointers[-1]]) * idf[columns]
+        half = np.repeat(np.arange(n_models), np.diff(pointers)) * 2 + (columns >= SIZE)
+        length = np.sqrt(np.bincount(half, weights=values**2, minlength=2 * n_models))
+        values /= np.maximum(length[half], 1e-12)
+        mine = csr_array((values, columns, pointers - pointers[0]), shape=(n_models, 2 * SIZE))
         gram = np.asarray((mine @ mine.T).todense())
         if centred:
             gram = gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
@@ -143,15 +144,8 @@ class Comparison:
     candidates: list[Lineage]
     verdict: str
     teacher: str | None
-    #: Maker -> similarity to its nearest candidate less similarity to the nearest candidate of any other maker.
+    #: Maker -> its lead over all other makers (see :func:`detector.attribution.leads.family_leads`); best first.
     family_leads: dict[str, float]
-
-
-def robust_z(value: Floats | float, null: Floats) -> Any:
-    """(value - median) / (1.4826 MAD) over the last axis of ``null``."""
-    middle = np.median(null, axis=-1)
-    spread = 1.4826 * np.median(np.abs(null - middle[..., None]), axis=-1)
-    return (value - middle) / np.maximum(spread, 1e-6)
 
 
 def compare(
@@ -220,33 +214,9 @@ def compare(
         )
     found.sort(key=lambda c: -(c.z if c.z is not None else c.contrast - 1e6))
     verdict, teacher = _verdict(found)
-    leads = family_leads(similarity.mean(axis=0), answers.models, suspect, candidates, families)
+    known = [d for d in decoys if d in place]
+    leads = family_leads(similarity.mean(axis=0), answers.models, suspect, candidates, known, families)
     return Comparison(suspect, n_prompts, found, verdict, teacher, leads)
-
-
-def family_leads(
-    mean_similarity: npt.NDArray[Any],
-    models: Sequence[str],
-    suspect: str,
-    candidates: Sequence[str],
-    families: Mapping[str, str],
-) -> dict[str, float]:
-    """How much nearer the suspect is to each maker's nearest candidate than to anybody else's; best first.
-
-    It ranks suspects for one maker (an AUROC), where a z says nothing: among assistants of one register.
-    """
-    place = {m: i for i, m in enumerate(models)}
-    nearest: dict[str, float] = {}
-    for candidate in candidates:
-        if candidate != suspect and candidate in place:
-            maker = families.get(candidate, candidate)
-            value = float(mean_similarity[place[suspect], place[candidate]])
-            nearest[maker] = max(nearest.get(maker, -2.0), value)
-    leads = {
-        maker: value - max((v for other, v in nearest.items() if other != maker), default=0.0)
-        for maker, value in nearest.items()
-    }
-    return dict(sorted(leads.items(), key=lambda item: -item[1]))
 
 
 def _contrast(

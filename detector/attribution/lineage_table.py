@@ -7,18 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detector.attribution.evaluation import Outputs
-from detector.attribution.figures import auroc
 from detector.attribution.lineage import (
     DERIVED,
     Comparison,
     compare,
-    family_leads,
     shared_answers,
     similarities,
 )
+from detector.attribution.register import register_of
 from detector.errors import ConfigError, Location
 
 _COLUMNS = ("student", "teacher", "teacher_vendor", "kind", "confidence")
@@ -77,7 +74,11 @@ def lineage_table(
                 teacher,
             )
         )
-    register = _register(answers.models, similarity.mean(axis=0), pairs, lists, candidates, families)
+    register = (
+        register_of(answers.models, similarity.mean(axis=0), pairs, lists["register"], candidates, families)
+        if "register" in lists
+        else {}
+    )
     return {
         "n_prompts": len(answers.prompts),
         "n_models": len(answers.models),
@@ -92,43 +93,6 @@ def lineage_table(
         ),
         **register,
     }
-
-
-def _register(
-    models: list[str], mean: Any, pairs: list[dict[str, str]], lists: dict[str, Any], candidates: list[str],
-    families: dict[str, str],
-) -> dict[str, Any]:  # fmt: skip
-    """The case no z can settle - students of the commonest register - as an AUROC of the maker's lead."""
-    found = lists.get("register")
-    if not found:
-        return {}
-    family, leave = found["family"], set(found.get("not_teachers", ()))
-    rivals = [
-        c for c in candidates if c not in leave and (families.get(c) != family or c in found["teachers"])
-    ]
-    lead = {m: family_leads(mean, models, m, rivals, families).get(family, 0.0) for m in models}
-    taught = [
-        r["student"]
-        for r in pairs
-        if r["teacher_vendor"] == family
-        and r["student"] in lead
-        and r["teacher"] not in leave
-        and r["kind"] not in found.get("not_students", ())
-    ]
-    elsewhere = [m for m in models if m not in candidates and families.get(m) != family]
-    controls = [r["student"] for r in pairs if r["kind"].startswith("control") and r["student"] in lead]
-    return {
-        "auroc_register": _auroc(lead, taught, elsewhere),
-        "auroc_register_against_controls": _auroc(lead, taught, controls),
-        "n_register_students": len(taught),
-        "n_elsewhere": len(elsewhere),
-    }
-
-
-def _auroc(lead: dict[str, float], high: list[str], low: list[str]) -> float | None:
-    return (
-        auroc(np.array([lead[m] for m in high]), np.array([lead[m] for m in low])) if high and low else None
-    )
 
 
 def _row(result: Comparison, kind: str, vendor: str, teacher: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from detector.attribution.blend import Blend, lengths_of
 from detector.attribution.corpora import CorpusRule, Decision, known_only
 from detector.attribution.extra import needed
+from detector.attribution.habits import Habits, habits_of
 from detector.attribution.hashed import BITS, MAX_BYTES
 from detector.attribution.linear import LinearMember
 from detector.attribution.network import StyleMember
@@ -26,7 +27,8 @@ from detector.errors import Location, ModelError
 if TYPE_CHECKING:
     import torch
 
-FORMAT, VERSION = "hydrawatch-attribution", 1
+FORMAT, VERSION = "hydrawatch-attribution", 2
+HABITS = "habits"
 MANIFEST, WEIGHTS, CARD = "model.json", "weights.safetensors", "card.md"
 _HINT = "train it again: hydrawatch attribute train FILE --text COL --label COL --out MODEL"
 #: What the features of this release are; a model of others cannot be read.
@@ -35,6 +37,26 @@ FEATURES = {"bits": BITS, "max_bytes": MAX_BYTES, "style_columns": len(COLUMNS)}
 Arrays = dict[str, npt.NDArray[Any]]
 #: Members that score measured style instead of text.
 ON_STYLE = ("style", "trees")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a model makes of texts: log-probabilities (a background column last) and habits, both one row a text."""
+
+    log_p: npt.NDArray[np.float64]
+    habits: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.log_p)
+
+    def __getitem__(self, rows: Any) -> Evidence:
+        """Some of the texts."""
+        return Evidence(self.log_p[rows], self.habits[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """Texts of several batches as one."""
+        return cls(np.concatenate([p.log_p for p in parts]), np.concatenate([p.habits for p in parts]))
 
 
 @dataclass
@@ -79,9 +101,14 @@ class Fingerprint:
             return np.zeros((0, width))
         return self.blend.log_probs(self.scores(texts), lengths_of(texts))
 
-    def decide(self, log_p: npt.NDArray[Any]) -> Decision:
+    def evidence(self, texts: Sequence[str | None]) -> Evidence:
+        """All that decisions over ``texts`` are made of."""
+        scores = self.scores(texts)
+        return Evidence(self.blend.log_probs(scores, lengths_of(texts)), habits_of(scores))
+
+    def decide(self, found: Evidence) -> Decision:
         """Who wrote these texts together."""
-        return self.rule.decide(log_p, self.n_known)
+        return self.rule.decide(found.log_p, self.n_known, found.habits)
 
     def family_probabilities(self, probabilities: npt.NDArray[Any]) -> dict[str, float]:
         """Probabilities summed by family; empty where none was named in training."""
@@ -101,6 +128,8 @@ class Fingerprint:
             for member, found in self.members.items()
             for name, values in found.items()
         }
+        if self.rule.habits is not None:
+            arrays |= {f"{HABITS}/{name}": values for name, values in self.rule.habits.as_arrays().items()}
         numpy_io.save_file(arrays, str(folder / WEIGHTS))
         manifest = {
             "format": FORMAT,
@@ -190,6 +219,10 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
         if not all(np.isfinite(v).all() for v in found.values()):
             raise ValueError(f"member {name} has weights that are no numbers")
         members[name] = found
+    width = len(classes) + has_background
+    habits = None
+    if kept := {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{HABITS}/")}:
+        habits = Habits.from_arrays(kept, len(classes), width * len(members))
     weights = tuple(float(w) for w in manifest["blend"]["weights"])
     if len(weights) != len(members) or not members:
         raise ValueError("blend and members differ in number")
@@ -199,7 +232,7 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
         has_background,
         members,
         Blend(weights, float(manifest["blend"]["slope"])),
-        CorpusRule.from_json(manifest["rule"], len(classes)),
+        CorpusRule.from_json(manifest["rule"], len(classes), habits),
         device,
         dict(manifest["facts"]),
     )
@@ -209,7 +242,7 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
         if name in members
     }
     probe = model.log_probs([""])
-    if probe.shape != (1, len(classes) + has_background) or not np.isfinite(probe).all():
+    if probe.shape != (1, width) or not np.isfinite(probe).all():
         raise ValueError("weights do not fit the classes")
     return model
 
@@ -219,9 +252,9 @@ def predict_texts(
 ) -> Iterator[dict[str, Any]]:
     """One answer a text, in input order; ``row`` counts from 0. A NULL or blank text is "too few texts"."""
     for batch in batches:
-        log_p = model.log_probs([text for _, text in batch])
-        for (row, text), one in zip(batch, log_p, strict=True):
-            decision = model.decide(one[None])
+        found = model.evidence([text for _, text in batch])
+        for at, (row, text) in enumerate(batch):
+            decision = model.decide(found[at : at + 1])
             blank = not text or not text.strip()
             yield {"row": row, **answer(model, decision, blank=blank)}
 
@@ -249,27 +282,31 @@ def predict_corpora(
     note: Callable[[int], None] = lambda n: None,
 ) -> Iterator[dict[str, Any]]:
     """One answer a corpus, in order of first appearance; texts without a word count as ``n_blank`` only."""
-    found: dict[str, list[npt.NDArray[np.float64]]] = {}
+    held: dict[str, list[Evidence]] = {}
     blanks: dict[str, int] = {}
     seen = 0
     for batch in batches:
-        log_p = model.log_probs([text for _, text in batch])
-        for (key, text), one in zip(batch, log_p, strict=True):
-            held = found.setdefault(key, [])
+        found = model.evidence([text for _, text in batch])
+        rows: dict[str, list[int]] = {}
+        for at, (key, text) in enumerate(batch):
+            held.setdefault(key, [])
             if text and text.strip():
-                held.append(one)
+                rows.setdefault(key, []).append(at)
             else:
                 blanks[key] = blanks.get(key, 0) + 1
+        for key, some in rows.items():
+            held[key].append(found[some])
         seen += len(batch)
         note(seen)
-    empty = model.log_probs([""])
-    for key, rows in found.items():
-        decision = model.decide(np.array(rows) if rows else empty)
+    empty = model.evidence([""])
+    for key, parts in held.items():
+        whole = Evidence.joined(parts) if parts else empty
+        decision = model.decide(whole)
         yield {
             "by": key,
-            "n_texts": len(rows),
+            "n_texts": len(whole) if parts else 0,
             "n_blank": blanks.get(key, 0),
-            **answer(model, decision, blank=not rows),
+            **answer(model, decision, blank=not parts),
             "texts_for_999": model.rule.texts_needed(decision.best),
         }
 

@@ -19,6 +19,8 @@ from detector.errors import ConfigError, Location, LogError
 
 #: Rows handed on at once.
 BATCH = 2000
+#: Fewer groups of a label than this, and no figure about it means much.
+LEAST_A_CLASS = 10
 _ENDINGS = (
     ".parquet",
     ".jsonl",
@@ -176,8 +178,14 @@ def _csv(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tuple
 
 
 def as_text(value: Any) -> str | None:
-    """A cell as text; None stays None."""
-    return value if value is None or isinstance(value, str) else str(value)
+    """A cell as text; None stays None, and an object or list is the JSON it was, whatever the table's kind."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict | list):
+        import orjson
+
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -232,6 +240,14 @@ def labelled(
             f"{path}: {len(set(labels))} labels among {len(texts)} rows with text; two are the least to tell apart"
         )
     return Labelled(texts, labels, groups, families, skipped, group is not None)
+
+
+def thin_classes(data: Labelled) -> list[str]:
+    """Labels with too few groups to be held out and still be learned."""
+    groups: dict[str, set[str]] = {}
+    for label, group in zip(data.labels, data.groups, strict=True):
+        groups.setdefault(label, set()).add(group)
+    return sorted(name for name, own in groups.items() if len(own) < LEAST_A_CLASS)
 
 
 def text_key(text: str) -> str:

@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from detector.attribution import copies, style
 from detector.attribution.blend import Blend, fit_blend, lengths_of
-from detector.attribution.corpora import fit_rule, known_only
+from detector.attribution.calibrating import fit_rule
+from detector.attribution.corpora import known_only
 from detector.attribution.facts import facts_of
+from detector.attribution.habits import habits_of
 from detector.attribution.linear import CHOSEN_ON, KEPT, choose_columns, fit_weights
 from detector.attribution.model import ON_STYLE, Arrays, Fingerprint, ready
 from detector.attribution.network import fit_style
@@ -271,7 +273,8 @@ def train(
     )  # fmt: skip
     blend = held.blend(corpus)
     log_p = blend.log_probs(held.scores[0], corpus.lengths[0])
-    rule = fit_rule(log_p, classes, groups, len(names), seed=seed)
+    habits = [habits_of(copy) for copy in held.scores]
+    rule = fit_rule(log_p, classes, groups, len(names), seed=seed, kinds=habits)
     own = classes < len(names)
     known = known_only(log_p[own], len(names))
     right = int((known.argmax(axis=1) == classes[own]).sum())

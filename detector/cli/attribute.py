@@ -57,7 +57,7 @@ def train(
     """
     from detector.attribution.card import card_of
     from detector.attribution.extra import chosen_device, use_threads
-    from detector.attribution.reading import as_text, batches, labelled
+    from detector.attribution.reading import LEAST_A_CLASS, as_text, batches, labelled, thin_classes
     from detector.attribution.training import DEFAULT
     from detector.attribution.training import train as learn
 
@@ -86,6 +86,12 @@ def train(
     if group is None:
         say(
             "no --group: only equal texts are kept together; name the prompt's column if models share prompts"
+        )
+    if thin := thin_classes(data):
+        say(
+            f"{len(thin)} of {len(set(data.labels))} classes have fewer than {LEAST_A_CLASS} groups "
+            f"({', '.join(clean(name) for name in thin[:5])}{', ...' if len(thin) > 5 else ''}): "
+            "what is said of them means little"
         )
     with bar("training", total=1.0) as update:
         model = learn(
@@ -273,6 +279,9 @@ def evaluate(
     folds: Annotated[
         int, typer.Option(min=1, max=5, help="held-out fifths the closed set is measured on")
     ] = 1,
+    first_fold: Annotated[
+        int, typer.Option("--first-fold", min=0, max=4, help="first of those fifths: a long run in parts")
+    ] = 0,
     members: Annotated[
         str, typer.Option("--members", help="of linear, style, trees, encoder")
     ] = "linear,style,trees",
@@ -309,8 +318,9 @@ def evaluate(
         folds=1 if quick else folds,
         members=tuple(m.strip() for m in members.split(",")),
         tasks=tuple(task or ([next(iter(lists["tasks"]))] if quick else [])),
-        lineage_prompts=60 if quick else 200,
+        lineage_prompts=60 if quick else 1000,
         seed=seed,
+        first_fold=first_fold,
     )
     results: dict[str, dict[str, Any]] = {}
     with bar("evaluating", total=1.0) as update:

@@ -28,6 +28,9 @@ LEAST_SURE = 0.5
 #: A member of a group is accused from this probability on (0..1), whatever the alert budget leaves: the budget
 #: counts groups and accounts that stand for themselves, and a true group may have swept in people beside it.
 ACCUSED_FROM = 0.9
+#: A group lends little to a member of which fewer bits than this can be shown (the ``why`` of an alert): about two
+#: keys that hardly anybody else holds. What a reviewer cannot be shown accuses nobody.
+LEAST_EVIDENCE = 3.0
 _RANK = {"clear": 0, "watch": 1, "alert": 2}
 
 
@@ -155,7 +158,7 @@ def decide(
     Parameters
     ----------
     account_days, group_days : today's measurements.
-    members : every group's members so far (identity.MEMBERS).
+    members : every group's members so far (identity.MEMBERS and ``evidence_bits``).
     previous_groups, previous_accounts : yesterday's state tables (without ``day``).
     facts : account_id, org_id, program (NULL where not known).
     merged : groups that went into another today.
@@ -174,7 +177,15 @@ def decide(
         }
     )
     bond = members.select(
-        "group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"
+        "group_id",
+        "account_id",
+        "bond",
+        "strength_bits",
+        "firm",
+        "belonging",
+        "likeness",
+        "linked_bits",
+        "evidence_bits",
     )
     # Of a member it matters how much it looks like one of a harvest, undoubted.
     undoubted = own.select("account_id", pl.Series("own_bits", harvest))
@@ -239,9 +250,15 @@ def _kept(day: Day, known: frozenset[str]) -> Day:
 
 
 def _without_bystanders(members: pl.DataFrame, bond: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Members of groups worth a look that are more likely of the operation than not; other groups as they are."""
+    """Members of groups worth a look that are more likely of the operation than not, and can be shown to be.
+
+    Other groups stay as they are, and so do members of whom the window holds nothing any more.
+    """
     shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
-    doubtful = bond.filter(pl.col("group_id").is_in(shown) & (pl.col("belonging") < LEAST_SURE))
+    doubtful = bond.filter(
+        pl.col("group_id").is_in(shown)
+        & ((pl.col("belonging") < LEAST_SURE) | (pl.col("evidence_bits") < LEAST_EVIDENCE).fill_null(False))
+    )
     return members.join(doubtful, on=["group_id", "account_id"], how="anti")
 
 
@@ -465,14 +482,17 @@ def _fold_accounts(
         )
     )
     # What a group lends a member: that the group is abusive, and that the member belongs to it. A bond that could
-    # have been planted lends little: the account's own conduct must carry the rest. Likeness is of many prompts of
-    # the account's own that nobody else sent.
+    # have been planted, or of which next to nothing can be shown, lends little: the account's own conduct must carry
+    # the rest. Likeness is of many prompts of the account's own that nobody else sent.
     shared = pl.struct("group_bits", "belonging").map_batches(_both, return_dtype=pl.Float64)
     table = table.with_columns(shared.alias("group_bits"))
     lent = (
         pl.when(pl.col("group_bits").is_null())
         .then(None)
-        .when(pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness"))
+        .when(
+            (pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness"))
+            & (pl.col("evidence_bits") >= LEAST_EVIDENCE)
+        )
         .then("group_bits")
         .otherwise(pl.min_horizontal("group_bits", pl.col("own_bits").fill_null(-12.0) + PLANTED_BITS))
     )

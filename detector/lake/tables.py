@@ -184,6 +184,12 @@ _STATIC: tuple[Table, ...] = (
                 ">= 0",
             ),
             _C("linked_bits", "DOUBLE", "its links to fellow members, against chance", "bits"),
+            _C(
+                "evidence_bits",
+                "DOUBLE",
+                "what `why` can show of it, in sum; NULL: nothing of it in the window",
+                "bits",
+            ),
         ),
         "state",
         "run",

@@ -151,7 +151,7 @@ def run_day(
             present=held.accounts,
             suspects=frozenset(standing.filter(pl.col("verdict") != "clear")["group_id"]),
         )
-        members = joined.member_states(store, carried.members, day)
+        members = joined.with_evidence(held, joined.member_states(store, carried.members, day))
         progress("weighing shared text")
         shared = joined.shared_text(held, holders)
         if observe is not None:

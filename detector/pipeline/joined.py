@@ -215,12 +215,10 @@ def member_states(store: Store, members: pl.DataFrame, day: date) -> pl.DataFram
     )
 
 
-def why(held: Held, members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Evidence of the groups worth a look: keys that members share with one another, weightiest first."""
-    shown = groups.filter(pl.col("verdict") != "clear").select("group_id")
+def evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
+    """Keys that members of a group share with one another, and few others: the weightiest of each family."""
     rows = (
         held.rows.join(members.select("account_id", "group_id"), on="account_id")
-        .join(shown, on="group_id")
         .with_columns(pl.len().over("group_id", "code").alias("inside"))
         .filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
     )
@@ -243,3 +241,20 @@ def why(held: Held, members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame
         )
         .sort("group_id", "account_id", "family", "kind", "key")
     )
+
+
+def with_evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
+    """Members with ``evidence_bits``, the sum of what ``evidence`` shows of each; NULL: not in the window."""
+    bits = (
+        evidence(held, members).group_by("group_id", "account_id").agg(pl.col("bits").sum().round_sig_figs(9))
+    )
+    present = pl.col("account_id").is_in(held.accounts.implode())
+    return members.join(bits, on=["group_id", "account_id"], how="left", maintain_order="left").select(
+        *members.columns, pl.when(present).then(pl.col("bits").fill_null(0.0)).alias("evidence_bits")
+    )
+
+
+def why(held: Held, members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Evidence of the groups worth a look."""
+    shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
+    return evidence(held, members.filter(pl.col("group_id").is_in(shown)))

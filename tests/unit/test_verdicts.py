@@ -12,7 +12,7 @@ import pytest
 from detector.config import Allow, Config
 from detector.decide.identity import MEMBERS
 from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
-from detector.decide.verdicts import ACCUSED_FROM, Day, decide
+from detector.decide.verdicts import ACCUSED_FROM, LEAST_EVIDENCE, Day, decide
 from detector.lake.store import empty
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
@@ -46,6 +46,7 @@ def run(
     firm: bool = True,
     bond: str = "keys",
     belonging: float = 1.0,
+    evidence: float | None = 9.0,
     before: Day | None = None,
     config: Config | None = None,
     facts: list[tuple[str, str | None, str | None]] | None = None,
@@ -53,7 +54,7 @@ def run(
     detector: Detector = DETECTOR,
 ) -> Day:
     members = [
-        (g, a, D1, day, "active", bond, 5.0, firm, belonging, 0.1, 0.0)
+        (g, a, D1, day, "active", bond, 5.0, firm, belonging, 0.1, 0.0, evidence)
         for g, (_, accounts) in groups.items()
         for a in accounts
     ]
@@ -69,7 +70,7 @@ def run(
             {"group_id": list(groups), "load_gini": [v for v, _ in groups.values()]},
             schema={"group_id": pl.String, "load_gini": pl.Float64},
         ),
-        members=pl.DataFrame(members, schema=MEMBERS, orient="row"),
+        members=pl.DataFrame(members, schema={**MEMBERS, "evidence_bits": pl.Float64}, orient="row"),
         previous_groups=before.groups if before else empty("groups").drop("day"),
         previous_accounts=before.accounts if before else empty("account_scores").drop("day"),
         facts=pl.DataFrame(
@@ -125,6 +126,16 @@ def test_the_budget_is_charged_for_those_who_stand_for_themselves_and_only_they_
     assert verdicts(in_clear_group) == {"a": "alert"}
     unaffordable = run({"a": 0.9}, {"g": (0.0, ["a"])}, detector=likely, config=Config(alert_budget=1.0))
     assert verdicts(unaffordable) == {"a": "watch"}
+
+
+def test_nobody_is_accused_with_a_group_on_what_cannot_be_shown() -> None:
+    for bond in ("keys", "likeness"):
+        shown = run({"a": 0.0}, {"g": (0.9, ["a"])}, bond=bond, evidence=LEAST_EVIDENCE)
+        assert verdicts(shown) == {"a": "alert"}
+        bare = run({"a": 0.0}, {"g": (0.9, ["a"])}, bond=bond, evidence=LEAST_EVIDENCE - 0.1)
+        assert (verdicts(bare), len(bare.members)) == ({"a": "clear"}, 0)
+    gone = run({}, {"g": (0.9, ["a"])}, evidence=None)
+    assert (verdicts(gone), len(gone.members)) == ({"a": "clear"}, 1)
 
 
 def test_a_planted_bond_does_not_alert_the_victim() -> None:
