@@ -40,11 +40,13 @@ bench: $(VENV)/.dev
 
 ## backtest: the benchmark on made worlds, about an hour on two cores; a stopped run goes on
 backtest: $(VENV)/.core
-	$(BIN)/hydrawatch backtest --work $(BACKTEST) --report $(BACKTEST)/report.html --json $(BACKTEST)/report.json
+	$(BIN)/hydrawatch backtest --work $(BACKTEST) --report $(BACKTEST)/report.html --json $(BACKTEST)/report.json \
+	  --markdown $(BACKTEST)/report.md
 
 ## backtest-full: the same with every campaign at its published size and worlds of 0.1 % attackers; days, 64 GB
 backtest-full: $(VENV)/.core
-	$(BIN)/hydrawatch backtest --full --work $(BACKTEST) --report $(BACKTEST)/full.html --json $(BACKTEST)/full.json
+	$(BIN)/hydrawatch backtest --full --work $(BACKTEST) --report $(BACKTEST)/full.html --json $(BACKTEST)/full.json \
+	  --markdown $(BACKTEST)/full.md
 
 clean:
 	rm -rf out $(VENV)

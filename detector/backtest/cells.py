@@ -38,6 +38,9 @@ def number(value: object) -> str:
 
 
 def _short(value: float) -> str:
+    """Counts (integers) as counts; 0 and 1 of anything else may be shares, and keep their decimals."""
+    if isinstance(value, int):
+        return f"{value:,}"
     if float(value).is_integer() and abs(value) >= 2:
         return f"{int(value):,}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
@@ -65,11 +68,12 @@ def rung_name(rung: int) -> str:
 
 
 def median(values: Sequence[float]) -> float | None:
+    """Median; of an odd number of values one of them, as it is."""
     ordered = sorted(values)
     if not ordered:
         return None
     middle = len(ordered) // 2
-    return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:

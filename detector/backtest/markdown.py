@@ -50,13 +50,20 @@ def tables(found: Json) -> str:
         names, numbers, body = wide(found[part], key, "recall_at_0.001")
         rows = [[n or "everything", *line] for n, line in zip(names, body, strict=True)]
         lines += [f"**{title}**", "", *_table(["", *(RUNG_NAMES[r] for r in numbers)], rows)]
-    windows = [row for row in found["windows"] if row["rung"] is None]
-    if windows:
-        shares = sorted({row["share"] for row in windows})
-        ways = list(dict.fromkeys(row["way"] for row in windows))
-        cells = {(row["way"], row["share"]): row for row in windows}
-        rows = [[way, *(cells[way, s]["detection"] for s in shares)] for way in ways]
-        rows.append(["MMD as published", *(cells[ways[0], s]["published_mmd"] for s in shares)])
-        lines += ["**Mixed windows of 100 requests, detection at 1 % false positives**", ""]
-        lines += _table(["", *(f"{s:.0%} harvest" for s in shares)], rows)
+    for rung in (None, 0):
+        lines += _windows([row for row in found["windows"] if row["rung"] == rung], rung)
     return "\n".join(lines)
+
+
+def _windows(rows: Sequence[Json], rung: int | None) -> list[str]:
+    """Mixed windows of one rung, or of all; none without rows."""
+    if not rows:
+        return []
+    shares = sorted({row["share"] for row in rows})
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    cells = {(row["way"], row["share"]): row for row in rows}
+    body = [[way, *(cells[way, s]["detection"] for s in shares)] for way in ways]
+    body.append(["MMD as published", *(cells[ways[0], s]["published_mmd"] for s in shares)])
+    of = "all rungs" if rung is None else f"rung {RUNG_NAMES[rung]}"
+    title = f"**Mixed windows of 100 requests, detection at 1 % false positives, {of}**"
+    return [title, "", *_table(["", *(f"{s:.0%} harvest" for s in shares)], body)]

@@ -64,7 +64,19 @@ def render(found: Json) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="referrer" content="no-referrer"><meta name="viewport" content="width=device-width">'
         f"<title>hydrawatch benchmark</title><style>{STYLE}</style></head><body>"
-        "<h1>hydrawatch benchmark</h1>" + "".join(sections) + "</body></html>\n"
+        f"<h1>hydrawatch benchmark</h1>{note(_about(found))}" + "".join(sections) + "</body></html>\n"
+    )
+
+
+def _about(found: Json) -> str:
+    """What was run, in a sentence."""
+    worlds = found["worlds"]
+    days = sum(row["honest_account_days"][0] or 0 for row in found["columns"]["same"]["rungs"])
+    return (
+        f"{len(worlds)} worlds that no detector was trained on, {sum(w['requests'] for w in worlds):,} requests, "
+        f"{days:,.0f} honest account-days, {sum(w['attackers'] for w in worlds):,} attacking accounts; model "
+        f"{found['model']}; {found['seconds'] / 60:.0f} minutes. Worlds and attacks are made up: read the figures "
+        "as upper bounds."
     )
 
 
@@ -116,7 +128,8 @@ def _campaigns(found: Json) -> str:
             line: list[object] = [campaign]
             for rung in rungs:
                 row = cells.get((campaign, rung), {})
-                line += [row.get("recall_at_0.001"), row.get("n_attackers", [None])[0]]
+                count = row.get("n_attackers", [None])[0]
+                line += [row.get("recall_at_0.001"), count if count is None else int(count)]
             body.append(line)
         head = ["campaign", *(h for r in rungs for h in (rung_name(r), "accounts"))]
         made.append(table(COLUMNS[name], head, body))
@@ -334,5 +347,4 @@ def _worlds(found: Json) -> str:
         "seconds",
     )
     body = [[", ".join(row["campaigns"]), *(row[k] for k in keys)] for row in found["worlds"]]
-    about = f"Model {found['model']}, {found['seconds'] / 60:.1f} minutes."
-    return f"<h2>Worlds</h2>{note(about)}" + table("Worlds reported on", ["campaigns", *keys], body)
+    return "<h2>Worlds</h2>" + table("Worlds reported on", ["campaigns", *keys], body)
