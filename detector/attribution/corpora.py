@@ -31,9 +31,9 @@ _CERTAIN = 0.999
 #: How fast trust in habits falls where a corpus lies beyond their reach: with this power of the distance. Chosen by
 #: leaving out each kind of copy in turn.
 _DISTRUST = 4
-#: Nats a text a corpus may be worse explained than the floor, and that as a share of the floor: hair-thin floors,
-#: where classes are told apart without doubt, must not turn away what is explained all but perfectly.
-_SLACK, _SLACK_SHARE = 0.02, 0.5
+#: Nats a text a corpus may be worse explained than the floor: at most this, and twice the floor and a thousandth.
+#: Where classes are told apart without doubt floors are hair-thin, and must not turn away their own.
+_SLACK, _SLACK_LEAST = 0.01, 0.001
 
 
 def known_only(log_p: npt.NDArray[Any], n_known: int) -> Floats:
@@ -138,7 +138,7 @@ class CorpusRule:
     def floor(self, n: int, best: int) -> float:
         """The mean log-probability below which ``n`` texts are not ``best``'s, interpolated over ln n."""
         floor = self._between(n, [row[best] for row in self.floors])
-        return floor - min(_SLACK, _SLACK_SHARE * abs(floor))
+        return floor - min(_SLACK, abs(floor) + _SLACK_LEAST)
 
     def texts_needed(self, best: int) -> int | None:
         """Texts after which ``best`` is told from every other class in 99.9 % of cases; None: never at this rate.

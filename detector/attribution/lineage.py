@@ -214,8 +214,7 @@ def compare(
         )
     found.sort(key=lambda c: -(c.z if c.z is not None else c.contrast - 1e6))
     verdict, teacher = _verdict(found)
-    known = [d for d in decoys if d in place]
-    leads = family_leads(similarity.mean(axis=0), answers.models, suspect, candidates, known, families)
+    leads = family_leads(similarity.mean(axis=0), answers.models, suspect, candidates, decoys, families)
     return Comparison(suspect, n_prompts, found, verdict, teacher, leads)
 
 

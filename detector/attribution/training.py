@@ -256,14 +256,14 @@ def train(
     classes = np.array([number[label] for label in data.labels] + [len(names)] * len(background), np.int64)
     groups = [*data.groups, *(f"b:{i}" for i in range(len(background)))]
     n_classes = len(names) + bool(background)
+    if unknown := [m for m in members if m not in MEMBERS]:
+        raise ConfigError(f"unknown member {unknown[0]!r}", hint=f"there are {', '.join(MEMBERS)}")
     n_groups = len(set(data.groups))
     if n_groups < _LEAST_GROUPS:
         raise ConfigError(
             f"{n_groups} groups among {len(data.texts)} texts; {_LEAST_GROUPS} are the least that can be held out",
             hint="name the column of prompts with --group, or give more texts",
         )
-    if unknown := [m for m in members if m not in MEMBERS]:
-        raise ConfigError(f"unknown member {unknown[0]!r}", hint=f"there are {', '.join(MEMBERS)}")
     folds = max(2, min(folds, n_groups))
     corpus = prepare(texts, classes, groups, seed=seed, progress=lambda s, n: progress(0.15 * s, n))
     makers = _families(names, data.families, bool(background))

@@ -15,7 +15,8 @@ import pytest
 from made_attribution import answer, table
 from typer.testing import CliRunner
 
-from detector.attribution.corpora import CorpusRule, draws_of, fit_rule
+from detector.attribution.calibrating import fit_rule
+from detector.attribution.corpora import CorpusRule, draws_of
 from detector.errors import ConfigError, ModelError
 
 pytest.importorskip("torch", reason="the attribution extra is not installed")
@@ -85,11 +86,11 @@ def test_augmented_training_survives_changes(fingerprint: model.Fingerprint, kin
 
 def test_a_stranger_is_turned_away_and_a_known_corpus_is_not(fingerprint: model.Fingerprint) -> None:
     for name in KNOWN:
-        decision = fingerprint.decide(fingerprint.log_probs([answer(name, p) for p in range(3000, 3020)]))
+        decision = fingerprint.decide(fingerprint.evidence([answer(name, p) for p in range(3000, 3020)]))
         assert (fingerprint.classes[decision.best], decision.verdict) == (name, "known")
     rng = random.Random(1)
     strange = [" ".join("".join(rng.choices("qzxvkj", k=5)) for _ in range(40)) for _ in range(20)]
-    decision = fingerprint.decide(fingerprint.log_probs(strange))
+    decision = fingerprint.decide(fingerprint.evidence(strange))
     assert decision.verdict == "none of these"
     assert fingerprint.classes[decision.best] in KNOWN
 

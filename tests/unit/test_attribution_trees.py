@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from detector.attribution import figures, trees
+from detector.attribution.corpora import CorpusRule
 from detector.attribution.style import COLUMNS
 
 WIDTH = len(COLUMNS)
@@ -111,7 +112,9 @@ def test_groups_are_named_by_their_sum_and_their_stated_probability_is_scaled() 
     log_p = rng.normal(size=(80, 2)) * 0.1
     log_p[np.arange(80), truth] += 0.2
     groups = [str(i % 40) for i in range(80)]
-    found = figures.by_size(log_p, truth, groups, 2, scale=lambda n: 1.0)
+    zeros = ((0.0, 0.0), (0.0, 0.0))
+    plain = CorpusRule((1, 100), (1.0, 1.0), zeros, zeros, zeros)
+    found = figures.by_size(log_p, truth, groups, 2, rule=plain)
     assert set(found["by_size"]) == {"3", "5", "10", "30"}
     assert found["by_size"]["30"] == 1.0 > found["by_size"]["3"]
     # Thirty texts that are never wrong, stated at less than certainty: the gap is the calibration error.
