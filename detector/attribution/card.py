@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detector.attribution.calibrating import HABITS_FROM
 from detector.attribution.corpora import FALSE_REJECTIONS, KNOWN, REJECT_FROM
 from detector.attribution.model import Fingerprint
 
@@ -60,6 +61,9 @@ def card_of(model: Fingerprint, *, source: str) -> str:
         f"Calibrated for {', '.join(map(str, model.rule.sizes))} texts. From {REJECT_FROM} texts on, a corpus that its "
         f"best class explains worse than {1 - FALSE_REJECTIONS:.0%} of that class's own groups is `none of these`; "
         f"`known` wants a probability of {KNOWN}; the rest is `too few texts`.",
+        f"From {HABITS_FROM} texts on the mean habits of the corpus speak beside the sums."
+        if model.rule.habits is not None
+        else "Sums of log-probabilities decide: there were too few prompts or texts for mean habits.",
         "",
         "## What it cannot do",
         "* One text proves nothing. The figure for one text is an accuracy over many, not evidence about this one.",

@@ -173,6 +173,12 @@ def damage_version(folder: Path) -> None:
     (folder / "model.json").write_text(json.dumps({**manifest, "version": 99}))
 
 
+def earlier_version(folder: Path) -> None:
+    manifest = json.loads((folder / "model.json").read_text())
+    del manifest["rule"]["beside"]
+    (folder / "model.json").write_text(json.dumps({**manifest, "version": 1}))
+
+
 def damage_classes(folder: Path) -> None:
     manifest = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**manifest, "classes": [*manifest["classes"], "extra"]}))
@@ -192,6 +198,7 @@ DAMAGES = {
         (f / "weights.safetensors").read_bytes()[:-9]
     ),
     "another version": damage_version,
+    "the version before": earlier_version,
     "another number of classes": damage_classes,
     "half a rule": damage_rule,
     "not a model": lambda f: (f / "model.json").write_text("[]"),
@@ -206,6 +213,8 @@ def test_a_damaged_model_is_refused_with_a_hint(folder: Path, tmp_path: Path, na
     with pytest.raises(ModelError) as caught:
         model.load(copy, CPU)
     assert "attribute train" in str(caught.value.hint)
+    if "version" in name:
+        assert f"this release reads version {model.VERSION}" in str(caught.value)
 
 
 def test_saving_and_loading_changes_no_answer(fingerprint: model.Fingerprint, tmp_path: Path) -> None:
