@@ -215,7 +215,9 @@ def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
         pl.concat([covered(measured.accounts, absent), lacking.accounts], how="diagonal_relaxed"),
         pl.concat(
             [
-                measured.groups.join(keyed, on=["world", "day", "group_id"], how="semi"),
+                measured.groups.join(
+                    keyed, on=["world", "day", "group_id"], how="semi", maintain_order="left"
+                ),
                 lacking.groups,
             ],
             how="diagonal_relaxed",
@@ -253,8 +255,7 @@ def fit_detector(
         **_figures("account", label & ~is_lone, own, label & is_lone),
         **_figures("lone", label & is_lone, alone, label & ~is_lone),
         **of_members,
-        "group_auc": float(roc_auc_score(y, bits)),
-        "group_average_precision": float(average_precision_score(y, bits)),
+        **_figures("group", y, bits, np.zeros(len(y), bool)),
     }
     detector = scoring.Detector(
         key,
@@ -280,7 +281,7 @@ def _fit_members(
     for (world, day), some in bad.group_by("world", "day", maintain_order=True):
         here = (pl.col("world") == world) & (pl.col("day") == day)
         inside = measured.members.filter(here & pl.col("label").is_not_null()).join(
-            some, on="group_id", how="semi"
+            some, on="group_id", how="semi", maintain_order="left"
         )
         of = bits.filter(here).select("account_id", "own_bits")
         made.append(verdicts.member_columns(inside, some, of))
@@ -300,7 +301,10 @@ def _fit_members(
 def _figures(
     name: str, label: npt.NDArray[np.bool_], bits: Floats, left_out: npt.NDArray[np.bool_]
 ) -> dict[str, float]:
+    """How well scores tell; nothing where the worlds hold one class only."""
     label, bits = label[~left_out], bits[~left_out]
+    if label.all() or not label.any():
+        return {}
     return {
         f"{name}_auc": float(roc_auc_score(label, bits)),
         f"{name}_average_precision": float(average_precision_score(label, bits)),

@@ -104,12 +104,18 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
         truth = pl.read_csv(folder / "world" / "truth.csv", schema_overrides={"account_id": pl.String})
         stamp = (pl.lit(number).alias("world"), pl.lit(fold_of(number)).alias("fold"))
         labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "rung")
-        account = pl.read_parquet(folder / "account_days.parquet").join(labels, on="account_id", how="left")
-        member = pl.read_parquet(folder / "group_members.parquet").join(labels, on="account_id", how="left")
+        account = pl.read_parquet(folder / "account_days.parquet").join(
+            labels, on="account_id", how="left", maintain_order="left"
+        )
+        member = pl.read_parquet(folder / "group_members.parquet").join(
+            labels, on="account_id", how="left", maintain_order="left"
+        )
         pure = member.group_by("day", "group_id").agg(
             (pl.col("label") == 1).mean().alias("share"), pl.len().alias("n")
         )
-        group = pl.read_parquet(folder / "group_days.parquet").join(pure, on=["day", "group_id"])
+        group = pl.read_parquet(folder / "group_days.parquet").join(
+            pure, on=["day", "group_id"], maintain_order="left"
+        )
         accounts.append(account.with_columns(*stamp))
         text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
@@ -136,5 +142,6 @@ def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[Sha
             .group_by("code")
             .agg(pl.col("bad").mean().alias("share"), pl.len().alias("holders"))
         )
-        found.append(SharedText(world, day, pl.read_parquet(path).join(share, on="code"), holdings, accounts))
+        keys = pl.read_parquet(path).join(share, on="code", maintain_order="left").sort("code")
+        found.append(SharedText(world, day, keys, holdings, accounts))
     return found

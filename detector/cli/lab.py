@@ -65,6 +65,17 @@ def simulate(
     ] = 1,
     campaign: Annotated[list[str] | None, typer.Option(help="campaign kind; repeat for several")] = None,
     families: Annotated[str, typer.Option(help="which set of scaffold and phrase families")] = "a",
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(help="an input the operator does not log: prompts, payment, ja4, accounts; repeat"),
+    ] = None,
+    poison: Annotated[bool, typer.Option("--poison", help="attackers frame honest accounts")] = False,
+    scale: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="campaigns at this share of their published size; 0: as --attackers says"
+        ),
+    ] = 0.0,
     list_kinds: Annotated[
         bool, typer.Option("--list", help="print campaign kinds and archetypes, make nothing")
     ] = False,
@@ -95,6 +106,9 @@ def simulate(
         rung=rung,
         campaigns=tuple(campaign or ()),
         families=families,
+        missing=frozenset(missing or ()),
+        poison=poison,
+        scale=scale,
     )
     with bar("making a world", total=1.0) as update:
         made = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))

@@ -88,7 +88,7 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
         )
         .with_columns(pl.col(pl.Float64).round_sig_figs(9))  # means in parallel differ in their last digits
     )
-    return group_days.join(summary, on="group_id", how="left")
+    return group_days.join(summary, on="group_id", how="left", maintain_order="left")
 
 
 def member_columns(members: pl.DataFrame, groups: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
