@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.corpora import FALSE_REJECTIONS, SIZES, CorpusRule, draws_of, known_only
+from detector.attribution.corpora import (
+    FALSE_REJECTIONS,
+    SIZES,
+    CorpusRule,
+    draws_of,
+    known_only,
+    texts_between,
+)
 from detector.attribution.habits import LEAST_GROUPS, LEAST_TEXTS, MOST_SCORES, Habits, fit_habits
 from detector.attribution.splits import folds_of
 
@@ -164,20 +171,27 @@ def _beside(
 def _margins(
     rule: CorpusRule, known: Floats, rows: Sequence[Ints], halves: _Halves | None
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]:
-    """Mean and spread over texts of what one adds to the log-odds of its class over each other."""
-    added = known
+    """Mean and spread over texts of what one adds to the log-odds of its class over each other.
+
+    The rule weighs habits more the more texts there are; of both ends, sums alone and sums with habits, each class
+    keeps the one that tells it with fewer texts.
+    """
+    ways = [known]
     if halves is not None:
         own, by_habits, _ = rule.weights(min(_TYPICAL_SIZE, rule.sizes[-1]))
         odds = np.empty_like(known)
         for h, fitted in enumerate(halves.fitted):
             odds[halves.half == h] = fitted.odds_of(halves.kinds[0][halves.half == h])
-        added = own * known + by_habits * odds
-    mean, spread = np.zeros((len(rows), len(rows))), np.zeros((len(rows), len(rows)))
+        ways.append(own * known + by_habits * odds)
+    means, spreads = [], []
     for c, mine in enumerate(rows):
-        if len(mine):
-            margins = added[mine, c][:, None] - added[mine]
-            mean[c], spread[c] = margins.mean(axis=0), margins.std(axis=0)
-    return tuple(map(tuple, mean.tolist())), tuple(map(tuple, spread.tolist()))
+        nothing = np.zeros(len(rows))
+        margins = [added[mine, c][:, None] - added[mine] for added in ways] if len(mine) else []
+        found = [(m.mean(axis=0), m.std(axis=0)) for m in margins] or [(nothing, nothing)]
+        mean, spread = min(found, key=lambda way: texts_between(way[0], way[1], c))
+        means.append(tuple(mean.tolist()))
+        spreads.append(tuple(spread.tolist()))
+    return tuple(means), tuple(spreads)
 
 
 def _best_factors(

@@ -145,15 +145,8 @@ class CorpusRule:
 
         Normal approximation per pair, the chance of error shared among the pairs.
         """
-        others = [j for j in range(len(self.margin_mean)) if j != best]
-        deviate = _deviate(1 - (1 - _CERTAIN) / max(len(others), 1))
-        worst = 1.0
-        for j in others:
-            mean, spread = self.margin_mean[best][j], self.margin_spread[best][j]
-            if mean <= 0:
-                return None
-            worst = max(worst, (deviate * spread / mean) ** 2)
-        return int(np.ceil(worst)) if worst < 100_000 else None
+        needed = texts_between(self.margin_mean[best], self.margin_spread[best], best)
+        return int(np.ceil(needed)) if needed < 100_000 else None
 
     def decide(
         self, log_p: npt.NDArray[Any], n_known: int, habits: npt.NDArray[Any] | None = None
@@ -184,7 +177,12 @@ class Decision:
     margin: float
 
 
-def _deviate(p: float) -> float:
+def texts_between(mean: Sequence[float], spread: Sequence[float], best: int) -> float:
+    """Texts that tell ``best`` from the class it is hardest told from, by each text's margin; infinity: never."""
     from scipy.stats import norm
 
-    return float(norm.ppf(p))
+    others = [j for j in range(len(mean)) if j != best]
+    deviate = float(norm.ppf(1 - (1 - _CERTAIN) / max(len(others), 1)))
+    if any(mean[j] <= 0 for j in others):
+        return float("inf")
+    return max([1.0, *((deviate * spread[j] / mean[j]) ** 2 for j in others)])
