@@ -12,7 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from detector.decide.scaffolds import ACCOUNT_COLUMNS
+from detector.decide.scaffolds import ACCOUNT_COLUMNS, KEY_TERMS
 from detector.decide.scoring import Additive, Detector
 from features import plugins
 
@@ -31,12 +31,22 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "account.prompts",
             "group.templates",
             "group.repeats",
+            "bound_likeness",
+            "stranger_likeness",
+            "likeness",
+            "likeness_ratio",
             *ACCOUNT_COLUMNS,
+            *(name for name in KEY_TERMS if name not in ("key_asked", "key_linked_bits", "key_linked_share")),
         ),
         "parameters and logits": ("account.parameters", "group.uniformity"),
         "addresses and clients": ("account.origin", "group.exits"),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
-        "load dealt out": ("account.volume", "group.evenness", "group.alternation", "group.tenancy"),
+        "load dealt out": (
+            "account.volume",
+            "group.evenness",
+            "group.alternation",
+            "group.tenancy",
+        ),
         "sign-ups, cards, bans": (
             "account.programme",
             "group.creation",
@@ -46,11 +56,23 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "strength of the bonds": (
             "group.density",
             "mean_strength_bits",
+            "mean_linked_bits",
             "firm_share",
+            "keyed_share",
+            "keyed",
+            "firm",
+            "strength_bits",
+            "linked_bits",
+            "belonging_bits",
             "key_linked_bits",
             "key_linked_share",
         ),
-        "members' own conduct": ("mean_own_bits", "median_own_bits", "suspect_share"),
+        "members' own conduct": (
+            "mean_own_bits",
+            "suspect_share",
+            "member_own_bits",
+            "member_own_excess_bits",
+        ),
     }
 )
 

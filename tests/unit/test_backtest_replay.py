@@ -21,6 +21,7 @@ from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.windows import carried
 from detector.decide.scaffolds import KEY_TERMS
 from detector.decide.scoring import Additive, Detector, Term
+from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 
 SPEC = WorldSpec(
     seed=900_611, days=3, honest_accounts=140, attacker_share=0.15, rung=0, requests=6000,
@@ -238,6 +239,12 @@ def test_a_failed_job_tells_which_it_was(processes: int) -> None:
     assert found[4] == 0.25
     assert isinstance(found[0], ZeroDivisionError)
     assert done[-1] == 3
+
+
+def test_every_term_of_the_classifier_is_of_a_family_that_can_be_taken_away() -> None:
+    owned = set().union(*(ablation.columns_of(f) for f in ablation.FAMILIES))
+    for of in (ACCOUNT_TERMS, LONE_TERMS, GROUP_TERMS, MEMBER_TERMS, KEY_TERMS):
+        assert set(of) <= owned
 
 
 def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(
