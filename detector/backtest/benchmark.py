@@ -297,6 +297,9 @@ def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
     ways = {
         "evidence summed over requests": columns["elicitation_sum"] + columns["similar_prompts_sum"],
         "account model, text terms only": bits,
+        "most suspicious shared text": columns["scaffold_bits_1"],
+        "third most suspicious shared text": columns["scaffold_bits_3"],
+        "tenth most suspicious shared text": columns["scaffold_bits_10"],
         "MMD, sketches": columns["mmd_sketches"],
         "MMD, measurements": columns["mmd_measured"],
     }
