@@ -200,6 +200,7 @@ def decide(
     charged = _charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
     limit = _limit(worst, charged, n, config)
     kind_of = _group_kinds(members, own)
+    members = members.with_columns(_doubtful(bond))
     groups = _fold_groups(
         group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
     )
@@ -220,7 +221,7 @@ def decide(
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
     return _kept(
-        Day(groups, accounts, parts, _without_bystanders(members, bond, groups), limit),
+        Day(groups, accounts, parts, _without_bystanders(members, groups), limit),
         frozenset(previous_groups["group_id"]),
     )
 
@@ -249,17 +250,19 @@ def _kept(day: Day, known: frozenset[str]) -> Day:
     )
 
 
-def _without_bystanders(members: pl.DataFrame, bond: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Members of groups worth a look that are more likely of the operation than not, and can be shown to be.
+def _doubtful(bond: pl.DataFrame) -> pl.Series:
+    """Which members are likelier swept in than of the operation, or cannot be shown to be of it.
 
-    Other groups stay as they are, and so do members of whom the window holds nothing any more.
+    Members of whom the window holds nothing any more stand on what was known of them.
     """
-    shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
-    doubtful = bond.filter(
-        pl.col("group_id").is_in(shown)
-        & ((pl.col("belonging") < LEAST_SURE) | (pl.col("evidence_bits") < LEAST_EVIDENCE).fill_null(False))
-    )
-    return members.join(doubtful, on=["group_id", "account_id"], how="anti")
+    unsure, bare = pl.col("belonging") < LEAST_SURE, pl.col("evidence_bits") < LEAST_EVIDENCE
+    return bond.select((unsure | bare.fill_null(False)).alias("doubtful")).to_series()
+
+
+def _without_bystanders(members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Members without the ``doubtful`` ones of groups worth a look; other groups as they are."""
+    shown = pl.col("group_id").is_in(groups.filter(pl.col("verdict") != "clear")["group_id"].implode())
+    return members.filter(~(shown & pl.col("doubtful"))).drop("doubtful")
 
 
 def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArray[np.bool_]) -> list[str]:
@@ -375,6 +378,8 @@ def _fold_groups(
             (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5)
             # What could all have been planted carries no group alone.
             | ~(pl.col("firm") | (pl.col("bond") == "likeness")).any()
+            # Nor does one of which every single member may have been swept in.
+            | pl.col("doubtful").all()
         ).alias("exempt"),
     )
     busy = (

@@ -134,6 +134,7 @@ def test_nobody_is_accused_with_a_group_on_what_cannot_be_shown() -> None:
         assert verdicts(shown) == {"a": "alert"}
         bare = run({"a": 0.0}, {"g": (0.9, ["a"])}, bond=bond, evidence=LEAST_EVIDENCE - 0.1)
         assert (verdicts(bare), len(bare.members)) == ({"a": "clear"}, 0)
+        assert bare.groups["verdict"].to_list() == ["watch"]
     gone = run({}, {"g": (0.9, ["a"])}, evidence=None)
     assert (verdicts(gone), len(gone.members)) == ({"a": "clear"}, 1)
 
