@@ -74,7 +74,13 @@ def code_digest() -> str:
         "detector/backtest/synth",
         "detector/backtest/rivals",
     )
-    files = [p for part in parts for p in (root / part).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    # Caches of compiled code appear with the first run.
+    files = [
+        p
+        for part in parts
+        for p in (root / part).rglob("*")
+        if p.is_file() and p.parent.name != "__pycache__"
+    ]
     single = (
         "decide/groups.py",
         "decide/identity.py",

@@ -255,9 +255,11 @@ def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(
 
     def altered(name: str) -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "read_bytes", lambda p: read(p) + b" " * (p.name == name))
+            patch.setattr(Path, "read_bytes", lambda p: read(p) + b" " * p.match(name))
             return measuring.code_digest()
 
     assert altered("likeness.py") != before
     assert altered("relations.py") != before
     assert altered("detector.json") == before
+    assert list(Path(measuring.__file__).parents[1].rglob("__pycache__/*"))
+    assert altered("__pycache__/*") == before
