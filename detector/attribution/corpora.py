@@ -130,6 +130,8 @@ class CorpusRule:
         if self.habits is None or mean_habits is None:
             return known_only(alone, alone.shape[1])
         own, by_habits, reach = self.weights(n)
+        if by_habits <= 0:
+            return known_only(alone, alone.shape[1])
         likelihood, distance = self.habits.log_likelihood(mean_habits, n)
         trust = (np.minimum(1.0, reach / np.maximum(distance, 1e-9)) ** _DISTRUST)[:, None]
         total = trust * (own * summed + by_habits * likelihood) + (1 - trust) * alone

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ class Habits:
     #: Texts each class's means were taken over.
     counts: Floats
 
+    @cached_property
+    def volumes(self) -> Floats:
+        """Log-determinant of each kind's whitener."""
+        return np.asarray(np.linalg.slogdet(self.whiteners)[1], np.float64)
+
     def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """What is written of it."""
         named = {"means": self.means, "whiteners": self.whiteners, "counts": self.counts}
@@ -85,12 +91,11 @@ class Habits:
         n_scores = self.means.shape[2]
         precision = 1 / (1 / size + 1 / self.counts)
         kinds, nearest = [], []
-        for means, whitener in zip(self.means, self.whiteners, strict=True):
+        for means, whitener, volume in zip(self.means, self.whiteners, self.volumes, strict=True):
             at = mean_habits @ whitener
             far = (at**2).sum(axis=1)[:, None] - 2 * at @ means.T + (means**2).sum(axis=1)
             far = precision * np.maximum(far, 0.0)
-            volume = np.linalg.slogdet(whitener)[1] + n_scores / 2 * np.log(precision)
-            kinds.append(volume - far / 2)
+            kinds.append(volume + n_scores / 2 * np.log(precision) - far / 2)
             nearest.append(far.min(axis=1))
         return np.asarray(np.logaddexp.reduce(kinds, axis=0), np.float64), np.min(nearest, axis=0)
 
