@@ -213,8 +213,12 @@ def compare(
             )
         )
     found.sort(key=lambda c: -(c.z if c.z is not None else c.contrast - 1e6))
-    verdict, teacher = _verdict(found)
-    leads = family_leads(similarity.mean(axis=0), answers.models, suspect, candidates, decoys, families)
+    mean = similarity.mean(axis=0)
+    nearest = max(
+        (c for c in candidates if c != suspect), key=lambda c: mean[place[suspect], place[c]], default=""
+    )
+    verdict, teacher = _verdict(found, maker(nearest))
+    leads = family_leads(mean, answers.models, suspect, candidates, decoys, families)
     return Comparison(suspect, n_prompts, found, verdict, teacher, leads)
 
 
@@ -236,13 +240,18 @@ def _contrast(
     return np.asarray(own - np.where(itself, 0.0, others).sum(axis=2) / counted, np.float64)
 
 
-def _verdict(found: Sequence[Lineage]) -> tuple[str, str | None]:
+def _verdict(found: Sequence[Lineage], nearest: str) -> tuple[str, str | None]:
+    """What may be said of the best candidate; ``nearest`` is the maker of the candidate with the most alike answers.
+
+    A suspect may stand out among decoys for one candidate and still be nearer to another maker's: that is no lineage.
+    """
     if not found or found[0].z is None or found[0].low is None:
         return TOO_FEW, None
     best = found[0]
     assert best.z is not None
     assert best.low is not None
-    if best.z >= DERIVED_FROM and best.rank == 1 and best.low >= CONSISTENT_FROM:
+    stands_out = best.z >= DERIVED_FROM and best.rank == 1 and best.low >= CONSISTENT_FROM
+    if stands_out and best.family == nearest:
         return DERIVED, best.candidate
     if best.z >= CONSISTENT_FROM:
         return CONSISTENT, best.candidate

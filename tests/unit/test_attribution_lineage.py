@@ -258,3 +258,17 @@ def test_class_lists_fall_back_to_all_labels(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text("{}")
     with pytest.raises(ConfigError, match="no class lists"):
         class_lists(tmp_path / "c.json", {"a"})
+
+
+@pytest.mark.parametrize(("nearest", "verdict"), [(0.0, "derived"), (0.6, "consistent with")])
+def test_who_is_nearer_to_another_maker_is_not_derived(nearest: float, verdict: str) -> None:
+    """The suspect stands out for teach-a; ``nearest`` is how alike it is to teach-b, to which every decoy is alike too."""
+    rng = np.random.default_rng(3)
+    models = ["suspect", *TEACHERS, *DECOYS]
+    made = lineage.Answers(models, [str(p) for p in range(60)], [])
+    similarity = rng.normal(0, 0.05, (60, len(models), len(models))).astype(np.float32)
+    similarity[:, 0, 1] += 0.4
+    similarity[:, :, 2] += nearest
+    found = lineage.compare(made, similarity, "suspect", TEACHERS, DECOYS, {})
+    assert found.candidates[0].candidate == "teach-a"
+    assert found.verdict == verdict
