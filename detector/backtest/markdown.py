@@ -48,7 +48,7 @@ def tables(found: Json) -> str:
         if not found[part]:
             continue
         names, numbers, body = wide(found[part], key, "recall_at_0.001")
-        rows = [[n or "everything", *line] for n, line in zip(names, body, strict=True)]
+        rows = [[n or "nothing taken away", *line] for n, line in zip(names, body, strict=True)]
         lines += [f"**{title}**", "", *_table(["", *(RUNG_NAMES[r] for r in numbers)], rows)]
     for rung in (None, 0):
         lines += _windows([row for row in found["windows"] if row["rung"] == rung], rung)

@@ -39,12 +39,16 @@ def _frame(width: int, height: int, title: str, inner: Sequence[str]) -> str:
     )
 
 
+def _legend_width(names: Sequence[str]) -> float:
+    return sum(26 + 6.4 * len(name) for name in names)
+
+
 def _legend(names: Sequence[str], left: float, y: float) -> list[str]:
     parts, x = [], left
     for i, name in enumerate(names):
         parts.append(f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" fill="{_colour(i)}"/>')
         parts.append(text(x + 14, y, name, anchor="start"))
-        x += 26 + 6.4 * len(name)
+        x += _legend_width([name])
     return parts
 
 
@@ -57,7 +61,7 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series], *, most: f
     left, top, tall = 46.0, 34.0, 190.0
     wide = max(64.0, 18.0 * len(series) + 22.0)
     width, height = int(left + wide * len(labels) + 20), int(top + tall + 44)
-    width = max(width, int(left + sum(26 + 6.4 * len(s.name) for s in series) + 10))
+    width = max(width, int(left + _legend_width([s.name for s in series]) + 10))
 
     def y_of(value: float) -> float:
         return top + tall * (1 - min(max(value, 0.0), most) / most)
@@ -100,7 +104,8 @@ def rows(title: str, labels: Sequence[str], series: Sequence[Series], *, most: f
     """Lying dots, one line a label: for many labels with long names."""
     left = 24.0 + 6.6 * max((len(label) for label in labels), default=0)
     line, top, long = 20.0, 38.0, 420.0
-    width, height = int(left + long + 30), int(top + line * len(labels) + 26)
+    width = int(left + max(long + 30, _legend_width([s.name for s in series]) + 10))
+    height = int(top + line * len(labels) + 26)
 
     def x_of(value: float) -> float:
         return left + long * min(max(value, 0.0), most) / most
@@ -156,4 +161,5 @@ def reliability(title: str, series: Sequence[tuple[str, Sequence[tuple[float, fl
             spot = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_colour(i)}"'
             parts.append(f"<circle {spot}><title>{words}</title></circle>")
     parts.append(text(left + side / 2, top + side + 36, "probability said"))
-    return _frame(int(left + side + 30), int(top + side + 46), title, parts)
+    width = left + max(side + 30, _legend_width([name for name, _ in series]) + 10)
+    return _frame(int(width), int(top + side + 46), title, parts)

@@ -71,10 +71,12 @@ def render(found: Json) -> str:
 def _about(found: Json) -> str:
     """What was run, in a sentence."""
     worlds = found["worlds"]
-    days = sum(row["honest_account_days"][0] or 0 for row in found["columns"]["same"]["rungs"])
+    rungs = found["columns"]["same"]["rungs"]
+    days = sum(row["honest_account_days"][0] or 0 for row in rungs)
+    attackers = sum(row["n_attackers"][0] or 0 for row in rungs)
     return (
         f"{len(worlds)} worlds that no detector was trained on, {sum(w['requests'] for w in worlds):,} requests, "
-        f"{days:,.0f} honest account-days, {sum(w['attackers'] for w in worlds):,} attacking accounts; model "
+        f"{days:,.0f} honest account-days, {attackers:,.0f} attacking accounts; model "
         f"{found['model']}; {found['seconds'] / 60:.0f} minutes. Worlds and attacks are made up: read the figures "
         "as upper bounds."
     )
@@ -214,7 +216,7 @@ def _ablation(found: Json) -> str:
     )
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("pair_f1", "Group pair F1")):
         names, rungs, cells = wide(found["ablation"], "family", figure)
-        body = [[n or "everything", *line] for n, line in zip(names, cells, strict=True)]
+        body = [[n or "nothing taken away", *line] for n, line in zip(names, cells, strict=True)]
         made.append(table(title, ["without", *map(rung_name, rungs)], body))
     return "".join(made)
 

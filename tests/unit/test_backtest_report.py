@@ -113,6 +113,19 @@ def test_bars_are_as_tall_as_their_values_and_gaps_stay_empty() -> None:
     assert drawn.count("whisker") == 1
 
 
+def test_a_legend_has_room_for_all_its_names() -> None:
+    names = ["same generator", "same, training of the held-out", "held out"]
+    drawn = [
+        plots.reliability("t", [(name, [(0.1, 0.2, 5.0)]) for name in names]),
+        plots.rows("t", ["a"], [plots.Series(name, [0.5]) for name in names]),
+        plots.bars("t", ["a"], [plots.Series(name, [0.5]) for name in names]),
+    ]
+    for plot in drawn:
+        width = float(re.search(r'width="(\d+)"', plot)[1])  # type: ignore[index]
+        start = float(re.search(r'<text x="([\d.]+)"[^>]*>held out<', plot)[1])  # type: ignore[index]
+        assert start + 6 * len("held out") < width
+
+
 def test_dots_lie_in_proportion() -> None:
     drawn = plots.rows("t", ["a", "b", "c"], [plots.Series("s", [0.0, 0.5, 1.0])])
     x = [float(v) for v in re.findall(r'<circle cx="([\d.]+)"', drawn)]
