@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,6 +69,10 @@ def explain(
     subject: Subject,
     lake: LakeOption,
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", help="write one HTML file to mail or archive instead", show_default=False),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print the case: members, evidence with bits, parts of the score, what would have cleared it.
@@ -77,6 +82,17 @@ def explain(
     store, _ = open_for_work(lake, config)
     with store:
         case = _case(store, subject)
+    if page is not None:
+        from detector.alert.casepage import render_page
+
+        try:
+            page.write_text(render_page(case), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write {page}: {error.strerror}", hint="give --html a file in a folder that exists"
+            ) from error
+        say(f"case file: {clean(page)}")
+        return
     if json:
         typer.echo(json_line(case.to_json()))
         return

@@ -170,7 +170,7 @@ def test_deliver_sends_each_version_once(lake: Path) -> None:
     assert ok("deliver", "--lake", lake, "--json").stdout == ""
 
 
-def test_explain_tells_the_case_of_alert_group_and_account(finished: Path) -> None:
+def test_explain_tells_the_case_of_alert_group_and_account(finished: Path, tmp_path: Path) -> None:
     opened = open_lake(finished)
     alert = opened.frame("alerts", as_="polars").filter(pl.col("subject_type") == "group").row(0, named=True)
     member = opened.query(
@@ -182,6 +182,13 @@ def test_explain_tells_the_case_of_alert_group_and_account(finished: Path) -> No
     assert case["parts"]
     assert {m["account_id"] for m in case["members"]} >= {member}
     assert member in ok("explain", member, "--lake", finished).stdout
+    page = tmp_path / "case.html"
+    ok("explain", alert["alert_id"], "--lake", finished, "--html", page)
+    assert "<script" not in page.read_text()
+    assert alert["subject_id"] in page.read_text()
+    assert member in page.read_text()
+    nowhere = hydrawatch("explain", member, "--lake", finished, "--html", tmp_path / "no" / "case.html")
+    assert "a folder that exists" in str(getattr(nowhere.exception, "hint", ""))
     assert isinstance(hydrawatch("explain", "nobody", "--lake", finished).exception, ConfigError)
 
 
