@@ -60,6 +60,11 @@ class Task:
     rivals: bool = True
 
 
+def files_of(folder: Path) -> list[Path]:
+    """Files of a package; caches of compiled code, which appear with the first run, are none."""
+    return [p for p in folder.rglob("*") if p.is_file() and p.parent.name != "__pycache__"]
+
+
 def code_digest() -> str:
     """Hash of the code a measured world depends on; worlds measured by other code are made again."""
     root = Path(pipeline.__file__).parents[2]
@@ -74,13 +79,7 @@ def code_digest() -> str:
         "detector/backtest/synth",
         "detector/backtest/rivals",
     )
-    # Caches of compiled code appear with the first run.
-    files = [
-        p
-        for part in parts
-        for p in (root / part).rglob("*")
-        if p.is_file() and p.parent.name != "__pycache__"
-    ]
+    files = [p for part in parts for p in files_of(root / part)]
     single = (
         "decide/groups.py",
         "decide/identity.py",

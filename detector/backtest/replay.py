@@ -50,13 +50,21 @@ class Replayed:
 
     @cached_property
     def by_day(self) -> dict[str, dict[date, pl.DataFrame]]:
-        """Measured tables by name and day, without the partition column."""
+        """Measured tables by name and day, without the partition column.
+
+        Groups and members as they were before the night's own scoring let some go: another detector may not.
+        """
         made: dict[str, dict[date, pl.DataFrame]] = {}
-        for name in ("account_days", "group_days", "group_members"):
+        for name, kept in (("account_days", ""), ("group_days", "group_days"), ("group_members", "members")):
             frame = self.table(name)
             parts = frame.partition_by("day", as_dict=True, include_key=False)
             bare = frame.drop("day").clear()
-            made[name] = {day: parts.get((day,), bare) for day in self.days}
+            made[name] = {
+                day: self.table(f"{kept}-{day}")
+                if kept and (self.folder / f"{kept}-{day}.parquet").exists()
+                else parts.get((day,), bare)
+                for day in self.days
+            }
         return made
 
     def shared(self, day: date) -> dict[str, pl.DataFrame]:

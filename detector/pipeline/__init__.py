@@ -31,8 +31,9 @@ from features import compose, plugins
 __all__ = ["DayReport", "Observe", "due_days", "input_digest", "load_detector", "run_day", "with_scaffolds"]
 
 Progress = Callable[[str], None]
-#: Told what the classifier would see of shared text: ``keys`` (scaffolds.measure_keys), ``holdings`` (account,
-#: code, n ...) and ``accounts`` (account_id by array code). Training listens here.
+#: Told what the classifier would see: of shared text ``keys`` (scaffolds.measure_keys), ``holdings`` (account,
+#: code, n ...) and ``accounts`` (account_id by array code); ``members`` and ``group_days`` of all groups of the day,
+#: before scoring lets any go. Training and the benchmark listen here.
 Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
 
 
@@ -154,8 +155,6 @@ def run_day(
         members = joined.with_evidence(held, joined.member_states(store, carried.members, day))
         progress("weighing shared text")
         shared = joined.shared_text(held, holders)
-        if observe is not None:
-            observe(day, shared)
         progress("measuring groups")
         store.engine.bind("members", members.select("group_id", "account_id"))
         store.engine.bind("ties", ties.drop("day"))
@@ -164,6 +163,8 @@ def run_day(
             "ties": frozenset(ties.columns) if len(ties) else frozenset(),
         }
         group_days = relations.measure(store, "group", available, skipped)
+        if observe is not None:
+            observe(day, {**shared, "members": members, "group_days": group_days})
         out: dict[str, pl.DataFrame] = {
             "account_days": relations.dated(account_days, day),
             "ties": ties,

@@ -261,5 +261,10 @@ def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(
     assert altered("likeness.py") != before
     assert altered("relations.py") != before
     assert altered("detector.json") == before
-    assert list(Path(measuring.__file__).parents[1].rglob("__pycache__/*"))
-    assert altered("__pycache__/*") == before
+
+
+def test_caches_of_compiled_code_are_no_code(tmp_path: Path) -> None:
+    (tmp_path / "a" / "__pycache__").mkdir(parents=True)
+    for name in ("a/b.py", "a/__pycache__/b.1.nbc", "a/__pycache__/b.pyc"):
+        (tmp_path / name).touch()
+    assert measuring.files_of(tmp_path) == [tmp_path / "a" / "b.py"]
