@@ -186,6 +186,7 @@ def decide(
         "likeness",
         "linked_bits",
         "evidence_bits",
+        pl.col("first_day").alias("joined"),
     )
     # Of a member it matters how much it looks like one of a harvest, undoubted.
     undoubted = own.select("account_id", pl.Series("own_bits", harvest))
@@ -205,7 +206,15 @@ def decide(
         group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
     )
     accounts = _fold_accounts(
-        own, previous_accounts, bond, groups, exempt, charged["account_id"], limit, day, config
+        own,
+        previous_accounts,
+        bond,
+        _lending(groups, group_bits),
+        exempt,
+        charged["account_id"],
+        limit,
+        day,
+        config,
     )
     flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
     parts = pl.concat(
@@ -460,11 +469,22 @@ def _both(columns: pl.Series) -> pl.Series:
     return pl.Series(joint).fill_nan(None)
 
 
+def _lending(groups: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
+    """What each group may lend: ``worst_bits`` of its life, of ``worst_day``, and ``today_bits``, with its kind."""
+    return groups.join(today.rename({"group_bits": "today_bits"}), on="group_id", how="left").select(
+        "group_id",
+        "today_bits",
+        pl.col("score_bits").alias("worst_bits"),
+        pl.col("score_day").alias("worst_day"),
+        pl.col("kind").alias("group_kind"),
+    )
+
+
 def _fold_accounts(
     own: pl.DataFrame,
     previous: pl.DataFrame,
     bond: pl.DataFrame,
-    groups: pl.DataFrame,
+    lending: pl.DataFrame,
     exempt: frozenset[str],
     charged: pl.Series,
     limit: float,
@@ -478,12 +498,13 @@ def _fold_accounts(
         .join(previous.drop("group_id", "group_score"), on="account_id", how="left")
         .join(own.rename({"n_requests": "busy"}), on="account_id", how="left")
         .join(bond, on="account_id", how="left")
-        .join(
-            groups.select(
-                "group_id", pl.col("score_bits").alias("group_bits"), pl.col("kind").alias("group_kind")
-            ),
-            on="group_id",
-            how="left",
+        .join(lending, on="group_id", how="left")
+        # Who joined after the group's worst day was no part of what was so bad: the group as it is with him counts.
+        .with_columns(
+            pl.when(pl.col("joined") <= pl.col("worst_day"))
+            .then("worst_bits")
+            .otherwise("today_bits")
+            .alias("group_bits")
         )
     )
     # What a group lends a member: that the group is abusive, and that the member belongs to it. A bond that could

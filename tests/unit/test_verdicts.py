@@ -51,10 +51,11 @@ def run(
     config: Config | None = None,
     facts: list[tuple[str, str | None, str | None]] | None = None,
     merged: dict[str, str] | None = None,
+    joined: dict[str, date] | None = None,
     detector: Detector = DETECTOR,
 ) -> Day:
     members = [
-        (g, a, D1, day, "active", bond, 5.0, firm, belonging, 0.1, 0.0, evidence)
+        (g, a, (joined or {}).get(a, D1), day, "active", bond, 5.0, firm, belonging, 0.1, 0.0, evidence)
         for g, (_, accounts) in groups.items()
         for a in accounts
     ]
@@ -137,6 +138,28 @@ def test_nobody_is_accused_with_a_group_on_what_cannot_be_shown() -> None:
         assert bare.groups["verdict"].to_list() == ["watch"]
     gone = run({}, {"g": (0.9, ["a"])}, evidence=None)
     assert (verdicts(gone), len(gone.members)) == ({"a": "clear"}, 1)
+
+
+def test_who_joins_a_group_after_its_worst_day_is_lent_what_the_group_is_now() -> None:
+    first = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])})
+    both = run({"a": 0.0, "b": 0.0, "new": 0.0}, {"g": (0.0, ["a", "b", "new"])}, day=D2, before=first)
+    assert verdicts(both) == {"a": "alert", "b": "alert", "new": "alert"}  # known since the worst day
+    late = run(
+        {"a": 0.0, "b": 0.0, "new": 0.0},
+        {"g": (0.0, ["a", "b", "new"])},
+        day=D2,
+        before=first,
+        joined={"new": D2},
+    )
+    assert verdicts(late) == {"a": "alert", "b": "alert", "new": "clear"}
+    still = run(
+        {"a": 0.0, "b": 0.0, "new": 0.0},
+        {"g": (0.9, ["a", "b", "new"])},
+        day=D2,
+        before=first,
+        joined={"new": D2},
+    )
+    assert verdicts(still)["new"] == "alert"
 
 
 def test_a_planted_bond_does_not_alert_the_victim() -> None:
