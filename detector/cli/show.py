@@ -97,7 +97,7 @@ def _grid(rows: pa.Table) -> None:
         grid.add_row(*[Text(_figure(v)) for v in row.values()])
     width = None if sys.stdout.isatty() else 200
     Console(width=width).print(grid)
-    say(f"{rows.num_rows} rows")
+    say(plural(rows.num_rows, "row"))
 
 
 def _figure(value: object) -> str:
