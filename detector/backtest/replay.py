@@ -54,18 +54,12 @@ class Replayed:
 
         Groups and members as they were before the night's own scoring let some go: another detector may not.
         """
-        made: dict[str, dict[date, pl.DataFrame]] = {}
-        for name, kept in (("account_days", ""), ("group_days", "group_days"), ("group_members", "members")):
-            frame = self.table(name)
-            parts = frame.partition_by("day", as_dict=True, include_key=False)
-            bare = frame.drop("day").clear()
-            made[name] = {
-                day: self.table(f"{kept}-{day}")
-                if kept and (self.folder / f"{kept}-{day}.parquet").exists()
-                else parts.get((day,), bare)
-                for day in self.days
-            }
-        return made
+        parts = self.table("account_days").partition_by("day", as_dict=True, include_key=False)
+        return {
+            "account_days": {day: parts[(day,)] for day in self.days},
+            "group_days": {day: self.table(f"group_days-{day}") for day in self.days},
+            "group_members": {day: self.table(f"members-{day}") for day in self.days},
+        }
 
     def shared(self, day: date) -> dict[str, pl.DataFrame]:
         """Shared text as the run of that day saw it (``pipeline.Observe``)."""

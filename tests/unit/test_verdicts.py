@@ -142,24 +142,14 @@ def test_nobody_is_accused_with_a_group_on_what_cannot_be_shown() -> None:
 
 def test_who_joins_a_group_after_its_worst_day_is_lent_what_the_group_is_now() -> None:
     first = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])})
-    both = run({"a": 0.0, "b": 0.0, "new": 0.0}, {"g": (0.0, ["a", "b", "new"])}, day=D2, before=first)
-    assert verdicts(both) == {"a": "alert", "b": "alert", "new": "alert"}  # known since the worst day
-    late = run(
-        {"a": 0.0, "b": 0.0, "new": 0.0},
-        {"g": (0.0, ["a", "b", "new"])},
-        day=D2,
-        before=first,
-        joined={"new": D2},
-    )
-    assert verdicts(late) == {"a": "alert", "b": "alert", "new": "clear"}
-    still = run(
-        {"a": 0.0, "b": 0.0, "new": 0.0},
-        {"g": (0.9, ["a", "b", "new"])},
-        day=D2,
-        before=first,
-        joined={"new": D2},
-    )
-    assert verdicts(still)["new"] == "alert"
+
+    def later(load: float, joined: date) -> dict[str, str]:
+        three = dict.fromkeys(("a", "b", "new"), 0.0)
+        return verdicts(run(three, {"g": (load, list(three))}, day=D2, before=first, joined={"new": joined}))
+
+    assert later(0.0, D1) == {"a": "alert", "b": "alert", "new": "alert"}  # known since the worst day
+    assert later(0.0, D2) == {"a": "alert", "b": "alert", "new": "clear"}
+    assert later(0.9, D2)["new"] == "alert"
 
 
 def test_a_planted_bond_does_not_alert_the_victim() -> None:
