@@ -23,6 +23,7 @@ from detector.backtest.synth.world import (
 )
 from detector.errors import ConfigError
 from features import schema
+from features.request.probes import logit_probe
 
 SMALL = WorldSpec(seed=900_101, days=4, honest_accounts=320, attacker_share=0.12, requests=4_000)
 MASS = tuple(name for name, c in CAMPAIGNS.items() if c.weight)
@@ -328,3 +329,49 @@ def test_a_wrong_spec_says_what_would_do(change: dict[str, object], says: str) -
     with pytest.raises(ConfigError) as error:
         replace(SMALL, **change)  # type: ignore[arg-type]
     assert says in str(error.value)
+
+
+def test_honest_programs_read_odds_at_every_rate() -> None:
+    """Short answers with log-probabilities must not be an extraction's alone, nor everybody's."""
+    made = [
+        make_world(WorldSpec(seed=s, days=7, honest_accounts=900, rung=s % 4))
+        for s in range(900_111, 900_115)
+    ]
+    shares: list[float] = []
+    archetypes: set[str] = set()
+    counts: list[tuple[int, int]] = []
+    for one in made:
+        probe = logit_probe(one.requests).fill_null(value=False)
+        sent = (
+            one.requests.select("account_id", probe).group_by("account_id").agg(pl.col("logit_probe").sum())
+        )
+        honest = one.truth.filter(pl.col("label") == 0).join(sent, on="account_id", how="left").fill_null(0)
+        often = honest.filter(pl.col("logit_probe") >= 4)
+        shares.append(len(often) / len(honest))
+        archetypes.update(often["archetype"])
+        counts += often.select("logit_probe", "n_requests").rows()
+        # Eight alternatives and more nobody else lists: the calls are made without tools, in one turn.
+        rows = one.requests.filter(probe & (pl.col("top_logprobs") >= 8)).join(honest, on="account_id")
+        assert rows["prompt"].n_unique() > 0.5 * len(rows)
+        assert set(rows["tool_count"]) == {0}
+        assert set(rows["turn"].drop_nulls()) <= {1}
+    assert all(0.005 <= share <= 0.05 for share in shares), shares
+    assert 0.01 <= sum(shares) / len(shares) <= 0.04, shares
+    assert {"pipeline", "evaluator", "app_builder"} <= archetypes
+    assert len(archetypes) >= 5
+    # From a handful in a week to nearly all an account sends, hundreds of them.
+    assert min(n for n, _ in counts) < 10
+    assert max(n for n, _ in counts) > 200
+    part = [n / total for n, total in counts]
+    assert min(part) < 0.1
+    assert max(part) > 0.8
+
+
+def test_an_extraction_asks_for_the_one_token_it_gets() -> None:
+    made = make_world(replace(SMALL, honest_accounts=120, days=2, campaigns=("logit_extraction",)))
+    sent = made.requests.filter(
+        pl.col("request_id").is_in(made.harvest.implode()) & (pl.col("status") == 200)
+    )
+    limited = sent.filter(pl.col("max_tokens") == 1)
+    assert set(limited["output_tokens"]) == {1}
+    assert 0.8 < len(limited) / len(sent) < 0.9

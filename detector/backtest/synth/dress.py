@@ -5,12 +5,13 @@ Honest and abusive traffic pass through here alike; ``Rows.over`` holds what a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector.backtest.synth import market
 from detector.backtest.synth.network import CLIENTS, COUNTRIES, Network
@@ -56,13 +57,12 @@ def dress(
     address = over["address"] if "address" in over else _addresses(rng, network, people, rows)
     client = over.get("client", people.clients[who, (rng.random(n) > people.usual_client[who]).astype(int)])
     model = over["model"] if "model" in over else _models(rng, people, rows)
-    tools = np.where(rng.random(n) < habit.tools, people.tools[who], 0)
+    tools = _set(over, "tools", np.where(rng.random(n) < habit.tools, people.tools[who], 0))
     failed: Bools = over["failed"] | (rng.random(n) < 0.006)
     account = people.account[who]
     keeps = (account * 7919 % 100) < habit.sessions * 100
-    logprobs = over.get(
-        "logprobs", np.where(rng.random(n) < habit.logprobs, rng.choice([1, 3, 5], size=n), 0)
-    )
+    listed = np.where(rng.random(n) < habit.logprobs, rng.choice([1, 3, 5], size=n), 0)
+    logprobs = _set(over, "logprobs", listed)
     key = (
         account * 4
         + np.where(rng.random(n) < 0.9, 0, rng.integers(4, size=n)) % np.array(counter.keys)[account]
@@ -86,13 +86,13 @@ def dress(
         "system_prompt": pl.Series(rows.system.tolist(), dtype=pl.String),
         "turn": np.where(keeps, rows.turn, 0),
         "session_id": names("conv_", rows.session + counter.sessions, counter.mask ^ 0x1F3D),
-        "stream": rng.random(n) < habit.stream,
+        "stream": _set(over, "stream", rng.random(n) < habit.stream).astype(bool),
         "temperature": pl.Series(market.TEMPERATURES, dtype=pl.Float64).gather(
-            over.get("temperature", drawn)
+            _set(over, "temperature", drawn)
         ),
-        "n": over.get("several", np.where(rng.random(n) < habit.several, rng.choice([2, 3, 4], size=n), 1)),
+        "n": _set(over, "several", np.where(rng.random(n) < habit.several, rng.choice([2, 3, 4], size=n), 1)),
         "top_logprobs": logprobs,
-        "logit_bias": over.get("bias", rng.random(n) < 0.002),
+        "logit_bias": _set(over, "bias", rng.random(n) < 0.002).astype(bool),
         "tool_count": np.array([len(t) for t in market.TOOLSETS])[tools],
         "tool_names": pl.Series(market.TOOLSETS, dtype=pl.List(pl.String)).gather(tools),
         "n_images": np.where(rng.random(n) < habit.images, rng.geometric(0.7, n), 0),
@@ -113,19 +113,25 @@ def dress(
     )
 
 
+def _set(over: Mapping[str, Any], name: str, drawn: NDArray[Any]) -> NDArray[Any]:
+    """What ``over`` sets of a parameter; what was drawn where it sets nothing or less than 0."""
+    given = over.get(name)
+    return drawn if given is None else np.where(given < 0, drawn, given)
+
+
 def _outcome(
     rng: Rng, people: People, habit: Habit, rows: Rows, *, model: Ints, tools: Ints, failed: Bools
 ) -> dict[str, Any]:
     """Tokens, times and ends of the answers. Lengths follow the fitted log-normals of the habit."""
     n, over = len(rows), rows.over
     drawn = np.where(rng.random(n) < 0.92, people.limit[rows.who], market.limits(rng, habit.use, n))
-    limit = _LIMITS[over.get("limit", drawn)]
+    limit = _set(over, "most", _LIMITS[drawn])
     chars = np.array(
         [len(p) + len(s or "") for p, s in zip(rows.prompt.tolist(), rows.system.tolist(), strict=True)]
     )
     context = np.exp(rng.normal(*habit.context, size=n)) + (rows.turn - 1) * rng.gamma(2.0, 180.0, n)
     read = (chars / rng.normal(3.9, 0.25, n).clip(3) + np.minimum(context, 180_000)).astype(int) + 4
-    wanted: Floats = over.get("out", np.exp(rng.normal(*habit.out, size=n)).clip(1, 32_000))
+    wanted: Floats = _set(over, "out", np.exp(rng.normal(*habit.out, size=n)).clip(1, 32_000))
     cut = (limit > 0) & (wanted >= limit)
     out = np.where(failed, 0, np.where(cut, limit, wanted)).astype(int)
     finish = np.where(cut, "length", np.where((tools > 0) & (rng.random(n) < 0.55), "tool", "stop"))

@@ -20,9 +20,17 @@ from detector.backtest.synth.town import Town
 
 Maker = Callable[[Town, Rng, int, float], None]
 
-CHAT = Habit("chat")
+CHAT = Habit("chat", odds=0.002)
 CODE = Habit(
-    "code", rhythm="late", single=0.3, more=3.0, gap_s=130, out=(5.9, 1.0), context=(4.5, 1.6), use="code"
+    "code",
+    rhythm="late",
+    single=0.3,
+    more=3.0,
+    gap_s=130,
+    out=(5.9, 1.0),
+    context=(4.5, 1.6),
+    use="code",
+    odds=0.035,
 )
 AGENT = Habit(
     "agent", rhythm="office", single=0.12, more=9.0, gap_s=28, gap_sigma=1.3, out=(4.6, 1.3),
@@ -33,24 +41,45 @@ OFFICE = Habit("staff", rhythm="office", single=0.5, more=1.8, context=(4.5, 1.8
 TRANSLATE = Habit("translator", rhythm="office", single=0.55, more=1.5, gap_s=150, out=(4.7, 0.8))
 WRITE = Habit("writer", rhythm="late", single=0.35, more=2.6, gap_s=170, out=(6.2, 0.8))
 ANALYSE = Habit(
-    "analyst", rhythm="office", single=0.4, more=2.4, out=(5.9, 0.9), context=(5.5, 1.5), images=0.06
+    "analyst",
+    rhythm="office",
+    single=0.4,
+    more=2.4,
+    out=(5.9, 0.9),
+    context=(5.5, 1.5),
+    images=0.06,
+    odds=0.07,
 )
 BATCH = Habit(
     "documents", rhythm="flat", single=0.25, more=45.0, gap_s=4.0, gap_sigma=1.6, burst=1.5, out=(3.4, 1.3),
     context=(6.4, 1.1), use="batch", stream=0.1, sessions=0.15, logprobs=0.05, several=0.02, images=0.04,
+    odds=0.35,
 )  # fmt: skip
 SERVICE = Habit(
-    "everything", single=0.5, more=2.0, burst=3.0, context=(5.0, 1.5), stream=0.8, sessions=0.6
+    "everything", single=0.5, more=2.0, burst=3.0, context=(5.0, 1.5), stream=0.8, sessions=0.6,
+    odds=0.01,
 )  # fmt: skip
 LOAD = replace(
-    BATCH, text="load", more=150.0, gap_s=0.7, gap_sigma=1.0, single=0.05, out=(1.5, 0.8), context=(1.0, 0.5)
+    BATCH,
+    text="load",
+    more=150.0,
+    gap_s=0.7,
+    gap_sigma=1.0,
+    single=0.05,
+    out=(1.5, 0.8),
+    context=(1.0, 0.5),
+    odds=0.0,
 )
-JUDGE = replace(BATCH, text="judge", more=60.0, out=(4.8, 0.9), context=(2.5, 0.8), several=0.0)
+JUDGE = replace(
+    BATCH, text="judge", more=60.0, out=(4.8, 0.9), context=(2.5, 0.8), several=0.0, odds_of="verdict"
+)
 LIBRARY = replace(CHAT, text="library", single=0.6, more=1.2, out=(6.1, 0.8))
-CI = replace(BATCH, text="ci", more=12.0, gap_s=3.0, rhythm="office", out=(4.0, 1.0), context=(3.0, 1.0))
+CI = replace(
+    BATCH, text="ci", more=12.0, gap_s=3.0, rhythm="office", out=(4.0, 1.0), context=(3.0, 1.0), odds=0.1
+)
 #: Of programs on rented machines, the share that runs on hosted functions, behind exits that strangers share.
 SERVERLESS = 0.3
-RED = Habit("redteam", rhythm="office", single=0.3, more=5.0, gap_s=40, out=(4.8, 1.0), refused=0.3)
+RED = Habit("redteam", rhythm="office", single=0.3, more=5.0, gap_s=40, out=(4.8, 1.0), refused=0.3, odds=0.1)
 
 
 def units(rng: Rng, n: int, low: int, high: int) -> list[int]:
@@ -164,7 +193,14 @@ def evaluators(town: Town, rng: Rng, n: int, mean: float) -> None:
     )
     _move_to_servers(town, rng, people, 0.6)
     habit = replace(
-        BATCH, more=120.0, single=0.1, out=(5.6, 0.8), context=(2.5, 0.8), logprobs=0.1, several=0.08
+        BATCH,
+        more=120.0,
+        single=0.1,
+        out=(5.6, 0.8),
+        context=(2.5, 0.8),
+        logprobs=0.1,
+        several=0.08,
+        odds_of="exam",
     )
     who, ts, turn, session = town.times(rng, people, habit, clock.volumes(rng, n, mean=mean, sigma=0.8))
     if not len(who):
@@ -215,7 +251,7 @@ def apps(town: Town, rng: Rng, n: int, mean: float) -> None:
     homes = np.array([town.network.home(int(c)) for c in crowd.country])
     crowd.addresses[inside] = np.stack([homes, homes], axis=1)[inside]
     volume = clock.volumes(rng, n, mean=mean, sigma=1.2)[row] / np.bincount(row)[row]
-    town.speak(rng, crowd, replace(SERVICE, text="app"), volume, TEXTS["app"])
+    town.speak(rng, crowd, replace(SERVICE, text="app", odds=0.13), volume, TEXTS["app"])
 
 
 def aggregator(town: Town, rng: Rng, n: int, mean: float) -> None:
@@ -245,7 +281,7 @@ def family(town: Town, rng: Rng, n: int, mean: float) -> None:
 
 def permitted(town: Town, rng: Rng, n: int, mean: float) -> None:
     """Customers who generate synthetic data with permission: harvest-like wording, by contract."""
-    habit = replace(BATCH, out=(6.2, 0.7), context=(2.0, 0.7), logprobs=0.0)
+    habit = replace(BATCH, out=(6.2, 0.7), context=(2.0, 0.7), logprobs=0.0, odds=0.15, odds_of="verdict")
     people = settle(town, rng, n, Traits(
         "permitted_synthetic", clients="sdk", taste="strong", use="batch", program="partner", foreign=0.0
     ))  # fmt: skip

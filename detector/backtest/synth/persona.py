@@ -41,6 +41,8 @@ class Habit:
     several: float = 0.01
     logprobs: float = 0.004
     refused: float = 0.004
+    odds: float = 0.0  # share who read the odds of short answers, see module ``odds``
+    odds_of: str = "sort"  # sort, verdict or exam
 
     @property
     def turns_mean(self) -> float:

@@ -43,7 +43,8 @@ def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
             bias=rng.random(n) < (0.35, 0.3, 0.2, 0.1)[rung],
             several=np.where(rng.random(n) < 0.15, rng.choice([8, 16, 32, 64], size=n), 1),
             out=np.where(form < 0.85, 1.0, rng.geometric(0.1, n)),
-            limit=np.zeros(n, dtype=np.int64),
+            # Nothing else ends an answer to an open question after one token.
+            most=np.where(form < 0.85, 1, 0),
         )
         town.emit(rng, people, campaign.habit, rows, harvest=True)
     mixed = campaign.ordinary[rung]

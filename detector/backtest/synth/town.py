@@ -18,6 +18,7 @@ from detector.backtest.synth import clock
 from detector.backtest.synth.dress import Counter, dress
 from detector.backtest.synth.grammar import Grammar, Texts, fill
 from detector.backtest.synth.network import FIRST_ISP_ASN, Network
+from detector.backtest.synth.odds import read_odds
 from detector.backtest.synth.persona import Floats, Habit, Ints, People, Rng, Rows, Victim
 
 #: Rows held in memory before they go to the spool, where there is one.
@@ -51,10 +52,13 @@ class Town:
         self.counter = Counter(int(rng.integers(1 << 62)))
         self._spool = spool
         self._benchmarks: list[Texts] = []
+        self._exams: list[Texts] = []
         self._popular: Texts = np.zeros(0, dtype=object)
         self._stock: dict[str, Texts] = {}
         self._victims: list[Victim] = []
         self._names = rng.permutation(1 << 20)
+        #: How common it is in this world that programs read the odds of short answers.
+        self.odds_fashion = float(np.exp(rng.normal(0, 0.4)))
 
     # -- accounts ---------------------------------------------------------------------------------
 
@@ -118,6 +122,16 @@ class Town:
                 self._benchmarks.append(fill(lead, Q=items))
         return self._benchmarks
 
+    def exams(self, rng: Rng) -> list[Texts]:
+        """The public multiple-choice and likelihood tests of this world, the same for everybody."""
+        if not self._exams:
+            for domain in ("science", "history", "law", "life"):
+                size = int(rng.integers(200, 800))
+                lead = np.full(size, self.grammar.one(rng, "odds.exam"), dtype=object)
+                options = self.grammar.make(rng, "fake.answer", size)
+                self._exams.append(fill(lead, Q=self.grammar.make(rng, f"ask.{domain}", size), A=options))
+        return self._exams
+
     def popular(self) -> Texts:
         """Prompts that went round the net, most popular first, with {Q} open; one list a world."""
         if not len(self._popular):
@@ -165,6 +179,8 @@ class Town:
 
     def emit(self, rng: Rng, people: People, habit: Habit, rows: Rows, *, harvest: bool = False) -> int:
         """Dresses rows and keeps them; gives their number."""
+        if habit.odds and len(rows):
+            rows = read_odds(self, rng, people, habit, rows)
         frame = dress(rng, self.network, people, habit, rows, self.counter, harvest=harvest)
         honest = not self.accounts["label"][int(people.account[0])]
         if honest and len(self._victims) < 4000:
