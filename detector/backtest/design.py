@@ -37,7 +37,7 @@ class Size:
     accounts: int = 1200
     days: int = 7
     rungs: tuple[int, ...] = RUNGS
-    training_worlds: int = 16
+    training_worlds: int = 24
     training_accounts: int = 900
     training_days: int = 4
     missing_seeds: int = 2

@@ -6,7 +6,7 @@ scores; those come from account models that never saw the world (cross-fitting),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +14,11 @@ import numpy.typing as npt
 import polars as pl
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from detector.backtest.crossfit import cross_fitted, fit_terms
+from detector.backtest.kinship import KEYS, fit_kin, lent_bits
 from detector.backtest.labelled import BONDS, FOLDS, Measured, SharedText, fold_of
 from detector.backtest.outcome import recall_at
-from detector.decide import scaffolds, scoring, verdicts
+from detector.decide import scaffolds, scoring, summary
 from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 from detector.errors import ModelError
 
@@ -90,34 +92,6 @@ def with_scaffolds(measured: Measured) -> tuple[Measured, scoring.Additive]:
     return replace(measured, accounts=accounts), _fit_keys(measured.text)
 
 
-def _columns(frame: pl.DataFrame, terms: Mapping[str, str]) -> dict[str, Floats]:
-    found = verdicts.columns_of(frame)
-    return {name: found[name] for name in terms if name in found}
-
-
-def _fit(
-    frame: pl.DataFrame, terms: Mapping[str, str], weight: Floats | None, penalty: float
-) -> scoring.Additive:
-    return scoring.fit(
-        _columns(frame, terms),
-        frame["label"].cast(pl.Boolean).to_numpy(),
-        rising=frozenset(n for n, d in terms.items() if d == "up"),
-        falling=frozenset(n for n, d in terms.items() if d == "down"),
-        weight=weight,
-        penalty=penalty,
-    )
-
-
-def _cross_fitted(frame: pl.DataFrame, fit: Callable[[pl.DataFrame], scoring.Additive | None]) -> Floats:
-    """Log-odds of every row from a model fitted on the other folds' worlds; 0 where those teach nothing (None)."""
-    bits = np.zeros(len(frame))
-    for fold in range(FOLDS):
-        held = frame["fold"] == fold
-        if held.any() and (model := fit(frame.filter(~held))) is not None:
-            bits[held.to_numpy()] = verdicts.score_frame(model, frame.filter(held))
-    return bits
-
-
 def _account_sample(frame: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
     """All attacking account-days, honest ones thinned by hash, weighted back and each account counted alike."""
     honest = frame.filter(pl.col("label") == 0)
@@ -146,9 +120,9 @@ def own_bits_cross_fitted(
 
     def fit(some: pl.DataFrame) -> scoring.Additive:
         sample, weight = _account_sample(some)
-        return _fit(sample, terms, weight, 3.0)
+        return fit_terms(sample, terms, weight, 3.0)
 
-    out = _cross_fitted(frame, fit)
+    out = cross_fitted(frame, fit)
     taught = frame["label"].is_not_null().to_numpy()
     model = scoring.calibrate(
         fit(frame),
@@ -165,7 +139,7 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
     for (world, day), groups in measured.groups.group_by("world", "day", maintain_order=True):
         here = (pl.col("world") == world) & (pl.col("day") == day)
         made.append(
-            verdicts.group_columns(
+            summary.group_columns(
                 groups,
                 measured.members.filter(here).select(BONDS),
                 bits.filter(here).select("account_id", "own_bits"),
@@ -181,9 +155,9 @@ def _fit_groups(groups: pl.DataFrame) -> tuple[Floats, scoring.Additive]:
         y = some["label"].to_numpy()
         if not y.any():
             return None
-        return _fit(some, GROUP_TERMS, np.where(y, 0.2 * (~y).sum() / y.sum(), 1.0), GROUP_PENALTY)
+        return fit_terms(some, GROUP_TERMS, np.where(y, 0.2 * (~y).sum() / y.sum(), 1.0), GROUP_PENALTY)
 
-    bits, fitted = _cross_fitted(groups, fit), fit(groups)
+    bits, fitted = cross_fitted(groups, fit), fit(groups)
     if fitted is None:
         raise ModelError(
             "no training world has an abusive group",
@@ -223,11 +197,16 @@ def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
             how="diagonal_relaxed",
         ),
         pl.concat([keyed, lacking.members], how="diagonal_relaxed"),
-        (),
+        # Of the text that the others share nothing would be known.
+        (*(replace(each, holdings=each.holdings.clear()) for each in measured.text), *lacking.text),
     )
     own, account = own_bits_cross_fitted(both)
-    _, group = _fit_groups(covered(_group_frame(both, own), of_groups))
-    return scoring.Variant(account, group, frozenset(absent))
+    alone, _ = own_bits_cross_fitted(both, LONE_TERMS, lone=True)
+    groups = covered(_group_frame(both, own), of_groups)
+    bits, group = _fit_groups(groups)
+    members, _, _ = _fit_members(both, groups, own)
+    _, _, first, company = _fit_company(both, own, alone, groups, bits, group, members)
+    return scoring.Variant(account, group, first, company, frozenset(absent))
 
 
 def fit_detector(
@@ -244,7 +223,8 @@ def fit_detector(
     groups = _group_frame(measured, own)
     y = groups["label"].to_numpy()
     bits, group = _fit_groups(groups)
-    member, of_members = _fit_members(measured, groups, own)
+    members, member, of_members = _fit_members(measured, groups, own)
+    kin_bits, company, kin_first, kin = _fit_company(measured, own, alone, groups, bits, group, members)
     variants = {name: fit_variant(measured, worlds) for name, worlds in (lacking or {}).items()}
     kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
     is_lone = measured.accounts["kind"].is_in(LONE_KINDS).fill_null(False).to_numpy()
@@ -256,6 +236,7 @@ def fit_detector(
         **_figures("lone", label & is_lone, alone, label & ~is_lone),
         **of_members,
         **_figures("group", y, bits, np.zeros(len(y), bool)),
+        **_figures("kin", (company["label"] == 1).to_numpy(), kin_bits, np.zeros(len(company), bool)),
     }
     detector = scoring.Detector(
         key,
@@ -263,6 +244,8 @@ def fit_detector(
         lone,
         group,
         member,
+        kin_first,
+        kin,
         kinds={k: m for k, m in kinds.items() if k not in LONE_KINDS},
         lone_kinds={k: m for k, m in kinds.items() if k in LONE_KINDS},
         trained_on={**trained_on, **figures},
@@ -273,29 +256,60 @@ def fit_detector(
 
 def _fit_members(
     measured: Measured, groups: pl.DataFrame, own: Floats
-) -> tuple[scoring.Additive, dict[str, float]]:
-    """The model of who belongs, of the members of abusive groups, and its figures on worlds not seen."""
-    bad = groups.filter("label").select("world", "fold", "day", "group_id", "mean_likeness", "mean_own_bits")
-    bits = measured.accounts.select("world", "day", "account_id").with_columns(pl.Series("own_bits", own))
+) -> tuple[pl.DataFrame, scoring.Additive, dict[str, float]]:
+    """All members with cross-fitted ``member_bits``, the model of who belongs, and its figures.
+
+    Members of abusive groups teach it: who is of the operation, and who was swept in.
+    """
+    some = groups.select(
+        "world", "day", "group_id", "mean_likeness", "mean_own_bits", pl.col("label").alias("bad")
+    )
+    bits = measured.accounts.select(*KEYS).with_columns(pl.Series("own_bits", own))
     made = []
-    for (world, day), some in bad.group_by("world", "day", maintain_order=True):
-        here = (pl.col("world") == world) & (pl.col("day") == day)
-        inside = measured.members.filter(here & pl.col("label").is_not_null()).join(
-            some, on="group_id", how="semi", maintain_order="left"
+    for (world, day), here in some.group_by("world", "day", maintain_order=True):
+        of = (pl.col("world") == world) & (pl.col("day") == day)
+        inside = measured.members.filter(of & pl.col("label").is_not_null()).join(
+            here.select("group_id", "bad"), on="group_id", how="inner", maintain_order="left"
         )
-        of = bits.filter(here).select("account_id", "own_bits")
-        made.append(verdicts.member_columns(inside, some, of))
+        made.append(summary.member_columns(inside, here, bits.filter(of).select("account_id", "own_bits")))
     frame = pl.concat(made, how="diagonal_relaxed").with_columns((pl.col("label") == 1).alias("label"))
-    label = frame["label"].to_numpy()
 
-    def fit(some: pl.DataFrame) -> scoring.Additive | None:
-        return _fit(some, MEMBER_TERMS, None, 3.0) if some["label"].n_unique() == 2 else None
+    def fit(of: pl.DataFrame) -> scoring.Additive | None:
+        taught = of.filter("bad")
+        return fit_terms(taught, MEMBER_TERMS, None, 3.0) if taught["label"].n_unique() == 2 else None
 
+    bad = frame["bad"].to_numpy()
+    label = frame["label"].to_numpy()[bad]
     figures = {"members_of_bad_groups": float(len(label)), "members_swept_in": float((~label).sum())}
     model = fit(frame)
     if model is None:
-        return scoring.Additive((), base=5.0), figures
-    return model, {**figures, "member_auc": float(roc_auc_score(label, _cross_fitted(frame, fit)))}
+        return frame.with_columns(pl.lit(5.0).alias("member_bits")), scoring.Additive((), base=5.0), figures
+    out = cross_fitted(frame, fit)
+    figures["member_auc"] = float(roc_auc_score(label, out[bad]))
+    return frame.with_columns(pl.Series("member_bits", out)), model, figures
+
+
+def _fit_company(
+    measured: Measured,
+    own: Floats,
+    alone: Floats,
+    groups: pl.DataFrame,
+    bits: Floats,
+    group: scoring.Additive,
+    members: pl.DataFrame,
+) -> tuple[Floats, pl.DataFrame, scoring.Additive, scoring.Additive]:
+    """``kinship.fit_kin`` on cross-fitted scores of accounts (``own``, ``alone``), groups (``bits``) and members."""
+    conduct = measured.accounts.select(*KEYS).with_columns(
+        pl.Series("own_bits", scoring.own_bits(own, alone)), pl.Series("harvest_bits", own)
+    )
+    judged = groups.select("world", "day", "group_id").with_columns(
+        pl.Series("group_bits", group.slope * bits + group.shift)
+    )
+    rows = measured.accounts.select(*KEYS, "fold", "label").with_columns(conduct["harvest_bits"])
+    lent = lent_bits(members, judged, conduct)
+    return fit_kin(
+        rows.join(lent, on=KEYS, how="left", maintain_order="left"), measured.text, prior=ACCOUNT_PRIOR
+    )
 
 
 def _figures(
@@ -323,5 +337,5 @@ def _fit_kinds(bad: pl.DataFrame) -> dict[str, scoring.Additive]:
         thinned = frame.filter(
             pl.struct("world", "account_id").hash(0) % 100 < max(2, 2_000_000 // max(len(frame), 1))
         )
-        models[kind] = _fit(thinned, terms, None, 3.0)
+        models[kind] = fit_terms(thinned, terms, None, 3.0)
     return models

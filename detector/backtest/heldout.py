@@ -70,13 +70,18 @@ def _text_without(text: labelled.SharedText, flags: pl.DataFrame) -> labelled.Sh
         pl.lit(text.world).cast(flags["world"].dtype).alias("world")
     )
     known = _flagged(accounts, flags).with_row_index("account").with_columns(pl.col("account").cast(pl.Int64))
+    flagged = known.select("account", "barred", "unlike")
     held = text.holdings.with_columns(pl.col("account").cast(pl.Int64)).join(
-        known.select("account", "barred", "unlike"), on="account", maintain_order="left"
+        flagged, on="account", maintain_order="left"
     )
     out = held.group_by("code").agg(pl.col("barred").any(), pl.col("unlike").mean()).filter(_TOUCHED)
     kept = held.filter(~pl.col("barred") & ~pl.col("unlike")).drop("barred", "unlike")
+    gone = flagged.filter(pl.col("barred") | pl.col("unlike"))["account"].implode()
     return replace(
-        text, keys=text.keys.join(out, on="code", how="anti"), holdings=kept.join(out, on="code", how="anti")
+        text,
+        keys=text.keys.join(out, on="code", how="anti"),
+        holdings=kept.join(out, on="code", how="anti"),
+        links=text.links.filter(~pl.col("account").is_in(gone)),
     )
 
 

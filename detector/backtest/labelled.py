@@ -18,11 +18,17 @@ from detector.ingest.door import ingest
 from detector.lake.store import Store
 
 #: What the group model's summary reads of members.
-BONDS = ["group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits"]
+BONDS = [
+    "group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits", "evidence_bits",
+]  # fmt: skip
 #: Worlds are dealt into so many folds for cross-fitting.
 FOLDS = 4
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
 TEXT_DAYS = 2
+
+
+#: What is kept of each such day.
+SHARED = ("keys", "holdings", "links", "accounts")
 
 
 def fold_of(world: int) -> int:
@@ -36,19 +42,28 @@ class Measured:
 
     accounts: pl.DataFrame  # account_days + world, fold, label, kind
     groups: pl.DataFrame  # group_days + world, fold, label
-    members: pl.DataFrame  # world, day, group_id, account_id, strength_bits, firm
+    members: pl.DataFrame  # world, fold, day, label, BONDS
     text: tuple[SharedText, ...]
 
 
 @dataclass(frozen=True)
 class SharedText:
-    """Shared text of one world and day: keys with the share of attackers among their holders, and who holds them."""
+    """What accounts share in one world on one day: keys with the share of attackers among their holders, who holds them."""
 
     world: int
     day: date
     keys: pl.DataFrame  # scaffolds.measure_keys + share, holders
     holdings: pl.DataFrame
-    accounts: pl.Series
+    links: pl.DataFrame  # kin.links
+    known: pl.DataFrame  # account_id and organisation, by array code
+
+    @property
+    def accounts(self) -> pl.Series:
+        return self.known["account_id"]
+
+    def shared(self) -> dict[str, pl.DataFrame]:
+        """The same as ``pipeline.Observe`` tells it."""
+        return {"keys": self.keys, "holdings": self.holdings, "links": self.links, "accounts": self.known}
 
 
 def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpec]:
@@ -77,9 +92,9 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     write_world(make_world(spec), folder / "world")
 
-    def keep(day: date, shared: Mapping[str, pl.DataFrame]) -> None:
-        for name, frame in shared.items():
-            frame.write_parquet(folder / f"{name}-{day}.parquet")
+    def keep(day: date, seen: Mapping[str, pl.DataFrame]) -> None:
+        for name in SHARED:
+            seen[name].write_parquet(folder / f"{name}-{day}.parquet")
 
     with Store(folder / "lake") as store:
         key = lake_key(store.root, may_make=True)
@@ -132,16 +147,17 @@ def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[Sha
     found = []
     for path in sorted(folder.glob("keys-*.parquet")):
         day = date.fromisoformat(path.stem[5:])
-        accounts = pl.read_parquet(folder / f"accounts-{day}.parquet")["account_id"]
+        known = pl.read_parquet(folder / f"accounts-{day}.parquet")
         holdings = pl.read_parquet(
-            folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n"]
+            folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n_sharing", "n"]
         )
-        bad = np.array([label.get(a, 0) for a in accounts], float)
+        links = pl.read_parquet(folder / f"links-{day}.parquet")
+        bad = np.array([label.get(a, 0) for a in known["account_id"]], float)
         share = (
             holdings.with_columns(pl.Series("bad", bad[holdings["account"].to_numpy()]))
             .group_by("code")
             .agg(pl.col("bad").mean().alias("share"), pl.len().alias("holders"))
         )
         keys = pl.read_parquet(path).join(share, on="code", maintain_order="left").sort("code")
-        found.append(SharedText(world, day, keys, holdings, accounts))
+        found.append(SharedText(world, day, keys, holdings, links, known))
     return found

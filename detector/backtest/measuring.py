@@ -83,6 +83,7 @@ def code_digest() -> str:
     single = (
         "decide/groups.py",
         "decide/identity.py",
+        "decide/kin.py",
         "decide/likeness.py",
         "decide/scaffolds.py",
         "backtest/measuring.py",

@@ -63,7 +63,7 @@ class Replayed:
 
     def shared(self, day: date) -> dict[str, pl.DataFrame]:
         """Shared text as the run of that day saw it (``pipeline.Observe``)."""
-        return {name: self.table(f"{name}-{day}") for name in ("keys", "holdings", "accounts")}
+        return {name: self.table(f"{name}-{day}") for name in ("keys", "holdings", "links", "accounts")}
 
     @property
     def windows(self) -> Windows:
@@ -72,13 +72,8 @@ class Replayed:
 
     @cached_property
     def merged(self) -> dict[date, dict[str, str]]:
-        """Groups that went into another, by the day they did."""
-        groups = self.table("groups").filter(pl.col("successor_id").is_not_null())
-        first = groups.sort("day").group_by("group_id", maintain_order=True).first()
-        found: dict[date, dict[str, str]] = {day: {} for day in self.days}
-        for row in first.iter_rows(named=True):
-            found[row["day"]][row["group_id"]] = row["successor_id"]
-        return found
+        """Groups that went into another by the members they share, by the day they did."""
+        return {day: dict(self.table(f"merged-{day}").iter_rows()) for day in self.days}
 
     @cached_property
     def facts(self) -> dict[date, pl.DataFrame]:
@@ -108,6 +103,7 @@ def decide_days(
     """What the nightly run would have written of scores on each day, with this detector."""
     config = config or Config()
     groups, accounts = empty("groups").drop("day"), empty("account_scores").drop("day")
+    members: pl.DataFrame | None = None
     found = {}
     for day in world.days:
         scored = verdicts.decide(
@@ -123,7 +119,10 @@ def decide_days(
             previous_accounts=accounts,
             facts=world.facts[day],
             merged=world.merged[day],
+            shared=world.shared(day),
+            previous_members=members,
         )
+        members = scored.members
         groups = scored.groups.select(groups.columns).cast(groups.schema)
         accounts = scored.accounts.select(accounts.columns).cast(accounts.schema)
         found[day] = replace(scored, groups=groups, accounts=accounts)

@@ -19,7 +19,7 @@ class Scored:
     ``accounts``: world, rung, account_id, label, kind, campaign, instance, archetype, framed, score,
     score_bits, verdict, group_id, group_alert, alert_day, n_requests, active_days. ``groups``: world, rung,
     group_id, verdict, score, n, purity, campaign, archetype. Accounts without requests are left out; a
-    group's size and purity count them.
+    group's size and purity count them. Members are those the detector kept.
     """
 
     accounts: pl.DataFrame
@@ -64,7 +64,7 @@ def judged(world: Replayed, decided: Mapping[date, verdicts.Day]) -> Scored:
         .with_columns(pl.col("score_bits").fill_null(-99.0), pl.col("score").fill_null(0.0), *stamp,
                       pl.col("group_alert").fill_null(False), pl.col("verdict").fill_null("clear"))
     )  # fmt: skip
-    members = world.by_day["group_members"][max(decided)].join(truth, on="account_id", how="left")
+    members = last.members.join(truth, on="account_id", how="left")
     groups = (
         members.group_by("group_id")
         .agg(

@@ -90,6 +90,8 @@ def card(detector: scoring.Detector, figures: Mapping[str, float]) -> str:
         ("Account terms: abuse of one account", detector.lone),
         ("Group terms", detector.group),
         ("Member terms", detector.member),
+        ("Company terms, first hop", detector.kin_first),
+        ("Company terms", detector.kin),
     ):
         lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]
         ranked = sorted(model.terms, key=lambda t: -float(np.ptp(t.levels)))

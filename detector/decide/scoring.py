@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 Floats = npt.NDArray[np.float64]
 
 LN2 = float(np.log(2.0))
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -240,10 +240,16 @@ def own_bits(harvest: Floats, lone: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Variant:
-    """Account and group models for logs that lack an input: ``absent`` are the account terms that are NULL then."""
+    """Models for logs that lack an input: ``absent`` are the account terms that are NULL then.
+
+    ``kin_first`` and ``kin`` weigh an account together with those it shares keys with (``decide.kin``): the first
+    with what those did themselves, the second with what the first says of them.
+    """
 
     account: Additive
     group: Additive
+    kin_first: Additive
+    kin: Additive
     absent: frozenset[str]
 
 
@@ -252,9 +258,10 @@ class Detector:
     """The shipped classifier: shared text, accounts, groups, and which kind of abuse a positive is.
 
     ``account`` says whether an account looks like one of a harvest, ``lone`` whether it does alone what is abuse
-    in itself, ``member`` whether a member of an abusive group is of the operation or was swept in. ``kinds`` and
-    ``lone_kinds`` tell the kinds of either apart. ``variants`` by the input they do without: what remains is
-    weighed and calibrated for what it can tell alone.
+    in itself, ``member`` whether a member of an abusive group is of the operation or was swept in, ``kin_first``
+    and ``kin`` what the company of an account adds (``Variant``). ``kinds`` and ``lone_kinds`` tell the kinds of
+    either apart. ``variants`` by the input they do without: what remains is weighed and calibrated for what it can
+    tell alone.
     """
 
     key: Additive
@@ -262,13 +269,15 @@ class Detector:
     lone: Additive
     group: Additive
     member: Additive
+    kin_first: Additive
+    kin: Additive
     kinds: Mapping[str, Additive]
     lone_kinds: Mapping[str, Additive]
     trained_on: Mapping[str, Any]
     variants: Mapping[str, Variant] = field(default_factory=dict)
 
-    def fitting(self, columns: Mapping[str, Floats]) -> tuple[Additive, Additive]:
-        """Account and group model for account measurements of which ``columns`` are there (NaN: not measured).
+    def fitting(self, columns: Mapping[str, Floats]) -> Variant:
+        """The models for account measurements of which ``columns`` are there (NaN: not measured).
 
         The variant most of whose absent terms are absent altogether; the plain models where none is.
         """
@@ -276,9 +285,8 @@ class Detector:
         absent = {n for n in names if n not in columns or bool(np.isnan(columns[n]).all())}
         fits = [v for v in self.variants.values() if len(v.absent & absent) >= 0.8 * len(v.absent)]
         if not fits:
-            return self.account, self.group
-        best = max(fits, key=lambda v: (len(v.absent), sorted(v.absent)))
-        return best.account, best.group
+            return Variant(self.account, self.group, self.kin_first, self.kin, frozenset())
+        return max(fits, key=lambda v: (len(v.absent), sorted(v.absent)))
 
     def digest(self) -> str:
         """Hash of everything that decides; stored with each run."""
@@ -292,12 +300,16 @@ class Detector:
             "lone": self.lone.to_json(),
             "group": self.group.to_json(),
             "member": self.member.to_json(),
+            "kin_first": self.kin_first.to_json(),
+            "kin": self.kin.to_json(),
             "kinds": {k: m.to_json() for k, m in self.kinds.items()},
             "lone_kinds": {k: m.to_json() for k, m in self.lone_kinds.items()},
             "variants": {
                 name: {
                     "account": v.account.to_json(),
                     "group": v.group.to_json(),
+                    "kin_first": v.kin_first.to_json(),
+                    "kin": v.kin.to_json(),
                     "absent": sorted(v.absent),
                 }
                 for name, v in self.variants.items()
@@ -326,6 +338,8 @@ class Detector:
                 Additive.from_json(raw["lone"]),
                 Additive.from_json(raw["group"]),
                 Additive.from_json(raw["member"]),
+                Additive.from_json(raw["kin_first"]),
+                Additive.from_json(raw["kin"]),
                 {k: Additive.from_json(m) for k, m in raw["kinds"].items()},
                 {k: Additive.from_json(m) for k, m in raw["lone_kinds"].items()},
                 raw["trained_on"],
@@ -333,6 +347,8 @@ class Detector:
                     name: Variant(
                         Additive.from_json(v["account"]),
                         Additive.from_json(v["group"]),
+                        Additive.from_json(v["kin_first"]),
+                        Additive.from_json(v["kin"]),
                         frozenset(v["absent"]),
                     )
                     for name, v in raw.get("variants", {}).items()

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from detector.config import Config
-from detector.decide import scoring
-from detector.decide.scoring import Additive, Detector, likeliest_kind, probability, threshold
+from detector.decide import circles, kin, scoring
+from detector.decide.scoring import Detector, Variant, likeliest_kind, probability, threshold
+from detector.decide.standing import LEAST_EVIDENCE, company, lending, standing
+from detector.decide.summary import columns_of, group_columns, member_columns, parts_of, score_frame
 
 Floats = npt.NDArray[np.float64]
 
-#: What a bond that an attacker could have planted may add to an account's own log-odds at most (bits).
-PLANTED_BITS = 2.0
 #: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
 LEAST_SURE = 0.5
 #: A member of a group is accused from this probability on (0..1), whatever the alert budget leaves: the budget
 #: counts groups and accounts that stand for themselves, and a true group may have swept in people beside it.
 ACCUSED_FROM = 0.9
-#: A group lends little to a member of which fewer bits than this can be shown (the ``why`` of an alert): about two
-#: keys that hardly anybody else holds. What a reviewer cannot be shown accuses nobody.
-LEAST_EVIDENCE = 3.0
+#: The alert budget is kept over so many days: what one night leaves, another may spend. A small site's budget of one
+#: night is less than the doubt that the surest group leaves.
+BUDGET_DAYS = 7
 _RANK = {"clear": 0, "watch": 1, "alert": 2}
 
 
@@ -39,7 +39,8 @@ class Day:
     """What one day's scoring answers; tables in the columns of ``groups``, ``account_scores``, ``score_parts``.
 
     ``members`` are those of ``groups``: candidates found by likeness alone are kept from the day they are worth
-    a look, since every class and every tool's users form one.
+    a look, since every class and every tool's users form one. ``merged``: groups that went into another today, by
+    the members they share or by the circle they lie in.
     """
 
     groups: pl.DataFrame
@@ -47,97 +48,7 @@ class Day:
     parts: pl.DataFrame
     members: pl.DataFrame
     threshold: float
-
-
-def columns_of(frame: pl.DataFrame) -> dict[str, Floats]:
-    """Numeric and boolean columns as float arrays, NULL as NaN."""
-    found = {}
-    for name, dtype in frame.schema.items():
-        if dtype.is_numeric() or dtype == pl.Boolean:
-            found[name] = frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return found
-
-
-def score_frame(model: Additive, frame: pl.DataFrame) -> Floats:
-    """Calibrated log2 odds of each row."""
-    return model.bits(columns_of(frame), len(frame))
-
-
-def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """Measurements of groups, with what their members' own scores say.
-
-    ``members``: group_id, account_id, bond, strength_bits, firm, likeness, linked_bits.
-    ``own``: account_id, own_bits (today's).
-    """
-    summary = (
-        members.join(own, on="account_id", how="left")
-        .group_by("group_id")
-        .agg(
-            pl.col("own_bits").mean().alias("mean_own_bits"),
-            (pl.col("own_bits") > -3).mean().alias("suspect_share"),
-            pl.col("strength_bits").mean().alias("mean_strength_bits"),
-            pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
-            pl.col("likeness").mean().alias("mean_likeness"),
-            (pl.col("bond") == "keys").mean().alias("keyed_share"),
-            pl.col("linked_bits").mean().alias("mean_linked_bits"),
-        )
-        # That members found by shared keys also ask alike means more than that accounts found by likeness are alike.
-        .with_columns(
-            pl.when(pl.col("keyed_share") >= 0.5).then("mean_likeness").alias("bound_likeness"),
-            pl.when(pl.col("keyed_share") < 0.5).then("mean_likeness").alias("stranger_likeness"),
-        )
-        .with_columns(pl.col(pl.Float64).round_sig_figs(9))  # means in parallel differ in their last digits
-    )
-    return group_days.join(summary, on="group_id", how="left", maintain_order="left")
-
-
-def member_columns(members: pl.DataFrame, groups: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """What tells a member of an operation from a stranger swept in: terms.MEMBER_TERMS beside ``members``.
-
-    ``groups``: group_columns of the day; ``own``: account_id, own_bits (today's, of harvest).
-    """
-    sure = pl.col("belonging").clip(1e-4, 1 - 1e-4)
-    return (
-        members.join(own, on="account_id", how="left", maintain_order="left")
-        .join(
-            groups.select("group_id", "mean_likeness", "mean_own_bits"),
-            on="group_id",
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(
-            (sure / (1 - sure)).log(2.0).alias("belonging_bits"),
-            (pl.col("bond") == "keys").alias("keyed"),
-            (pl.col("likeness") / (pl.col("mean_likeness") + 1e-3)).alias("likeness_ratio"),
-            pl.col("own_bits").alias("member_own_bits"),
-            (pl.col("own_bits") - pl.col("mean_own_bits")).alias("member_own_excess_bits"),
-        )
-        .with_columns(pl.col(pl.Float64).round_sig_figs(9))
-    )
-
-
-def parts_of(
-    model: Additive, frame: pl.DataFrame, *, subject_type: str, key: str, n: str | None, least: float = 0.05
-) -> pl.DataFrame:
-    """What each term added, one row a subject and term whose part is at least ``least`` bits either way."""
-    columns = columns_of(frame)
-    made = model.parts(columns, len(frame))
-    rows, terms = np.nonzero(np.abs(made) >= least)
-    names = np.array([t.name for t in model.terms], dtype=object)
-    unmeasured = np.full(len(frame), np.nan)
-    value = np.column_stack([columns.get(t, unmeasured) for t in ("", *model.names)])[:, 1:]
-    counts = frame[n].cast(pl.Int64).to_numpy() if n else np.zeros(len(frame), np.int64)
-    return pl.DataFrame(
-        {
-            "subject_type": [subject_type] * len(rows),
-            "subject_id": frame[key].gather(rows) if len(rows) else pl.Series([], dtype=pl.String),
-            "part": pl.Series(names[terms].tolist(), dtype=pl.String),
-            "value": pl.Series(value[rows, terms], dtype=pl.Float64),
-            "bits": pl.Series(made[rows, terms], dtype=pl.Float64),
-            "n": pl.Series(counts[rows], dtype=pl.Int64),
-        },
-        schema_overrides={"subject_type": pl.String},
-    )
+    merged: Mapping[str, str]
 
 
 def decide(
@@ -152,6 +63,8 @@ def decide(
     previous_accounts: pl.DataFrame,
     facts: pl.DataFrame,
     merged: Mapping[str, str],
+    shared: Mapping[str, pl.DataFrame] | None = None,
+    previous_members: pl.DataFrame | None = None,
 ) -> Day:
     """Score one day and fold it into what was known.
 
@@ -162,16 +75,20 @@ def decide(
     previous_groups, previous_accounts : yesterday's state tables (without ``day``).
     facts : account_id, org_id, program (NULL where not known).
     merged : groups that went into another today.
+    shared : what accounts share in the window (``pipeline.Observe``); None: company is not measured.
+    previous_members : yesterday's ``group_members``; None: nobody was a member by company.
     """
     columns, n = columns_of(account_days), len(account_days)
-    account_model, group_model = detector.fitting(columns)
-    harvest, lone = account_model.bits(columns, n), detector.lone.bits(columns, n)
+    models = detector.fitting(columns)
+    harvest, lone = models.account.bits(columns, n), detector.lone.bits(columns, n)
     own_bits = scoring.own_bits(harvest, lone)
     alone = lone >= own_bits
     own = pl.DataFrame(
         {
             "account_id": account_days["account_id"],
             "own_bits": own_bits,
+            "harvest_bits": harvest,
+            "lone_bits": lone,
             "own_kind": pl.Series(_own_kinds(detector, columns, alone), dtype=pl.String),
             "n_requests": account_days["n_requests"].cast(pl.Int64),
         }
@@ -194,43 +111,48 @@ def decide(
     sure = score_frame(detector.member, member_columns(bond, measured, undoubted))
     bond = bond.with_columns(pl.Series("belonging", probability(sure)))
     group_bits = pl.DataFrame(
-        {"group_id": measured["group_id"], "group_bits": score_frame(group_model, measured)}
+        {"group_id": measured["group_id"], "group_bits": score_frame(models.group, measured)}
     )
     exempt = _exempt(facts, config, day)
-    worst = _worst(group_bits, previous_groups)
-    charged = _charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
-    limit = _limit(worst, charged, n, config)
-    kind_of = _group_kinds(members, own)
-    members = members.with_columns(_doubtful(bond))
-    groups = _fold_groups(
-        group_bits, previous_groups, members, kind_of, own, merged, exempt, limit, day, config
+    lends = lending(group_bits, previous_groups, day)
+    shares = None if shared is None else kin.prepare(shared)
+    known = company(models, standing(own, previous_accounts, bond, lends), shares)
+    own = own.join(
+        known.select("account_id", "alone_bits"), on="account_id", how="left", maintain_order="left"
     )
-    accounts = _fold_accounts(
-        own,
-        previous_accounts,
-        bond,
-        _lending(groups, group_bits),
-        exempt,
-        charged["account_id"],
-        limit,
-        day,
+    circle = _circles(shares, known, members, previous_groups, previous_accounts, merged, day)
+    members = circles.overlaid(members.with_columns(_doubtful(bond)), circle, known, previous_members, day)
+    merged = {**merged, **circle.absorbed}
+    today = _with_company(group_bits, members, known, circle)
+    worst = today.join(previous_groups.select("group_id", "score_bits"), on="group_id", how="left").select(
+        "group_id", pl.max_horizontal("group_bits", "score_bits").alias("group_bits")
+    )
+    charged = _charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
+    limit = _limit(
+        _recent(worst, previous_groups, "group_id", "group_bits", day),
+        _recent(
+            charged, previous_accounts.filter(pl.col("group_id").is_null()), "account_id", "alone_bits", day
+        ),
+        n,
         config,
     )
-    flagged = accounts.filter(pl.col("own_score") >= config.watch_floor)["account_id"]
+    kind_of = _group_kinds(members, own)
+    groups = _fold_groups(
+        today, previous_groups, members, kind_of, own, lends, merged, exempt, limit, day, config
+    )
+    shown = members.select("account_id", "group_id")
+    known = known.drop("group_id").join(shown, on="account_id", how="left", maintain_order="left")
+    accounts = _fold_accounts(
+        known, previous_accounts, groups, exempt, charged["account_id"], limit, day, config
+    )
     parts = pl.concat(
         [
-            parts_of(group_model, measured, subject_type="group", key="group_id", n=None),
-            *(
-                _account_parts(model, account_days, flagged, which, doubt)
-                for model, which, doubt in (
-                    (account_model, ~alone, own_bits - harvest),
-                    (detector.lone, alone, np.zeros(n)),
-                )
-            ),
+            _group_parts(models, measured, today.join(group_bits, on="group_id", how="left", suffix="_own")),
+            *_account_parts(models, detector, account_days, own, known, alone, config),
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
     return _kept(
-        Day(groups, accounts, parts, _without_bystanders(members, groups), limit),
+        Day(groups, accounts, parts, _without_bystanders(members, groups), limit, merged),
         frozenset(previous_groups["group_id"]),
     )
 
@@ -256,6 +178,7 @@ def _kept(day: Day, known: frozenset[str]) -> Day:
         day.parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(gone)),
         members,
         day.threshold,
+        day.merged,
     )
 
 
@@ -286,27 +209,129 @@ def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArra
     return found.tolist()
 
 
-def _account_parts(
-    model: Additive,
-    account_days: pl.DataFrame,
-    flagged: pl.Series,
-    which: npt.NDArray[np.bool_],
-    doubt: Floats,
+def _circles(
+    shares: kin.Shares | None,
+    known: pl.DataFrame,
+    members: pl.DataFrame,
+    previous_groups: pl.DataFrame,
+    previous_accounts: pl.DataFrame,
+    merged: Mapping[str, str],
+    day: date,
+) -> circles.Circles:
+    """Today's circles of suspects, by the worst that is known of each, with the names they go by."""
+    found = pl.DataFrame(schema={"account_id": pl.String, "circle": pl.Int64})
+    if shares is not None:
+        worst = known.join(
+            previous_accounts.select("account_id", "score_bits"), on="account_id", how="left"
+        ).select("account_id", pl.max_horizontal("bits_today", "score_bits").alias("bits"))
+        bits = pl.DataFrame({"account_id": shares.accounts}).join(
+            worst, on="account_id", how="left", maintain_order="left"
+        )
+        label = circles.find(shares, bits["bits"].fill_null(-99.0).to_numpy())
+        found = pl.DataFrame({"account_id": shares.accounts, "circle": label}).filter(pl.col("circle") >= 0)
+    gone = previous_groups.filter(pl.col("successor_id").is_not_null())["group_id"].to_list()
+    return circles.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)
+
+
+def _with_company(
+    group_bits: pl.DataFrame, members: pl.DataFrame, known: pl.DataFrame, circle: circles.Circles
 ) -> pl.DataFrame:
-    """Parts of flagged accounts; what is taken off for standing alone is a part like another."""
-    some = account_days.with_columns(pl.Series("doubt", doubt)).filter(
-        pl.Series(which) & pl.col("account_id").is_in(flagged.implode())
+    """Bits of each group today: its own, or what half of its members' company says, whichever is more.
+
+    A group that went into another's circle has none any more.
+    """
+    half = (
+        members.filter(~pl.col("doubtful"))
+        .select("group_id", "account_id")
+        .join(known.filter(pl.col("busy").is_not_null()).select("account_id", "kin_bits"), on="account_id")
+        .group_by("group_id")
+        .agg(pl.col("kin_bits").median().alias("half"))
     )
-    made = parts_of(model, some, subject_type="account", key="account_id", n="n_requests")
-    taken = some.filter(pl.col("doubt") < 0).select(
-        pl.lit("account").alias("subject_type"),
-        pl.col("account_id").alias("subject_id"),
-        pl.lit("alone").alias("part"),
+    return (
+        group_bits.join(half, on="group_id", how="full", coalesce=True)
+        .filter(~pl.col("group_id").is_in(list(circle.absorbed)))
+        .select("group_id", pl.max_horizontal("group_bits", "half").alias("group_bits"))
+        .drop_nulls()
+        .sort("group_id")
+    )
+
+
+def _group_parts(models: Variant, measured: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
+    """Parts of every group measured; what its members' company adds is a part like another."""
+    made = parts_of(models.group, measured, subject_type="group", key="group_id", n=None)
+    raised = today.with_columns(pl.col("group_bits_own").fill_null(0.0)).filter(
+        pl.col("group_bits") > pl.col("group_bits_own")
+    )
+    return pl.concat(
+        [
+            made,
+            _part(
+                "group",
+                "group_id",
+                "members_company",
+                raised,
+                pl.col("group_bits") - pl.col("group_bits_own"),
+            ),
+        ]
+    )
+
+
+def _part(subject_type: str, key: str, name: str, rows: pl.DataFrame, bits: pl.Expr) -> pl.DataFrame:
+    """One part that no model's term made, a row a subject."""
+    return rows.select(
+        pl.lit(subject_type).alias("subject_type"),
+        pl.col(key).alias("subject_id"),
+        pl.lit(name).alias("part"),
         pl.lit(None, pl.Float64).alias("value"),
-        pl.col("doubt").alias("bits"),
-        pl.col("n_requests").cast(pl.Int64).alias("n"),
+        bits.alias("bits"),
+        (pl.col("busy").fill_null(0) if "busy" in rows.columns else pl.lit(0)).cast(pl.Int64).alias("n"),
     )
-    return pl.concat([made, taken.select(made.columns)])
+
+
+def _account_parts(
+    models: Variant,
+    detector: Detector,
+    account_days: pl.DataFrame,
+    own: pl.DataFrame,
+    known: pl.DataFrame,
+    alone: npt.NDArray[np.bool_],
+    config: Config,
+) -> list[pl.DataFrame]:
+    """Parts of the accounts worth a look on their own account: of the model that speaks loudest of each.
+
+    ``alone``: which of ``account_days`` say more of abuse in itself than of a harvest.
+    """
+    seen = known.filter(_p(pl.col("alone_bits")) >= config.watch_floor)
+    by_company = seen.filter(pl.col("kin_bits") >= pl.col("lone_bits").fill_null(-np.inf))
+    by_conduct = seen.join(by_company, on="account_id", how="anti")
+    found = [
+        parts_of(models.kin, by_company, subject_type="account", key="account_id", n="busy"),
+        _part(
+            "account",
+            "account_id",
+            "planted",
+            by_company.filter(pl.col("planted_bits") < 0),
+            pl.col("planted_bits"),
+        ),
+        _part(
+            "account",
+            "account_id",
+            "group",
+            by_company.filter(pl.col("bits_today") > pl.col("alone_bits")),
+            pl.col("bits_today") - pl.col("alone_bits"),
+        ),
+    ]
+    flagged = account_days["account_id"].is_in(by_conduct["account_id"].implode()).to_numpy()
+    doubt = own.filter(pl.Series(flagged & ~alone)).select(
+        "account_id",
+        pl.col("n_requests").alias("busy"),
+        (pl.col("own_bits") - pl.col("harvest_bits")).alias("doubt"),
+    )
+    for model, which in ((models.account, flagged & ~alone), (detector.lone, flagged & alone)):
+        some = account_days.filter(pl.Series(which))
+        found.append(parts_of(model, some, subject_type="account", key="account_id", n="n_requests"))
+    found.append(_part("account", "account_id", "alone", doubt.filter(pl.col("doubt") < 0), pl.col("doubt")))
+    return found
 
 
 def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:
@@ -319,13 +344,6 @@ def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:
     return frozenset(hit["account_id"]) | accounts
 
 
-def _worst(today: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
-    """Groups measured today with the worst score of their lives: group_id, group_bits."""
-    return today.join(previous.select("group_id", "score_bits"), on="group_id", how="left").select(
-        "group_id", pl.max_horizontal("group_bits", "score_bits").alias("group_bits")
-    )
-
-
 def _charged(
     group_bits: pl.DataFrame, own: pl.DataFrame, members: pl.DataFrame, config: Config
 ) -> pl.DataFrame:
@@ -336,10 +354,24 @@ def _charged(
     return own.join(members.join(suspect, on="group_id", how="semi"), on="account_id", how="anti")
 
 
-def _limit(group_bits: pl.DataFrame, charged: pl.DataFrame, n: int, config: Config) -> float:
+def _recent(today: pl.DataFrame, previous: pl.DataFrame, key: str, bits: str, day: date) -> Floats:
+    """Bits of the subjects that the budget of the last ``BUDGET_DAYS`` is charged for.
+
+    Those of ``today`` and those alerted in that time, at the worst of the two; who was alerted before and has not
+    grown worse since is paid for.
+    """
+    alerted = previous.filter(pl.col("verdict") == "alert").select(key, "score_day", "score_bits")
+    fresh = pl.col("score_day") > day - timedelta(days=BUDGET_DAYS)
+    both = today.select(key, bits).join(alerted, on=key, how="full", coalesce=True)
+    due = both.filter(pl.col("score_day").is_null() | fresh | (pl.col(bits) > pl.col("score_bits")))
+    found: Floats = due.select(pl.max_horizontal(bits, "score_bits")).to_series().to_numpy()
+    return found
+
+
+def _limit(groups: Floats, accounts: Floats, n: int, config: Config) -> float:
     """Probability an alert needs today: the budget of ``n`` accounts is spent over groups and accounts together."""
-    bits = np.r_[group_bits["group_bits"].to_numpy(), charged["own_bits"].to_numpy()]
-    return threshold(probability(bits), budget=config.alert_budget * n / 10_000, floor=config.alert_floor)
+    budget = BUDGET_DAYS * config.alert_budget * n / 10_000
+    return threshold(probability(np.r_[groups, accounts]), budget=budget, floor=config.alert_floor)
 
 
 def _group_kinds(members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
@@ -352,6 +384,14 @@ def _group_kinds(members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
         .group_by("group_id", maintain_order=True)
         .first()
         .select("group_id", pl.col("own_kind").alias("kind"))
+    )
+
+
+def _p(bits: pl.Expr) -> pl.Expr:
+    """Probability of log-odds; NULL of NULL."""
+    return bits.map_batches(
+        lambda s: pl.Series(probability(s.cast(pl.Float64).fill_null(np.nan).to_numpy())).fill_nan(None),
+        return_dtype=pl.Float64,
     )
 
 
@@ -374,6 +414,7 @@ def _fold_groups(
     members: pl.DataFrame,
     kinds: pl.DataFrame,
     own: pl.DataFrame,
+    lends: pl.DataFrame,
     merged: Mapping[str, str],
     exempt: frozenset[str],
     limit: float,
@@ -397,7 +438,14 @@ def _fold_groups(
     names = pl.concat([previous.select("group_id"), size.select("group_id")]).unique().sort("group_id")
     table = (
         names.join(previous, on="group_id", how="left")
-        .drop("n_accounts")
+        .drop("n_accounts", "own_bits", "own_day")
+        .join(
+            lends.select(
+                "group_id", pl.col("worst_bits").alias("own_bits"), pl.col("worst_day").alias("own_day")
+            ),
+            on="group_id",
+            how="left",
+        )
         .join(size, on="group_id", how="left")
         .join(busy, on="group_id", how="left")
         .join(today, on="group_id", how="left")
@@ -414,7 +462,7 @@ def _fold_groups(
                 # The worst of its life against what today asks, as its members are judged.
                 pl.max_horizontal("group_bits", "score_bits").fill_null(-99.0),
                 pl.col("exempt").fill_null(False),
-                limit,
+                max(limit, ACCUSED_FROM),
                 config.watch_floor,
             )
         )
@@ -456,87 +504,40 @@ def _fold_groups(
         "last_day",
         "score_day",
         "score_bits",
+        "own_bits",
+        "own_day",
     ).sort("group_id")
 
 
-def _both(columns: pl.Series) -> pl.Series:
-    """Log2 odds that a group is abusive and the member belongs to it, from the bits of the one and the other."""
-    bits = columns.struct.field("group_bits").fill_null(np.nan).to_numpy()
-    sure = columns.struct.field("belonging").fill_null(0.0).to_numpy()
-    # odds of p * b with p = o / (1 + o): o b / (1 + o (1 - b))
-    with np.errstate(over="ignore", divide="ignore"):
-        joint = np.log2(np.maximum(sure, 1e-9)) - np.log2(np.exp2(-bits) + 1 - sure)
-    return pl.Series(joint).fill_nan(None)
-
-
-def _lending(groups: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
-    """What each group may lend: ``worst_bits`` of its life, of ``worst_day``, and ``today_bits``, with its kind."""
-    return groups.join(today.rename({"group_bits": "today_bits"}), on="group_id", how="left").select(
-        "group_id",
-        "today_bits",
-        pl.col("score_bits").alias("worst_bits"),
-        pl.col("score_day").alias("worst_day"),
-        pl.col("kind").alias("group_kind"),
-    )
-
-
 def _fold_accounts(
-    own: pl.DataFrame,
+    known: pl.DataFrame,
     previous: pl.DataFrame,
-    bond: pl.DataFrame,
-    lending: pl.DataFrame,
+    groups: pl.DataFrame,
     exempt: frozenset[str],
     charged: pl.Series,
     limit: float,
     day: date,
     config: Config,
 ) -> pl.DataFrame:
-    names = pl.concat([previous.select("account_id"), own.select("account_id"), bond.select("account_id")])
-    table = (
-        names.unique()
-        .sort("account_id")
-        .join(previous.drop("group_id", "group_score"), on="account_id", how="left")
-        .join(own.rename({"n_requests": "busy"}), on="account_id", how="left")
-        .join(bond, on="account_id", how="left")
-        .join(lending, on="group_id", how="left")
-        # Who joined after the group's worst day was no part of what was so bad: the group as it is with him counts.
-        .with_columns(
-            pl.when(pl.col("joined") <= pl.col("worst_day"))
-            .then("worst_bits")
-            .otherwise("today_bits")
-            .alias("group_bits")
-        )
-    )
-    # What a group lends a member: that the group is abusive, and that the member belongs to it. A bond that could
-    # have been planted, or of which next to nothing can be shown, lends little: the account's own conduct must carry
-    # the rest. Likeness is of many prompts of the account's own that nobody else sent.
-    shared = pl.struct("group_bits", "belonging").map_batches(_both, return_dtype=pl.Float64)
-    table = table.with_columns(shared.alias("group_bits"))
-    lent = (
-        pl.when(pl.col("group_bits").is_null())
-        .then(None)
-        .when(
-            (pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness"))
-            & (pl.col("evidence_bits") >= LEAST_EVIDENCE)
-        )
-        .then("group_bits")
-        .otherwise(pl.min_horizontal("group_bits", pl.col("own_bits").fill_null(-12.0) + PLANTED_BITS))
-    )
-    table = table.with_columns(lent.alias("lent")).with_columns(
-        pl.max_horizontal("own_bits", "lent").alias("bits_today")
+    table = known.join(
+        previous.drop("group_id", "group_score", "harvest_bits"),
+        on="account_id",
+        how="left",
+        maintain_order="left",
+    ).join(
+        groups.select("group_id", pl.col("kind").alias("group_kind")),
+        on="group_id",
+        how="left",
+        maintain_order="left",
     )
     rises = pl.col("bits_today").is_not_null() & (
         pl.col("score_bits").is_null() | (pl.col("bits_today") > pl.col("score_bits"))
     )
-    by_group = pl.col("lent").is_not_null() & (pl.col("lent") >= pl.col("own_bits").fill_null(-99.0))
+    by_group = (pl.col("lent_bits") >= pl.col("own_bits").fill_null(-99.0)).fill_null(False)
 
-    def as_p(name: str) -> pl.Expr:
-        return pl.col(name).map_batches(
-            lambda s: pl.Series(probability(s.fill_null(np.nan).to_numpy())).fill_nan(None),
-            return_dtype=pl.Float64,
-        )
-
-    by_own = pl.col("account_id").is_in(charged.implode()) & (as_p("own_bits") >= limit).fill_null(False)
+    # What an account does alone is judged by the budget; what others bring to its score has to make it surer.
+    conduct = pl.when(pl.col("kin_bits").is_null()).then("own_bits").otherwise("lone_bits")
+    by_own = pl.col("account_id").is_in(charged.implode()) & (_p(conduct) >= limit).fill_null(False)
     now = _verdict(
         pl.col("bits_today").fill_null(-99.0),
         pl.col("account_id").is_in(list(exempt)),
@@ -557,17 +558,20 @@ def _fold_accounts(
         .then(pl.lit(day))
         .otherwise(pl.coalesce("last_day", pl.lit(day)))
         .alias("last_day"),
-        pl.max_horizontal(as_p("own_bits"), "own_score").alias("own_score"),
-        as_p("lent").alias("group_score"),
+        pl.max_horizontal(_p(pl.col("own_bits")), "own_score").alias("own_score"),
+        pl.max_horizontal(_p(pl.col("kin_bits")), "kin_score").alias("kin_score"),
+        _p(pl.col("lent_bits")).alias("group_score"),
     )
     return table.select(
         "account_id",
-        as_p("score_bits").alias("score"),
+        _p(pl.col("score_bits")).alias("score"),
         "verdict",
         "group_id",
         pl.col("kind").fill_null("other"),
         "own_score",
         "group_score",
+        "kin_score",
+        "harvest_bits",
         "score_bits",
         "score_day",
         "first_day",

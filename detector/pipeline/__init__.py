@@ -31,9 +31,10 @@ from features import compose, plugins
 __all__ = ["DayReport", "Observe", "due_days", "input_digest", "load_detector", "run_day", "with_scaffolds"]
 
 Progress = Callable[[str], None]
-#: Told what the classifier would see: of shared text ``keys`` (scaffolds.measure_keys), ``holdings`` (account,
-#: code, n ...) and ``accounts`` (account_id by array code); ``members`` and ``group_days`` of all groups of the day,
-#: before scoring lets any go. Training and the benchmark listen here.
+#: Told what the classifier would see: of shared text ``keys`` (scaffolds.measure_keys) and ``holdings`` (account,
+#: code, n ...); other shared keys as ``links`` (kin.links); ``accounts`` (account_id and organisation by array
+#: code); ``members`` and ``group_days`` of all groups of the day and which ``merged``, before scoring lets any go.
+#: Training and the benchmark listen here.
 Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
 
 
@@ -145,8 +146,11 @@ def run_day(
         grouping_of = joined.group(held, holders)
         previous = relations.state(store, "group_members", day)
         standing = relations.state(store, "groups", day)
+        formed = previous.filter(pl.col("origin_id").is_not_null()).with_columns(
+            pl.col("origin_id").alias("group_id")
+        )
         carried = identity.carry_over(
-            previous.select(list(identity.MEMBERS)),
+            formed.select(list(identity.MEMBERS)),
             grouping_of,
             day=day,
             present=held.accounts,
@@ -164,11 +168,16 @@ def run_day(
         }
         group_days = relations.measure(store, "group", available, skipped)
         if observe is not None:
-            observe(day, {**shared, "members": members, "group_days": group_days})
+            merged = pl.DataFrame(
+                list(carried.merged.items()),
+                schema={"group_id": pl.String, "successor_id": pl.String},
+                orient="row",
+            )
+            observe(day, {**shared, "members": members, "group_days": group_days, "merged": merged})
         out: dict[str, pl.DataFrame] = {
             "account_days": relations.dated(account_days, day),
             "ties": ties,
-            "group_members": relations.dated(members, day),
+            "group_members": relations.dated(members.with_columns(origin_id="group_id"), day),
             "group_days": relations.dated(group_days, day),
             "skipped": relations.dated(
                 pl.DataFrame(
@@ -192,6 +201,8 @@ def run_day(
                 previous_accounts=relations.state(store, "account_scores", day),
                 facts=relations.frame(store.engine.query("SELECT account_id, org_id, program FROM accounts")),
                 merged=carried.merged,
+                shared=shared,
+                previous_members=previous,
             )
             members = scored.members
             out["group_members"] = relations.dated(members, day)
@@ -211,7 +222,7 @@ def run_day(
                 found,
                 day=day,
                 close_after_days=config.close_after_days,
-                moved=carried.merged,
+                moved=dict(scored.merged),
             )
             limit, n_groups = scored.threshold, len(scored.groups)
             opened, updated, closed = (

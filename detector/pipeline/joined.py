@@ -12,7 +12,7 @@ import polars as pl
 
 from detector.config import Config
 from detector.decide import groups as grouping
-from detector.decide import identity, likeness, scaffolds
+from detector.decide import identity, kin, likeness, scaffolds
 from detector.decide.scoring import Detector
 from detector.lake.store import Store
 from detector.lake.tables import tables
@@ -120,12 +120,13 @@ def holders(store: Store, held: Held, day: date, config: Config) -> Holders:
 
 
 def shared_text(held: Held, of: Holders) -> dict[str, pl.DataFrame]:
-    """Content keys of the window with what they say of their holders; see ``Observe``."""
+    """Keys of the window that accounts share, with what text says of its holders; see ``Observe``."""
     keys = scaffolds.measure_keys(held.rows, of.organisation, of.volume, held.n_accounts)
     return {
         "keys": keys,
         "holdings": scaffolds.content_holdings(held.rows),
-        "accounts": pl.DataFrame({"account_id": held.accounts}),
+        "links": kin.links(held.rows, held.n_accounts),
+        "accounts": pl.DataFrame({"account_id": held.accounts, "organisation": of.organisation}),
     }
 
 
@@ -137,7 +138,7 @@ def with_scaffolds(
     carried = scaffolds.account_scaffolds(
         shared["holdings"], shared["keys"]["code"], bits, len(shared["accounts"])
     ).drop("account")
-    named = pl.concat([shared["accounts"], carried], how="horizontal")
+    named = pl.concat([shared["accounts"].select("account_id"), carried], how="horizontal")
     return account_days.join(named, on="account_id", how="left", maintain_order="left")
 
 

@@ -41,6 +41,8 @@ DETECTOR = Detector(
     lone=Additive((), base=-9.0),
     group=Additive((rising("mean_own_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
     member=Additive((rising("belonging_bits", 0, 3),), base=1.0),
+    kin_first=Additive((rising("harvest_bits", -4, 0), rising("kin_network_1", 1)), base=-4.0),
+    kin=Additive((rising("harvest_bits", -4, 0), rising("lent_bits", 0), rising("kin_content_1", 1, 3)), base=-4.0),
     kinds={},
     lone_kinds={},
     trained_on={},

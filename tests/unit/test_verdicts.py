@@ -32,6 +32,8 @@ DETECTOR = Detector(
     model("timing_score", -9.0, 4.0),
     model("load_gini", -9.0, 9.0),
     MEMBER,
+    NOTHING,
+    NOTHING,
     {},
     {},
     {},

@@ -1,0 +1,159 @@
+"""Whether those an account shares keys with are suspect: what it is worth to be seen with them.
+
+Groups are cut hard: an account is in one or it is not. What mixes ordinary traffic into its harvest often stays
+just outside, tied to the operation by one card here, an exit there, a sentence somewhere. So each account is
+asked, a key at a time: of the *other organisations* on this key, how many act as a harvest, against how many do
+anywhere on the site? The best and the third best key of each family are measurements of their own; one additive
+model weighs them with what is known of the account itself, and a second asks again with its answers (two hops).
+
+An organisation counts once a key, as its most suspect account does, and never for its own accounts: a team of
+colleagues is no evidence against its members. Few holders are shrunk towards the site's rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detector.decide.groups import rank_in_run
+from detector.decide.scaffolds import KINDS
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+#: Families of keys other than text that are looked at; of text, the structure of user prompts.
+LINKS = ("billing", "network", "client", "succession")
+FAMILIES = (*LINKS, "content")
+#: System prompts come with software: whoever runs a harvester's client need not be one.
+_TEXT = tuple(kind for kind in KINDS if not kind.startswith("system"))
+#: A key held by more accounts than this share of all (or number) says nothing of its holders.
+MOST_SHARE, MOST_HOLDERS = 0.05, 40
+#: Holders of the site's own rate that every key is given beside its own.
+PSEUDO_HOLDERS = 3.0
+#: Places among an account's keys, the most suspect first, that are measured.
+PLACES = (1, 3)
+#: Least rate of suspects on a site (0..1): against it a single one is news.
+LEAST_RATE = 1e-4
+
+#: What the models may use; all point one way.
+TERMS: Mapping[str, str] = MappingProxyType(
+    {
+        "harvest_bits": "up",
+        "lent_bits": "up",
+        **{f"kin_{family}_{place}": "up" for family in FAMILIES for place in PLACES},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Who shares what, prepared once for both hops: one entry an account and key, sorted by account.
+
+    ``account``, ``key`` and ``place`` (a key and organisation) count from 0. ``firm``: keys that nobody can plant.
+    """
+
+    accounts: pl.Series
+    account: Ints
+    key: Ints
+    place: Ints
+    key_of_place: Ints
+    organisations: Ints
+    family: npt.NDArray[np.int8]
+    firm: npt.NDArray[np.bool_]
+
+
+def links(rows: pl.DataFrame, n_accounts: int) -> pl.DataFrame:
+    """Keys other than text that few enough share to say something: account, code, family, spoofable.
+
+    ``rows``: one row an account and key of the window. ``n_accounts``: population.
+    """
+    most = max(MOST_HOLDERS, MOST_SHARE * n_accounts)
+    return rows.filter(pl.col("family").is_in(LINKS) & (pl.col("n_sharing") <= most)).select(
+        "account", "code", "family", "spoofable"
+    )
+
+
+def prepare(shared: Mapping[str, pl.DataFrame]) -> Shares:
+    """What is shared, as the run of a day saw it (``pipeline.Observe``): links, holdings and accounts."""
+    accounts = shared["accounts"]
+    most = max(MOST_HOLDERS, MOST_SHARE * len(accounts))
+    text = shared["holdings"].filter(pl.col("kind").is_in(_TEXT) & (pl.col("n_sharing") <= most))
+    rows = pl.concat(
+        [
+            shared["links"]
+            .filter(pl.col("family").is_in(LINKS))
+            .select("account", "code", "family", "spoofable"),
+            text.select(
+                "account", "code", pl.lit("content").alias("family"), pl.lit(True).alias("spoofable")
+            ),
+        ],
+        how="vertical_relaxed",
+    ).sort("account", "code")
+    organisation = accounts["organisation"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    account = rows["account"].to_numpy().astype(np.int64)
+    _, key = np.unique(rows["code"].to_numpy(), return_inverse=True)
+    wide = int(organisation.max(initial=0)) + 1
+    places, place = np.unique(key.astype(np.int64) * wide + organisation[account], return_inverse=True)
+    codes = {name: i for i, name in enumerate(FAMILIES)}
+    return Shares(
+        accounts["account_id"],
+        account,
+        key.astype(np.int64),
+        place.astype(np.int64),
+        places // wide,
+        np.bincount(places // wide),
+        rows["family"].replace_strict(codes, return_dtype=pl.Int8).to_numpy(),
+        ~rows["spoofable"].to_numpy(),
+    )
+
+
+def lifts(shares: Shares, suspicion: Floats) -> Floats:
+    """Bits by which the other organisations on a key are more suspect than the site, one an entry of ``shares``.
+
+    ``suspicion``: probability of each account, by array code. A key without another organisation gives 0.
+    """
+    rate = max(float(suspicion.mean()), LEAST_RATE) if len(suspicion) else LEAST_RATE
+    worst = np.zeros(len(shares.key_of_place))
+    np.maximum.at(worst, shares.place, suspicion[shares.account])
+    total = np.bincount(shares.key_of_place, worst, minlength=len(shares.organisations))
+    others = shares.organisations[shares.key] - 1
+    found = total[shares.key] - worst[shares.place]
+    bits: Floats = np.log2((found + PSEUDO_HOLDERS * rate) / ((others + PSEUDO_HOLDERS) * rate))
+    return np.where(others > 0, bits, 0.0)
+
+
+def measure(shares: Shares, suspicion: Floats) -> pl.DataFrame:
+    """The ``kin_`` columns of ``TERMS`` for each account that shares anything, and ``kin_firm``.
+
+    ``kin_firm``: the best lift (bits) over keys that nobody can plant. An account without a third key of a family
+    has 0 there: nobody suspect.
+    """
+    n = len(shares.accounts)
+    bits = lifts(shares, suspicion)
+    columns: dict[str, Floats] = {}
+    for code, family in enumerate(FAMILIES):
+        of = np.flatnonzero(shares.family == code)
+        if not len(of):
+            continue
+        order = of[np.lexsort((-bits[of], shares.account[of]))]
+        account, ranked = shares.account[order], bits[order]
+        rank = rank_in_run(account)
+        for place in PLACES:
+            at = rank == place - 1
+            columns[f"kin_{family}_{place}"] = _filled(n, account[at], ranked[at])
+    firm = np.zeros(n)
+    np.maximum.at(firm, shares.account[shares.firm], bits[shares.firm])
+    return pl.DataFrame({"account_id": shares.accounts, **columns, "kin_firm": firm}).with_columns(
+        pl.col(pl.Float64).round_sig_figs(9)
+    )
+
+
+def _filled(n: int, at: Ints, values: Floats) -> Floats:
+    made = np.zeros(n)
+    made[at] = values
+    return made
