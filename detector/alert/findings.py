@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from detector.alert.lifecycle import Finding, severity_of
 from detector.alert.words import describe
+from detector.decide.verdicts import alert_needs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +34,8 @@ def findings(
     Parameters
     ----------
     groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``score_parts``, ``why`` of the day.
-    threshold : probability an alert needed that day.
+    threshold : probability an alert needed that day of who stands for himself alone; groups, and who is accused
+        for his company, need more (``verdicts.alert_needs``).
     """
     import polars as pl
 
@@ -70,7 +72,8 @@ def _finding(
     why: Sequence[Row],
     threshold: float,
 ) -> Finding:
-    told = describe(row, parts.get((subject_type, subject_id), []), why, threshold=threshold)
+    needed = alert_needs(threshold, row["score"], is_group=subject_type == "group")
+    told = describe(row, parts.get((subject_type, subject_id), []), why, threshold=needed)
     size = int(row.get("n_accounts") or 1)
     return Finding(
         source="score",

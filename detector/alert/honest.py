@@ -74,6 +74,15 @@ _GROUP: dict[str, tuple[str, str]] = {
         "JOIN group_members m USING (account_id) WHERE m.group_id = {id} GROUP BY ALL ORDER BY requests DESC",
     ),
 }
+#: How many others are on a key of an account, and how many of them are suspect themselves.
+_OTHERS = (
+    "count(DISTINCT o.account_id) AS others, "
+    "count(DISTINCT o.account_id) FILTER (WHERE s.verdict <> 'clear') AS suspect"
+)
+_SENT = (
+    "FROM requests r JOIN requests o USING ({key}) LEFT JOIN account_scores s ON s.account_id = o.account_id "
+    "WHERE r.account_id = {{id}} AND o.account_id <> {{id}} GROUP BY ALL ORDER BY suspect DESC LIMIT 20"
+)
 #: The same for a single account.
 _ACCOUNT: dict[str, tuple[str, str]] = {
     "distillation": (
@@ -103,6 +112,32 @@ _ACCOUNT: dict[str, tuple[str, str]] = {
     "resale": (
         "An aggregator under contract, or a product that serves its own customers. Look at the programme",
         "SELECT a.program, a.org_id, a.verified, a.created_at FROM accounts a WHERE a.account_id = {id}",
+    ),
+    "network": (
+        "A carrier, VPN, campus or company exit that strangers share with the suspects. Likely if many of the others "
+        "on the same ranges are not suspect",
+        f"SELECT r.ip_prefix, {_OTHERS} {_SENT.format(key='ip_prefix')}",
+    ),
+    "client": (
+        "A popular client that the suspects happen to run. Likely if most others who run it are not suspect",
+        f"SELECT r.user_agent, {_OTHERS} {_SENT.format(key='user_agent')}",
+    ),
+    "content": (
+        "A template, benchmark or agent's prompt from a public source. Likely if others send it who are not suspect",
+        f"SELECT r.template_id, {_OTHERS} {_SENT.format(key='template_id')}",
+    ),
+    "billing": (
+        "A card, issuer or invitation in many honest hands: a family, an agency, a prepaid brand. Likely if others "
+        "on it are not suspect",
+        "SELECT a.payment_hash = b.payment_hash AS same_card, a.payment_bin_hash = b.payment_bin_hash AS same_issuer, "
+        "count(DISTINCT b.account_id) AS others FROM accounts a JOIN accounts b ON a.payment_bin_hash = "
+        "b.payment_bin_hash AND a.account_id <> b.account_id WHERE a.account_id = {id} GROUP BY ALL",
+    ),
+    "succession": (
+        "A sign-up in a busy hour, class or campaign of the provider's own. Likely if many signed up with it who are "
+        "not suspect",
+        "SELECT date_trunc('hour', b.created_at) AS hour, count(*) AS sign_ups FROM accounts a JOIN accounts b "
+        "ON date_trunc('hour', a.created_at) = date_trunc('hour', b.created_at) WHERE a.account_id = {id} GROUP BY ALL",
     ),
     "other": (
         "A load test, a CI fleet or a new product of the customer's. Look at what changed and when",

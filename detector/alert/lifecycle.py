@@ -84,6 +84,7 @@ def reconcile(
     day: date,
     close_after_days: int = 14,
     moved: Mapping[str, str] | None = None,
+    taken_in: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Today's alerts from yesterday's and today's findings.
 
@@ -98,6 +99,7 @@ def reconcile(
     close_after_days : days without a finding after which an alert closes.
     moved : group -> group it was merged into. Its alert closes, with a pointer, as soon as the successor
         has an alert of the same source that is open; until then it stays, so that no alarm is lost.
+    taken_in : account -> group that it is a member of now. An alert of the account alone closes likewise.
 
     Returns
     -------
@@ -128,9 +130,10 @@ def reconcile(
     for key, row in after.items():
         if key in today or row["state"] == "closed":
             continue
-        heir = _heir(row, moved or {})
+        heir = _heir(row, moved or {}, taken_in or {})
         if heir is not None and heir[0] in open_before_closing:
-            after[key] = _closed(row, day, f"Merged into group {show_id(heir[1])}: see alert {heir[0]}.")
+            went = "Merged" if row["subject_type"] == "group" else "Taken"
+            after[key] = _closed(row, day, f"{went} into group {show_id(heir[1])}: see alert {heir[0]}.")
         elif (silent := (day - row["last_day"]).days) >= close_after_days:
             after[key] = _closed(row, day, f"Closed: nothing found since {row['last_day']} ({silent} days).")
     return sorted(after.values(), key=lambda r: (r["opened_day"], r["alert_id"]))
@@ -196,15 +199,22 @@ def _worth_telling(old: Row, finding: Finding) -> bool:
     return finding.n_accounts > told and finding.n_accounts >= (1 + GROWTH) * told - 1e-9
 
 
-def _heir(row: Row, moved: Mapping[str, str]) -> tuple[str, str] | None:
-    """Alert and group that took over a merged group, at the end of the chain of merges."""
-    if row["subject_type"] != "group" or row["subject_id"] not in moved:
+def _heir(row: Row, moved: Mapping[str, str], taken_in: Mapping[str, str]) -> tuple[str, str] | None:
+    """Alert and group that took over a merged group or a lone account, at the end of the chain of merges."""
+    subject = row["subject_id"]
+    if row["subject_type"] == "group":
+        if subject not in moved:
+            return None
+        group = moved[subject]
+    elif subject in taken_in:
+        group = taken_in[subject]
+    else:
         return None
-    group, seen = row["subject_id"], set()
+    seen: set[str] = set()
     while group in moved and group not in seen:
         seen.add(group)
         group = moved[group]
-    if group == row["subject_id"]:
+    if row["subject_type"] == "group" and group == subject:
         return None
     return alert_id(row["source"], "group", group, row.get("rule_id") or ""), group
 

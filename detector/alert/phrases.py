@@ -182,7 +182,25 @@ def held(kind: str, family: str) -> Held:
 
 
 #: Terms of the classifier that are no plug-in's column.
+_COMPANY = {
+    "billing": "card, invitation or API key",
+    "network": "address or network",
+    "client": "client or conversation",
+    "succession": "trace of sign-up or succession",
+    "content": "piece of wording",
+}
 COMPUTED: dict[str, str] = {
+    **{
+        f"kin_{family}_{place}": f"bits by which others on the {rank}most telling {what} it shares are more suspect "
+        "than the site's accounts are"
+        for family, what in _COMPANY.items()
+        for place, rank in ((1, ""), (3, "third "))
+    },
+    "harvest_bits": "how much its own conduct is one of a harvest, on its worst day",
+    "lent_bits": "how sure its group is abusive and it belongs there",
+    "planted": "taken off because all of this company could have been planted on it",
+    "group": "what its group adds to that",
+    "members_company": "half of its members are surer to take part than the group's own measurements say",
     "mean_own_bits": "how suspicious the members are by their own conduct, on average",
     "suspect_share": "members whose own conduct stands out",
     "mean_strength_bits": "how strongly the members are tied to one another",

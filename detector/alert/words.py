@@ -72,12 +72,14 @@ def describe(
     kinds = weigh(why, n_accounts)
     n_accounts = max(n_accounts, *(e.n_members for e in kinds)) if kinds else n_accounts
     kind = str(subject.get("kind") or "other")
-    families = tuple(dict.fromkeys(e.family for e in kinds))
+    company = _company(parts)
+    families = tuple(dict.fromkeys([*(e.family for e in kinds), *company]))
     return Description(
         title=_title(subject, subject_type, subject_id, kind, n_accounts),
         reasons=_reasons(parts, kinds, n_accounts),
         against=tuple(_part_sentence(p) for p in _ranked(parts) if _bits(p) <= -_LEAST_BITS)[::-1],
-        spoofable=_spoofable(kinds, why, n_accounts),
+        spoofable=_spoofable(kinds, why, n_accounts)
+        + tuple(f"{_part_sentence(p)}: an outsider could have arranged this" for p in _plantable(company)),
         innocent=explanations(subject_type, subject_id, kind, families),
         cleared_by=cleared_by(subject, parts, threshold),
         families=families,
@@ -98,6 +100,21 @@ def _title(subject: Mapping[str, Any], subject_type: str, subject_id: str, kind:
 def _bits(part: Mapping[str, Any]) -> float:
     value = part.get("bits")
     return 0.0 if value is None or math.isnan(value) else float(value)
+
+
+def _company(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Evidence family -> the strongest part in which those the account shares keys of the family with speak against it."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for part in _ranked(parts):
+        name = str(part["part"])
+        if name.startswith("kin_") and _bits(part) >= _LEAST_BITS:
+            found.setdefault(name.split("_")[1], part)
+    return found
+
+
+def _plantable(company: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Company that anybody can give himself: the same client, the same words."""
+    return [part for family, part in company.items() if family in ("client", "content")]
 
 
 def _ranked(parts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from detector.decide import kin
 from detector.decide.scaffolds import ACCOUNT_COLUMNS, KEY_TERMS
 from detector.decide.scoring import Additive, Detector
 from features import plugins
@@ -37,9 +38,18 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "likeness_ratio",
             *ACCOUNT_COLUMNS,
             *(name for name in KEY_TERMS if name not in ("key_asked", "key_linked_bits", "key_linked_share")),
+            "kin_content_1",
+            "kin_content_3",
         ),
         "parameters and logits": ("account.parameters", "group.uniformity"),
-        "addresses and clients": ("account.origin", "group.exits"),
+        "addresses and clients": (
+            "account.origin",
+            "group.exits",
+            "kin_network_1",
+            "kin_network_3",
+            "kin_client_1",
+            "kin_client_3",
+        ),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
         "load dealt out": (
             "account.volume",
@@ -52,6 +62,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "group.creation",
             "group.makeup",
             "group.replacement",
+            "kin_billing_1",
+            "kin_billing_3",
+            "kin_succession_1",
+            "kin_succession_3",
         ),
         "strength of the bonds": (
             "group.density",
@@ -72,7 +86,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "suspect_share",
             "member_own_bits",
             "member_own_excess_bits",
+            "harvest_bits",
         ),
+        "groups": ("lent_bits",),
+        "company of suspects": tuple(name for name in kin.TERMS if name.startswith("kin_")),
     }
 )
 

@@ -11,6 +11,7 @@ import typer
 
 from detector.cli.lake import ConfigOption, LakeOption, open_for_work
 from detector.cli.show import bar, clean, json_line, plural, say
+from detector.decide.verdicts import alert_needs
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _case(store: Store, subject: str) -> CaseFile:
     members = _rows(store, "group_members", f"group_id = {name}") if is_group else []
     accounts = ", ".join(literal(m["account_id"]) for m in members) or name
     runs = _rows(store, "runs", when)
+    allowed = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
     return build(
         row,
         parts=_rows(store, "score_parts", f"subject_id = {name} AND {when}"),
@@ -61,7 +63,7 @@ def _case(store: Store, subject: str) -> CaseFile:
         members=members,
         alerts=_rows(store, "alerts", f"subject_id = {name}"),
         events=_rows(store, "account_events", f"account_id IN ({accounts})"),
-        threshold=runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0,
+        threshold=alert_needs(allowed, row["score"] or 0.0, is_group=is_group),
     )
 
 

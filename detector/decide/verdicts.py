@@ -25,8 +25,8 @@ Floats = npt.NDArray[np.float64]
 
 #: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
 LEAST_SURE = 0.5
-#: A member of a group is accused from this probability on (0..1), whatever the alert budget leaves: the budget
-#: counts groups and accounts that stand for themselves, and a true group may have swept in people beside it.
+#: Groups, and accounts for the company they keep, are accused from this probability on (0..1), whatever the alert
+#: budget leaves: it counts false alerts, not the people in them, and a true group may have swept in some beside it.
 ACCUSED_FROM = 0.9
 #: The alert budget is kept over so many days: what one night leaves, another may spend. A small site's budget of one
 #: night is less than the doubt that the surest group leaves.
@@ -49,6 +49,12 @@ class Day:
     members: pl.DataFrame
     threshold: float
     merged: Mapping[str, str]
+
+
+def alert_needs(threshold: float, score: float, *, is_group: bool) -> float:
+    """Probability that an alert of a subject with ``score`` needed on a day whose budget allowed ``threshold``."""
+    sure = max(threshold, ACCUSED_FROM)
+    return sure if is_group or score >= sure else threshold
 
 
 def decide(

@@ -118,6 +118,20 @@ def test_a_merged_groups_alert_closes_with_a_pointer_once_the_successor_has_one(
     assert (new["subject_id"], new["change"], new["version"]) == ("g-3", "created", 1)
 
 
+def test_an_accounts_own_alert_closes_once_the_group_that_took_it_in_has_one() -> None:
+    first = days({0: [finding("acct", subject_type="account")]}, 0)
+    taken = {"acct": "g-2"}
+    waiting = reconcile(first, [], day=D + timedelta(1), taken_in=taken)
+    assert [r["state"] for r in waiting] == ["open"], "the group has no alert: nobody else tells of the account"
+    rows = reconcile(waiting, [finding("g-3")], day=D + timedelta(2), taken_in=taken, moved={"g-2": "g-3"})
+    old, new = rows
+    assert (old["subject_id"], old["state"]) == ("acct", "closed")
+    assert new["alert_id"] in old["reasons"][0]
+    assert "Taken into group g-3" in old["reasons"][0]
+    other = reconcile(first, [finding("g-2")], day=D + timedelta(1), moved={"acct": "g-2"})
+    assert {r["state"] for r in other} == {"open"}, "an account named like a group is none"
+
+
 def test_a_merge_does_not_touch_rules_alerts_accounts_or_loops() -> None:
     account = finding("g-1", subject_type="account")
     rule = finding("g-1", source="rule", rule_id="r-1")

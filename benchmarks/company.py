@@ -1,0 +1,81 @@
+"""What company and circles cost, against DuckDB counting the holders of the same keys in the same run.
+
+    python -m benchmarks.company [--accounts 200000]
+
+Accounts and text are those of ``benchmarks.likeness``; beside it everybody has a card, an exit and a client, which
+two or three share, and the hydra's accounts are suspects as its own models would have them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from benchmarks.likeness import made
+from detector.decide import circles, kin
+
+
+def shared(n: int, seed: int) -> tuple[dict[str, pl.DataFrame], np.ndarray]:
+    """What ``n`` accounts share, as a nightly run sees it, and the probability that each is one of a harvest."""
+    rows, hydra = made(n, seed)
+    rng = np.random.default_rng(seed)
+    links = pl.concat(
+        pl.DataFrame(
+            {
+                "account": np.arange(n),
+                "code": (number + 1) * 10 * n + rng.integers(0, n // 2, n),
+                "family": [family] * n,
+                "spoofable": [family == "client"] * n,
+            }
+        )
+        for number, family in enumerate(kin.LINKS)
+    )
+    accounts = pl.DataFrame(
+        {"account_id": [f"a{i}" for i in range(n)], "organisation": [f"o{i}" for i in range(n)]}
+    )
+    told = {"holdings": rows, "links": links, "accounts": accounts}
+    return told, np.where(hydra, 0.7, rng.uniform(0, 0.02, n))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of the processor that ``work`` takes."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def main() -> None:
+    """Print what each step takes, and how often the floor it takes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--accounts", type=int, default=200_000)
+    n = parser.parse_args().accounts
+    told, suspicion = shared(n, 0)
+    with duckdb.connect() as base:
+        base.register(
+            "rows", pl.concat([told[t].select("account", "code") for t in ("holdings", "links")]).to_arrow()
+        )
+        floor = timed(
+            lambda: base.execute("SELECT code, count(DISTINCT account) FROM rows GROUP BY code").fetchall()
+        )
+    kept: list[kin.Shares] = []
+    bits = np.log2(suspicion / (1 - suspicion))
+    steps: dict[str, Callable[[], object]] = {
+        "prepare": lambda: kept.append(kin.prepare(told)),
+        "measure, both hops": lambda: [kin.measure(kept[0], suspicion) for _ in range(2)],
+        "circles": lambda: circles.find(kept[0], bits),
+    }
+    print(f"{n:,} accounts, {len(told['holdings']) + len(told['links']):,} holdings; floor {floor:.2f} s")
+    for name, work in steps.items():
+        seconds = timed(work)
+        print(f"{name}: {seconds:.2f} s CPU, {seconds / floor:.1f} times the floor")
+    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
+
+
+if __name__ == "__main__":
+    main()
