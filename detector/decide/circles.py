@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from scipy import sparse
+from scipy.sparse import csgraph
 from sknetwork.clustering import Louvain
 
 from detector.decide import kin
@@ -36,6 +37,8 @@ SUSPECT_FROM = 0.0
 MOST_LINK, MOST_TEXT = 12.0, 20.0
 #: Suspects on one key that are joined with one another; more are dealt into hands.
 HAND = 128
+#: Pieces of a dealt crowd are one where they share so much of what either shares within itself (0..1).
+REJOINED = 0.5
 #: How a member that nothing but its circle holds is bound.
 BOND = "company"
 
@@ -53,43 +56,106 @@ def find(shares: kin.Shares, bits: Floats) -> Ints:
     suspect = bits >= SUSPECT_FROM
     codes = np.flatnonzero(suspect)
     label = np.full(len(bits), -1, np.int64)
-    graph = _graph(shares, suspect, codes)
+    used = _used(shares, suspect)
+    graph = _graph(used, codes)
     if graph is None:
         return label
     met = np.flatnonzero(np.asarray(graph.getnnz(axis=1)).ravel())
     if not len(met):
         return label
     found = np.asarray(Louvain(modularity="newman", random_state=0).fit_predict(graph[met][:, met]), np.int64)
+    if (used.among > HAND).any():
+        piece = np.full(len(bits), -1, np.int64)
+        piece[codes[met]] = found
+        found = _rejoined(used, piece)[found]
     enough = np.bincount(found)[found] >= MIN_MEMBERS
     label[codes[met[enough]]] = np.unique(found[enough], return_inverse=True)[1]
     return label
 
 
-def _graph(shares: kin.Shares, suspect: npt.NDArray[np.bool_], codes: Ints) -> sparse.csr_matrix | None:
-    """(suspect, suspect) bits that their common keys say, families added up; None: nothing is shared."""
+@dataclass(frozen=True)
+class _Used:
+    """Suspects on keys that at least two of them share, an entry each: account and key code, family, bits the key
+    says of two of its holders, and suspects ``among`` them."""
+
+    account: Ints
+    key: Ints
+    family: npt.NDArray[np.int8]
+    weight: Floats
+    among: Ints
+
+
+def _used(shares: kin.Shares, suspect: npt.NDArray[np.bool_]) -> _Used:
     n, n_keys = len(shares.accounts), len(shares.organisations)
     held = np.bincount(shares.key, minlength=n_keys)
     among = np.bincount(shares.key[suspect[shares.account]], minlength=n_keys)
     weight = np.log2(max(n, 4) / np.maximum(held, 1)).clip(0.0) * among / np.maximum(held, 1)
-    use = suspect[shares.account] & (among[shares.key] >= 2) & (weight[shares.key] > 0)
+    at = np.flatnonzero(suspect[shares.account] & (among[shares.key] >= 2) & (weight[shares.key] > 0))
+    key = shares.key[at]
+    return _Used(shares.account[at], key, shares.family[at], weight[key], among[key])
+
+
+def _most(family: str) -> float:
+    return MOST_TEXT if family == "content" else MOST_LINK
+
+
+def _graph(used: _Used, codes: Ints) -> sparse.csr_matrix | None:
+    """(suspect, suspect) bits that their common keys say, families added up; None: nothing is shared."""
     total = None
     for code, family in enumerate(kin.FAMILIES):
-        at = np.flatnonzero(use & (shares.family == code))
+        at = np.flatnonzero(used.family == code)
         if not len(at):
             continue
-        key, account = shares.key[at], np.searchsorted(codes, shares.account[at])
-        hands = -(-among[key] // HAND)
+        key, account = used.key[at], np.searchsorted(codes, used.account[at])
+        hands = -(-used.among[at] // HAND)
         mixed = (account * 2654435761 + key * 40503) >> 7
         _, column = np.unique(key * (int(hands.max()) + 1) + mixed % hands, return_inverse=True)
         held_by = sparse.csr_matrix(
-            (np.sqrt(weight[key]), (account, column)), shape=(len(codes), int(column.max()) + 1)
+            (np.sqrt(used.weight[at]), (account, column)), shape=(len(codes), int(column.max()) + 1)
         )
         both = (held_by @ held_by.T).tocsr()
         both.setdiag(0)
         both.eliminate_zeros()
-        both.data = np.minimum(both.data, MOST_TEXT if family == "content" else MOST_LINK)
+        both.data = np.minimum(both.data, _most(family))
         total = both if total is None else total + both
     return total
+
+
+def _rejoined(used: _Used, piece: Ints) -> Ints:
+    """What dealing into hands has cut, put together again: the circle of each piece.
+
+    Two pieces on a dealt key are one where a member shares about as much with the other's members as either's
+    members do with their own, on average and counted over all holders. ``piece``: by account code (-1: none).
+    """
+    circle = np.arange(int(piece.max()) + 1)
+    crowd = piece[used.account[used.among > HAND]]
+    on = np.unique(crowd[crowd >= 0])
+    if not len(on):
+        return circle
+    piece = np.where(np.isin(piece, on), np.searchsorted(on, piece), -1)
+    n = np.bincount(piece[piece >= 0], minlength=len(on))
+    total = np.zeros((len(n), len(n)))
+    dealt = np.zeros(total.shape, bool)
+    pairs = np.outer(n, n) - np.diag(n)
+    for code, family in enumerate(kin.FAMILIES):
+        at = np.flatnonzero((used.family == code) & (piece[used.account] >= 0))
+        if not len(at):
+            continue
+        of, weight = piece[used.account[at]], used.weight[at]
+        _, key = np.unique(used.key[at], return_inverse=True)
+        shape = (len(n), int(key.max()) + 1)
+        weighed = sparse.csr_matrix((weight, (of, key)), shape=shape)
+        shared = (weighed @ sparse.csr_matrix((np.ones(len(at)), (of, key)), shape=shape).T).toarray()
+        # An account shares nothing with itself.
+        shared -= np.diag(np.bincount(of, weight, minlength=len(n)))
+        total += np.minimum(shared / np.maximum(pairs, 1), _most(family))
+        crowded = sparse.csr_matrix((used.among[at] > HAND, (of, key)), shape=shape, dtype=np.float64)
+        dealt |= (crowded @ crowded.T).toarray() > 0
+    own = np.diag(total)
+    near = dealt & (total >= REJOINED * np.maximum.outer(own, own))
+    joined = csgraph.connected_components(near, directed=False)[1]
+    circle[on] = on[np.unique(joined, return_index=True)[1]][joined]
+    return circle
 
 
 def name(
@@ -117,12 +183,18 @@ def name(
         .sort(["n", "group_id", "circle"], descending=[True, False, False])
     )
     names: dict[int, str] = {}
+    taken: set[str] = set()
     for circle, group_id, _ in votes.iter_rows():
-        if circle not in names and group_id not in names.values():
+        if circle not in names and group_id not in taken:
             names[circle] = group_id
+            taken.add(group_id)
+    # A group formed today after the same first account has that name already.
+    taken |= {*stands["group_id"], *gone}
     heads = label.group_by("circle").agg(pl.col("account_id").min().alias("head")).sort("circle")
     for circle, head in heads.iter_rows():
-        names.setdefault(circle, new_group_id(day, head))
+        if circle not in names:
+            new = new_group_id(day, head)
+            names[circle] = new if new not in taken else new_group_id(day, f"circle\0{head}")
     named = label.select(
         "account_id",
         pl.col("circle").replace_strict(names, return_dtype=pl.String).alias("group_id"),
@@ -134,8 +206,8 @@ def name(
         .len("n")
         .sort(["n", "group_id", "into"], descending=[True, False, False])
     )
-    taken = set(names.values())
-    absorbed = {g: into for g, into, n in within.iter_rows() if g not in taken and 2 * n > size[g]}
+    used = set(names.values())
+    absorbed = {g: into for g, into, n in within.iter_rows() if g not in used and 2 * n > size[g]}
     return Circles(named, absorbed)
 
 
@@ -174,23 +246,21 @@ def overlaid(
     added = circles.named.join(members.select("account_id"), on="account_id", how="anti").join(
         known, on="account_id", how="left", maintain_order="left"
     )
-    first = pl.lit(None, pl.Date).alias("since")
+    before = pl.DataFrame(
+        schema={"account_id": pl.String, "group_id": pl.String, "since": pl.Date, "until": pl.Date}
+    )
     if previous is not None:
-        before = previous.filter(pl.col("bond") == BOND)
-        added = added.join(
-            before.select("account_id", "group_id", pl.col("first_day").alias("since")),
-            on=["account_id", "group_id"],
-            how="left",
-            maintain_order="left",
+        before = previous.filter(pl.col("bond") == BOND).select(
+            "account_id", "group_id", pl.col("first_day").alias("since"), pl.col("last_day").alias("until")
         )
-    else:
-        added = added.with_columns(first)
+    added = added.join(before, on=["account_id", "group_id"], how="left", maintain_order="left")
+    here = pl.col("busy").is_not_null()
     company = added.select(
         "group_id",
         "account_id",
         pl.coalesce("since", pl.lit(day)).alias("first_day"),
-        pl.lit(day).alias("last_day"),
-        pl.lit("active").alias("state"),
+        pl.when(here).then(pl.lit(day)).otherwise(pl.coalesce("until", pl.lit(day))).alias("last_day"),
+        pl.when(here).then(pl.lit("active")).otherwise(pl.lit("silent")).alias("state"),
         pl.lit(BOND).alias("bond"),
         pl.lit(0.0).alias("strength_bits"),
         (pl.col("kin_firm") >= 1.0).fill_null(False).alias("firm"),
