@@ -243,9 +243,9 @@ def overlaid(
         pl.coalesce("circle_id", "origin_id").alias("group_id"),
         pl.when(outside).then(pl.col("doubtful") | left).otherwise(False).alias("doubtful"),
     )
-    added = circles.named.join(members.select("account_id"), on="account_id", how="anti").join(
-        known, on="account_id", how="left", maintain_order="left"
-    )
+    added = circles.named.join(
+        members.select("account_id"), on="account_id", how="anti", maintain_order="left"
+    ).join(known, on="account_id", how="left", maintain_order="left")
     before = pl.DataFrame(
         schema={"account_id": pl.String, "group_id": pl.String, "since": pl.Date, "until": pl.Date}
     )
