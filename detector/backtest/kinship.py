@@ -56,7 +56,9 @@ def fit_kin(
     first = _with_lifts(worst, seen, "harvest_bits")
     bits, model_first = _fitted(first, prior)
     second = _with_lifts(
-        worst.join(first.select(*KEYS).with_columns(pl.Series("first", bits)), on=KEYS), seen, "first"
+        worst.join(first.select(*KEYS).with_columns(first=bits), on=KEYS, maintain_order="left"),
+        seen,
+        "first",
     )
     bits, model = _fitted(second, prior)
     return bits, second, model_first, model

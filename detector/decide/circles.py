@@ -176,15 +176,19 @@ def name(
     stands = members.select("account_id", "group_id")
     was = previous_accounts.select("account_id", "group_id").drop_nulls()
     votes = (
-        label.join(pl.concat([stands, was]), on="account_id")
+        label.join(
+            pl.concat([stands.with_columns(known=pl.lit(0)), was.with_columns(known=pl.lit(1))]),
+            on="account_id",
+        )
         .filter(~pl.col("group_id").is_in(list(gone)))
         .group_by("circle", "group_id")
-        .len("n")
-        .sort(["n", "group_id", "circle"], descending=[True, False, False])
+        .agg(pl.len().alias("n"), pl.col("known").sum())
+        # Of names with as many votes the one it had yesterday stays.
+        .sort(["n", "known", "group_id", "circle"], descending=[True, True, False, False])
     )
     names: dict[int, str] = {}
     taken: set[str] = set()
-    for circle, group_id, _ in votes.iter_rows():
+    for circle, group_id in votes.select("circle", "group_id").iter_rows():
         if circle not in names and group_id not in taken:
             names[circle] = group_id
             taken.add(group_id)

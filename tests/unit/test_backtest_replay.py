@@ -42,7 +42,9 @@ DETECTOR = Detector(
     group=Additive((rising("mean_own_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
     member=Additive((rising("belonging_bits", 0, 3),), base=1.0),
     kin_first=Additive((rising("harvest_bits", -4, 0), rising("kin_network_1", 1)), base=-4.0),
-    kin=Additive((rising("harvest_bits", -4, 0), rising("lent_bits", 0), rising("kin_content_1", 1, 3)), base=-4.0),
+    kin=Additive(
+        (rising("harvest_bits", -4, 0), rising("lent_bits", 0), rising("kin_content_1", 1, 3)), base=-4.0
+    ),
     kinds={},
     lone_kinds={},
     trained_on={},
@@ -105,14 +107,17 @@ def test_a_finished_world_is_left_alone_and_other_code_makes_it_again(world: rep
 
 
 def test_every_account_with_traffic_is_judged_once(world: replay.Replayed) -> None:
-    scored = judged(world, replay.decide_days(world, DETECTOR))
+    decided = replay.decide_days(world, DETECTOR)
+    scored = judged(world, decided)
     sent = world.table("traffic")["account_id"].unique()
     assert sorted(scored.accounts["account_id"]) == sorted(sent)
     assert scored.accounts["score_bits"].is_not_null().all()
     counts = tally(scored).counts
     assert counts["attackers"] + counts["honest"] == len(sent)
     assert counts["honest_days"] == scored.accounts.filter(pl.col("label") == 0)["active_days"].sum()
-    assert set(scored.groups["group_id"]) == set(world.by_day["group_members"][world.days[-1]]["group_id"])
+    kept = decided[world.days[-1]]
+    assert set(scored.groups["group_id"]) == set(kept.members["group_id"]) <= set(kept.groups["group_id"])
+    assert scored.groups["n"].sum() == len(kept.members)
 
 
 def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay.Replayed) -> None:
@@ -163,6 +168,9 @@ def test_held_out_accounts_leave_training_with_their_groups_and_text(world: repl
         assert not set(theirs) & set(now.keys["code"])
         assert now.holdings.filter(pl.col("account").is_in(number)).is_empty()
         assert 0 < len(now.keys) < len(was.keys)
+        assert was.links.filter(pl.col("account").is_in(number)).height
+        assert now.links.filter(pl.col("account").is_in(number)).is_empty()
+        assert 0 < len(now.links) < len(was.links)
 
 
 def test_a_trial_answers_only_for_what_its_detector_never_saw(

@@ -141,6 +141,13 @@ def test_yesterdays_circle_keeps_its_name() -> None:
     assert told(later) == {name: "abcde"}
 
 
+@pytest.mark.parametrize("formed", ["a-group", "z-group"])
+def test_a_circle_formed_into_a_group_a_day_later_keeps_its_name(formed: str) -> None:
+    made = names({0: "abcd"}, {formed: "abcd"}, was=dict.fromkeys("abcd", "circle"), day=D2)
+    assert told(made) == {"circle": "abcd"}
+    assert made.absorbed == {formed: "circle"}
+
+
 def test_a_name_is_used_once_and_the_larger_part_has_it() -> None:
     made = names({0: "abc", 1: "defgh"}, {"g": "abcdefgh"})
     assert told(made)["g"] == "defgh"

@@ -88,7 +88,9 @@ def test_threshold_spends_the_budget_and_no_more() -> None:
 
 def test_model_files_round_trip_and_refuse_damage() -> None:
     model = Additive((Term("x", np.array([1.0]), np.array([-1.0, 2.0])),), base=-3.0)
-    text = Detector(model, model, model, model, model, model, model, {"distillation": model}, {}, {"worlds": 1}).dumps()
+    text = Detector(
+        model, model, model, model, model, model, model, {"distillation": model}, {}, {"worlds": 1}
+    ).dumps()
     again = Detector.loads(text)
     values = {"x": np.array([0.0, 1.0, 1.5, np.nan])}
     np.testing.assert_array_equal(again.account.bits(values, 4), [-4.0, -4.0, -1.0, -3.0])

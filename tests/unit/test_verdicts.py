@@ -1,18 +1,21 @@
-"""Verdicts: budget, exemptions, planted bonds, the worst of a life."""
+"""Verdicts: budget, exemptions, planted bonds, company, the worst of a life."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from made_shares import on_key, tables
 
 from detector.config import Allow, Config
 from detector.decide.identity import MEMBERS
 from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
-from detector.decide.verdicts import ACCUSED_FROM, LEAST_EVIDENCE, Day, decide
+from detector.decide.standing import LEAST_EVIDENCE
+from detector.decide.verdicts import ACCUSED_FROM, BUDGET_DAYS, Day, decide
 from detector.lake.store import empty
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
@@ -55,6 +58,7 @@ def run(
     merged: dict[str, str] | None = None,
     joined: dict[str, date] | None = None,
     detector: Detector = DETECTOR,
+    shared: Mapping[str, pl.DataFrame] | None = None,
 ) -> Day:
     members = [
         (g, a, (joined or {}).get(a, D1), day, "active", bond, 5.0, firm, belonging, 0.1, 0.0, evidence)
@@ -82,6 +86,8 @@ def run(
             orient="row",
         ),
         merged=merged or {},
+        shared=shared,
+        previous_members=before.members if before else None,
     )
 
 
@@ -259,6 +265,178 @@ def test_parts_add_up_to_the_group_score() -> None:
     day = run({"a": 0.0}, {"g": (0.9, ["a"])})
     parts = day.parts.filter(pl.col("subject_type") == "group")
     assert parts["bits"].sum() == pytest.approx(day.groups["score_bits"][0])
+
+
+#: One account in five with this score is honest.
+DOUBTED = replace(DETECTOR, lone=model("timing_score", -9.0, 2.0))
+
+
+def worth(doubts: float) -> Config:
+    """A budget that one active account a day makes worth so many false alerts in ``BUDGET_DAYS``."""
+    return Config(alert_budget=10_000 * doubts / BUDGET_DAYS)
+
+
+def test_what_was_alerted_within_the_week_counts_and_what_is_older_is_paid_for() -> None:
+    config = worth(0.25)
+    first = run({"a": 0.9}, {}, detector=DOUBTED, config=config)
+    assert verdicts(first) == {"a": "alert"}
+
+    def second(days: int, own: dict[str, float], detector: Detector = DOUBTED) -> str:
+        later = D1 + timedelta(days=days)
+        # As many accounts as before: the same budget.
+        return verdicts(run(own, {}, day=later, before=first, detector=detector, config=config))["b"]
+
+    assert second(1, {"b": 0.9}) == "watch"
+    assert second(BUDGET_DAYS - 1, {"b": 0.9}) == "watch"
+    assert second(BUDGET_DAYS, {"b": 0.9}) == "alert"
+
+
+def test_who_is_paid_for_costs_again_only_when_it_rises() -> None:
+    config = Config(alert_budget=10_000 * 0.25 / BUDGET_DAYS / 2)
+    first = run({"a": 0.9, "x": 0.0}, {}, detector=DOUBTED, config=config)
+    assert verdicts(first) == {"a": "alert", "x": "clear"}
+
+    def beside(a: float, a_bits: float) -> dict[str, str]:
+        both = replace(
+            DOUBTED,
+            lone=Additive(
+                (Term("timing_score", np.array([0.5, 0.95]), np.array([-9.0, 2.0, a_bits])),), base=0.0
+            ),
+        )
+        week = D1 + timedelta(days=BUDGET_DAYS)
+        return verdicts(run({"a": a, "b": 0.9}, {}, day=week, before=first, detector=both, config=config))
+
+    assert beside(0.9, 2.0) == {"a": "alert", "b": "alert", "x": "clear"}
+    assert beside(1.0, 4.0) == {"a": "alert", "b": "watch", "x": "clear"}
+
+
+def test_an_alerted_group_counts_for_a_week_too() -> None:
+    surer = replace(DOUBTED, group=model("load_gini", -9.0, 3.2))
+    config = worth(0.25)
+    first = run({"m": 0.0}, {"g": (0.9, ["m"])}, detector=surer, config=config)
+    assert first.groups["verdict"].to_list() == ["alert"]
+    for days, verdict in ((1, "watch"), (BUDGET_DAYS, "alert")):
+        day = D1 + timedelta(days=days)
+        later = run({"b": 0.9}, {}, day=day, before=first, detector=surer, config=config)
+        assert verdicts(later)["b"] == verdict
+
+
+def test_a_small_site_may_spend_in_one_night_what_it_has_for_a_week() -> None:
+    doubt = 1 - float(probability(np.array([2.0]))[0])
+    weekly = run({"a": 0.9}, {}, detector=DOUBTED, config=worth(1.1 * doubt))
+    assert verdicts(weekly) == {"a": "alert"}
+    short = run({"a": 0.9}, {}, detector=DOUBTED, config=worth(0.9 * doubt))
+    assert verdicts(short) == {"a": "watch"}
+    assert 1.1 * doubt / BUDGET_DAYS < doubt
+
+
+def test_a_group_is_accused_from_the_same_certainty_as_its_members() -> None:
+    for bits, verdict in ((3.0, "watch"), (3.3, "alert")):
+        likely = replace(DETECTOR, group=model("load_gini", -9.0, bits))
+        day = run({"a": 0.0}, {"g": (0.9, ["a"])}, detector=likely)
+        assert day.threshold < day.groups["score"][0]
+        assert (day.groups["score"][0] >= ACCUSED_FROM) == (verdict == "alert")
+        assert day.groups["verdict"].to_list() == [verdict]
+
+
+#: Four acts of harvest and an exit shared with others who do are beyond doubt.
+COMPANY = replace(
+    DETECTOR,
+    account=model("timing_score", -9.0, 4.0),
+    lone=Additive((), base=-9.0),
+    kin_first=model("harvest_bits", -9.0, 9.0),
+    kin=model("kin_network_1", -9.0, 6.0),
+)
+HARVEST = [f"a{i:03d}" for i in range(4)]
+
+
+def site(harvest: float = 0.9) -> dict[str, float]:
+    """Forty accounts; the first four act as a harvest."""
+    return {f"a{i:03d}": harvest if i < 4 else 0.0 for i in range(40)}
+
+
+def exits(*, spoofable: bool = False) -> dict[str, pl.DataFrame]:
+    return tables(40, [*on_key(1, range(4), spoofable=spoofable), *on_key(2, [8, 9])])
+
+
+def parts_of(day: Day, subject: str) -> dict[str, float]:
+    rows = day.parts.filter(pl.col("subject_id") == subject)
+    assert rows["part"].is_unique().all()
+    return dict(rows.select("part", "bits").iter_rows())
+
+
+def test_a_circle_raises_a_group_to_what_half_of_its_members_company_says() -> None:
+    three = HARVEST[:3]
+    without = run(site(), {"g": (0.0, three)}, detector=COMPANY)
+    assert without.groups["score_bits"].to_list() == [-9.0]
+    day = run(site(), {"g": (0.0, three)}, detector=COMPANY, shared=exits())
+    group = day.groups.row(0, named=True)
+    assert (group["group_id"], group["verdict"], group["n_accounts"]) == ("g", "alert", 4)
+    assert (group["score_bits"], group["own_bits"]) == (6.0, -9.0)
+    assert parts_of(day, "g") == {"load_gini": -9.0, "members_company": 15.0}
+    bond = dict(day.members.select("account_id", "bond").iter_rows())
+    assert bond == {**dict.fromkeys(three, "keys"), HARVEST[3]: "company"}
+    assert set(day.accounts.filter(pl.col("group_id") == "g")["account_id"]) == set(HARVEST)
+    assert {a for a, v in verdicts(day).items() if v == "alert"} == set(HARVEST)
+
+
+def test_a_group_surer_than_its_company_is_not_raised() -> None:
+    day = run(site(), {"g": (0.9, HARVEST)}, detector=COMPANY, shared=exits())
+    assert day.groups["score_bits"].to_list() == [9.0]
+    assert parts_of(day, "g") == {"load_gini": 9.0}
+
+
+def test_suspects_of_no_group_are_one_and_keep_its_name() -> None:
+    first = run(site(), {}, detector=COMPANY, shared=exits())
+    (name,) = first.groups["group_id"]
+    assert first.groups["own_bits"].to_list() == [None]
+    assert parts_of(first, name) == {"members_company": 6.0}
+    assert first.members["account_id"].to_list() == HARVEST
+    second = run(site(0.0), {}, day=D2, before=first, detector=COMPANY, shared=exits())
+    assert second.groups["group_id"].to_list() == [name]
+    assert second.members["first_day"].to_list() == [D1] * 4
+    # A day later they may have been formed into a group: the name they are known by stays.
+    formed = run(site(), {"g": (0.0, HARVEST)}, day=D2, before=first, detector=COMPANY, shared=exits())
+    assert set(formed.members["group_id"]) == {name}
+    assert formed.merged == {"g": name}
+
+
+def test_a_group_that_lies_in_a_circle_goes_into_it() -> None:
+    apart = {"g": (0.0, [*HARVEST[:3]]), "h": (0.9, [HARVEST[3]])}
+    day = run(site(), apart, detector=COMPANY, shared=exits())
+    assert day.merged == {"h": "g"}
+    assert set(day.members["group_id"]) == {"g"}
+    assert dict(day.members.select("account_id", "origin_id").iter_rows())[HARVEST[3]] == "h"
+    later = run(site(), apart, day=D2, before=day, detector=COMPANY, shared=exits())
+    assert later.merged == {"h": "g"}
+    assert later.groups.filter(pl.col("state") != "merged")["group_id"].to_list() == ["g"]
+
+
+def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
+    # Own -1.25 bits and harvest 4, company 9, of it planted above 6; the group lends 9, of which 8 is borne out.
+    sure = replace(COMPANY, kin=model("kin_network_1", -9.0, 9.0))
+    day = run(site(), {"g": (0.9, HARVEST[:2])}, detector=sure, shared=exits(spoofable=True))
+    expected = {
+        "a000": {"kin_network_1": 9.0},
+        "a002": {"kin_network_1": 9.0, "planted": -3.0},
+    }
+    bits = dict(day.accounts.select("account_id", "score_bits").iter_rows())
+    for account, parts in expected.items():
+        assert parts_of(day, account) == pytest.approx(parts)
+        assert sum(parts.values()) == pytest.approx(bits[account])
+    firm = run(site(), {"g": (0.9, HARVEST[:2])}, detector=COMPANY, shared=exits())
+    assert parts_of(firm, "a000") == pytest.approx({"kin_network_1": 6.0, "group": 2.0})
+    assert dict(firm.accounts.select("account_id", "score_bits").iter_rows())["a000"] == pytest.approx(8.0)
+    assert dict(firm.accounts.select("account_id", "kin_score").iter_rows())["a000"] == pytest.approx(
+        float(probability(np.array([6.0]))[0])
+    )
+
+
+def test_company_of_a_site_without_suspects_says_nothing() -> None:
+    day = run(site(0.0), {"g": (0.0, HARVEST)}, detector=COMPANY, shared=exits())
+    assert set(verdicts(day).values()) == {"clear"}
+    assert day.groups["verdict"].to_list() == ["clear"]
+    assert day.parts.filter(pl.col("subject_type") == "account").is_empty()
 
 
 def test_a_day_without_anybody() -> None:
