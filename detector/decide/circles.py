@@ -27,6 +27,7 @@ from detector.decide import kin
 from detector.decide.groups import MIN_MEMBERS
 from detector.decide.identity import new_group_id
 from detector.decide.scoring import probability
+from detector.decide.standing import FIRM_LIFT
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -45,7 +46,8 @@ BOND = "company"
 
 @dataclass(frozen=True)
 class Circles:
-    """``named``: account_id, group_id of every account in a circle. ``absorbed``: groups that went into a circle's."""
+    """``named``: account_id, group_id of every account in a circle. ``absorbed``: groups, and yesterday's circles, that
+    went into a circle's."""
 
     named: pl.DataFrame
     absorbed: Mapping[str, str]
@@ -203,9 +205,12 @@ def name(
         "account_id",
         pl.col("circle").replace_strict(names, return_dtype=pl.String).alias("group_id"),
     )
-    size = dict(stands.group_by("group_id").len().iter_rows())
+    # What was nothing but a circle is told where it went, as groups are.
+    over = was.filter(~pl.col("group_id").is_in([*stands["group_id"].unique(), *gone]))
+    held = pl.concat([stands, over])
+    size = dict(held.group_by("group_id").len().iter_rows())
     within = (
-        stands.join(named.rename({"group_id": "into"}), on="account_id")
+        held.join(named.rename({"group_id": "into"}), on="account_id")
         .group_by("group_id", "into")
         .len("n")
         .sort(["n", "group_id", "into"], descending=[True, False, False])
@@ -267,7 +272,7 @@ def overlaid(
         pl.when(here).then(pl.lit("active")).otherwise(pl.lit("silent")).alias("state"),
         pl.lit(BOND).alias("bond"),
         pl.lit(0.0).alias("strength_bits"),
-        (pl.col("kin_firm") >= 1.0).fill_null(False).alias("firm"),
+        (pl.col("kin_firm") >= FIRM_LIFT).fill_null(False).alias("firm"),
         pl.Series("belonging", probability(added["bits_today"].fill_null(-99.0).to_numpy())),
         pl.lit(False).alias("doubtful"),
     )

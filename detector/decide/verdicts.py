@@ -486,7 +486,12 @@ def _fold_groups(
         .otherwise(pl.coalesce("last_day", pl.lit(day)))
         .alias("last_day"),
         pl.col("group_id").replace_strict(dict(merged), default=None, return_dtype=pl.String).alias("into"),
-    ).with_columns(pl.coalesce("into", "successor_id").alias("successor_id"))
+    ).with_columns(
+        # Who went into a circle that is no more has members of its own again.
+        pl.when(pl.col("first_seen").is_null() | pl.col("into").is_not_null())
+        .then(pl.coalesce("into", "successor_id"))
+        .alias("successor_id")
+    )
     p = (
         pl.col("score_bits")
         .fill_null(-99.0)

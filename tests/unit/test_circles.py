@@ -148,6 +148,14 @@ def test_a_circle_formed_into_a_group_a_day_later_keeps_its_name(formed: str) ->
     assert made.absorbed == {formed: "circle"}
 
 
+def test_yesterdays_circle_that_a_group_outgrew_says_where_it_went() -> None:
+    was = {**dict.fromkeys("abc", "circle"), **dict.fromkeys("xyz", "other")}
+    made = names({0: "abcde"}, {"g": "abcde"}, was=was, day=D2)
+    assert told(made) == {"g": "abcde"}
+    assert made.absorbed == {"circle": "g"}
+    assert names({0: "abcde"}, {"g": "abcde"}, was=was, gone=frozenset({"circle"})).absorbed == {}
+
+
 def test_a_name_is_used_once_and_the_larger_part_has_it() -> None:
     made = names({0: "abc", 1: "defgh"}, {"g": "abcdefgh"})
     assert told(made)["g"] == "defgh"

@@ -412,6 +412,19 @@ def test_a_group_that_lies_in_a_circle_goes_into_it() -> None:
     assert later.groups.filter(pl.col("state") != "merged")["group_id"].to_list() == ["g"]
 
 
+def test_a_group_whose_circle_is_no_more_stands_again() -> None:
+    two = {"g": (0.9, HARVEST[:2]), "h": (0.9, HARVEST[2:])}
+    formed = run(site(), two, day=D1 - timedelta(days=1), detector=COMPANY)
+    one = run(site(), two, before=formed, detector=COMPANY, shared=exits())
+    states = {r["group_id"]: (r["state"], r["successor_id"]) for r in one.groups.iter_rows(named=True)}
+    assert states == {"g": ("active", None), "h": ("merged", "g")}
+    # Nothing is shared any more: who is alerted with ``h`` must be told of by it.
+    apart = run(site(), two, day=D2, before=one, detector=COMPANY, shared=tables(40))
+    states = {r["group_id"]: (r["state"], r["successor_id"]) for r in apart.groups.iter_rows(named=True)}
+    assert states == {"g": ("active", None), "h": ("active", None)}
+    assert set(apart.members.filter(pl.col("group_id") == "h")["account_id"]) == set(HARVEST[2:])
+
+
 def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
     # Own -1.25 bits and harvest 4, company 9, of it planted above 6; the group lends 9, of which 8 is borne out.
     sure = replace(COMPANY, kin=model("kin_network_1", -9.0, 9.0))
