@@ -122,7 +122,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path(
         "rules/models/detector.json"
     ),
-    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 28,
+    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 56,
     seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 3000,
     accounts: Annotated[
         int, typer.Option(min=200, help="honest accounts a world; varied by half either way")
@@ -138,7 +138,7 @@ def train(
 ) -> None:
     """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
 
-    Example: hydrawatch train --worlds 28 --seed 3000 --out rules/models/detector.json
+    Example: hydrawatch train --worlds 56 --seed 3000 --out rules/models/detector.json
     """
     if text:
         from detector.backtest.train_text import train as train_text

@@ -222,7 +222,8 @@ def run_day(
                 found,
                 day=day,
                 close_after_days=config.close_after_days,
-                moved=dict(scored.merged),
+                moved=scored.merged,
+                taken_in=dict(members.select("account_id", "group_id").iter_rows()),
             )
             limit, n_groups = scored.threshold, len(scored.groups)
             opened, updated, closed = (
