@@ -16,6 +16,16 @@ from typing import Any
 
 from detector.errors import ConfigError, Location
 
+#: Groups, and accounts for the company they keep, are accused from this probability on (0..1), whatever the alert
+#: budget leaves: it counts false alerts, not the people in them, and a true group may have swept in some beside it.
+ACCUSED_FROM = 0.9
+
+
+def alert_needs(threshold: float, score: float, *, is_group: bool) -> float:
+    """Probability that an alert of a subject with ``score`` needed on a day whose budget allowed ``threshold``."""
+    sure = max(threshold, ACCUSED_FROM)
+    return sure if is_group or score >= sure else threshold
+
 
 @dataclass(frozen=True)
 class Allow:

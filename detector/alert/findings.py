@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from detector.alert.lifecycle import Finding, severity_of
 from detector.alert.words import describe
-from detector.decide.verdicts import alert_needs
+from detector.config import alert_needs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +35,7 @@ def findings(
     ----------
     groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``score_parts``, ``why`` of the day.
     threshold : probability an alert needed that day of who stands for himself alone; groups, and who is accused
-        for his company, need more (``verdicts.alert_needs``).
+        for his company, need more (``config.alert_needs``).
     """
     import polars as pl
 

@@ -1,7 +1,8 @@
 """Fits what the company of an account adds: both hops, on scores that never saw the world they are of.
 
 What an account did itself, and what its group lends it, come cross-fitted over worlds, at their worst up to the
-day, as the nightly run knows them; so do the answers of the first hop that the second asks about.
+day (the nightly run remembers of the second its group's worst); so do the answers of the first hop that the second
+asks about.
 """
 
 from __future__ import annotations

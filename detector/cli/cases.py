@@ -11,7 +11,7 @@ import typer
 
 from detector.cli.lake import ConfigOption, LakeOption, open_for_work
 from detector.cli.show import bar, clean, json_line, plural, say
-from detector.decide.verdicts import alert_needs
+from detector.config import alert_needs
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -27,7 +27,6 @@ from detector.decide import kin
 from detector.decide.groups import MIN_MEMBERS
 from detector.decide.identity import new_group_id
 from detector.decide.scoring import probability
-from detector.decide.standing import FIRM_LIFT
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -231,7 +230,7 @@ def overlaid(
 
     Who is in a circle is of its group, whatever formed him into another or none; others of that group who are
     likelier not of it are doubtful, and so is who is left of a group that went into a circle's. ``known``: account_id,
-    bits_today, kin_firm, busy. ``previous``: yesterday's members.
+    bits_today, planted_bits, busy. ``previous``: yesterday's members.
     """
     used = list(dict.fromkeys(circles.named["group_id"]))
     rows = (
@@ -272,7 +271,7 @@ def overlaid(
         pl.when(here).then(pl.lit("active")).otherwise(pl.lit("silent")).alias("state"),
         pl.lit(BOND).alias("bond"),
         pl.lit(0.0).alias("strength_bits"),
-        (pl.col("kin_firm") >= FIRM_LIFT).fill_null(False).alias("firm"),
+        (pl.col("planted_bits") >= 0).fill_null(False).alias("firm"),
         pl.Series("belonging", probability(added["bits_today"].fill_null(-99.0).to_numpy())),
         pl.lit(False).alias("doubtful"),
     )

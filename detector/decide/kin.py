@@ -127,11 +127,11 @@ def lifts(shares: Shares, suspicion: Floats) -> Floats:
     return np.where(others > 0, bits, 0.0)
 
 
-def measure(shares: Shares, suspicion: Floats) -> pl.DataFrame:
-    """The ``kin_`` columns of ``TERMS`` for each account that shares anything, and ``kin_firm``.
+def measure(shares: Shares, suspicion: Floats, *, firm_only: bool = False) -> pl.DataFrame:
+    """The ``kin_`` columns of ``TERMS`` for each account of ``shares``.
 
-    ``kin_firm``: the best lift (bits) over keys that nobody can plant. An account without a third key of a family
-    has 0 there: nobody suspect.
+    An account without a third key of a family has 0 there: nobody suspect. A family of which the site has no key at
+    all is not measured: its columns are absent. ``firm_only``: keys that anybody can plant count as not held.
     """
     n = len(shares.accounts)
     bits = lifts(shares, suspicion)
@@ -140,15 +140,15 @@ def measure(shares: Shares, suspicion: Floats) -> pl.DataFrame:
         of = np.flatnonzero(shares.family == code)
         if not len(of):
             continue
+        if firm_only:
+            of = of[shares.firm[of]]
         order = of[np.lexsort((-bits[of], shares.account[of]))]
         account, ranked = shares.account[order], bits[order]
         rank = rank_in_run(account)
         for place in PLACES:
             at = rank == place - 1
             columns[f"kin_{family}_{place}"] = _filled(n, account[at], ranked[at])
-    firm = np.zeros(n)
-    np.maximum.at(firm, shares.account[shares.firm], bits[shares.firm])
-    return pl.DataFrame({"account_id": shares.accounts, **columns, "kin_firm": firm}).with_columns(
+    return pl.DataFrame({"account_id": shares.accounts, **columns}).with_columns(
         pl.col(pl.Float64).round_sig_figs(9)
     )
 

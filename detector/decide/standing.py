@@ -24,9 +24,6 @@ PLANTED_BITS = 2.0
 #: A group lends little to a member of which fewer bits than this can be shown (the ``why`` of an alert): about two
 #: keys that hardly anybody else holds. What a reviewer cannot be shown accuses nobody.
 LEAST_EVIDENCE = 3.0
-#: Company that could have been planted adds as little, unless one key nobody can plant is shared with accounts so
-#: much more suspect than the site (bits).
-FIRM_LIFT = 1.0
 #: A group lends no more than so many bits above what the company says of the account.
 LENT_ABOVE = 2.0
 #: Log-odds of an account of which nothing was measured (bits).
@@ -136,28 +133,26 @@ def company(models: Variant, accounts: pl.DataFrame, shares: kin.Shares | None) 
 
 def _kin(models: Variant, accounts: pl.DataFrame, shares: kin.Shares | None) -> pl.DataFrame:
     if shares is None:
-        nothing = [pl.lit(None, pl.Float64).alias(name) for name in ("kin_bits", "kin_firm", "planted_bits")]
+        nothing = [pl.lit(None, pl.Float64).alias(name) for name in ("kin_bits", "firm_bits", "planted_bits")]
         return accounts.with_columns(nothing)
 
-    def with_lifts(bits: Floats) -> pl.DataFrame:
+    def with_lifts(bits: Floats, *, firm_only: bool = False) -> pl.DataFrame:
         known = accounts.select("account_id", pl.Series("p", probability(bits)))
         of = pl.DataFrame({"account_id": shares.accounts}).join(
             known, on="account_id", how="left", maintain_order="left"
         )
-        found = kin.measure(shares, of["p"].fill_null(0.0).to_numpy())
+        found = kin.measure(shares, of["p"].fill_null(0.0).to_numpy(), firm_only=firm_only)
         return accounts.join(found, on="account_id", how="left", maintain_order="left")
 
     first = with_lifts(accounts["harvest_bits"].fill_null(_UNKNOWN).to_numpy())
-    table = with_lifts(score_frame(models.kin_first, first))
-    table = table.with_columns(pl.Series("kin_raw", score_frame(models.kin, table)))
+    said = score_frame(models.kin_first, first)
+    table = with_lifts(said)
+    # What of it would be left if everything that anybody can plant were not there, and a little more.
+    firm = pl.Series("firm_bits", score_frame(models.kin, with_lifts(said, firm_only=True)))
+    table = table.with_columns(pl.Series("kin_raw", score_frame(models.kin, table)), firm)
     conduct = pl.max_horizontal("own_bits", "harvest_bits", "lent_bits").fill_null(_UNKNOWN)
-    held = (
-        pl.when(pl.col("kin_firm").is_null())
-        .then(None)
-        .when(pl.col("kin_firm") >= FIRM_LIFT)
-        .then("kin_raw")
-        .otherwise(pl.min_horizontal("kin_raw", conduct + PLANTED_BITS))
-    )
-    return table.with_columns(held.alias("kin_bits")).with_columns(
-        (pl.col("kin_bits") - pl.col("kin_raw")).alias("planted_bits")
-    )
+    present = pl.col("account_id").is_in(shares.accounts.implode())
+    limit = pl.max_horizontal(conduct, "firm_bits") + PLANTED_BITS
+    return table.with_columns(
+        pl.when(present).then(pl.min_horizontal("kin_raw", limit)).alias("kin_bits")
+    ).with_columns((pl.col("kin_bits") - pl.col("kin_raw")).alias("planted_bits"))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.config import Config
+from detector.config import ACCUSED_FROM, Config
 from detector.decide import circles, kin, scoring
 from detector.decide.scoring import Detector, Variant, likeliest_kind, probability, threshold
 from detector.decide.standing import LEAST_EVIDENCE, company, lending, standing
@@ -25,9 +25,6 @@ Floats = npt.NDArray[np.float64]
 
 #: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
 LEAST_SURE = 0.5
-#: Groups, and accounts for the company they keep, are accused from this probability on (0..1), whatever the alert
-#: budget leaves: it counts false alerts, not the people in them, and a true group may have swept in some beside it.
-ACCUSED_FROM = 0.9
 #: The alert budget is kept over so many days: what one night leaves, another may spend. A small site's budget of one
 #: night is less than the doubt that the surest group leaves.
 BUDGET_DAYS = 7
@@ -49,12 +46,6 @@ class Day:
     members: pl.DataFrame
     threshold: float
     merged: Mapping[str, str]
-
-
-def alert_needs(threshold: float, score: float, *, is_group: bool) -> float:
-    """Probability that an alert of a subject with ``score`` needed on a day whose budget allowed ``threshold``."""
-    sure = max(threshold, ACCUSED_FROM)
-    return sure if is_group or score >= sure else threshold
 
 
 def decide(
@@ -323,7 +314,7 @@ def _account_parts(
             "account",
             "account_id",
             "group",
-            by_company.filter(pl.col("bits_today") > pl.col("alone_bits")),
+            seen.filter(pl.col("bits_today") > pl.col("alone_bits")),
             pl.col("bits_today") - pl.col("alone_bits"),
         ),
     ]
@@ -366,7 +357,10 @@ def _recent(today: pl.DataFrame, previous: pl.DataFrame, key: str, bits: str, da
     Those of ``today`` and those alerted in that time, at the worst of the two; who was alerted before and has not
     grown worse since is paid for.
     """
-    alerted = previous.filter(pl.col("verdict") == "alert").select(key, "score_day", "score_bits")
+    alerted = previous.filter(pl.col("verdict") == "alert")
+    if "successor_id" in alerted.columns:
+        alerted = alerted.filter(pl.col("successor_id").is_null())
+    alerted = alerted.select(key, "score_day", "score_bits")
     fresh = pl.col("score_day") > day - timedelta(days=BUDGET_DAYS)
     both = today.select(key, bits).join(alerted, on=key, how="full", coalesce=True)
     due = both.filter(pl.col("score_day").is_null() | fresh | (pl.col(bits) > pl.col("score_bits")))

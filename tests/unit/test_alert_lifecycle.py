@@ -122,7 +122,9 @@ def test_an_accounts_own_alert_closes_once_the_group_that_took_it_in_has_one() -
     first = days({0: [finding("acct", subject_type="account")]}, 0)
     taken = {"acct": "g-2"}
     waiting = reconcile(first, [], day=D + timedelta(1), taken_in=taken)
-    assert [r["state"] for r in waiting] == ["open"], "the group has no alert: nobody else tells of the account"
+    assert [r["state"] for r in waiting] == ["open"], (
+        "the group has no alert: nobody else tells of the account"
+    )
     rows = reconcile(waiting, [finding("g-3")], day=D + timedelta(2), taken_in=taken, moved={"g-2": "g-3"})
     old, new = rows
     assert (old["subject_id"], old["state"]) == ("acct", "closed")

@@ -201,7 +201,7 @@ def overlay(
     *,
     doubtful: str = "",
     silent: str = "",
-    firm: float = 2.0,
+    planted: float = 0.0,
     previous: pl.DataFrame | None = None,
     day: date = D1,
 ) -> pl.DataFrame:
@@ -211,7 +211,7 @@ def overlay(
         for a in accounts
     ]
     schema = {**MEMBERS, "evidence_bits": pl.Float64, "doubtful": pl.Boolean}
-    about = [(a, b, firm, None if a in silent else 1) for a, b in known.items()]
+    about = [(a, b, planted, None if a in silent else 1) for a, b in known.items()]
     return circles.overlaid(
         pl.DataFrame(rows, schema=schema, orient="row"),
         circle,
@@ -220,7 +220,7 @@ def overlay(
             schema={
                 "account_id": pl.String,
                 "bits_today": pl.Float64,
-                "kin_firm": pl.Float64,
+                "planted_bits": pl.Float64,
                 "busy": pl.Int64,
             },
             orient="row",
@@ -266,7 +266,7 @@ def test_who_no_group_held_is_bound_by_company() -> None:
     assert row["belonging"] == pytest.approx(float(probability(np.array([1.0]))[0]))
     assert (row["firm"], row["evidence_bits"], row["likeness"]) == (True, None, None)
     assert column(made, "bond")["a"] == "keys"
-    weak = overlay({"g": "abc"}, circle, {**dict.fromkeys("abc", 2.0), "d": 1.0}, firm=0.9)
+    weak = overlay({"g": "abc"}, circle, {**dict.fromkeys("abc", 2.0), "d": 1.0}, planted=-0.5)
     assert column(weak, "firm")["d"] is False
 
 

@@ -90,14 +90,19 @@ def test_the_best_and_the_third_best_key_of_each_family_are_measured() -> None:
     assert row(found, 10) == {"account_id": "a010"} | {c: 0.0 for c in found.columns if c != "account_id"}
 
 
-def test_only_keys_nobody_can_plant_are_firm() -> None:
+def test_keys_that_anybody_can_plant_may_be_left_out() -> None:
     p = suspicion(10, {1: 1.0, 2: 0.2})
-    planted = kin.measure(shares(10, on_key(1, [0, 1], spoofable=True)), p)
-    assert (row(planted, 0)["kin_firm"], row(planted, 0)["kin_network_1"] > 1) == (0.0, True)
-    both = kin.measure(shares(10, [*on_key(1, [0, 1], spoofable=True), *on_key(2, [0, 2], "billing")]), p)
-    assert row(both, 0)["kin_firm"] == row(both, 0)["kin_billing_1"] > 0
-    copied = [(a, 5, "line", 3) for a in (0, 1, 3)]
-    assert row(kin.measure(shares(10, text=copied), p), 0)["kin_firm"] == 0.0
+    made = shares(
+        10,
+        [*on_key(1, [0, 1], spoofable=True), *on_key(2, [0, 2], "billing")],
+        [(0, 5, "line", 2), (1, 5, "line", 2)],
+    )
+    everything, firm = kin.measure(made, p), kin.measure(made, p, firm_only=True)
+    assert row(everything, 0)["kin_network_1"] > 1
+    assert row(everything, 0)["kin_content_1"] > 1
+    assert (row(firm, 0)["kin_network_1"], row(firm, 0)["kin_content_1"]) == (0.0, 0.0)
+    assert row(firm, 0)["kin_billing_1"] == row(everything, 0)["kin_billing_1"] > 0
+    assert firm.columns == everything.columns
 
 
 def test_keys_that_many_hold_and_other_families_are_left_out() -> None:
@@ -133,7 +138,7 @@ def test_nobody_and_nothing_shared() -> None:
     assert kin.lifts(nobody, np.zeros(0)).tolist() == []
     assert kin.measure(nobody, np.zeros(0)).rows() == []
     nothing = kin.measure(shares(2), suspicion(2, {0: 1.0}))
-    assert nothing.rows() == [("a000", 0.0), ("a001", 0.0)]
+    assert nothing.rows() == [("a000",), ("a001",)]
 
 
 def plain(
@@ -152,7 +157,6 @@ def plain(
     found: dict[tuple[int, str], float] = {}
     for account in range(n):
         lift: dict[str, list[float]] = defaultdict(list)
-        firm = [0.0]
         for key, holders in held.items():
             if account not in holders:
                 continue
@@ -163,12 +167,10 @@ def plain(
             up = (sum(worst.values()) + PSEUDO_HOLDERS * rate) / ((len(worst) + PSEUDO_HOLDERS) * rate)
             bits = math.log2(up) if worst else 0.0
             lift[about[key][0]].append(bits)
-            firm += [] if about[key][1] else [bits]
         for family in {f for f, _ in about.values()}:
             ranked = sorted(lift[family], reverse=True)
             for place in PLACES:
                 found[account, f"kin_{family}_{place}"] = ranked[place - 1] if len(ranked) >= place else 0.0
-        found[account, "kin_firm"] = max(firm)
     return found
 
 
@@ -201,4 +203,4 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
 def test_every_column_measured_is_one_the_models_may_use() -> None:
     links = [link for i, family in enumerate(kin.LINKS) for link in on_key(i, [0, 1], family)]
     made = kin.measure(shares(3, links, [(a, 9, "line", 3) for a in range(3)]), np.zeros(3))
-    assert set(made.columns) - {"account_id", "kin_firm"} == set(TERMS) - {"harvest_bits", "lent_bits"}
+    assert set(made.columns) - {"account_id"} == set(TERMS) - {"harvest_bits", "lent_bits"}

@@ -13,7 +13,6 @@ from made_shares import on_key, shares
 from detector.decide import kin
 from detector.decide.scoring import Additive, Term, Variant, probability
 from detector.decide.standing import (
-    FIRM_LIFT,
     LEAST_EVIDENCE,
     LENT_ABOVE,
     PLANTED_BITS,
@@ -206,7 +205,6 @@ def test_company_that_nobody_could_plant_counts_in_full() -> None:
     known = accounts(("a000", *QUIET), *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)), ("a003", *QUIET))
     found = company(COMPANY, known, beside_two_suspects(spoofable=False))
     row = found.row(0, named=True)
-    assert row["kin_firm"] >= FIRM_LIFT
     assert (row["kin_bits"], row["planted_bits"], row["alone_bits"], row["bits_today"]) == (
         10.0,
         0.0,
@@ -222,13 +220,24 @@ def test_company_that_may_be_planted_adds_little_to_conduct() -> None:
         known = accounts(mine, *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)))
         return company(COMPANY, known, beside_two_suspects(spoofable=True)).row(0, named=True)
 
-    assert first(-8.0)["kin_firm"] < FIRM_LIFT
     assert first(-8.0)["kin_bits"] == -8.0 + PLANTED_BITS
     assert first(-8.0)["planted_bits"] == -8.0 + PLANTED_BITS - 10.0
     assert first(1.0)["kin_bits"] == 1.0 + PLANTED_BITS
     # What a group lends on a bond that was weighed already is no company that was planted.
     assert first(-8.0, 5.0)["kin_bits"] == 5.0 + PLANTED_BITS
     assert first(9.0)["planted_bits"] == 0.0
+
+
+def test_a_firm_key_vouches_for_its_own_part_of_the_company_only() -> None:
+    # An exit that nobody can plant is worth 3 bits, a client that anybody can copy 10 more.
+    says = by_kin(
+        Additive((step("harvest_bits", 0.0, 20.0),), base=-10.0),
+        Additive((step("kin_network_1", 0.0, 3.0), step("kin_client_1", 0.0, 10.0)), base=-4.0),
+    )
+    known = accounts(("a000", *QUIET), *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)))
+    held = shares(40, [*on_key(1, [0, 1, 2]), *on_key(2, [0, 1, 2], "client", spoofable=True)])
+    row = company(says, known, held).row(0, named=True)
+    assert (row["firm_bits"], row["kin_bits"], row["planted_bits"]) == (-1.0, -1.0 + PLANTED_BITS, -8.0)
 
 
 def test_where_nothing_is_shared_the_account_stands_as_it_is() -> None:
@@ -278,5 +287,5 @@ def test_suspicion_travels_two_hops() -> None:
 def test_accounts_of_whom_nothing_was_measured_are_no_suspects() -> None:
     known = accounts(("a000", *QUIET), ("a001", None, None, None, None))
     found = company(COMPANY, known, shares(2, on_key(1, [0, 1])))
-    assert found["kin_bits"].to_list() == [-9.0, -12.0 + PLANTED_BITS]
+    assert found["kin_bits"].to_list() == [-9.0, -9.0]
     assert found["bits_today"].to_list() == found["alone_bits"].to_list() == found["kin_bits"].to_list()

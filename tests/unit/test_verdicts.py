@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from made_shares import on_key, tables
 
-from detector.config import Allow, Config
+from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.identity import MEMBERS
 from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
 from detector.decide.standing import LEAST_EVIDENCE
-from detector.decide.verdicts import ACCUSED_FROM, BUDGET_DAYS, Day, decide
+from detector.decide.verdicts import BUDGET_DAYS, Day, decide
 from detector.lake.store import empty
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
