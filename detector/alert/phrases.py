@@ -200,7 +200,7 @@ COMPUTED: dict[str, str] = {
     "lent_bits": "how sure its group is abusive and it belongs there",
     "planted": "taken off because all of this company could have been planted on it",
     "group": "what its group adds to that",
-    "members_company": "half of its members are surer to take part than the group's own measurements say",
+    "members_company": "what its members share keys with speaks for more, or for less, than the group's own measurements",
     "mean_own_bits": "how suspicious the members are by their own conduct, on average",
     "suspect_share": "members whose own conduct stands out",
     "mean_strength_bits": "how strongly the members are tied to one another",

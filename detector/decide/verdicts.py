@@ -18,7 +18,7 @@ import polars as pl
 from detector.config import ACCUSED_FROM, Config
 from detector.decide import circles, kin, scoring
 from detector.decide.scoring import Detector, Variant, likeliest_kind, probability, threshold
-from detector.decide.standing import LEAST_EVIDENCE, company, lending, standing
+from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE, company, lending, standing
 from detector.decide.summary import columns_of, group_columns, member_columns, parts_of, score_frame
 
 Floats = npt.NDArray[np.float64]
@@ -233,7 +233,7 @@ def _circles(
 def _with_company(
     group_bits: pl.DataFrame, members: pl.DataFrame, known: pl.DataFrame, circle: circles.Circles
 ) -> pl.DataFrame:
-    """Bits of each group today: its own, or what half of its members' company says, whichever is more.
+    """Bits of each group today: what half of its members' company says, or its own as far as that bears it out.
 
     A group that went into another's circle has none any more.
     """
@@ -247,17 +247,25 @@ def _with_company(
     return (
         group_bits.join(half, on="group_id", how="full", coalesce=True)
         .filter(~pl.col("group_id").is_in(list(circle.absorbed)))
-        .select("group_id", pl.max_horizontal("group_bits", "half").alias("group_bits"))
+        .select(
+            "group_id",
+            pl.when(pl.col("group_bits").is_null())
+            .then("half")
+            .otherwise(
+                pl.max_horizontal(pl.min_horizontal("group_bits", pl.col("half") + LENT_ABOVE), "half")
+            )
+            .alias("group_bits"),
+        )
         .drop_nulls()
         .sort("group_id")
     )
 
 
 def _group_parts(models: Variant, measured: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
-    """Parts of every group measured; what its members' company adds is a part like another."""
+    """Parts of every group measured; what its members' company adds or takes away is a part like another."""
     made = parts_of(models.group, measured, subject_type="group", key="group_id", n=None)
-    raised = today.with_columns(pl.col("group_bits_own").fill_null(0.0)).filter(
-        pl.col("group_bits") > pl.col("group_bits_own")
+    moved = today.with_columns(pl.col("group_bits_own").fill_null(0.0)).filter(
+        pl.col("group_bits") != pl.col("group_bits_own")
     )
     return pl.concat(
         [
@@ -266,7 +274,7 @@ def _group_parts(models: Variant, measured: pl.DataFrame, today: pl.DataFrame) -
                 "group",
                 "group_id",
                 "members_company",
-                raised,
+                moved,
                 pl.col("group_bits") - pl.col("group_bits_own"),
             ),
         ]

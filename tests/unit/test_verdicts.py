@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from made_shares import on_key, tables
 
+from detector.alert.words import odds_bits
 from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.identity import MEMBERS
 from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
-from detector.decide.standing import LEAST_EVIDENCE
+from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE
 from detector.decide.verdicts import BUDGET_DAYS, Day, decide
 from detector.lake.store import empty
 
@@ -380,10 +381,14 @@ def test_a_circle_raises_a_group_to_what_half_of_its_members_company_says() -> N
     assert {a for a, v in verdicts(day).items() if v == "alert"} == set(HARVEST)
 
 
-def test_a_group_surer_than_its_company_is_not_raised() -> None:
+def test_a_group_surer_than_its_company_is_held_to_it_and_says_so() -> None:
     day = run(site(), {"g": (0.9, HARVEST)}, detector=COMPANY, shared=exits())
-    assert day.groups["score_bits"].to_list() == [9.0]
-    assert parts_of(day, "g") == {"load_gini": 9.0}
+    half = day.accounts.filter(pl.col("account_id").is_in(HARVEST))["kin_score"].median()
+    assert isinstance(half, float)
+    assert day.groups["score_bits"].to_list() == pytest.approx([odds_bits(half) + LENT_ABOVE])
+    taken = day.parts.filter(pl.col("part") == "members_company")["bits"].to_list()
+    assert taken == pytest.approx([day.groups["score_bits"][0] - 9.0])
+    assert taken[0] < 0
 
 
 def test_suspects_of_no_group_are_one_and_keep_its_name() -> None:
