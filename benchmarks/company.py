@@ -67,7 +67,9 @@ def main() -> None:
     bits = np.log2(suspicion / (1 - suspicion))
     steps: dict[str, Callable[[], object]] = {
         "prepare": lambda: kept.append(kin.prepare(told)),
-        "measure, both hops": lambda: [kin.measure(kept[0], suspicion) for _ in range(2)],
+        "measure, both hops and without what can be planted": lambda: [
+            kin.measure(kept[0], suspicion, firm_only=firm) for firm in (False, False, True)
+        ],
         "circles": lambda: circles.find(kept[0], bits),
     }
     print(f"{n:,} accounts, {len(told['holdings']) + len(told['links']):,} holdings; floor {floor:.2f} s")
