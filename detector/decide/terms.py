@@ -50,15 +50,20 @@ ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: What one account does alone that is abuse in itself: reading out the distribution, one key in many hands.
+#: What one account does alone that is abuse in itself: reading out the distribution, one key in many hands. Programs
+#: that read probabilities of a fixed question have one template; a read-out, and many hands, have ever different ones.
 LONE_TERMS: Mapping[str, str] = MappingProxyType(
     {
-        name: ACCOUNT_TERMS[name]
-        for name in (
-            "logit_probe_share", "logit_probe_n", "logit_bias_share", "n_gt1_share", "prefixes_at_once_max",
-            "n_prefixes", "n_asns", "new_prefix_share", "hosting_share", "ip_churn", "timing_score",
-            "max_concurrency", "is_partner",
-        )
+        **{
+            name: ACCOUNT_TERMS[name]
+            for name in (
+                "logit_probe_share", "logit_probe_n", "logit_bias_share", "n_gt1_share", "prefixes_at_once_max",
+                "n_prefixes", "n_asns", "new_prefix_share", "hosting_share", "ip_churn", "timing_score",
+                "max_concurrency", "is_partner",
+            )
+        },
+        "template_entropy_bits": "up",
+        "template_concentration": "down",
     }
 )  # fmt: skip
 
