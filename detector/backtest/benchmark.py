@@ -74,7 +74,9 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
         "dropped": dropped,
         "leaks": _leaks(worlds["report"]),
         "columns": columns,
-        "ablation": _ablation(worlds["report"], detector, same[0]),
+        "ablation": _ablation(
+            worlds["report"], detector, same[0], processes=choice.processes, progress=progress
+        ),
         "missing": _missing(worlds["missing"], detector),
         "rivals": _rivals(worlds["report"], same[0]) if choice.rivals else [],
         "windows": _windows(worlds["report"], detector) if choice.rivals else [],
@@ -228,13 +230,34 @@ def _by_rung(scored: Scored) -> list[Json]:
     return found
 
 
-def _ablation(worlds: Sequence[Replayed], detector: Detector, whole: Scored) -> list[Json]:
+def _without(job: tuple[str, Detector, tuple[Path, ...]]) -> Scored:
+    """What is scored without a family of evidence."""
+    family, detector, folders = job
+    return judge_all(map(replay.load, folders), ablation.without(detector, family))[0]
+
+
+def _ablation(
+    worlds: Sequence[Replayed], detector: Detector, whole: Scored, *, processes: int, progress: Update
+) -> list[Json]:
     rows = [{"family": "", **row} for row in _by_rung(whole)]
+    folders = tuple(w.folder for w in worlds)
+    jobs = [
+        (family, detector, folders)
+        for family in ablation.FAMILIES
+        if ablation.without(detector, family) != detector
+    ]
+
+    def told(done: int) -> None:
+        progress(0.92 + 0.06 * done / len(jobs), f"evidence taken away {done} of {len(jobs)}")
+
+    found: dict[str, Scored] = {}
+    for (family, _, _), result in measuring.spread(_without, jobs, processes=processes, progress=told):
+        if isinstance(result, Exception):
+            raise result
+        found[family] = result
     for family in ablation.FAMILIES:
-        less = ablation.without(detector, family)
-        if less == detector:
-            continue
-        rows += [{"family": family, **row} for row in _by_rung(judge_all(worlds, less)[0])]
+        if family in found:
+            rows += [{"family": family, **row} for row in _by_rung(found[family])]
     return rows
 
 
