@@ -70,7 +70,7 @@ def lent(bonds: pl.DataFrame) -> pl.Expr:
     holds = (pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness")) & (
         pl.col("evidence_bits") >= LEAST_EVIDENCE
     )
-    conduct = pl.max_horizontal("own_bits", "harvest_bits").fill_null(-12.0)
+    conduct = pl.max_horizontal("own_bits", "harvest_bits").fill_null(_UNKNOWN)
     return (
         pl.when(pl.col("group_bits").is_null())
         .then(None)
