@@ -201,20 +201,15 @@ def _worth_telling(old: Row, finding: Finding) -> bool:
 
 def _heir(row: Row, moved: Mapping[str, str], taken_in: Mapping[str, str]) -> tuple[str, str] | None:
     """Alert and group that took over a merged group or a lone account, at the end of the chain of merges."""
-    subject = row["subject_id"]
-    if row["subject_type"] == "group":
-        if subject not in moved:
-            return None
-        group = moved[subject]
-    elif subject in taken_in:
-        group = taken_in[subject]
-    else:
+    is_group = row["subject_type"] == "group"
+    group = (moved if is_group else taken_in).get(row["subject_id"])
+    if group is None:
         return None
     seen: set[str] = set()
     while group in moved and group not in seen:
         seen.add(group)
         group = moved[group]
-    if row["subject_type"] == "group" and group == subject:
+    if is_group and group == row["subject_id"]:
         return None
     return alert_id(row["source"], "group", group, row.get("rule_id") or ""), group
 

@@ -181,7 +181,7 @@ def held(kind: str, family: str) -> Held:
     return Held("share", f"key ({name})", f"keys ({name})")
 
 
-#: Terms of the classifier that are no plug-in's column.
+#: Family of keys -> what two accounts share of it.
 _COMPANY = {
     "billing": "card, invitation or API key",
     "network": "address or network",
@@ -189,6 +189,7 @@ _COMPANY = {
     "succession": "trace of sign-up or succession",
     "content": "piece of wording",
 }
+#: Terms of the classifier that are no plug-in's column.
 COMPUTED: dict[str, str] = {
     **{
         f"kin_{family}_{place}": f"bits by which others on the {rank}most telling {what} it shares are more suspect "

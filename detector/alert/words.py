@@ -78,8 +78,7 @@ def describe(
         title=_title(subject, subject_type, subject_id, kind, n_accounts),
         reasons=_reasons(parts, kinds, n_accounts),
         against=tuple(_part_sentence(p) for p in _ranked(parts) if _bits(p) <= -_LEAST_BITS)[::-1],
-        spoofable=_spoofable(kinds, why, n_accounts)
-        + tuple(f"{_part_sentence(p)}: an outsider could have arranged this" for p in _plantable(company)),
+        spoofable=_spoofable(kinds, why, n_accounts, company),
         innocent=explanations(subject_type, subject_id, kind, families),
         cleared_by=cleared_by(subject, parts, threshold),
         families=families,
@@ -103,18 +102,13 @@ def _bits(part: Mapping[str, Any]) -> float:
 
 
 def _company(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Evidence family -> the strongest part in which those the account shares keys of the family with speak against it."""
+    """Evidence family -> the strongest part in which company by keys of it speaks against the account."""
     found: dict[str, Mapping[str, Any]] = {}
     for part in _ranked(parts):
         name = str(part["part"])
         if name.startswith("kin_") and _bits(part) >= _LEAST_BITS:
             found.setdefault(name.split("_")[1], part)
     return found
-
-
-def _plantable(company: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Company that anybody can give himself: the same client, the same words."""
-    return [part for family, part in company.items() if family in ("client", "content")]
 
 
 def _ranked(parts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -149,13 +143,22 @@ def _reasons(
 
 
 def _spoofable(
-    kinds: Sequence[Evidence], why: Sequence[Mapping[str, Any]], n_accounts: int
+    kinds: Sequence[Evidence],
+    why: Sequence[Mapping[str, Any]],
+    n_accounts: int,
+    company: Mapping[str, Mapping[str, Any]],
 ) -> tuple[str, ...]:
-    told = [f"{e.sentence(n_accounts)}: an outsider could have arranged this" for e in kinds if e.spoofable]
+    told = [_planted(e.sentence(n_accounts)) for e in kinds if e.spoofable]
     if alone := only_spoofable(why):
         holds = "account is" if alone == 1 else "accounts are"
         told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
+    # Company that anybody can give himself: the same client, the same words.
+    told += [_planted(_part_sentence(p)) for family, p in company.items() if family in ("client", "content")]
     return tuple(told)
+
+
+def _planted(sentence: str) -> str:
+    return f"{sentence}: an outsider could have arranged this"
 
 
 def odds_bits(probability_: float) -> float:

@@ -38,17 +38,13 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "likeness_ratio",
             *ACCOUNT_COLUMNS,
             *(name for name in KEY_TERMS if name not in ("key_asked", "key_linked_bits", "key_linked_share")),
-            "kin_content_1",
-            "kin_content_3",
+            *kin.columns("content"),
         ),
         "parameters and logits": ("account.parameters", "group.uniformity"),
         "addresses and clients": (
             "account.origin",
             "group.exits",
-            "kin_network_1",
-            "kin_network_3",
-            "kin_client_1",
-            "kin_client_3",
+            *kin.columns("network", "client"),
         ),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
         "load dealt out": (
@@ -62,10 +58,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "group.creation",
             "group.makeup",
             "group.replacement",
-            "kin_billing_1",
-            "kin_billing_3",
-            "kin_succession_1",
-            "kin_succession_3",
+            *kin.columns("billing", "succession"),
         ),
         "strength of the bonds": (
             "group.density",
@@ -89,7 +82,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "harvest_bits",
         ),
         "groups": ("lent_bits",),
-        "company of suspects": tuple(name for name in kin.TERMS if name.startswith("kin_")),
+        "company of suspects": kin.columns(*kin.FAMILIES),
     }
 )
 

@@ -230,10 +230,10 @@ def _by_rung(scored: Scored) -> list[Json]:
     return found
 
 
-def _without(job: tuple[str, Detector, tuple[Path, ...]]) -> Scored:
-    """What is scored without a family of evidence."""
-    family, detector, folders = job
-    return judge_all(map(replay.load, folders), ablation.without(detector, family))[0]
+def _judged(job: tuple[str, Detector, tuple[Path, ...]]) -> Scored:
+    """What a detector, by the name of what it goes without, says of measured worlds."""
+    _, detector, folders = job
+    return judge_all(map(replay.load, folders), detector)[0]
 
 
 def _ablation(
@@ -241,23 +241,19 @@ def _ablation(
 ) -> list[Json]:
     rows = [{"family": "", **row} for row in _by_rung(whole)]
     folders = tuple(w.folder for w in worlds)
-    jobs = [
-        (family, detector, folders)
-        for family in ablation.FAMILIES
-        if ablation.without(detector, family) != detector
-    ]
+    lesser = {family: ablation.without(detector, family) for family in ablation.FAMILIES}
+    jobs = [(family, less, folders) for family, less in lesser.items() if less != detector]
 
     def told(done: int) -> None:
         progress(0.92 + 0.06 * done / len(jobs), f"evidence taken away {done} of {len(jobs)}")
 
     found: dict[str, Scored] = {}
-    for (family, _, _), result in measuring.spread(_without, jobs, processes=processes, progress=told):
+    for (family, _, _), result in measuring.spread(_judged, jobs, processes=processes, progress=told):
         if isinstance(result, Exception):
             raise result
         found[family] = result
-    for family in ablation.FAMILIES:
-        if family in found:
-            rows += [{"family": family, **row} for row in _by_rung(found[family])]
+    for family, _, _ in jobs:
+        rows += [{"family": family, **row} for row in _by_rung(found[family])]
     return rows
 
 

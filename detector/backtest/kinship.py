@@ -78,12 +78,7 @@ def _with_lifts(
             .group_by("account_id")
             .agg(pl.col(by).max())
         )
-        known = last.select("account_id", pl.Series("p", scoring.probability(last[by].to_numpy())))
-        of = pl.DataFrame({"account_id": shares.accounts}).join(
-            known, on="account_id", how="left", maintain_order="left"
-        )
-        found = kin.measure(shares, of["p"].fill_null(0.0).to_numpy())
-        made.append(here.join(found, on="account_id", how="left", maintain_order="left"))
+        made.append(kin.beside(here, shares, last["account_id"], last[by].to_numpy()))
     return pl.concat(made, how="diagonal_relaxed")
 
 

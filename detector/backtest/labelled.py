@@ -25,9 +25,7 @@ BONDS = [
 FOLDS = 4
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
 TEXT_DAYS = 2
-
-
-#: What is kept of each such day.
+#: What accounts share, as a run tells it (``pipeline.Observe``): kept of each such day.
 SHARED = ("keys", "holdings", "links", "accounts")
 
 

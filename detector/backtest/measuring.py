@@ -22,7 +22,7 @@ import polars as pl
 
 from detector import pipeline
 from detector.backtest import windows
-from detector.backtest.labelled import TEXT_DAYS
+from detector.backtest.labelled import SHARED, TEXT_DAYS
 from detector.backtest.rivals import rival_scores
 from detector.backtest.synth.leaks import CEILING, leak_check
 from detector.backtest.synth.spec import WorldSpec
@@ -164,14 +164,14 @@ def _path(task: Task, table: str) -> Path:
 
 
 def _run(task: Task, store: Store) -> None:
-    """The nightly run of every day; the shared text it saw is kept beside."""
+    """The nightly run of every day; what it saw is kept beside, for training what accounts share and no more."""
     detector = None if task.part == "training" else pipeline.load_detector()
     days = store.days("requests")
     told = days[-TEXT_DAYS:] if task.part == "training" else days
 
-    def keep(day: date, shared: Mapping[str, pl.DataFrame]) -> None:
-        for name, frame in shared.items():
-            frame.write_parquet(_path(task, f"{name}-{day}"))
+    def keep(day: date, seen: Mapping[str, pl.DataFrame]) -> None:
+        for name in SHARED if task.part == "training" else seen:
+            seen[name].write_parquet(_path(task, f"{name}-{day}"))
 
     for day in days:
         observe = keep if day in told else None

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from detector import pipeline
+from detector.backtest.labelled import SHARED
 from detector.backtest.measuring import WINDOWS, read_truth
 from detector.backtest.windows import Windows
 from detector.config import Config
@@ -63,7 +64,7 @@ class Replayed:
 
     def shared(self, day: date) -> dict[str, pl.DataFrame]:
         """Shared text as the run of that day saw it (``pipeline.Observe``)."""
-        return {name: self.table(f"{name}-{day}") for name in ("keys", "holdings", "links", "accounts")}
+        return {name: self.table(f"{name}-{day}") for name in SHARED}
 
     @property
     def windows(self) -> Windows:

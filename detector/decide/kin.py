@@ -22,6 +22,7 @@ import polars as pl
 
 from detector.decide.groups import rank_in_run
 from detector.decide.scaffolds import KINDS
+from detector.decide.scoring import probability
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -40,12 +41,18 @@ PLACES = (1, 3)
 #: Least rate of suspects on a site (0..1): against it a single one is news.
 LEAST_RATE = 1e-4
 
+
+def columns(*families: str) -> tuple[str, ...]:
+    """Names of the measurements of some families of keys."""
+    return tuple(f"kin_{family}_{place}" for family in families for place in PLACES)
+
+
 #: What the models may use; all point one way.
 TERMS: Mapping[str, str] = MappingProxyType(
     {
         "harvest_bits": "up",
         "lent_bits": "up",
-        **{f"kin_{family}_{place}": "up" for family in FAMILIES for place in PLACES},
+        **dict.fromkeys(columns(*FAMILIES), "up"),
     }
 )
 
@@ -66,6 +73,15 @@ class Shares:
     family: npt.NDArray[np.int8]
     firm: npt.NDArray[np.bool_]
 
+    def of(self, accounts: pl.Series, values: Floats, missing: float) -> Floats:
+        """``values`` of ``accounts`` by array code; ``missing`` for those of none, or NaN."""
+        known = pl.DataFrame({"account_id": accounts, "value": pl.Series(values, nan_to_null=True)})
+        held = pl.DataFrame({"account_id": self.accounts}).join(
+            known, on="account_id", how="left", maintain_order="left"
+        )
+        found: Floats = held["value"].fill_null(missing).to_numpy()
+        return found
+
 
 def links(rows: pl.DataFrame, n_accounts: int) -> pl.DataFrame:
     """Keys other than text that few enough share to say something: account, code, family, spoofable.
@@ -85,9 +101,7 @@ def prepare(shared: Mapping[str, pl.DataFrame]) -> Shares:
     text = shared["holdings"].filter(pl.col("kind").is_in(_TEXT) & (pl.col("n_sharing") <= most))
     rows = pl.concat(
         [
-            shared["links"]
-            .filter(pl.col("family").is_in(LINKS))
-            .select("account", "code", "family", "spoofable"),
+            shared["links"].select("account", "code", "family", "spoofable"),
             text.select(
                 "account", "code", pl.lit("content").alias("family"), pl.lit(True).alias("spoofable")
             ),
@@ -151,6 +165,17 @@ def measure(shares: Shares, suspicion: Floats, *, firm_only: bool = False) -> pl
     return pl.DataFrame({"account_id": shares.accounts, **columns}).with_columns(
         pl.col(pl.Float64).round_sig_figs(9)
     )
+
+
+def beside(
+    accounts: pl.DataFrame, shares: Shares, known: pl.Series, bits: Floats, *, firm_only: bool = False
+) -> pl.DataFrame:
+    """``accounts`` with what :func:`measure` says of each when ``known`` accounts are suspect to ``bits``.
+
+    Who is not known is suspect to nobody; columns of accounts that share nothing are NULL.
+    """
+    found = measure(shares, shares.of(known, probability(bits), 0.0), firm_only=firm_only)
+    return accounts.join(found, on="account_id", how="left", maintain_order="left")
 
 
 def _filled(n: int, at: Ints, values: Floats) -> Floats:

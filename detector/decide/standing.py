@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.decide import kin
-from detector.decide.scoring import Variant, probability
+from detector.decide.scoring import Variant
 from detector.decide.summary import score_frame
 
 Floats = npt.NDArray[np.float64]
@@ -136,20 +136,13 @@ def _kin(models: Variant, accounts: pl.DataFrame, shares: kin.Shares | None) -> 
         nothing = [pl.lit(None, pl.Float64).alias(name) for name in ("kin_bits", "firm_bits", "planted_bits")]
         return accounts.with_columns(nothing)
 
-    def with_lifts(bits: Floats, *, firm_only: bool = False) -> pl.DataFrame:
-        known = accounts.select("account_id", pl.Series("p", probability(bits)))
-        of = pl.DataFrame({"account_id": shares.accounts}).join(
-            known, on="account_id", how="left", maintain_order="left"
-        )
-        found = kin.measure(shares, of["p"].fill_null(0.0).to_numpy(), firm_only=firm_only)
-        return accounts.join(found, on="account_id", how="left", maintain_order="left")
-
-    first = with_lifts(accounts["harvest_bits"].fill_null(_UNKNOWN).to_numpy())
+    known = accounts["account_id"]
+    first = kin.beside(accounts, shares, known, accounts["harvest_bits"].fill_null(_UNKNOWN).to_numpy())
     said = score_frame(models.kin_first, first)
-    table = with_lifts(said)
+    table = kin.beside(accounts, shares, known, said)
     # What of it would be left if everything that anybody can plant were not there, and a little more.
-    firm = pl.Series("firm_bits", score_frame(models.kin, with_lifts(said, firm_only=True)))
-    table = table.with_columns(pl.Series("kin_raw", score_frame(models.kin, table)), firm)
+    firm = score_frame(models.kin, kin.beside(accounts, shares, known, said, firm_only=True))
+    table = table.with_columns(kin_raw=score_frame(models.kin, table), firm_bits=firm)
     conduct = pl.max_horizontal("own_bits", "harvest_bits", "lent_bits").fill_null(_UNKNOWN)
     present = pl.col("account_id").is_in(shares.accounts.implode())
     limit = pl.max_horizontal(conduct, "firm_bits") + PLANTED_BITS

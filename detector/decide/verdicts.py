@@ -126,7 +126,9 @@ def decide(
     )
     charged = _charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
     limit = _limit(
-        _recent(worst, previous_groups, "group_id", "group_bits", day),
+        _recent(
+            worst, previous_groups.filter(pl.col("successor_id").is_null()), "group_id", "group_bits", day
+        ),
         _recent(
             charged, previous_accounts.filter(pl.col("group_id").is_null()), "account_id", "alone_bits", day
         ),
@@ -221,10 +223,7 @@ def _circles(
         worst = known.join(
             previous_accounts.select("account_id", "score_bits"), on="account_id", how="left"
         ).select("account_id", pl.max_horizontal("bits_today", "score_bits").alias("bits"))
-        bits = pl.DataFrame({"account_id": shares.accounts}).join(
-            worst, on="account_id", how="left", maintain_order="left"
-        )
-        label = circles.find(shares, bits["bits"].fill_null(-99.0).to_numpy())
+        label = circles.find(shares, shares.of(worst["account_id"], worst["bits"].to_numpy(), -99.0))
         found = pl.DataFrame({"account_id": shares.accounts, "circle": label}).filter(pl.col("circle") >= 0)
     gone = previous_groups.filter(pl.col("successor_id").is_not_null())["group_id"].to_list()
     return circles.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)
@@ -365,10 +364,7 @@ def _recent(today: pl.DataFrame, previous: pl.DataFrame, key: str, bits: str, da
     Those of ``today`` and those alerted in that time, at the worst of the two; who was alerted before and has not
     grown worse since is paid for.
     """
-    alerted = previous.filter(pl.col("verdict") == "alert")
-    if "successor_id" in alerted.columns:
-        alerted = alerted.filter(pl.col("successor_id").is_null())
-    alerted = alerted.select(key, "score_day", "score_bits")
+    alerted = previous.filter(pl.col("verdict") == "alert").select(key, "score_day", "score_bits")
     fresh = pl.col("score_day") > day - timedelta(days=BUDGET_DAYS)
     both = today.select(key, bits).join(alerted, on=key, how="full", coalesce=True)
     due = both.filter(pl.col("score_day").is_null() | fresh | (pl.col(bits) > pl.col("score_bits")))
@@ -404,7 +400,7 @@ def _p(bits: pl.Expr) -> pl.Expr:
 
 
 def _verdict(bits: pl.Expr, exempt: pl.Expr, limit: float | pl.Expr, watch: float) -> pl.Expr:
-    p = bits.map_batches(lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64)
+    p = _p(bits)
     raised = pl.when(exempt & (p >= watch)).then(pl.lit("watch")).when(p >= limit).then(pl.lit("alert"))
     return raised.when(p >= watch).then(pl.lit("watch")).otherwise(pl.lit("clear"))
 
@@ -494,14 +490,9 @@ def _fold_groups(
         .then(pl.coalesce("into", "successor_id"))
         .alias("successor_id")
     )
-    p = (
-        pl.col("score_bits")
-        .fill_null(-99.0)
-        .map_batches(lambda s: pl.Series(probability(s.to_numpy())), return_dtype=pl.Float64)
-    )
     return table.select(
         "group_id",
-        p.alias("score"),
+        _p(pl.col("score_bits").fill_null(-99.0)).alias("score"),
         "verdict",
         pl.col("kind").fill_null("other"),
         pl.when(pl.col("successor_id").is_not_null())

@@ -41,15 +41,8 @@ OFFICE = Habit("staff", rhythm="office", single=0.5, more=1.8, context=(4.5, 1.8
 TRANSLATE = Habit("translator", rhythm="office", single=0.55, more=1.5, gap_s=150, out=(4.7, 0.8))
 WRITE = Habit("writer", rhythm="late", single=0.35, more=2.6, gap_s=170, out=(6.2, 0.8))
 ANALYSE = Habit(
-    "analyst",
-    rhythm="office",
-    single=0.4,
-    more=2.4,
-    out=(5.9, 0.9),
-    context=(5.5, 1.5),
-    images=0.06,
-    odds=0.07,
-)
+    "analyst", rhythm="office", single=0.4, more=2.4, out=(5.9, 0.9), context=(5.5, 1.5), images=0.06, odds=0.07,
+)  # fmt: skip
 BATCH = Habit(
     "documents", rhythm="flat", single=0.25, more=45.0, gap_s=4.0, gap_sigma=1.6, burst=1.5, out=(3.4, 1.3),
     context=(6.4, 1.1), use="batch", stream=0.1, sessions=0.15, logprobs=0.05, several=0.02, images=0.04,
