@@ -54,6 +54,11 @@ CANONICAL: tuple[Column, ...] = (
     _C("tool_count", "INTEGER", "tools offered to the model"),
     _C("tool_names", "VARCHAR[]", "names of those tools"),
     _C("n_images", "INTEGER", "images in the prompt"),
+    _C("minted", "VARCHAR[]", "state the answer hands out (signatures, encrypted reasoning, ids of stored responses)"),
+    _C("carried", "VARCHAR[]", "state of earlier answers that the request sends back, at most 256"),
+    _C("seed", "BIGINT", "seed asked for"),
+    _C("stop_count", "INTEGER", "stop sequences asked for"),
+    _C("error_class", "VARCHAR", "what kind of error a failed request met"),
 )
 REQUIRED = ("request_id", "ts", "account_id", "model")
 
@@ -142,6 +147,11 @@ REQUESTS: tuple[Column, ...] = (
     _C("tool_count", "INTEGER", "tools offered to the model"),
     _C("tools_hash", "VARCHAR", "keyed hash of the sorted tool names"),
     _C("n_images", "INTEGER", "images in the prompt"),
+    _C("minted", "UBIGINT[]", "keyed hashes of state the answer hands out; only the account it was given to has it"),
+    _C("carried", "UBIGINT[]", "keyed hashes of such state that the request sends back"),
+    _C("seed", "BIGINT", "seed asked for"),
+    _C("stop_count", "INTEGER", "stop sequences asked for"),
+    _C("error_class", "VARCHAR", "what kind of error a failed request met"),
     _C("prompt_chars", "INTEGER", "length of the prompt", "characters"),
     _C("prompt_words", "INTEGER", "tokens of the prompt as the door counts them", "words"),
     _C("prompt_lines", "INTEGER", "lines of the prompt that are not blank", "lines"),

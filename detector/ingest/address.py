@@ -74,3 +74,17 @@ def _parse(raw: str) -> str | None:
         elif found.is_loopback or found.is_unspecified:
             return None
     return str(found)
+
+
+def forwarded(value: object, trusted_hops: int) -> str | None:
+    """The client's address in an ``x-forwarded-for`` list, or a single address as it stands.
+
+    A client can write what it likes at the list's start; with ``trusted_hops`` proxies of one's own that append, the
+    address that many places left of the last was written by the first of them. None: nothing there.
+    """
+    if not isinstance(value, str):
+        return None
+    if "," not in value:
+        return value.strip() or None
+    hops = [hop for part in value.split(",") if (hop := part.strip()) and hop != "-"]
+    return hops[max(len(hops) - 1 - trusted_hops, 0)] if hops else None

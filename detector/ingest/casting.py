@@ -1,33 +1,46 @@
-"""From the text of a field to its canonical type, in SQL, so that a wrong type is a reject and never a NULL.
+"""From the values of a log to the types of the canonical record, a column at a time.
 
-Every format pulls its fields out as text; here they get their types, one way for all of them. Only functions
-that do not fail on bad input are used (``TRY_CAST``).
+A value that is no value of its column is not known (NULL) and counted, so that a caller who may set a header or
+a parameter cannot keep a request out of the lake with it. Only what a request cannot do without makes a reject.
 """
 
 from __future__ import annotations
 
-from detector.ingest.jsonsql import quote
-from features.spec import Column
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-#: Longest identifier kept, in characters. A longer one keeps its start and a digest of the whole: were the
-#: line rejected, a caller who may name things (his own user, his request) could keep himself out of the lake.
+import orjson
+import polars as pl
+
+from detector.ingest.records import NOTHING
+from features.spec import Column
+from features.types import TYPES
+
+#: Longest identifier kept, in characters. A longer one keeps its start and a digest of the whole.
 MAX_ID = 1024
 #: Longest descriptive text kept, in characters; a longer one is cut.
 MAX_LABEL = 256
+#: Longest list of names kept.
+MAX_NAMES = 256
 
-_IDS = {"request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id"}
-_FREE = {"prompt", "system_prompt", "tool_names", "keys"}
+IDS = frozenset(("request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id"))
+FREE = frozenset(("prompt", "system_prompt", "keys"))
 
 #: What formats call the way an answer ended, lower case, to the five words of the canonical record.
 FINISH = {
     "stop": ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed", "finish",
-             "finished", "endoftext", "pause_turn"),
-    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"),
-    "tool": ("tool", "tool_calls", "tool_call", "tool_use", "function_call"),
+             "finished", "endoftext", "pause_turn", "end", "done", "success"),
+    "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded",
+               "incomplete"),
+    "tool": ("tool", "tool_calls", "tool_call", "tool_use", "function_call", "tool-calls"),
     "filter": ("filter", "content_filter", "content_filtered", "guardrail_intervened", "safety", "blocklist",
-               "prohibited_content", "recitation", "error_toxic"),
+               "prohibited_content", "recitation", "error_toxic", "content-filter", "spii", "image_safety"),
     "refusal": ("refusal", "refused"),
 }  # fmt: skip
+_FINISH = {word: name for name, words in FINISH.items() for word in words}
 
 _EXPECTED = {
     "TIMESTAMP": "a time (ISO 8601, or epoch s, ms, us or ns) between 2000 and 2100",
@@ -39,61 +52,19 @@ _EXPECTED = {
     "VARCHAR[]": "a list of names",
     "MAP(VARCHAR, VARCHAR[])": "an object of lists",
 }
-
-
-def value(column: Column, raw: str) -> str:
-    """SQL of ``column``'s value; ``raw`` is SQL of its text. NULL where the text is NULL, empty or wrong."""
-    if column.name == "status" and column.type == "INTEGER":
-        return f"""CASE lower({raw}) WHEN 'success' THEN 200 WHEN 'failure' THEN 500
-            WHEN 'true' THEN NULL WHEN 'false' THEN NULL ELSE TRY_CAST({raw} AS INTEGER) END"""
-    if column.name == "asn":
-        return f"TRY_CAST(CASE WHEN upper({raw}[:2]) = 'AS' THEN trim({raw}[3:]) ELSE {raw} END AS BIGINT)"
-    if column.name == "logit_bias":
-        nested = f"starts_with({raw}, '{{') OR starts_with({raw}, '[')"
-        return f"CASE WHEN {nested} THEN {raw} NOT IN ('{{}}', '[]') ELSE TRY_CAST({raw} AS BOOLEAN) END"
-    if column.name == "finish_reason":
-        arms = " ".join(
-            f"WHEN lower({raw}) IN ({', '.join(map(quote, said))}) THEN '{word}'"
-            for word, said in FINISH.items()
-        )
-        return f"CASE {arms} END"
-    if column.type == "TIMESTAMP":
-        return timestamp(raw)
-    if column.type in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN"):
-        return f"TRY_CAST({raw} AS {column.type})"
-    if column.type == "VARCHAR[]":
-        return _names(raw)
-    if column.name in _IDS:
-        short = f"{raw}[:64] || '#' || md5({raw})"
-        return f"CASE WHEN length({raw}) > {MAX_ID} THEN {short} ELSE nullif({raw}, '') END"
-    if column.name in _FREE:
-        return f"nullif({raw}, '')"
-    return f"CASE WHEN length({raw}) > {MAX_LABEL} THEN {raw}[:{MAX_LABEL}] ELSE nullif({raw}, '') END"
-
-
-def wrong(column: Column, raw: str, cast: str) -> str | None:
-    """SQL that is true where the text ``raw`` is no value of ``column``; None: it cannot be wrong."""
-    if column.name == "finish_reason" or column.name in _FREE - {"tool_names"}:
-        return None
-    if column.name == "status" and column.type == "INTEGER":
-        return f"{raw} <> '' AND ({cast} IS NULL OR {cast} NOT BETWEEN 100 AND 599)"
-    if column.type == "TIMESTAMP":
-        return f"{raw} <> '' AND ({cast} IS NULL OR {cast} NOT BETWEEN '2000-01-01' AND '2100-01-01')"
-    if column.type in ("BIGINT", "INTEGER"):
-        broken = f"contains({raw}, '.') AND TRY_CAST({raw} AS DOUBLE) <> {cast}"
-        return f"{raw} <> '' AND ({cast} IS NULL OR ({broken}))"
-    if column.type == "DOUBLE":
-        return f"{raw} <> '' AND ({cast} IS NULL OR NOT isfinite({cast}))"
-    if column.type in ("BOOLEAN", "VARCHAR[]"):
-        return f"{raw} <> '' AND {cast} IS NULL"
-    return None
-
-
-def tidy(column: Column, cast: str) -> str:
-    """SQL of the value as it is kept: a negative count or time is not known (proxies write -1 for that)."""
-    if column.type in ("BIGINT", "INTEGER", "DOUBLE"):
-        return f"CASE WHEN {cast} >= 0 THEN {cast} END"
-    return cast
+_LIMIT = {"BIGINT": 2**63 - 1, "INTEGER": 2**31 - 1}
+_EPOCH = datetime(1970, 1, 1)
+_FIRST, _LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)
+#: The ways of writing no zone, or UTC, that a whole column of times is tried with at once.
+_SHAPES = (
+    "%Y-%m-%dT%H:%M:%S%.fZ",
+    "%Y-%m-%dT%H:%M:%S%.f+00:00",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+)
+_FRACTION = re.compile(r"([.,]\d{6})\d+")
+_TRUE = frozenset(("true", "t", "yes", "on", "1", "1.0"))
+_FALSE = frozenset(("false", "f", "no", "off", "0", "0.0"))
 
 
 def expected(column: Column) -> str:
@@ -103,29 +74,288 @@ def expected(column: Column) -> str:
     return _EXPECTED[column.type]
 
 
-def timestamp(raw: str) -> str:
-    """SQL of a time in UTC from ISO 8601 (no zone: UTC) or an epoch number, whose unit shows in its size.
+def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
+    """``values`` as the type of ``column``, and the rows whose value was none.
 
-    Years 2000 to 2100 are told apart by it: seconds 9.4e8..4.1e9, ms, us and ns a thousand times each.
+    Words for nothing (``None``, ``-``, ``nan`` ...), negative numbers where there can be none and unknown finish
+    reasons are NULL without being wrong.
     """
-    number = f"TRY_CAST({raw} AS DECIMAL(28, 6))"
-    return f"""CASE
-        WHEN {raw}[5:5] = '-' AND ends_with({raw}, 'Z') THEN TRY_CAST({raw} AS TIMESTAMP)
-        WHEN {raw}[5:5] = '-' THEN timezone('UTC', TRY_CAST(upper({raw}) AS TIMESTAMPTZ))
-        WHEN {number} BETWEEN 900000000 AND 4200000000 THEN make_timestamp(({number} * 1000000)::BIGINT)
-        WHEN {number} BETWEEN 900000000000 AND 4200000000000 THEN make_timestamp(({number} * 1000)::BIGINT)
-        WHEN {number} BETWEEN 900000000000000 AND 4200000000000000 THEN make_timestamp({number}::BIGINT)
-        WHEN {number} BETWEEN 900000000000000000 AND 4200000000000000000
-            THEN make_timestamp(TRY_CAST({raw} AS BIGINT) // 1000)
-        END"""
+    dtype = TYPES[column.type].polars
+    if column.type.startswith("MAP"):
+        dtype = pl.String()
+    if values.count(None) == len(values):
+        return pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(values)), []
+    if column.type == "TIMESTAMP":
+        return _times(column.name, values)
+    wrong: list[int] = []
+    if column.name in FREE:
+        made = [v if v.__class__ is str and v else _text(v) for v in values]
+        return pl.Series(column.name, made, dtype=pl.String), wrong
+    convert = _converter(column)
+    made = []
+    for row, value in enumerate(values):
+        if value is None:
+            made.append(None)
+            continue
+        try:
+            made.append(convert(value))
+        except (ValueError, OverflowError):
+            made.append(None)
+            wrong.append(row)
+    return pl.Series(column.name, made, dtype=dtype), wrong
 
 
-def _names(raw: str) -> str:
-    """SQL of a list of names from a JSON array of texts, or from text with commas (CSV)."""
-    return f"""CASE WHEN {raw} IS NULL OR {raw} = '' THEN NULL
-        WHEN starts_with({raw}, '[') THEN CASE
-            WHEN json_valid({raw}) AND NOT contains(json_structure({raw})::VARCHAR, '{{')
-            THEN list_filter(json_transform({raw}, '["VARCHAR"]'), lambda x: x <> '') END
-        WHEN starts_with({raw}, '{{') THEN NULL
-        ELSE list_filter(list_transform(string_split({raw}, ','), lambda x: trim(x)),
-            lambda x: x <> '') END"""
+def _converter(column: Column) -> Callable[[Any], Any]:
+    if column.name in _SPECIAL and column.type != "VARCHAR" or column.name == "finish_reason":
+        return _SPECIAL[column.name]
+    if column.type in ("BIGINT", "INTEGER"):
+        limit = _LIMIT[column.type]
+        return lambda v: v if v.__class__ is int and 0 <= v <= limit else _whole(v, limit)
+    if column.type == "DOUBLE":
+        return _number
+    if column.type == "BOOLEAN":
+        return _boolean
+    if column.type == "VARCHAR[]":
+        return _names
+    if column.name in IDS:
+        return _identifier
+    return _label
+
+
+def _text(value: Any) -> str | None:
+    """A scalar as text; None for an empty one. Objects and lists keep their JSON (keys of accounts)."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
+    return str(value)
+
+
+def _scalar(value: Any) -> str | None:
+    if value.__class__ is str:
+        return None if value in NOTHING or not value.strip() else value
+    if isinstance(value, dict | list):
+        raise ValueError("an object or a list")
+    return _text(value)
+
+
+def _identifier(value: Any) -> str | None:
+    text = _scalar(value)
+    if text is not None and len(text) > MAX_ID:
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+        return f"{text[:64]}#{digest}"
+    return text
+
+
+def _label(value: Any) -> str | None:
+    text = _scalar(value)
+    return text[:MAX_LABEL] if text is not None else None
+
+
+def _float(value: Any) -> float | None:
+    """A finite number; None for a word for nothing."""
+    if isinstance(value, bool | dict | list):
+        raise ValueError("not a number")
+    if isinstance(value, str):
+        if value in NOTHING or not (value := value.strip()):
+            return None
+        if "_" in value:  # Python reads 1_000, logs do not write it
+            raise ValueError("not a number")
+    number = float(value)
+    if number - number != 0.0:
+        raise ValueError("not finite")
+    return number
+
+
+def _number(value: Any) -> float | None:
+    number = _float(value)
+    return number if number is not None and number >= 0 else None
+
+
+def _whole(value: Any, limit: int) -> int | None:
+    number = _float(value)
+    if number is None or number < 0:
+        return None
+    exact = int(value) if isinstance(value, int) else int(number)
+    if isinstance(value, str) and value.strip().isdigit():
+        exact = int(value)
+    if exact != number and abs(exact - number) >= 1:
+        raise ValueError("not whole")
+    if number != int(number) or exact > limit:
+        raise ValueError("not whole, or too large")
+    return exact
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    word = _scalar(value)
+    if word is None:
+        return None
+    word = word.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("neither true nor false")
+
+
+def _status(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in ("success", "ok"):
+            return 200
+        if word in ("failure", "failed", "error"):
+            return 500
+        if word in ("true", "false"):
+            return None
+    number = _whole(value, 2**31 - 1)
+    if number is None:
+        return None
+    if not 100 <= number <= 599:
+        raise ValueError("no HTTP status")
+    return number
+
+
+def _asn(value: Any) -> int | None:
+    if isinstance(value, str) and value[:2].upper() == "AS":
+        value = value[2:].strip()
+    number = _whole(value, 2**32 - 1)
+    return number or None
+
+
+def _logit_bias(value: Any) -> bool | None:
+    if isinstance(value, dict | list):
+        return bool(value)
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return value.strip() not in ("{}", "[]")
+    return _boolean(value)
+
+
+def _top_logprobs(value: Any) -> int | None:
+    """A number of alternatives; ``true`` asks for one (some callers write it so), ``false`` for none."""
+    return int(value) if isinstance(value, bool) else _whole(value, 2**31 - 1)
+
+
+def _finish(value: Any) -> str | None:
+    return _FINISH.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _names(value: Any) -> list[str] | None:
+    """Names from a list, from its JSON text, or from text with commas (CSV)."""
+    if isinstance(value, str):
+        if value in NOTHING:
+            return None
+        if value[:1] == "[":
+            value = orjson.loads(value)
+        elif value[:1] == "{":
+            raise ValueError("an object")
+        else:
+            value = [part.strip() for part in value.split(",")]
+    if not isinstance(value, list):
+        raise ValueError("no list")
+    if any(isinstance(v, dict | list) for v in value[:MAX_NAMES]):
+        raise ValueError("a list of objects")
+    return [_label(v) or "" for v in value[:MAX_NAMES] if v not in (None, "")]
+
+
+def _seed(value: Any) -> int | None:
+    number = _float(value)
+    if number is None:
+        return None
+    if number != int(number) or abs(number) >= 2**63:
+        raise ValueError("not whole, or too large")
+    return value if isinstance(value, int) else int(number)
+
+
+def _state(value: Any) -> list[str] | None:
+    """Opaque values, one or a list; never cut, since only the whole of them means anything."""
+    if isinstance(value, str):
+        value = orjson.loads(value) if value[:1] == "[" else [value] if value not in NOTHING else []
+    if not isinstance(value, list):
+        raise ValueError("neither text nor a list")
+    found = [v for v in value[:MAX_NAMES] if v.__class__ is str and v]
+    return found or None
+
+
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "status": _status, "asn": _asn, "logit_bias": _logit_bias, "finish_reason": _finish,
+    "top_logprobs": _top_logprobs, "seed": _seed, "minted": _state, "carried": _state,
+}  # fmt: skip
+
+
+def _times(name: str, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
+    """Times in UTC. A column of one plain shape is read at once, any other value by value."""
+    first = next(v for v in values if v is not None)
+    if first.__class__ is str:
+        try:
+            text = pl.Series(name, values, dtype=pl.String, strict=True)
+        except (TypeError, pl.exceptions.PolarsError):
+            text = None
+        if text is not None:
+            for shape in _SHAPES:
+                read = text.str.to_datetime(shape, time_unit="us", strict=False)
+                if read.null_count() == text.null_count() and read.dt.year().is_between(2000, 2099).all():
+                    return read, []
+    made: list[datetime | None] = []
+    wrong: list[int] = []
+    for row, value in enumerate(values):
+        moment = None
+        if value is not None and not (isinstance(value, str) and value in NOTHING):
+            moment = time_of(value)
+            if moment is None:
+                wrong.append(row)
+        made.append(moment)
+    return pl.Series(name, made, dtype=pl.Datetime("us")), wrong
+
+
+def time_of(value: Any) -> datetime | None:
+    """A time in UTC, without zone, from ISO 8601 (no zone: UTC) or an epoch number whose unit shows in its size.
+
+    Years 2000 to 2099; seconds 9.4e8..4.1e9, ms, us and ns a thousand times each. None: it is no such time.
+    """
+    micros = epoch_us(value)
+    if micros is None:
+        return None
+    moment = _EPOCH + timedelta(microseconds=micros)
+    return moment if _FIRST <= moment < _LAST else None
+
+
+def epoch_us(value: Any) -> int | None:
+    """Microseconds since 1970 of a time as logs write it; None when it is none."""
+    if value.__class__ is str:
+        text = value.strip()
+        if text[4:5] == "-":
+            return _iso(text)
+        try:
+            value = int(text) if text.isdigit() else float(text)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 5e18:
+        return None
+    for scale, unit in ((1e9, 1_000_000), (1e12, 1_000), (1e15, 1)):
+        if 0.9 * scale <= value <= 4.2 * scale:
+            return value * unit if isinstance(value, int) else round(value * unit)
+    return int(value) // 1000 if 0.9e18 <= value <= 4.2e18 else None
+
+
+def _iso(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text.upper().replace(" UTC", "Z")))
+    except ValueError:
+        return None
+    if moment.tzinfo is not None:
+        try:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            return None
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -126,7 +126,7 @@ def _take(
     try:
         with memory.store.transaction("ingest") as txn:
             intake = Intake(memory, txn, identity, report)
-            mapper = mapping.Mapping(memory.store.engine, form, content, options)
+            mapper = mapping.RecordMapper(form, content, options)
             for block in chain([first], blocks):
                 intake.add(mapper.map(block))
                 tell(reader.n_read)

@@ -10,22 +10,9 @@ import polars as pl
 from detector.ingest.address import addresses
 from features import schema
 from features.request.keyed import keyed_hash
+from features.types import TYPES
 
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
-_TYPES: dict[str, pl.DataType] = {
-    "VARCHAR": pl.String(),
-    "TIMESTAMP": pl.Datetime("us"),
-    "DATE": pl.Date(),
-    "BIGINT": pl.Int64(),
-    "INTEGER": pl.Int32(),
-    "UBIGINT": pl.UInt64(),
-    "DOUBLE": pl.Float64(),
-    "BOOLEAN": pl.Boolean(),
-    "BLOB": pl.Binary(),
-    "UBIGINT[]": pl.List(pl.UInt64),
-    "VARCHAR[]": pl.List(pl.String),
-}
-
 
 class Meter(Protocol):
     """What the door needs of ``features.request.measure.TextMeter``."""
@@ -62,6 +49,8 @@ def to_rows(
         "ip_hash": keyed_hash(ip["ip"], key, "ip"),
         "tools_hash": keyed_hash(tools.list.sort().list.join("\0", ignore_nulls=True), key, "tools"),
         "ip_prefix": ip["prefix"],
+        "minted": _state(canonical["minted"], key),
+        "carried": _state(canonical["carried"], key),
         "logit_probe": logit_probe(canonical),
     }
     if pseudonymise:
@@ -76,4 +65,17 @@ def to_rows(
         *(series.alias(name) for name, series in ids.items()),
         *text.get_columns(),
     )
-    return made.select(pl.col(c.name).cast(_TYPES[c.type]) for c in schema.REQUESTS)
+    return made.select(pl.col(c.name).cast(TYPES[c.type].polars) for c in schema.REQUESTS)
+
+
+def _state(values: pl.Series, key: bytes) -> pl.Series:
+    """Lists of provider-minted state as lists of 64-bit keyed hashes, under one domain for both directions."""
+    empty = pl.Series([None], dtype=pl.List(pl.UInt64)).new_from_index(0, len(values))
+    if values.null_count() == len(values):
+        return empty
+    flat = pl.DataFrame({"row": pl.int_range(len(values), eager=True), "value": values}).explode("value")
+    flat = flat.drop_nulls("value")
+    hashed = keyed_hash(flat["value"], key, "state").str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64)
+    lists = flat.select("row", hashed.alias("hashes")).group_by("row").agg("hashes")
+    rows = pl.DataFrame({"row": pl.int_range(len(values), eager=True)})
+    return rows.join(lists, on="row", how="left", maintain_order="left")["hashes"]

@@ -34,21 +34,8 @@ from detector.lake.engine import DuckDB, Rows, literal, write_views
 from detector.lake.tables import Table, tables
 from features.schema import ELICITATION_KINDS
 from features.spec import Column
+from features.types import TYPES
 
-_ARROW = {
-    "VARCHAR": pa.string(),
-    "TIMESTAMP": pa.timestamp("us"),
-    "DATE": pa.date32(),
-    "BIGINT": pa.int64(),
-    "INTEGER": pa.int32(),
-    "UBIGINT": pa.uint64(),
-    "DOUBLE": pa.float64(),
-    "BOOLEAN": pa.bool_(),
-    "BLOB": pa.binary(),
-    "UBIGINT[]": pa.list_(pa.uint64()),
-    "VARCHAR[]": pa.list_(pa.string()),
-    "MAP(VARCHAR, VARCHAR[])": pa.map_(pa.string(), pa.list_(pa.string())),
-}
 #: Columns whose values hardly repeat: a Parquet dictionary would only cost time.
 _PLAIN = {
     "request_id", "ts", "content_keys", "prompt_sketch", "latency_ms", "ttft_ms", "prompt_hash", "line",
@@ -76,7 +63,7 @@ def fault(point: str) -> None:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """The Arrow schema of declared columns."""
-    return pa.schema([pa.field(c.name, _ARROW[c.type]) for c in columns])
+    return pa.schema([pa.field(c.name, TYPES[c.type].arrow) for c in columns])
 
 
 def _leaves(kind: pa.DataType, path: str) -> list[str]:
@@ -118,7 +105,7 @@ def conform(table: Table, rows: Rows) -> pa.Table:
 
 def _as_map(entries: pa.ChunkedArray) -> pa.Array:
     """A map column from lists of (key, value) structs, as polars holds maps."""
-    kind = _ARROW["MAP(VARCHAR, VARCHAR[])"]
+    kind = TYPES["MAP(VARCHAR, VARCHAR[])"].arrow
     if pa.types.is_null(entries.type):
         return pa.nulls(len(entries), kind)
     lists = entries.combine_chunks().cast(

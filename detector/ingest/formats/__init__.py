@@ -1,16 +1,20 @@
-"""Log formats: one file each, holding ``FORMAT`` - what its lines look like and where each field lies.
+"""Log formats: one file each, holding ``FORMAT`` - what its entries look like and where each field lies.
 
-A format is set work: one SELECT over ``lines(line BIGINT, text VARCHAR)`` that pulls every canonical field
-out as text. Types, rejects and duplicates are the same for all and are decided elsewhere.
+A format is a table of paths (canonical column <- candidate paths, the first that says something wins) and, where a
+table cannot say it, one function that derives the rest from the parsed entries. Types, words for nothing, rejects,
+duplicates, hashing and the measuring of text are the same for all formats and are decided elsewhere.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
+
+from detector.ingest.records import Path, Records
 
 #: What a format may carry; measurements that need more are skipped with the reason.
 CAPABILITIES = (
@@ -18,16 +22,29 @@ CAPABILITIES = (
 )  # fmt: skip
 CONTENTS = ("requests", "accounts", "account_events", "model_releases")
 
-Record = Mapping[str, object]
+Record = Mapping[str, Any]
+#: Canonical columns of a block: a value an entry, as the log gives it.
+Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a site sets: which attribute names the account, Envoy's keys, how many proxies are its own."""
+    """What a site sets.
+
+    Parameters
+    ----------
+    account_attribute : log attribute that names the account, before the format's own order.
+    envoy_keys : canonical name -> JSON key, for Envoy.
+    mapped_keys : canonical name -> path, for ``mapped``.
+    trusted_hops : proxies of one's own that append to x-forwarded-for.
+    placeholders : texts that stand for content which was not logged, beside those shipped.
+    """
 
     account_attribute: str | None = None
     envoy_keys: Mapping[str, str] = field(default_factory=dict)
+    mapped_keys: Mapping[str, str] = field(default_factory=dict)
     trusted_hops: int = 0
+    placeholders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,35 +55,42 @@ class Format:
     ----------
     name : file stem.
     meaning : one line for people.
-    capabilities : what its lines can carry, of ``CAPABILITIES``.
-    sniff : whether a parsed line is of this format.
-    select : options and content to one SELECT over ``lines`` that returns ``line``, ``n_bytes``, ``fault``
-        (why the entry is no record, else NULL), ``other`` (true: not a model call, only counted) and any
-        canonical columns, each as VARCHAR. One line may give many entries.
-    keys : options and content to one SELECT over ``lines`` that returns ``key``, the names found in its
-        entries; read on a sample, to count what no column takes.
-    known : options and content to the names that are taken or meant to be passed over.
+    capabilities : what its entries can carry, of ``CAPABILITIES``.
+    sniff : whether a parsed entry is of this format.
+    fields : canonical column -> candidate paths (see ``Records``); the first that says something wins.
+    account : candidate paths of the account, in order; ``account_attribute`` is looked at before them.
+    roots : paths of objects in which ``account_attribute`` may lie, the entry itself first ("").
+    derive : entries, options and the columns read so far to further columns (they replace those of ``fields``).
+        The column ``other`` (true: no model call, only counted) is no canonical one and is taken too.
+    spread : one parsed line to the entries it holds; an empty result is no entry at all (counted as other).
+        None: a line is one entry. A ValueError from it rejects the line with its text.
+    table : options to fields, for formats whose keys a site sets; it replaces ``fields``.
+    names : an entry's key names, for counting those no column takes; None: its top-level keys.
+    passed : names that are meant to be passed over.
     contents : what else than requests it can hold.
-    quick : options to a cheaper SELECT of requests: ``line`` and every canonical column as VARCHAR, one row a
-        line, all NULL for what is no object; a text may be an object's or a list's JSON. Lines that
-        ``quick.typed`` does not find plain are read again by ``select``.
-    accounts : where lines are canonical records by themselves: the keys that may name the account, in order.
     """
 
     name: str
     meaning: str
     capabilities: frozenset[str]
     sniff: Callable[[Record], bool]
-    select: Callable[[Options, str], str]
-    keys: Callable[[Options, str], str]
-    known: Callable[[Options, str], frozenset[str]]
+    fields: Mapping[str, tuple[Path, ...]]
+    account: tuple[Path, ...] = ()
+    roots: tuple[Path, ...] = ("",)
+    derive: Callable[[Records, Options, Columns], Columns] | None = None
+    spread: Callable[[Record], Iterator[Record]] | None = None
+    table: Callable[[Options], Mapping[str, tuple[Path, ...]]] | None = None
+    names: Callable[[Record], Iterator[str]] | None = None
+    passed: frozenset[str] = frozenset()
     contents: tuple[str, ...] = ("requests",)
-    quick: Callable[[Options], str] | None = None
-    accounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if unknown := self.capabilities - set(CAPABILITIES):
             raise ValueError(f"format {self.name!r}: unknown capabilities {sorted(unknown)}")
+
+    def paths(self, options: Options) -> Mapping[str, tuple[Path, ...]]:
+        """Canonical column -> candidate paths under a site's options."""
+        return self.table(options) if self.table else self.fields
 
 
 @cache

@@ -1,147 +1,203 @@
-"""LiteLLM: rows of ``LiteLLM_SpendLogs`` and callback records (``StandardLoggingPayload``), told by line.
+"""LiteLLM: rows of ``LiteLLM_SpendLogs`` and callback records (``StandardLoggingPayload``), told by entry.
 
-Prompts are there only when the proxy is set to store them. The proxy writes ``default_user_id`` and empty
-text for a user it does not know; both are no account.
+Prompts are there only when the proxy is set to store them. The proxy writes ``default_user_id`` and empty text for a
+user it does not know, and ``litellm-dashboard`` for its own pages; neither is an account.
 """
 
 from __future__ import annotations
 
-from detector.ingest.casting import timestamp
-from detector.ingest.formats import Format, Options, Record
-from detector.ingest.jsonsql import (
-    all_text,
-    attribute,
-    last_text,
-    n_images,
-    n_tools,
-    nested,
-    not_object,
-    of_role,
-    pull,
-    texts_in,
-    tool_names,
-    turns,
-    valid,
-)
+import re
+from typing import Any
 
-_TOP = {
-    "request_id": "$.request_id", "id": "$.id", "call_type": "$.call_type", "api_key": "$.api_key",
-    "prompt_tokens": "$.prompt_tokens", "completion_tokens": "$.completion_tokens",
-    "started": "$.startTime", "ended": "$.endTime", "first": "$.completionStartTime",
-    "duration": "$.request_duration_ms", "response_time": "$.response_time",
-    "model": "$.model", "model_group": "$.model_group", "provider": "$.custom_llm_provider",
-    "usr": "$.user", "metadata": "$.metadata", "team_id": "$.team_id", "organization_id": "$.organization_id",
-    "end_user": "$.end_user", "requester_ip": "$.requester_ip_address", "messages": "$.messages",
-    "response": "$.response", "session": "$.session_id", "trace": "$.trace_id", "status": "$.status",
-    "asked": "$.proxy_server_request", "parameters": "$.model_parameters", "streamed": "$.stream",
-    "error_code": "$.error_information.error_code", "tags": "$.request_tags",
+from detector.ingest.address import forwarded
+from detector.ingest.casting import epoch_us
+from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.messages import Conversation, carried, conversation, minted, tools
+from detector.ingest.records import Path, Records, as_list, something
+
+_HEADERS = "metadata/requester_custom_headers"
+_USAGE = "metadata/usage_object"
+#: The request as the proxy got it: ``proxy_server_request`` in SpendLogs, ``model_parameters`` in callbacks.
+_ASKED, _PARAMETERS = "proxy_server_request", "model_parameters"
+
+
+def _asked(*names: str) -> tuple[Path, ...]:
+    return tuple(f"{holder}/{name}" for name in names for holder in (_ASKED, _PARAMETERS))
+
+
+_FIELDS: dict[str, tuple[Path, ...]] = {
+    "request_id": ("request_id", "id", "litellm_call_id", "metadata/litellm_call_id"),
+    "ts": ("startTime", "start_time"),
+    "model": ("model_group", "model", f"{_ASKED}/model"),
+    "api_key_id": ("api_key", "metadata/user_api_key_hash", "metadata/user_api_key"),
+    "org_id": ("organization_id", "metadata/user_api_key_org_id", "team_id", "metadata/user_api_key_team_id"),
+    "end_user_id": ("end_user", "metadata/user_api_key_end_user_id"),
+    "asn": (f"{_HEADERS}/x-asn",),
+    "country": (f"{_HEADERS}/x-country",),
+    "ja4": (f"{_HEADERS}/x-ja4",),
+    "user_agent": (f"{_HEADERS}/user-agent", "metadata/user_agent"),
+    "pathway": ("custom_llm_provider",),
+    "operation": ("call_type",),
+    "session_id": ("session_id", "trace_id"),
+    "input_tokens": ("prompt_tokens", f"{_USAGE}/prompt_tokens"),
+    "output_tokens": ("completion_tokens", f"{_USAGE}/completion_tokens"),
+    "cached_tokens": (
+        f"{_USAGE}/prompt_tokens_details/cached_tokens", f"{_USAGE}/cache_read_input_tokens",
+    ),
+    "reasoning_tokens": (f"{_USAGE}/completion_tokens_details/reasoning_tokens",),
+    "finish_reason": ("response/choices/0/finish_reason", "response/stop_reason", "response/status"),
+    "stream": ("stream", *_asked("stream")),
+    "temperature": _asked("temperature"),
+    "max_tokens": _asked("max_completion_tokens", "max_tokens", "max_output_tokens"),
+    "n": _asked("n"),
+    "seed": _asked("seed"),
+    "error_class": ("error_information/error_class", "metadata/error_information/error_class"),
 }  # fmt: skip
-_PASSED = {
-    "spend", "total_tokens", "model_id", "api_base", "cache_hit", "cache_key", "mcp_namespaced_tool_name",
-    "agent_id", "response_cost", "cost_breakdown", "status_fields", "error_str", "error_information",
-    "hidden_params", "guardrail_information", "response_cost_failure_debug_info", "saved_cache_cost",
-    "model_map_information", "litellm_call_id", "standard_built_in_tools_params",
-}  # fmt: skip
-_METADATA = {
-    "m_user": "$.user_api_key_user_id", "m_key": "$.user_api_key_hash", "m_key_old": "$.user_api_key",
-    "m_team": "$.user_api_key_team_id", "m_org": "$.user_api_key_org_id",
-    "m_end": "$.user_api_key_end_user_id", "m_ip": "$.requester_ip_address", "m_status": "$.status",
-    "m_code": "$.error_information.error_code", "m_agent": "$.user_agent",
-    "m_ja4": '$.requester_custom_headers."x-ja4"', "m_header": '$.requester_custom_headers."user-agent"',
-    "m_asn": '$.requester_custom_headers."x-asn"', "m_country": '$.requester_custom_headers."x-country"',
-    "m_cached": "$.usage_object.prompt_tokens_details.cached_tokens",
-    "m_cache_read": "$.usage_object.cache_read_input_tokens",
-    "m_reasoning": "$.usage_object.completion_tokens_details.reasoning_tokens",
-}  # fmt: skip
-_PARAMETERS = {
-    "p_messages": "$.messages", "p_system": "$.system", "p_tools": "$.tools",
-    "p_temperature": "$.temperature", "p_n": "$.n", "p_logprobs": "$.logprobs",
-    "p_top": "$.top_logprobs", "p_bias": "$.logit_bias", "p_stream": "$.stream",
-    "p_max": "$.max_tokens", "p_max_new": "$.max_completion_tokens", "p_input": "$.input",
-    "p_prompt": "$.prompt", "p_instructions": "$.instructions",
-}  # fmt: skip
+_ACCOUNT: tuple[Path, ...] = (
+    "user", "metadata/user_api_key_user_id", "organization_id", "metadata/user_api_key_org_id", "team_id",
+    "metadata/user_api_key_team_id", "api_key", "metadata/user_api_key_hash", "metadata/user_api_key",
+)  # fmt: skip
+#: What the proxy writes where it knows no user, and the team of its own pages.
+_NOBODY = frozenset(("default_user_id", "litellm-dashboard", "litellm_proxy_master_key"))
+_PASSED = frozenset(
+    ("spend", "total_tokens", "model_id", "api_base", "cache_hit", "cache_key", "mcp_namespaced_tool_name", "agent_id",
+     "response_cost", "cost_breakdown", "status_fields", "error_str", "error_information", "hidden_params",
+     "guardrail_information", "response_cost_failure_debug_info", "saved_cache_cost", "model_map_information",
+     "litellm_call_id", "standard_built_in_tools_params", "metadata", "user", "endTime", "end_time", "completionStartTime",
+     "request_duration_ms", "response_time", "requester_ip_address", "messages", "response", "status", "request_tags",
+     "proxy_server_request", "model_parameters", "error_code")
+)  # fmt: skip
+_NO_CALL = frozenset(("call_mcp_tool", "list_mcp_tools"))
+_STATUS = re.compile(r"[1-5][0-9][0-9]")
 
 
 def _sniff(record: Record) -> bool:
     keys = set(record)
     return "call_type" in keys and bool(
-        keys & {"startTime", "custom_llm_provider", "model_group", "api_key", "response_cost", "spend"}
+        keys & {"startTime", "start_time", "custom_llm_provider", "model_group", "api_key", "response_cost", "spend"}
     )
 
 
-def _known_id(name: str) -> str:
-    return f"nullif(nullif({name}, ''), 'default_user_id')"
+def _derive(records: Records, options: Options, columns: Columns) -> Columns:
+    ends, firsts = (
+        [epoch_us(v) if v is not None else None for v in records.first(*paths)]
+        for paths in (("endTime", "end_time"), ("completionStartTime",))
+    )
+    starts = [epoch_us(v) if v is not None else None for v in columns["ts"]]
+    talks = _talks(records)
+    offered = [
+        tools(given if given is not None else other)
+        for given, other in zip(records.at(f"{_ASKED}/tools"), records.at(f"{_PARAMETERS}/tools"), strict=True)
+    ]
+    agents = columns["user_agent"]
+    if None in agents:
+        tags = records.at("request_tags")
+        agents = [a if a is not None else _tagged(t) for a, t in zip(agents, tags, strict=True)]
+    return {
+        "account_id": _accounts(records, columns["account_id"]),
+        "source_ip": [
+            forwarded(v, options.trusted_hops)
+            for v in records.first("requester_ip_address", "metadata/requester_ip_address")
+        ],
+        "user_agent": agents,
+        "latency_ms": _latency(records, starts, ends),
+        "ttft_ms": [
+            (first - start) / 1000 if start is not None and first is not None and end is not None and start <= first < end
+            else None
+            for start, first, end in zip(starts, firsts, ends, strict=True)
+        ],
+        "status": _status(records),
+        "top_logprobs": _logprobs(records),
+        "logit_bias": _either(records, "logit_bias"),
+        "stop_count": [_n_stops(v) for v in _either(records, "stop")],
+        "prompt": [t.prompt for t in talks],
+        "system_prompt": [t.system for t in talks],
+        "turn": [t.turn for t in talks],
+        "n_images": [t.n_images for t in talks],
+        "carried": [t.carried for t in talks],
+        "minted": [minted(v) for v in records.at("response")],
+        "tool_count": [n for n, _ in offered],
+        "tool_names": [names for _, names in offered],
+        "other": [v in _NO_CALL for v in columns["operation"]],
+    }  # fmt: skip
 
 
-def _select(options: Options, content: str) -> str:
-    named = ""
-    if options.account_attribute:
-        top_level, own = (attribute(t, options.account_attribute) for t in ("text", "metadata"))
-        named = f"{top_level}, {own}, "
-    start, end, first = (f"epoch_us({timestamp(name)})" for name in ("started", "ended", "first"))
-    texts = {"request_id": "$.request_id", "model": "$.model", "account_id": "$.user"}
-    wrong = f"CASE WHEN json_valid(text) THEN {nested('text', texts)} END AS wrong"
-    kept = f"line, text, strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, {not_object()} AS broken, {wrong}"
-    top = pull("lines", "text", _TOP, kept=kept)
-    # Stored requests and parameters come as objects or, exported from the database, as JSON text.
-    with_metadata = pull(f"({top})", "metadata", _METADATA, kept="* EXCLUDE (found)")
-    asked = f"(SELECT *, coalesce(nullif(asked, '{{}}'), parameters) AS given FROM ({with_metadata}))"
-    whole = pull(asked, "given", _PARAMETERS, kept="* EXCLUDE (found)")
-    conversation = f"coalesce({valid('nullif(p_messages, chr(91) || chr(93))')}, {valid('messages')})"
-    return f"""
-        SELECT line, n_bytes,
-            coalesce(broken, wrong || ': expected text, found an object or a list') AS fault,
-            CASE WHEN broken IS NULL THEN wrong END AS field,
-            call_type IN ('call_mcp_tool', 'list_mcp_tools') AS other,
-            coalesce(nullif(request_id, ''), id) AS request_id, started AS ts,
-            coalesce({named}{_known_id("usr")}, {_known_id("m_user")}, nullif(organization_id, ''),
-                nullif(m_org, ''), nullif(team_id, ''), nullif(m_team, ''), nullif(api_key, ''),
-                nullif(m_key, ''), nullif(m_key_old, '')) AS account_id,
-            coalesce(nullif(model_group, ''), model) AS model,
-            coalesce(nullif(api_key, ''), nullif(m_key, ''), nullif(m_key_old, '')) AS api_key_id,
-            coalesce(nullif(organization_id, ''), nullif(m_org, ''), nullif(team_id, ''), m_team) AS org_id,
-            coalesce(nullif(end_user, ''), m_end) AS end_user_id,
-            coalesce(nullif(requester_ip, ''), m_ip) AS source_ip,
-            m_asn AS asn, m_country AS country, m_ja4 AS ja4, provider AS pathway, call_type AS operation,
-            coalesce(nullif(m_header, ''), nullif(m_agent, ''), tag_agent) AS user_agent,
-            coalesce({last_text("said")}, p_prompt,
-                CASE WHEN json_type({valid("p_input")}) IS NULL THEN p_input END) AS prompt,
-            coalesce({all_text("told")}, CASE WHEN json_valid(p_system) THEN NULL ELSE p_system END,
-                p_instructions) AS system_prompt,
-            CASE WHEN len(said) > 0 THEN len(said)::VARCHAR END AS turn,
-            {n_images("said[-1]")}::VARCHAR AS n_images,
-            coalesce(nullif(session, ''), trace) AS session_id,
-            prompt_tokens AS input_tokens, completion_tokens AS output_tokens,
-            coalesce(m_cached, m_cache_read) AS cached_tokens, m_reasoning AS reasoning_tokens,
-            coalesce(nullif(duration, ''), (TRY_CAST(response_time AS DOUBLE) * 1000)::VARCHAR,
-                (({end} - {start}) / 1000.0)::VARCHAR) AS latency_ms,
-            CASE WHEN {first} < {end} THEN (({first} - {start}) / 1000.0)::VARCHAR END AS ttft_ms,
-            CASE WHEN coalesce(nullif(status, ''), m_status) = 'failure'
-                THEN coalesce(CASE WHEN regexp_full_match(coalesce(error_code, m_code), '[1-5][0-9][0-9]')
-                    THEN coalesce(error_code, m_code) END, 'failure')
-                ELSE coalesce(nullif(status, ''), m_status) END AS status,
-            coalesce(nullif(streamed, ''), p_stream) AS stream,
-            p_temperature AS temperature, coalesce(p_max_new, p_max) AS max_tokens, p_n AS n,
-            CASE WHEN p_logprobs = 'true' THEN greatest(coalesce(TRY_CAST(p_top AS INTEGER), 1), 1)::VARCHAR
-                WHEN p_logprobs = 'false' THEN '0' ELSE coalesce(p_top, p_logprobs) END AS top_logprobs,
-            p_bias AS logit_bias,
-            {n_tools("tools")}::VARCHAR AS tool_count, {tool_names("tools")} AS tool_names,
-            answer->>'$.choices[0].finish_reason' AS finish_reason
-        FROM (SELECT *, {turns("talk")} AS said, {of_role("talk", "system", "developer")} AS told FROM (
-            SELECT *, {conversation} AS talk, {valid("response")} AS answer, {valid("p_tools")} AS tools,
-                list_max(list_filter({texts_in(valid("tags"))}, lambda t: starts_with(t, 'User-Agent: ')))
-                    [13:] AS tag_agent
-            FROM ({whole})))
-    """
+def _accounts(records: Records, found: list[Any]) -> list[Any]:
+    """The first candidate that is somebody, where the first that says something is nobody."""
+    if not any(v in _NOBODY for v in found):
+        return found
+    candidates = [records.first(path) for path in _ACCOUNT]
+    return [
+        next((c[row] for c in candidates if c[row] is not None and c[row] not in _NOBODY), None) if v in _NOBODY else v
+        for row, v in enumerate(found)
+    ]
 
 
-def _keys(options: Options, content: str) -> str:
-    return "SELECT unnest(json_keys(text)) AS key FROM lines WHERE json_valid(text)"
+def _either(records: Records, name: str) -> list[Any]:
+    """A parameter as it stands, of the request or of the callback's parameters."""
+    return [
+        given if given is not None else other
+        for given, other in zip(records.at(f"{_ASKED}/{name}"), records.at(f"{_PARAMETERS}/{name}"), strict=True)
+    ]
 
 
-def _known(options: Options, content: str) -> frozenset[str]:
-    taken = {path[2:] for path in _TOP.values()} | _PASSED
-    return frozenset(taken | ({options.account_attribute} if options.account_attribute else set()))
+def _n_stops(value: Any) -> int | None:
+    return len(value) if isinstance(value, list) else 1 if isinstance(value, str) and value else None
+
+
+def _talks(records: Records) -> list[Conversation]:
+    """The conversation of each entry: of the stored request, else of the callback's ``messages``."""
+    found: list[Conversation] = []
+    rows = zip(records.objects(_ASKED), records.objects(_PARAMETERS), records.at("messages"), strict=True)
+    for asked, parameters, messages in rows:
+        given = asked or parameters
+        talk = next((given[k] for k in ("messages", "input", "prompt", "contents") if given.get(k)), None)
+        said = conversation(talk if talk is not None else messages or None, given.get("system") or given.get("instructions"))
+        previous = given.get("previous_response_id")
+        found.append(said._replace(carried=carried(said.carried, previous)) if previous else said)
+    return found
+
+
+def _tagged(tags: Any) -> str | None:
+    """The longest client that the proxy noted among a request's tags."""
+    named = [t[12:] for t in as_list(tags) or () if isinstance(t, str) and t.startswith("User-Agent: ")]
+    return max(named, default=None)
+
+
+def _latency(records: Records, starts: list[int | None], ends: list[int | None]) -> list[Any]:
+    durations, waits = records.first("request_duration_ms"), records.first("response_time")
+    made: list[Any] = []
+    for duration, wait, start, end in zip(durations, waits, starts, ends, strict=True):
+        if duration is not None:
+            made.append(duration)
+        elif isinstance(wait, int | float):
+            made.append(wait * 1000)
+        else:
+            made.append((end - start) / 1000 if start is not None and end is not None else None)
+    return made
+
+
+def _status(records: Records) -> list[Any]:
+    codes = records.first(
+        "error_information/error_code", "metadata/error_information/error_code", "error_code"
+    )
+    stated = records.first("status", "metadata/status")
+    return [
+        (code if _STATUS.fullmatch(str(code)) else "failure") if word == "failure" else word
+        for word, code in zip(stated, codes, strict=True)
+    ]
+
+
+def _logprobs(records: Records) -> list[Any]:
+    """Alternatives asked for: ``top_logprobs``, or the older ``logprobs``, which may be a number itself."""
+    tops, asked = _either(records, "top_logprobs"), _either(records, "logprobs")
+    made: list[Any] = []
+    for top, flag in zip(tops, asked, strict=True):
+        if flag is True:
+            made.append(max(top, 1) if isinstance(top, int) else 1)
+        else:
+            made.append(0 if flag is False else top if something(top) is not None else flag)
+    return made
 
 
 FORMAT = Format(
@@ -151,7 +207,9 @@ FORMAT = Format(
         ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
     ),
     sniff=_sniff,
-    select=_select,
-    keys=_keys,
-    known=_known,
+    fields=_FIELDS,
+    account=_ACCOUNT,
+    roots=("", "metadata"),
+    derive=_derive,
+    passed=_PASSED,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.ingest.formats import Format, Options, Record
-from detector.ingest.jsonsql import attribute, not_object
+from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.records import Records
 from features import schema
 from features.spec import Column
 
@@ -49,51 +49,15 @@ def _sniff(record: Record) -> bool:
     )
 
 
-def _select(options: Options, content: str) -> str:
-    columns = COLUMNS[content]
-    structure = ", ".join(f'"{c.name}": "VARCHAR"' for c in columns)
-    # A text column that holds an object or a list is a wrong type; text that merely looks like one is not.
-    nested = " ".join(
-        f"""WHEN (starts_with(e.{c.name}, '{{') OR starts_with(e.{c.name}, '['))
-            AND json_type(text, '$.{c.name}') IN ('OBJECT', 'ARRAY') THEN '{c.name}'"""
-        for c in columns
-        if c.type == "VARCHAR"
-    )
-    replaced = ""
-    if content == "requests":
-        named = f"{attribute('text', options.account_attribute)}, " if options.account_attribute else ""
-        replaced = f"""REPLACE (coalesce({named}nullif(account_id, ''), nullif(org_id, ''),
-            nullif(api_key_id, '')) AS account_id)"""
-    return f"""
-        SELECT * {replaced} FROM (
-            SELECT line, text, strlen(text) - ends_with(text, chr(10))::INTEGER AS n_bytes, false AS other, nested AS field,
-                CASE WHEN e IS NULL THEN {not_object()}
-                    WHEN nested IS NOT NULL THEN nested || ': expected text, found an object or a list'
-                    END AS fault, unnest(e)
-            FROM (SELECT *, CASE {nested} END AS nested FROM (
-                SELECT line, text, CASE WHEN json_valid(text)
-                        AND (starts_with(text, '{{') OR json_type(text) = 'OBJECT')
-                    THEN json_transform(text, '{{{structure}}}') END AS e FROM lines)))
-    """
-
-
-def _quick(options: Options) -> str:
-    structure = ", ".join(f'"{c.name}": "VARCHAR"' for c in schema.CANONICAL)
-    named = f"{attribute('text', options.account_attribute)}, " if options.account_attribute else ""
-    return f"""
-        SELECT * EXCLUDE (text) REPLACE (coalesce({named}account_id, org_id, api_key_id) AS account_id) FROM (
-            SELECT line, text,
-                unnest(CASE WHEN json_valid(text) THEN json_transform(text, '{{{structure}}}') END)
-            FROM lines)"""
-
-
-def _keys(options: Options, content: str) -> str:
-    return "SELECT unnest(json_keys(text)) AS key FROM lines WHERE json_valid(text)"
-
-
-def _known(options: Options, content: str) -> frozenset[str]:
-    names = {c.name for c in COLUMNS[content]}
-    return frozenset(names | {options.account_attribute or "account_id"})
+def _derive(records: Records, options: Options, columns: Columns) -> Columns:
+    """A text column that holds an object or a list is a wrong type, not its JSON."""
+    made: Columns = {}
+    for name in ("prompt", "system_prompt"):
+        if name in columns:
+            made[name] = [None if isinstance(v, dict | list) else v for v in columns[name]]
+    for name in ("tool_names", "logit_bias", "minted", "carried"):
+        made[name] = records.at(name)
+    return made
 
 
 FORMAT = Format(
@@ -103,10 +67,8 @@ FORMAT = Format(
         ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
     ),
     sniff=_sniff,
-    select=_select,
-    keys=_keys,
-    known=_known,
-    quick=_quick,
-    accounts=("account_id", "org_id", "api_key_id"),
+    fields={c.name: (c.name,) for columns in COLUMNS.values() for c in columns},
+    account=("account_id", "org_id", "api_key_id"),
+    derive=_derive,
     contents=("requests", "accounts", "account_events", "model_releases"),
 )

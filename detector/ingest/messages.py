@@ -1,0 +1,318 @@
+"""What a conversation holds, in every shape in which providers and tools log one, told by its structure.
+
+A conversation is a list of messages, ``{"role", "content" | "parts" | "message"}``; content is text, or parts that
+are text, images, tool calls and tool results. The prompt is the last user turn that a person (or a script) wrote: a
+message that only carries tool results back is no turn. A part's own words never decide what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from detector.ingest.records import as_list, as_object
+
+_USER = frozenset(("user", "human", "humanmessage"))
+_SYSTEM = frozenset(("system", "developer", "systemmessage"))
+#: Types of parts that hold the writer's own text, whatever key it lies under.
+_TEXT = frozenset(("text", "input_text", "string", "plain_text"))
+#: Types of parts that hand a tool's result back.
+_RESULT = frozenset(
+    ("tool_result", "tool-result", "tool_call_response", "function_call_output", "tool", "function_response",
+     "web_search_tool_result", "code_execution_tool_result", "mcp_tool_result", "computer_call_output")
+)  # fmt: skip
+_IMAGE = frozenset(("image", "image_url", "input_image"))
+#: Keys by which a part of Bedrock's Converse or of Gemini shows what it is, having no type.
+_RESULT_KEYS = frozenset(("toolResult", "functionResponse", "function_response"))
+_IMAGE_KEYS = frozenset(("image", "image_url"))
+#: State that the provider minted and only the account it was given to can send back.
+_MINTED_KEYS = ("signature", "encrypted_content", "thoughtSignature", "thought_signature")
+#: Most values of such state kept of one request.
+MAX_STATE = 256
+#: Text that is longer than this without a gap and says base64 is data, not prose.
+_DATA_URI = ";base64,"
+
+
+class Conversation(NamedTuple):
+    """``prompt`` and ``system``: text or None. ``turn``: user turns so far, None where none was found."""
+
+    prompt: str | None = None
+    system: str | None = None
+    turn: int | None = None
+    n_images: int | None = None
+    carried: list[str] | None = None
+
+
+class _Body(NamedTuple):
+    texts: list[str]
+    n_images: int
+    n_results: int
+    n_parts: int
+
+
+NONE = Conversation()
+
+
+def conversation(messages: Any, system: Any = None) -> Conversation:
+    """The last user turn, the system text, the number of turns and the images of that turn.
+
+    ``messages`` : a list of messages or its JSON text, one message, or bare text (a turn of its own).
+    ``system`` : system text given beside them: text, parts or messages.
+    """
+    listed = _listed(messages)
+    beside = text_of(system)
+    if listed is None:
+        text = messages if messages.__class__ is str and messages not in ("{}", "[]") else None
+        if not text:
+            return Conversation(system=beside) if beside else NONE
+        return Conversation(prose(text) or None, beside)
+    last: _Body | None = None
+    turns = 0
+    told: list[str] = [beside] if beside else []
+    held: list[str] = []
+    for message in listed:
+        if message.__class__ is str:  # a list of bare texts: inputs of an embedding, lines of a prompt
+            last = _Body([message] if last is None else [*last.texts, message], 0, 0, 1)
+            turns = 1
+            continue
+        if message.__class__ is not dict:
+            continue
+        role = _role(message)
+        if role in _USER:
+            body = _body(message)
+            if body.n_parts and body.n_results == body.n_parts:
+                continue
+            last, turns = body, turns + 1
+        elif role in _SYSTEM:
+            told += _body(message).texts
+        elif len(held) < MAX_STATE:
+            held += _state(message, 4)
+    prompt = "\n".join(t for t in last.texts if t) if last else ""
+    return Conversation(
+        prose(prompt) or None,
+        prose("\n".join(t for t in told if t)) or None,
+        turns or None,
+        last.n_images + data_images(prompt) if last else None,
+        list(dict.fromkeys(held))[:MAX_STATE] or None,
+    )
+
+
+def _listed(messages: Any) -> list[Any] | None:
+    listed = as_list(messages)
+    if listed is not None:
+        return listed
+    one = as_object(messages)
+    if not one:
+        return None
+    for key in ("messages", "message", "input", "contents", "prompt"):
+        if (inner := as_list(one.get(key))) is not None:
+            return inner
+    return [one] if "content" in one or "parts" in one or "role" in one else None
+
+
+def _role(message: dict[str, Any]) -> str:
+    role = message.get("role")
+    if role.__class__ is not str:
+        kind = message.get("type")
+        if kind.__class__ is not str or kind in ("message", ""):
+            # Gemini leaves the role of a first user message out.
+            return "user" if "parts" in message or "content" in message else ""
+        role = kind
+    return role.lower()
+
+
+def _body(message: dict[str, Any]) -> _Body:
+    """Text, images and tool results of one message."""
+    for key in ("content", "parts", "message", "text", "data"):
+        content = message.get(key)
+        if content is not None:
+            break
+    else:
+        return _Body([], 0, 0, 0)
+    if content.__class__ is str:
+        parts = as_list(content) if content[:2] == "[{" else None
+        return _parts(parts) if parts and _are_parts(parts) else _Body([content], 0, 0, 1)
+    if content.__class__ is dict:
+        return _body(content) if "content" in content and "type" not in content else _parts([content])
+    return _parts(content)
+
+
+def _are_parts(listed: list[Any]) -> bool:
+    """Whether opened JSON text is parts (some instrumentations write them so) and not a prompt that is JSON."""
+    return all(p.__class__ is dict and p.get("type") in _PART_TYPES for p in listed)
+
+
+_OTHER = frozenset(
+    ("tool_use", "tool_call", "thinking", "redacted_thinking", "document", "file", "input_file", "input_audio", "audio",
+     "video", "blob", "uri", "reasoning")
+)  # fmt: skip
+_PART_TYPES = _TEXT | _RESULT | _IMAGE | _OTHER
+
+
+def _parts(content: Any) -> _Body:
+    texts: list[str] = []
+    n_images = n_results = n_parts = 0
+    for part in content if content.__class__ is list else ():
+        if part.__class__ is str:
+            texts.append(part)
+            n_parts += 1
+            continue
+        if part.__class__ is not dict:
+            continue
+        kind = part.get("type")
+        if kind in _RESULT or (kind is None and not _RESULT_KEYS.isdisjoint(part)):
+            n_parts += 1
+            n_results += 1
+        elif kind in _IMAGE or (kind is None and not _IMAGE_KEYS.isdisjoint(part)) or _is_image(part):
+            n_parts += 1
+            n_images += 1
+        elif "cachePoint" in part or "cache_point" in part:
+            continue
+        else:
+            n_parts += 1
+            if (text := _part_text(part, kind)) is not None:
+                texts.append(text)
+    return _Body(texts, n_images, n_results, n_parts)
+
+
+def _is_image(part: dict[str, Any]) -> bool:
+    modality = part.get("modality")
+    if modality is not None:
+        return bool(modality == "image")
+    for key in ("mime_type", "mimeType", "mediaType", "media_type"):
+        if str(part.get(key, "")).startswith("image/"):
+            return True
+    for key in ("inlineData", "inline_data", "fileData", "file_data"):
+        data = as_object(part.get(key))
+        if str(data.get("mimeType") or data.get("mime_type") or "").startswith("image/"):
+            return True
+    return False
+
+
+def _part_text(part: dict[str, Any], kind: Any) -> str | None:
+    """The writer's own text in one part; None where it holds none (reasoning, tool calls, files)."""
+    if kind is not None and kind not in _TEXT and not (kind == "message" or kind.__class__ is not str):
+        return None if kind in _OTHER or "text" not in part else _plain(part["text"])
+    for key in ("text", "content", "value"):
+        if (text := _plain(part.get(key))) is not None:
+            return text
+    guard = part.get("guardContent") or part.get("guard_content")
+    return _plain(as_object(guard).get("text")) if guard else None
+
+
+def _plain(value: Any) -> str | None:
+    if value.__class__ is dict:
+        value = value.get("text") if "text" in value else value.get("value")
+    return value if value.__class__ is str else None
+
+
+def text_of(content: Any) -> str | None:
+    """The text of a system prompt or of one message's content: text, parts, messages, or their JSON text."""
+    if content is None or content == "":
+        return None
+    if content.__class__ is str:
+        opened = as_list(content) if content[:1] == "[" else as_object(content) if content[:1] == "{" else None
+        if not opened:
+            return prose(content)
+        content = opened
+    if content.__class__ is dict:
+        content = [content]
+    if content.__class__ is not list:
+        return None
+    texts: list[str] = []
+    for item in content:
+        if item.__class__ is dict and ("role" in item or "parts" in item):
+            texts += _body(item).texts
+        else:
+            texts += _parts([item]).texts
+    return prose("\n".join(t for t in texts if t)) or None
+
+
+def prose(text: str) -> str:
+    """``text`` without base64 data in it, which is no prose and would be measured as such."""
+    if _DATA_URI not in text:
+        return text
+    head, *rest = text.split(_DATA_URI)
+    kept = [head]
+    for piece in rest:
+        end = next((at for at, c in enumerate(piece) if not (c.isascii() and (c.isalnum() or c in "+/=_-"))), len(piece))
+        kept.append(piece[end:])
+    return "".join(kept)
+
+
+def data_images(text: str) -> int:
+    """Images written into a text as data."""
+    return text.count("data:image/") if _DATA_URI in text else 0
+
+
+def tools(offered: Any) -> tuple[int | None, list[str] | None]:
+    """Number and names of the tools offered: OpenAI's, Anthropic's, Bedrock's or Gemini's list, or its JSON text."""
+    listed = as_list(offered)
+    if listed is None:
+        inner = as_object(offered)
+        listed = as_list(inner.get("tools")) if inner else None
+        if listed is None:
+            return None, None
+    names: list[str] = []
+    n = 0
+    for tool in listed:
+        if tool.__class__ is str:
+            tool = as_object(tool) or {"name": tool}
+        if tool.__class__ is not dict or "cachePoint" in tool:
+            continue
+        declared = tool.get("functionDeclarations") or tool.get("function_declarations")
+        for one in declared if declared.__class__ is list else (tool,):
+            n += 1
+            one = as_object(one)
+            holder = as_object(one.get("function") or one.get("toolSpec") or one.get("systemTool"))
+            name = holder.get("name") or one.get("name") or one.get("type")
+            if name.__class__ is str:
+                names.append(name)
+    return n, names
+
+
+def state_in(message: Any) -> list[str]:
+    """Provider-minted state in one message or answer: signatures, encrypted reasoning, redacted thinking."""
+    return [value for value in _state(message, 4) if value][:MAX_STATE]
+
+
+def _state(value: Any, depth: int) -> Iterator[str]:
+    if value.__class__ is list:
+        for item in value[:MAX_STATE] if depth else ():
+            yield from _state(item, depth - 1)
+        return
+    if value.__class__ is not dict:
+        return
+    for key in _MINTED_KEYS:
+        if (held := value.get(key)).__class__ is str:
+            yield held
+    if value.get("type") == "redacted_thinking" and value.get("data").__class__ is str:
+        yield value["data"]
+    for key, inner in value.items() if depth else ():
+        if key in _STATE_HOLDERS and inner.__class__ in (dict, list):
+            yield from _state(inner, depth - 1)
+
+
+_STATE_HOLDERS = frozenset(
+    ("content", "parts", "reasoningContent", "reasoningText", "reasoning_details", "thinking_blocks", "output", "message",
+     "reasoning", "choices", "candidates", "provider_specific_fields")
+)  # fmt: skip
+
+
+def minted(answer: Any) -> list[str] | None:
+    """State that an answer hands out: what :func:`state_in` finds, and the id of a stored response."""
+    body = as_object(answer) or ({"output": answer} if answer.__class__ is list else None)
+    if not body:
+        return None
+    found = list(_state(body, 6))
+    if body.get("object") == "response" or str(body.get("id", "")).startswith("resp_"):
+        found.append(str(body.get("id")))
+    return list(dict.fromkeys(found))[:MAX_STATE] or None
+
+
+def carried(previous: Iterable[str] | None, previous_response_id: Any) -> list[str] | None:
+    """State of earlier turns together with the stored response a request goes on from."""
+    found = list(previous or ())
+    if previous_response_id.__class__ is str and previous_response_id:
+        found.append(previous_response_id)
+    return list(dict.fromkeys(found))[:MAX_STATE] or None

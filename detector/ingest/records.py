@@ -1,0 +1,153 @@
+"""Parsed entries of one block, read column by column: the values at a path, or at the first of several paths.
+
+A path names keys with ``/`` between them (``metadata/usage_object/cached_tokens``), since the keys of real logs
+hold dots. An object that a log stores as JSON text is opened where a path leads through it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import orjson
+
+Entry = Mapping[str, Any]
+Path: TypeAlias = str | tuple[str, ...]
+
+#: Words that proxies, databases and CSV exporters write for "nothing there".
+NOTHING = frozenset(
+    ("", "-", "--", "none", "None", "NONE", "null", "NULL", "Null", "nil", "<nil>", "(null)", "<null>", "nan", "NaN", "NAN",
+     "undefined", "N/A", "n/a", "\\N")
+)  # fmt: skip
+_NO_ENTRY: dict[str, Any] = {}
+
+
+def something(value: Any) -> Any:
+    """``value`` where it is a scalar that says something; None for a word for nothing, an object or a list."""
+    kind = value.__class__
+    if kind is str:
+        return None if value in NOTHING or not value.strip() else value
+    return None if kind is dict or kind is list else value
+
+
+def parse(text: str | bytes) -> Any:
+    """JSON as Python objects. A second, slower parser takes what the first refuses and clients do send: NaN and
+    half surrogate pairs (replaced by U+FFFD); were such lines rejected, half a character would hide a campaign.
+
+    Raises
+    ------
+    ValueError : not JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        whole = text if isinstance(text, str) else text.decode()
+        if not ("\\ud" in whole or "\\uD" in whole or "NaN" in whole or "Infinity" in whole):
+            raise
+    try:
+        return _mended(json.loads(whole))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_mended(v) for v in value]
+    if isinstance(value, dict):
+        return {_mended(k): _mended(v) for k, v in value.items()}
+    return value
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """``value`` as an object: itself, or its JSON text opened; an empty one when it is neither."""
+    if value.__class__ is dict:
+        return value
+    if value.__class__ is str and value[:1] == "{":
+        opened = opened_json(value)
+        if isinstance(opened, dict):
+            return opened
+    return _NO_ENTRY
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """``value`` as a list: itself, or its JSON text opened; None when it is neither."""
+    if value.__class__ is list:
+        return value
+    if value.__class__ is str and value.lstrip()[:1] == "[":
+        opened = opened_json(value)
+        if isinstance(opened, list):
+            return opened
+    return None
+
+
+def opened_json(value: str) -> Any:
+    """What a JSON text holds; None when it is none."""
+    try:
+        return parse(value)
+    except ValueError:
+        return None
+
+
+class Records:
+    """Entries of one block with their line numbers; columns are read once and kept.
+
+    ``lines[i]`` is the line that ``entries[i]`` came from; one line may give many entries. A path is a text with
+    ``/`` between its keys, or a tuple of keys; a number picks an element of a list (``choices/0/finish_reason``).
+    """
+
+    def __init__(self, lines: Sequence[int], entries: Sequence[Entry]) -> None:
+        self.lines = lines
+        self.entries = entries
+        self._objects: dict[tuple[str, ...], Sequence[Entry]] = {(): entries}
+        self._columns: dict[tuple[str, ...], list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def at(self, path: Path) -> list[Any]:
+        """The values at ``path``, as they stand; None where it leads nowhere."""
+        keys = steps(path)
+        found = self._columns.get(keys)
+        if found is None:
+            name = keys[-1]
+            if name.lstrip("-").isdigit():
+                found = [_element(value, int(name)) for value in self.at(keys[:-1])]
+            else:
+                found = [holder.get(name) for holder in self.objects(keys[:-1])]
+            self._columns[keys] = found
+        return found
+
+    def objects(self, path: Path) -> Sequence[Entry]:
+        """The objects at ``path``, opened from JSON text where needed; an empty one where there is none."""
+        keys = steps(path)
+        found = self._objects.get(keys)
+        if found is None:
+            found = [value if value.__class__ is dict else as_object(value) for value in self.at(keys)]
+            self._objects[keys] = found
+        return found
+
+    def first(self, *paths: Path) -> list[Any]:
+        """The first scalar along ``paths`` that says something, entry by entry."""
+        found: list[Any] = [None] * len(self)
+        for number, path in enumerate(paths):
+            values = self.at(path)
+            if not number:
+                found = [something(v) for v in values]
+            else:
+                found = [something(v) if f is None else f for f, v in zip(found, values, strict=True)]
+            if None not in found:
+                break
+        return found
+
+
+def steps(path: Path) -> tuple[str, ...]:
+    """The keys of a path."""
+    return path if isinstance(path, tuple) else tuple(path.split("/")) if path else ()
+
+
+def _element(value: Any, at: int) -> Any:
+    listed = value if value.__class__ is list else as_list(value)
+    return listed[at] if listed and -len(listed) <= at < len(listed) else None
