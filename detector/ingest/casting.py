@@ -53,6 +53,9 @@ _EXPECTED = {
     "MAP(VARCHAR, VARCHAR[])": "an object of lists",
 }
 _LIMIT = {"BIGINT": 2**63 - 1, "INTEGER": 2**31 - 1}
+_NOTHING = sorted(NOTHING)
+#: Numbers that may be negative.
+_SIGNED = frozenset(("seed",))
 _EPOCH = datetime(1970, 1, 1)
 _FIRST, _LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)
 #: The ways of writing no zone, or UTC, that a whole column of times is tried with at once.
@@ -87,11 +90,14 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
         return pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(values)), []
     if column.type == "TIMESTAMP":
         return _times(column.name, values)
-    wrong: list[int] = []
     if column.name in FREE:
         made = [v if v.__class__ is str and v else _text(v) for v in values]
-        return pl.Series(column.name, made, dtype=pl.String), wrong
+        return pl.Series(column.name, made, dtype=pl.String), []
+    at_once = _at_once(column, values, dtype)
+    if at_once is not None:
+        return at_once, []
     convert = _converter(column)
+    wrong: list[int] = []
     made = []
     for row, value in enumerate(values):
         if value is None:
@@ -103,6 +109,39 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
             made.append(None)
             wrong.append(row)
     return pl.Series(column.name, made, dtype=dtype), wrong
+
+
+def _at_once(column: Column, values: Sequence[Any], dtype: pl.DataType) -> pl.Series | None:
+    """A column whose values all have the Python type one expects of it; None where any needs a look of its own."""
+    types = set(map(type, values)) - {type(None)}
+    name = column.name
+    if types == {str} and column.type == "VARCHAR" and name not in _SPECIAL:
+        text = pl.Series(name, values, dtype=pl.String)
+        if not NOTHING.isdisjoint(values):
+            text = text.set(text.is_in(_NOTHING) & text.is_not_null(), None)
+        blank = text.str.strip_chars() == ""
+        if blank.any():
+            text = text.set(blank.fill_null(value=False), None)
+        if name in IDS:
+            longest = text.str.len_chars().max()
+            return None if isinstance(longest, int) and longest > MAX_ID else text
+        return text.str.slice(0, MAX_LABEL)
+    if types == {bool} and column.type == "BOOLEAN" and name not in _SPECIAL:
+        return pl.Series(name, values, dtype=pl.Boolean)
+    numbers = {int} if column.type in _LIMIT else {int, float} if column.type == "DOUBLE" else set()
+    if not numbers or not types <= numbers or name in _SIGNED:
+        return None
+    low, high = (100, 599) if name == "status" else (0, _LIMIT.get(column.type, 1.7e308))
+    try:
+        wide = pl.Series(name, values, dtype=pl.Int64 if column.type in _LIMIT else pl.Float64)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):  # an integer beyond 64 bits
+        return None
+    least, most = wide.min(), wide.max()
+    if not isinstance(least, int | float) or not isinstance(most, int | float) or not low <= least <= most <= high:
+        return None
+    if name == "asn" and least == 0:
+        return None
+    return None if column.type == "DOUBLE" and wide.is_nan().any() else wide.cast(dtype)
 
 
 def _converter(column: Column) -> Callable[[Any], Any]:

@@ -135,12 +135,33 @@ class Records:
         for number, path in enumerate(paths):
             values = self.at(path)
             if not number:
-                found = [something(v) for v in values]
-            else:
+                found = _said(values)
+            elif any_said(values):
                 found = [something(v) if f is None else f for f, v in zip(found, values, strict=True)]
             if None not in found:
                 break
         return found
+
+
+_PLAIN = {str, int, float, bool, type(None)}
+
+
+def any_said(values: list[Any]) -> bool:
+    """Whether any value is not None."""
+    return values.count(None) < len(values)
+
+
+def _said(values: list[Any]) -> list[Any]:
+    """``values`` with what says nothing as None; the list itself where all is well, which most columns are."""
+    types = set(map(type, values))
+    if types <= _PLAIN and (str not in types or (NOTHING.isdisjoint(values) and not _has_blank(values))):
+        return values
+    return [something(v) for v in values]
+
+
+def _has_blank(values: list[Any]) -> bool:
+    """Whether a text among the values is white space only."""
+    return any(v.__class__ is str and v.isspace() for v in values)
 
 
 def steps(path: Path) -> tuple[str, ...]:
