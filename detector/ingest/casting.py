@@ -137,7 +137,11 @@ def _at_once(column: Column, values: Sequence[Any], dtype: pl.DataType) -> pl.Se
     except (TypeError, OverflowError, pl.exceptions.PolarsError):  # an integer beyond 64 bits
         return None
     least, most = wide.min(), wide.max()
-    if not isinstance(least, int | float) or not isinstance(most, int | float) or not low <= least <= most <= high:
+    if (
+        not isinstance(least, int | float)
+        or not isinstance(most, int | float)
+        or not low <= least <= most <= high
+    ):
         return None
     if name == "asn" and least == 0:
         return None
@@ -145,7 +149,7 @@ def _at_once(column: Column, values: Sequence[Any], dtype: pl.DataType) -> pl.Se
 
 
 def _converter(column: Column) -> Callable[[Any], Any]:
-    if column.name in _SPECIAL and column.type != "VARCHAR" or column.name == "finish_reason":
+    if (column.name in _SPECIAL and column.type != "VARCHAR") or column.name == "finish_reason":
         return _SPECIAL[column.name]
     if column.type in ("BIGINT", "INTEGER"):
         limit = _LIMIT[column.type]

@@ -65,7 +65,7 @@ def ingest(
     DataQualityError : more rejects than ``max_rejects``, what was kept is stored.
     """
     forced = named(format)
-    options = Options(account_attribute, dict(envoy_keys or {}), trusted_hops)
+    options = Options(account_attribute, dict(envoy_keys or {}), trusted_hops=trusted_hops)
     known = {c.name for c in schema.CANONICAL}
     if strange := sorted(set(options.envoy_keys) - known):
         raise ConfigError(

@@ -22,7 +22,6 @@ from detector.ingest.formats.native import COLUMNS
 from detector.ingest.records import Path, Records, parse, something, steps
 from detector.ingest.splitting import Block, Reject
 from features import schema
-from features.spec import Column
 from features.types import TYPES
 
 #: What an entry of each content cannot do without. A failed request may lack its model.
@@ -107,7 +106,9 @@ class RecordMapper:
         rejects: list[Reject] = []
         n_other = 0
         spread = self._form.spread
-        for number, text in zip(lines.column("line").to_pylist(), lines.column("text").to_pylist(), strict=True):
+        for number, text in zip(
+            lines.column("line").to_pylist(), lines.column("text").to_pylist(), strict=True
+        ):
             try:
                 parsed = parse(text)
             except ValueError as error:
@@ -133,17 +134,46 @@ class RecordMapper:
                 rejects.append(Reject(number, "not_object", n_bytes=_size(text)))
             elif len(entries) == n_before:
                 n_other += 1
-        mapped = self._typed(Records(numbers, entries))
+        mapped = self._safely(numbers, entries)
         mapped.rejects[:0] = rejects
         mapped.n_other += n_other
         mapped.unknown = self._unknown(entries[:_SAMPLE])
         return mapped
 
+    def _safely(self, numbers: list[int], entries: list[Record]) -> Mapped:
+        """Type entries; when the format fails on them, ever smaller parts, so that one entry costs only itself."""
+        try:
+            return self._typed(Records(numbers, entries))
+        except Exception as error:  # whatever an entry holds, the run goes on without that entry
+            if len(entries) == 1:
+                empty = self._typed(Records([], []))
+                detail = f"{self._form.name}: {type(error).__name__}"
+                empty.rejects.append(Reject(numbers[0], "bad_entry", detail))
+                return empty
+        half = len(entries) // 2
+        first, second = (
+            self._safely(numbers[:half], entries[:half]),
+            self._safely(numbers[half:], entries[half:]),
+        )
+        n_named = None if first.n_named is None else first.n_named + (second.n_named or 0)
+        return Mapped(
+            pl.concat([first.rows, second.rows]),
+            first.rejects + second.rejects,
+            first.n_other + second.n_other,
+            set(),
+            first.notes + second.notes,
+            n_named,
+        )
+
     def _typed(self, records: Records) -> Mapped:
         """Columns by the format's table and function, then types and checks."""
         n_named = None
         columns: Columns = {name: records.first(*paths) for name, paths in self._paths.items()}
-        for name in ("prompt", "system_prompt", "keys"):  # not scalars only, and no word stands for nothing in them
+        for name in (
+            "prompt",
+            "system_prompt",
+            "keys",
+        ):  # not scalars only, and no word stands for nothing in them
             if name in self._paths:
                 columns[name] = records.at(self._paths[name][0])
         account = columns.get("account_id")
@@ -152,7 +182,11 @@ class RecordMapper:
         if self._named:
             named = records.first(*self._named)
             n_named = len(named) - named.count(None)
-            account = named if account is None else [n if n is not None else a for n, a in zip(named, account, strict=True)]
+            account = (
+                named
+                if account is None
+                else [n if n is not None else a for n, a in zip(named, account, strict=True)]
+            )
         if account is not None:
             columns["account_id"] = account
         if self._form.derive:
@@ -172,7 +206,7 @@ class RecordMapper:
             series.append(made)
             if column.name in required:
                 for row in wrong:
-                    detail = f"expected {casting.expected(column)}"
+                    detail = f"expected {casting.expected(column)}, found {_shape(values[row])}"
                     fault.setdefault(row, Reject(records.lines[row], "wrong_type", detail, column.name))
             elif wrong:
                 notes[f"{column.name}: no {casting.expected(column)}, taken as not known"] += len(wrong)
@@ -218,6 +252,14 @@ class RecordMapper:
         return {name for entry in entries for name in (names(entry) if names else entry)} - self._known
 
 
+def _shape(value: Any) -> str:
+    """What a value is, without the value."""
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    return kinds.get(type(value), "something else")
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass")) - text.endswith("\n")
 
@@ -249,7 +291,10 @@ def _attribute_paths(form: Format, attribute: str | None) -> tuple[Path, ...]:
 def _known(form: Format, paths: dict[str, tuple[Path, ...]], options: Options) -> frozenset[str]:
     depth = max((len(steps(root)) for root in form.roots), default=0) if form.names else 0
     taken = {
-        keys[depth] for found in (*paths.values(), form.account) for path in found if len(keys := steps(path)) > depth
+        keys[depth]
+        for found in (*paths.values(), form.account)
+        for path in found
+        if len(keys := steps(path)) > depth
     }
     if options.account_attribute:
         taken |= {options.account_attribute, options.account_attribute.split(".")[0]}
@@ -259,8 +304,3 @@ def _known(form: Format, paths: dict[str, tuple[Path, ...]], options: Options) -
 def coalesce(*columns: Sequence[Any]) -> list[Any]:
     """The first value of each row that says something, for ``derive`` functions."""
     return [next((v for v in row if something(v) is not None), None) for row in zip(*columns, strict=True)]
-
-
-def column_names(columns: Iterable[Column]) -> list[str]:
-    """Names in order."""
-    return [c.name for c in columns]

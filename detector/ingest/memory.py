@@ -11,7 +11,7 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
-from detector.ingest import accounts, mapping, requests
+from detector.ingest import accounts, requests
 from detector.ingest.seen import SeenIds
 
 
@@ -26,8 +26,6 @@ class Transaction(Protocol):
 class Store(Protocol):
     """What the door needs of the lake."""
 
-    @property
-    def engine(self) -> mapping.Engine: ...
     def exclusive(self) -> AbstractContextManager[None]: ...
     def transaction(self, name: str) -> AbstractContextManager[Transaction]: ...
     def parts(self, table: str, day: date | None = None) -> list[Path]: ...

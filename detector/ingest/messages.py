@@ -139,7 +139,7 @@ def _body(message: dict[str, Any]) -> _Body:
 
 def _are_parts(listed: list[Any]) -> bool:
     """Whether opened JSON text is parts (some instrumentations write them so) and not a prompt that is JSON."""
-    return all(p.__class__ is dict and p.get("type") in _PART_TYPES for p in listed)
+    return all(p.__class__ is dict and str(p.get("type")) in _PART_TYPES for p in listed)
 
 
 _OTHER = frozenset(
@@ -160,6 +160,8 @@ def _parts(content: Any) -> _Body:
         if part.__class__ is not dict:
             continue
         kind = part.get("type")
+        if kind.__class__ is not str:
+            kind = None
         if kind in _RESULT or (kind is None and not _RESULT_KEYS.isdisjoint(part)):
             n_parts += 1
             n_results += 1
@@ -189,9 +191,9 @@ def _is_image(part: dict[str, Any]) -> bool:
     return False
 
 
-def _part_text(part: dict[str, Any], kind: Any) -> str | None:
+def _part_text(part: dict[str, Any], kind: str | None) -> str | None:
     """The writer's own text in one part; None where it holds none (reasoning, tool calls, files)."""
-    if kind is not None and kind not in _TEXT and not (kind == "message" or kind.__class__ is not str):
+    if kind is not None and kind not in _TEXT and kind != "message":
         return None if kind in _OTHER or "text" not in part else _plain(part["text"])
     for key in ("text", "content", "value"):
         if (text := _plain(part.get(key))) is not None:
@@ -211,7 +213,9 @@ def text_of(content: Any) -> str | None:
     if content is None or content == "":
         return None
     if content.__class__ is str:
-        opened = as_list(content) if content[:1] == "[" else as_object(content) if content[:1] == "{" else None
+        opened = (
+            as_list(content) if content[:1] == "[" else as_object(content) if content[:1] == "{" else None
+        )
         if not opened:
             return prose(content)
         content = opened
@@ -235,7 +239,10 @@ def prose(text: str) -> str:
     head, *rest = text.split(_DATA_URI)
     kept = [head]
     for piece in rest:
-        end = next((at for at, c in enumerate(piece) if not (c.isascii() and (c.isalnum() or c in "+/=_-"))), len(piece))
+        end = next(
+            (at for at, c in enumerate(piece) if not (c.isascii() and (c.isalnum() or c in "+/=_-"))),
+            len(piece),
+        )
         kept.append(piece[end:])
     return "".join(kept)
 

@@ -14,6 +14,7 @@ from features.types import TYPES
 
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 
+
 class Meter(Protocol):
     """What the door needs of ``features.request.measure.TextMeter``."""
 

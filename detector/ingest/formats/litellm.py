@@ -17,25 +17,26 @@ from detector.ingest.records import Path, Records, as_list, something
 
 _HEADERS = "metadata/requester_custom_headers"
 _USAGE = "metadata/usage_object"
-#: The request as the proxy got it: ``proxy_server_request`` in SpendLogs, ``model_parameters`` in callbacks.
-_ASKED, _PARAMETERS = "proxy_server_request", "model_parameters"
+#: The request as the proxy got it: ``proxy_server_request`` in SpendLogs (some releases put it under ``body``),
+#: ``model_parameters`` in callbacks.
+_HOLDERS = ("proxy_server_request", "proxy_server_request/body", "model_parameters")
 
 
 def _asked(*names: str) -> tuple[Path, ...]:
-    return tuple(f"{holder}/{name}" for name in names for holder in (_ASKED, _PARAMETERS))
+    return tuple(f"{holder}/{name}" for name in names for holder in _HOLDERS)
 
 
 _FIELDS: dict[str, tuple[Path, ...]] = {
     "request_id": ("request_id", "id", "litellm_call_id", "metadata/litellm_call_id"),
     "ts": ("startTime", "start_time"),
-    "model": ("model_group", "model", f"{_ASKED}/model"),
+    "model": ("model_group", "model", *_asked("model")),
     "api_key_id": ("api_key", "metadata/user_api_key_hash", "metadata/user_api_key"),
     "org_id": ("organization_id", "metadata/user_api_key_org_id", "team_id", "metadata/user_api_key_team_id"),
     "end_user_id": ("end_user", "metadata/user_api_key_end_user_id"),
     "asn": (f"{_HEADERS}/x-asn",),
     "country": (f"{_HEADERS}/x-country",),
     "ja4": (f"{_HEADERS}/x-ja4",),
-    "user_agent": (f"{_HEADERS}/user-agent", "metadata/user_agent"),
+    "user_agent": (f"{_HEADERS}/user-agent", "metadata/user_agent", "proxy_server_request/headers/user-agent"),
     "pathway": ("custom_llm_provider",),
     "operation": ("call_type",),
     "session_id": ("session_id", "trace_id"),
@@ -74,7 +75,16 @@ _STATUS = re.compile(r"[1-5][0-9][0-9]")
 def _sniff(record: Record) -> bool:
     keys = set(record)
     return "call_type" in keys and bool(
-        keys & {"startTime", "start_time", "custom_llm_provider", "model_group", "api_key", "response_cost", "spend"}
+        keys
+        & {
+            "startTime",
+            "start_time",
+            "custom_llm_provider",
+            "model_group",
+            "api_key",
+            "response_cost",
+            "spend",
+        }
     )
 
 
@@ -85,15 +95,13 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     )
     starts = [epoch_us(v) if v is not None else None for v in columns["ts"]]
     talks = _talks(records)
-    offered = [
-        tools(given if given is not None else other)
-        for given, other in zip(records.at(f"{_ASKED}/tools"), records.at(f"{_PARAMETERS}/tools"), strict=True)
-    ]
+    offered = [tools(given) for given in _either(records, "tools")]
     agents = columns["user_agent"]
     if None in agents:
         tags = records.at("request_tags")
         agents = [a if a is not None else _tagged(t) for a, t in zip(agents, tags, strict=True)]
     return {
+        "request_id": _ids(records, columns),
         "account_id": _accounts(records, columns["account_id"]),
         "source_ip": [
             forwarded(v, options.trusted_hops)
@@ -122,23 +130,39 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     }  # fmt: skip
 
 
+def _ids(records: Records, columns: Columns) -> list[Any]:
+    """Some calls are logged without any id of their own: their trace and time tell them apart."""
+    ids = columns["request_id"]
+    if None not in ids:
+        return ids
+    traces = records.first("trace_id", "session_id")
+    return [
+        f"{trace}:{start}" if found is None and trace is not None and start is not None else found
+        for found, trace, start in zip(ids, traces, columns["ts"], strict=True)
+    ]
+
+
 def _accounts(records: Records, found: list[Any]) -> list[Any]:
     """The first candidate that is somebody, where the first that says something is nobody."""
     if not any(v in _NOBODY for v in found):
         return found
     candidates = [records.first(path) for path in _ACCOUNT]
     return [
-        next((c[row] for c in candidates if c[row] is not None and c[row] not in _NOBODY), None) if v in _NOBODY else v
+        next((c[row] for c in candidates if c[row] is not None and c[row] not in _NOBODY), None)
+        if v in _NOBODY
+        else v
         for row, v in enumerate(found)
     ]
 
 
 def _either(records: Records, name: str) -> list[Any]:
-    """A parameter as it stands, of the request or of the callback's parameters."""
-    return [
-        given if given is not None else other
-        for given, other in zip(records.at(f"{_ASKED}/{name}"), records.at(f"{_PARAMETERS}/{name}"), strict=True)
-    ]
+    """A parameter as it stands, from the first place that has it."""
+    found = records.at(f"{_HOLDERS[0]}/{name}")
+    for holder in _HOLDERS[1:]:
+        found = [
+            a if a is not None else b for a, b in zip(found, records.at(f"{holder}/{name}"), strict=True)
+        ]
+    return found
 
 
 def _n_stops(value: Any) -> int | None:
@@ -148,11 +172,13 @@ def _n_stops(value: Any) -> int | None:
 def _talks(records: Records) -> list[Conversation]:
     """The conversation of each entry: of the stored request, else of the callback's ``messages``."""
     found: list[Conversation] = []
-    rows = zip(records.objects(_ASKED), records.objects(_PARAMETERS), records.at("messages"), strict=True)
-    for asked, parameters, messages in rows:
-        given = asked or parameters
+    rows = zip(*(records.objects(holder) for holder in _HOLDERS), records.at("messages"), strict=True)
+    for asked, body, parameters, messages in rows:
+        given = body or asked or parameters
         talk = next((given[k] for k in ("messages", "input", "prompt", "contents") if given.get(k)), None)
-        said = conversation(talk if talk is not None else messages or None, given.get("system") or given.get("instructions"))
+        said = conversation(
+            talk if talk is not None else messages or None, given.get("system") or given.get("instructions")
+        )
         previous = given.get("previous_response_id")
         found.append(said._replace(carried=carried(said.carried, previous)) if previous else said)
     return found
