@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 RUNS = (
-    ("benchmarks.door", "--requests", "100000"),
-    ("benchmarks.door_parts", "60000"),
+    ("benchmarks.ingest", "--requests", "100000"),
+    ("benchmarks.ingest_text", "60000"),
     ("benchmarks.account_measures", "--rows", "1000000", "--accounts", "30000"),
     ("benchmarks.groups", "--accounts", "200000", "--seeds", "2"),
     ("benchmarks.company", "--accounts", "200000"),

@@ -14,9 +14,8 @@ from doc_pages import blocks
 from detector.alert.sinks.webhook import sign
 from detector.errors import ConfigError
 from detector.ingest.formats import Format, Options
-from detector.ingest.mapping import Mapping
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.splitting import Block
-from detector.lake.engine import DuckDB
 from features import compose
 from features.spec import Measure, Tie
 
@@ -66,8 +65,7 @@ def test_the_format_of_the_guide_works() -> None:
     assert module.FORMAT.name == module.__name__
     line, wanted = module.EXAMPLE
     lines = pa.table({"line": pa.array([1, 2], pa.int64()), "text": pa.array([line, "{"], pa.large_string())})
-    with DuckDB(threads=1) as engine:
-        mapped = Mapping(engine, module.FORMAT, "requests", Options()).map(Block(lines, []))
+    mapped = RecordMapper(module.FORMAT, "requests", Options()).map(Block(lines, []))
     (row,) = mapped.rows.to_dicts()
     assert {k: str(v) for k, v in row.items() if v is not None} == {"line": "1", **wanted}
     assert [r.reason for r in mapped.rejects] == ["not valid JSON"]

@@ -1,6 +1,6 @@
 """What measuring text costs, part by part: microseconds of processor time a request, one thread.
 
-Run ``python benchmarks/door_parts.py [requests]``. Prompts of about 300 characters are made here; beside the
+Run ``python benchmarks/ingest_text.py [requests]``. Prompts of about 300 characters are made here; beside the
 parts stands DuckDB's bare copy of the same prompts from JSON lines to Parquet.
 """
 
