@@ -128,7 +128,7 @@ def run_day(
         digest = input_digest(store, day)
         skipped: list[tuple[str, str]] = []
         progress("measuring accounts")
-        available = relations.bind(store, day)
+        available = relations.bind(store, day, skipped)
         account_days = relations.measure(store, "account", available, skipped)
         store.engine.bind("account_days", account_days)
         available["account_days"] = frozenset(account_days.columns)

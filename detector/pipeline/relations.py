@@ -12,6 +12,7 @@ import pyarrow as pa
 import rules
 from detector.lake.store import Store
 from features import compose, plugins
+from features.schema import ELICITATION_KINDS
 
 #: Days before the day that a measurement may look back on.
 DAYS_BEFORE = 7
@@ -22,13 +23,24 @@ _BOUND = (
 )  # fmt: skip
 
 
-def bind(store: Store, day: date) -> dict[str, frozenset[str]]:
-    """Bind what measurements may read, as it was known at the end of ``day``; say what holds values."""
+def bind(
+    store: Store, day: date, skipped: list[tuple[str, str]] | None = None
+) -> dict[str, frozenset[str]]:
+    """Bind what measurements may read, as it was known at the end of ``day``; say what holds values.
+
+    Content that is only a placeholder is taken as not known; ``skipped`` is told.
+    """
     end = day + timedelta(days=1)
     before = [d for d in store.days("requests") if day - timedelta(days=DAYS_BEFORE) <= d < day]
     engine = store.engine
-    engine.bind("requests", store.relation("requests", [day]))
-    engine.bind("requests_before", store.relation("requests", before))
+    placeholders = _placeholders(store, day)
+    if placeholders and skipped is not None:
+        shown = ", ".join(f"{p:016x}" for p in placeholders)
+        skipped.append(
+            ("content", f"nearly every account sends the same prompt (prompt_hash {shown}): a placeholder, not measured")
+        )
+    engine.bind("requests", _without(store.relation("requests", [day]), placeholders))
+    engine.bind("requests_before", _without(store.relation("requests", before), placeholders))
     engine.materialise(
         "accounts",
         f"""(SELECT * EXCLUDE (file_id, line, rank) FROM (
@@ -48,6 +60,44 @@ def bind(store: Store, day: date) -> dict[str, frozenset[str]]:
     )
     engine.bind("hosting_asns", hosting_asns())
     return {name: filled(store, name) for name in _BOUND[:6]}
+
+
+#: A prompt that this share of a day's accounts with prompts sends, of at least so many, is a gateway's word for content
+#: it does not log. Digits are masked before a prompt is hashed, so a word with a length in it counts as one.
+PLACEHOLDER_SHARE, PLACEHOLDER_ACCOUNTS = 0.9, 10
+
+
+def _placeholders(store: Store, day: date) -> list[int]:
+    """Hashes of prompts that nearly every account of the day sends."""
+    relation = store.relation("requests", [day])
+    found = store.engine.query(
+        f"""
+        SELECT prompt_hash, count(DISTINCT account_id) AS n,
+            (SELECT count(DISTINCT account_id) FROM {relation} WHERE prompt_hash IS NOT NULL) AS n_all
+        FROM {relation} WHERE prompt_hash IS NOT NULL GROUP BY prompt_hash
+        HAVING n >= {PLACEHOLDER_ACCOUNTS} AND n >= {PLACEHOLDER_SHARE} * n_all
+        ORDER BY prompt_hash
+        """,
+        of="placeholders",
+    )
+    return [int(h) for h in found.column("prompt_hash").to_pylist()]
+
+
+#: What is measured of a prompt, and so not known where the prompt is a placeholder.
+_OF_PROMPT = (
+    "prompt_chars", "prompt_words", "prompt_lines", "prompt_hash", "template_id", "prompt_sketch", "content_keys",
+    "elicitation_score", *(f"elicit_{kind}" for kind in ELICITATION_KINDS), "capability", "language",
+)  # fmt: skip
+
+
+def _without(relation: str, placeholders: list[int]) -> str:
+    """SQL of ``relation`` with what was measured of placeholders as NULL."""
+    if not placeholders:
+        return relation
+    listed = ", ".join(f"{p}::UBIGINT" for p in placeholders)
+    replaced = ", ".join(f"CASE WHEN is_placeholder THEN NULL ELSE {c} END AS {c}" for c in _OF_PROMPT)
+    return f"""(SELECT * EXCLUDE (is_placeholder) REPLACE ({replaced}) FROM (
+        SELECT *, coalesce(prompt_hash IN ({listed}), false) AS is_placeholder FROM {relation}))"""
 
 
 def filled(store: Store, name: str) -> frozenset[str]:
