@@ -103,6 +103,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     return {
         "request_id": _ids(records, columns),
         "account_id": _accounts(records, columns["account_id"]),
+        "org_id": [None if v in _NOBODY else v for v in columns["org_id"]],
         "source_ip": [
             forwarded(v, options.trusted_hops)
             for v in records.first("requester_ip_address", "metadata/requester_ip_address")
