@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from detector.ingest.ingestion import ingest
 
 from detector.ingest.formats import formats
-from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "formats"

@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import orjson
 import polars as pl
 import pyarrow as pa
 
-from detector.ingest.casting import FINISH, MAX_ID, MAX_LABEL
+from detector.ingest.casting import FINISH, MAX_ID, MAX_LABEL, MAX_NAMES
 from detector.ingest.records import NOTHING
 from detector.ingest.splitting import Raw
 from features.spec import Column
+from features.types import TYPES
 
-_NUMBERS: dict[str, pl.DataType] = {"BIGINT": pl.Int64(), "INTEGER": pl.Int32(), "DOUBLE": pl.Float64()}
-#: What columns are parsed as; a number that is wanted whole is looked at before it is made so.
-_PARSED: dict[str, pl.DataType] = {
-    "BIGINT": pl.Float64(), "INTEGER": pl.Float64(), "DOUBLE": pl.Float64(), "BOOLEAN": pl.Boolean(),
-    "VARCHAR[]": pl.List(pl.String),
-}  # fmt: skip
+_NUMBERS = ("BIGINT", "INTEGER", "DOUBLE")
+#: What columns are parsed as where that is not their type: a number that is wanted whole is looked at before it is made
+#: so, and times have shapes to be tried.
+_PARSED: dict[str, pl.DataType] = {**dict.fromkeys(_NUMBERS, pl.Float64()), "TIMESTAMP": pl.String()}
 #: Shapes of times that logs write, all of them UTC; the first line's is tried for the block.
 _TIMES = (
     "%Y-%m-%dT%H:%M:%S%.fZ",
@@ -35,6 +33,8 @@ _TIMES = (
 #: A number that is not whole, or too large for 64 bits, where a text belongs.
 _FRACTION = r"^-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)$|^-?\d{19,}$"
 _FREE = {"prompt", "system_prompt"}
+#: Opaque values of any length.
+_STATE = {"minted", "carried"}
 _WORDS = sorted(NOTHING)
 #: Bytes that a word for nothing begins with (white space among them), and the longest such word.
 _BEGINS = np.array(
@@ -53,7 +53,7 @@ def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.Da
     if len(raw.data) > raw.max_line:
         return None
     shape = {name: pl.String() for name in accounts} | {
-        c.name: _PARSED.get(c.type, pl.String()) for c in columns
+        c.name: _PARSED.get(c.type, TYPES[c.type].polars) for c in columns
     }
     try:
         found = pl.read_ndjson(raw.data, schema=shape)
@@ -71,7 +71,7 @@ def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.Da
 def typed(
     raw: pl.DataFrame, columns: Sequence[Column], required: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """``raw`` (``line`` and a text a column) with typed columns, and which rows are plain.
+    """``raw`` (``line`` and what ``parse`` gave) with typed columns, and which rows are plain.
 
     Rows that are not plain hold anything at all and are to be dropped.
     """
@@ -80,11 +80,14 @@ def typed(
     for column in columns:
         series = raw[column.name]
         if series.null_count() == raw.height:
-            value, odd = pl.Series(column.name, dtype=_empty(column)).extend_constant(None, raw.height), None
+            value, odd = (
+                pl.Series(column.name, dtype=TYPES[column.type].polars).extend_constant(None, raw.height),
+                None,
+            )
         elif column.type == "VARCHAR" and column.name != "finish_reason":
             value, odd = _text(column, series)
         elif column.type == "VARCHAR[]":
-            value, odd = _lists(series)
+            value, odd = _lists(column, series)
         else:
             value = _value(column, series)
             odd = value.is_null() & series.is_not_null() if value.null_count() > series.null_count() else None
@@ -102,14 +105,6 @@ def typed(
 
 def _or(one: pl.Series | None, other: pl.Series | None) -> pl.Series | None:
     return other if one is None else one if other is None else one | other
-
-
-def _empty(column: Column) -> pl.DataType:
-    if column.type == "VARCHAR[]":
-        return pl.List(pl.String)
-    return {"VARCHAR": pl.String(), "BOOLEAN": pl.Boolean(), "TIMESTAMP": pl.Datetime("us")}.get(
-        column.type, _NUMBERS.get(column.type, pl.String())
-    )
 
 
 def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | None]:
@@ -160,7 +155,7 @@ def _certainly_plain(series: pl.Series, name: str) -> bool:
 def _value(column: Column, series: pl.Series) -> pl.Series:
     """Typed values, NULL where the text is none that is plain."""
     if column.type in _NUMBERS:
-        value = series.cast(_NUMBERS[column.type], strict=False)
+        value = series.cast(TYPES[column.type].polars, strict=False)
         broken = value.cast(pl.Float64) != series if series.dtype == pl.Float64 else None
         return value if broken is None or not broken.any() else value.set(broken.fill_null(value=False), None)
     if column.type == "TIMESTAMP":
@@ -199,19 +194,12 @@ def _odd_number(column: Column, value: pl.Series) -> pl.Series | None:
     return None if least <= low and high <= most and whole else ~value.is_between(least, most)
 
 
-def _lists(series: pl.Series) -> tuple[pl.Series, pl.Series | None]:
-    """Lists of names, from lists or from their JSON; few distinct ones come again and again."""
-    if series.dtype == pl.List(pl.String):
-        names = pl.element()
-        bad = names.is_null() | (names == "") | names.str.starts_with("[") | names.str.starts_with("{")
-        return series, series.list.eval(bad | names.str.contains(r"^-?\d")).list.any()
-    read: dict[str, list[str] | None] = {}
-    for text in series.drop_nulls().unique():
-        try:
-            found = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            found = None
-        whole = isinstance(found, list) and all(isinstance(name, str) and name for name in found)
-        read[text] = found if whole else None
-    values = pl.Series([None if t is None else read[t] for t in series], dtype=pl.List(pl.String))
-    return values, values.is_null() & series.is_not_null()
+def _lists(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """Lists of names; what may be no name is odd."""
+    names = pl.element()
+    if column.name in _STATE:
+        bad = names.is_null() | (names == "")
+        return series, series.list.eval(bad).list.any() | (series.list.len() > MAX_NAMES)
+    bad = names.is_null() | (names == "") | names.str.starts_with("[") | names.str.starts_with("{")
+    bad |= names.str.contains(r"^-?\d") | (names.str.len_chars() > MAX_LABEL) | names.is_in(_WORDS)
+    return series, series.list.eval(bad).list.any() | (series.list.len() > MAX_NAMES)

@@ -23,9 +23,7 @@ _BOUND = (
 )  # fmt: skip
 
 
-def bind(
-    store: Store, day: date, skipped: list[tuple[str, str]] | None = None
-) -> dict[str, frozenset[str]]:
+def bind(store: Store, day: date, skipped: list[tuple[str, str]] | None = None) -> dict[str, frozenset[str]]:
     """Bind what measurements may read, as it was known at the end of ``day``; say what holds values.
 
     Content that is only a placeholder is taken as not known; ``skipped`` is told.
@@ -37,7 +35,10 @@ def bind(
     if placeholders and skipped is not None:
         shown = ", ".join(f"{p:016x}" for p in placeholders)
         skipped.append(
-            ("content", f"nearly every account sends the same prompt (prompt_hash {shown}): a placeholder, not measured")
+            (
+                "content",
+                f"nearly every account sends the same prompt (prompt_hash {shown}): a placeholder, not measured",
+            )
         )
     engine.bind("requests", _without(store.relation("requests", [day]), placeholders))
     engine.bind("requests_before", _without(store.relation("requests", before), placeholders))
