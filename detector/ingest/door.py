@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
-
-import pyarrow as pa
 
 from detector.errors import ConfigError, DataQualityError, LogError
 from detector.ingest import mapping
@@ -23,7 +20,6 @@ from detector.ingest.intake import FileReport, Intake
 from detector.ingest.memory import Memory, Store
 from detector.ingest.reader import Reader, file_id
 from detector.ingest.sources import Source, find
-from detector.ingest.splitting import Block
 from features import schema
 
 Progress = Callable[[int, int, Path], None]
@@ -117,17 +113,13 @@ def _take(
     if identity in memory.files:
         return FileReport(source.path, skipped=True, why="already in the lake")
     reader = Reader(source)
-    blocks = iter(reader)
-    first = next(blocks, _EMPTY)
-    while not first.lines.num_rows and (more := next(blocks, None)):
-        first = Block(more.lines, [*first.rejects, *more.rejects])
-    form, content = detect(source.path, first, forced)
+    form, content = detect(source.path, reader.head(), forced)
     report = FileReport(source.path, form.name, content)
     try:
         with memory.store.transaction("ingest") as txn:
             intake = Intake(memory, txn, identity, report)
             mapper = mapping.RecordMapper(form, content, options)
-            for block in chain([first], blocks):
+            for block in reader:
                 intake.add(mapper.map(block))
                 tell(reader.n_read)
             intake.finish(source)
@@ -136,6 +128,3 @@ def _take(
         raise
     memory.files.add(identity)
     return report
-
-
-_EMPTY = Block(pa.table({"line": pa.array([], pa.int64()), "text": pa.array([], pa.large_string())}))

@@ -13,6 +13,7 @@ from detector.ingest import accounts, mapping, requests
 from detector.ingest.memory import Memory, Transaction
 from detector.ingest.sources import Source
 from detector.ingest.splitting import Reject
+from detector.ingest.unpack import text_of
 from features.request.keyed import keyed_hash
 
 #: Rows of one day, and of all days together, that wait in memory before they are written as a part (a row
@@ -88,7 +89,7 @@ class Intake:
         self._write_templates()
         r = self.report
         row = {
-            "file_id": self.identity, "path": str(source.path), "format": r.format, "content": r.content,
+            "file_id": self.identity, "path": source.name, "format": r.format, "content": r.content,
             "n_bytes": source.n_bytes, "n_lines": r.n_lines, "n_requests": r.n_requests,
             "n_rejects": r.n_rejects, "n_duplicates": r.n_duplicates, "n_other": r.n_other,
             "n_unknown_keys": len(r.unknown_keys), "first_ts": r.first_ts, "last_ts": r.last_ts,
@@ -168,7 +169,7 @@ class Intake:
         rows = [(r.line, r.reason, r.field, r.n_bytes) for r in self._rejects]
         frame = pl.DataFrame(rows, schema=columns, orient="row").select(
             pl.lit(self.identity).alias("file_id"),
-            pl.lit(str(self.report.path)).alias("path"),
+            pl.lit(text_of(self.report.path)).alias("path"),
             *columns,
         )
         self.txn.add("rejects", frame, part=self._part("rejects"))

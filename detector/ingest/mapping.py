@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from detector.ingest import casting, envelopes, placeholders, quick
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
-from detector.ingest.records import Path, Records, parse, something, steps
-from detector.ingest.splitting import Block, Reject
+from detector.ingest.records import Path, Records, something, steps
+from detector.ingest.splitting import Block, Reject, is_too_complex
 from features import schema
 from features.types import TYPES
 
@@ -109,31 +109,35 @@ class RecordMapper:
         for number, text in zip(
             lines.column("line").to_pylist(), lines.column("text").to_pylist(), strict=True
         ):
+            if is_too_complex(text):
+                rejects.append(Reject(number, "too_complex", n_bytes=_size(text)))
+                continue
             try:
-                parsed = parse(text)
+                parsed = envelopes.loads(text)
             except ValueError as error:
                 why = "NUL byte" if "\0" in text else "nested too deeply" if "deep" in str(error) else ""
                 rejects.append(Reject(number, "not_json", why, n_bytes=_size(text)))
                 continue
-            n_before, n_objects = len(entries), 0
-            try:
-                for one in envelopes.unwrap(parsed):
-                    n_objects += 1
-                    if spread is None:
-                        numbers.append(number)
-                        entries.append(one)
-                        continue
-                    for entry in spread(one):
-                        numbers.append(number)
-                        entries.append(entry)
-            except ValueError as error:
-                del numbers[n_before:], entries[n_before:]
-                rejects.append(Reject(number, "bad_entry", str(error), n_bytes=_size(text)))
-                continue
-            if not n_objects:
-                rejects.append(Reject(number, "not_object", n_bytes=_size(text)))
-            elif len(entries) == n_before:
-                n_other += 1
+            wrapped = envelopes.is_wrapper(parsed, self._form.sniff)
+            found: tuple[Any, ...] = envelopes.unwrap(parsed, self._form.sniff) if wrapped else (parsed,)
+            for one in found:
+                if isinstance(one, envelopes.Fault):
+                    n_other += one.code == "not_a_call"
+                    if one.code != "not_a_call":
+                        rejects.append(Reject(number, one.code, one.detail, n_bytes=_size(text)))
+                elif spread is None:
+                    numbers.append(number)
+                    entries.append(one)
+                else:
+                    n_before = len(entries)
+                    try:
+                        entries.extend(spread(one))
+                    except ValueError as error:
+                        del entries[n_before:]
+                        rejects.append(Reject(number, "bad_entry", str(error), n_bytes=_size(text)))
+                    else:
+                        n_other += len(entries) == n_before
+                    numbers.extend([number] * (len(entries) - n_before))
         mapped = self._safely(numbers, entries)
         mapped.rejects[:0] = rejects
         mapped.n_other += n_other
@@ -277,12 +281,15 @@ def _size(text: str) -> int:
 
 
 def _objects(lines: pa.Table) -> list[Record]:
+    """Entries in some lines that are entries as they stand."""
     found: list[Record] = []
     for text in lines.column("text").to_pylist():
         try:
-            found.extend(envelopes.unwrap(parse(text)))
+            parsed = envelopes.loads(text)
         except ValueError:
             continue
+        if isinstance(parsed, dict):
+            found.append(parsed)
     return found
 
 

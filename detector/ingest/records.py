@@ -46,18 +46,19 @@ def parse(text: str | bytes) -> Any:
         if not ("\\ud" in whole or "\\uD" in whole or "NaN" in whole or "Infinity" in whole):
             raise
     try:
-        return _mended(json.loads(whole))
+        return mended(json.loads(whole))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _mended(value: Any) -> Any:
+def mended(value: Any) -> Any:
+    """``value`` with half surrogate pairs in its texts replaced by U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list):
-        return [_mended(v) for v in value]
+        return [mended(v) for v in value]
     if isinstance(value, dict):
-        return {_mended(k): _mended(v) for k, v in value.items()}
+        return {mended(k): mended(v) for k, v in value.items()}
     return value
 
 

@@ -52,7 +52,14 @@ def run(folder: Path, prompts: list[str | None]) -> tuple[list[tuple[str, str]],
 
 
 @pytest.mark.parametrize(
-    "word", ["redacted-by-litellm", "[REDACTED]", "<content removed>", "xx logging is off at acme xx", "(hidden: 4711 chars)"]
+    "word",
+    [
+        "redacted-by-litellm",
+        "[REDACTED]",
+        "<content removed>",
+        "xx logging is off at acme xx",
+        "(hidden: 4711 chars)",
+    ],
 )
 def test_a_word_that_stands_for_every_prompt_is_no_content(tmp_path: Path, word: str) -> None:
     skipped, _, ties = run(tmp_path, [word] * 24)
