@@ -42,7 +42,7 @@ def to_rows(
     """Accounts in the lake's columns, ``valid_from`` as the log gave it, and those with wrong keys."""
     read = [_keys(text) for text in canonical["keys"]]
     rejects = [
-        Reject(line, "keys: expected an object of kind to list of values", "keys")
+        Reject(line, "wrong_type", "expected an object of kind to list of values", "keys")
         for line, found in zip(canonical["line"], read, strict=True)
         if found is None
     ]

@@ -69,10 +69,11 @@ class Intake:
             rejects = rejects + self._add_accounts(mapped.rows)
         elif n_kept:
             self._add_facts(mapped.rows)
-        report.n_lines += n_kept + len(mapped.rejects)
-        report.n_rejects += len(rejects)
+        report.n_lines += n_kept + sum(r.n for r in mapped.rejects)
+        report.n_rejects += sum(r.n for r in rejects)
         report.n_other += mapped.n_other
-        report.reasons.update(_kind(r.reason) for r in rejects)
+        for r in rejects:
+            report.reasons[_kind(r.reason)] += r.n
         report.notes.update(mapped.notes)
         report.unknown_keys |= mapped.unknown
         self._rejects.extend(rejects)

@@ -17,7 +17,7 @@ from detector.errors import QueryError
 from detector.ingest import casting, quick, surrogates
 from detector.ingest.formats import Format, Options
 from detector.ingest.formats.native import COLUMNS
-from detector.ingest.splitting import Block, Reject
+from detector.ingest.splitting import Block, Code, Reject
 from features import schema
 from features.spec import Column
 
@@ -147,10 +147,9 @@ class Mapping:
         except QueryError as error:
             if lines.num_rows == 1:
                 [line], [text] = (lines.column(name).to_pylist() for name in ("line", "text"))
-                reason = f"cannot be read as {self._name} ({type(error.__cause__ or error).__name__})"
-                return Mapped(
-                    self._query(lines.slice(0, 0)).rows, [Reject(line, reason, None, len(text.encode()))]
-                )
+                detail = f"as {self._name}: {type(error.__cause__ or error).__name__}"
+                reject = Reject(line, "unreadable", detail, n_bytes=len(text.encode()))
+                return Mapped(self._query(lines.slice(0, 0)).rows, [reject])
             half = lines.num_rows // 2
             first, second = self._run(lines.slice(0, half)), self._run(lines.slice(half))
             return Mapped(
@@ -174,7 +173,7 @@ class Mapping:
             self._engine.unbind("lines")
         n_other = int(found["other"].sum())
         bad = found.filter(pl.col("fault").is_not_null() & ~pl.col("other"))
-        rejects = [Reject(*row) for row in bad.select("line", "fault", "field", "n_bytes").iter_rows()]
+        rejects = [_reject(*row) for row in bad.select("line", "fault", "field", "n_bytes").iter_rows()]
         if n_other or rejects:
             found = found.filter(pl.col("fault").is_null() & ~pl.col("other"))
         notes: Counter[str] = Counter()
@@ -216,6 +215,21 @@ class Mapping:
             FROM (SELECT *, CASE {" ".join(checks)} END AS wrong FROM (
                 SELECT line, n_bytes, other, fault, {field} AS field, {raws}, {casts}
                 FROM ({self._inner}) e))"""
+
+
+def _reject(line: int, fault: str, field: str | None, n_bytes: int) -> Reject:
+    """A format's words for a fault as code and detail."""
+    code: Code = "not_a_call"
+    detail = fault
+    if fault.startswith("not valid JSON"):
+        code, detail = "not_json", fault[len("not valid JSON") :].strip(" ()")
+    elif fault == "not an object":
+        code, detail = "not_object", ""
+    elif field and fault == f"{field} is missing":
+        code, detail = "missing", ""
+    elif field:
+        code, detail = "wrong_type", fault.removeprefix(f"{field}: ")
+    return Reject(line, code, detail, field, n_bytes)
 
 
 def _wrong(column: Column) -> str | None:

@@ -47,7 +47,7 @@ class Reader:
         except OSError as error:
             raise LogError(f"cannot be read: {error.strerror}", at=Location(str(self.source.path))) from error
         if self._stream.damage:
-            yield splitting.block_of_list([], [Reject(last + 1, self._stream.damage)])
+            yield splitting.block_of_list([], [Reject(last + 1, "damaged", self._stream.damage)])
 
     def _blocks(self) -> Iterator[Block]:
         if self.source.layout == "parquet":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +21,59 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n\x0b\x0c"
 
 
+#: Every way in which an entry may fail, and the sentence for it. ``{detail}`` and ``{field}`` are the
+#: reject's own; a detail that the sentence has no place for follows it in brackets.
+REASONS = {
+    "blank": "blank line",
+    "too_long": "line longer than {detail} bytes",
+    "too_complex": "too many brackets or quotes to be parsed",
+    "not_utf8": "not UTF-8",
+    "not_json": "not valid JSON",
+    "not_object": "not an object",
+    "bad_csv_row": "{detail}",
+    "bad_envelope": "a wrapper whose content cannot be read",
+    "damaged": "archive is damaged ({detail}); what came before was read",
+    "missing": "{field} is missing",
+    "wrong_type": "{field}: {detail}",
+    "not_a_call": "not a model call",
+    "future": "dated in the future",
+    "late": "dated before what this lake still takes",
+    "unreadable": "cannot be read",
+}
+Code = Literal[
+    "blank", "too_long", "too_complex", "not_utf8", "not_json", "not_object", "bad_csv_row", "bad_envelope",
+    "damaged", "missing", "wrong_type", "not_a_call", "future", "late", "unreadable",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Reject:
-    """An entry that could not be read: its line (from 1), why, the field at fault, its length in bytes."""
+    """An entry that could not be read.
+
+    Parameters
+    ----------
+    line : its line, from 1; of a run of lines the first.
+    code : why, one of ``REASONS``.
+    detail : what the code leaves open, in words; never a value of the log.
+    field : the column at fault.
+    n_bytes : length of the entry, or of the whole run.
+    n : lines it stands for; more than 1 only for a run of blank lines.
+    """
 
     line: int
-    reason: str
+    code: Code
+    detail: str = ""
     field: str | None = None
     n_bytes: int | None = None
+    n: int = 1
+
+    @property
+    def reason(self) -> str:
+        """Why, as a sentence."""
+        sentence = REASONS[self.code]
+        if "{detail}" in sentence or not self.detail:
+            return sentence.format(detail=self.detail, field=self.field)
+        return f"{sentence.format(field=self.field)} ({self.detail})"
 
 
 @dataclass(frozen=True)
@@ -76,7 +122,7 @@ class Block:
         if self.raw:
             return self.raw.first_line + self.raw.n_lines - 1
         numbers = self.lines.column("line")
-        return max([numbers[-1].as_py() if len(numbers) else 0, *(r.line for r in self.rejects)])
+        return max([numbers[-1].as_py() if len(numbers) else 0, *(r.line + r.n - 1 for r in self.rejects)])
 
     def _whole(self) -> tuple[pa.Table, list[Reject]]:
         if self._split is None:
@@ -97,7 +143,7 @@ def of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> tuple[pa
         try:
             texts.append(raw.decode())
         except UnicodeDecodeError:
-            rejects.append(Reject(number, "not UTF-8", None, len(raw)))
+            rejects.append(Reject(number, "not_utf8", n_bytes=len(raw)))
         else:
             numbers.append(number)
     return _table(np.array(numbers, np.int64), pa.array(texts, pa.large_string())), rejects
@@ -151,7 +197,7 @@ def lines(
 
 
 def _overlong(line: int, n_bytes: int, max_line: int) -> Block:
-    return block_of_list([], [Reject(line, f"line longer than {max_line} bytes", None, n_bytes)])
+    return block_of_list([], [Reject(line, "too_long", str(max_line), n_bytes=n_bytes)])
 
 
 def _raw(data: bytes, first_line: int, max_line: int) -> Raw:
@@ -190,9 +236,9 @@ def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
             if text.count(b"]") > text.count(b"[") and text.endswith(b"]"):
                 text = text[:-1].rstrip(_BLANK)
         if not text:
-            rejects.append(Reject(number, "blank line", None, end - start))
+            rejects.append(Reject(number, "blank", n_bytes=end - start))
         elif end - start > max_line:
-            rejects.append(Reject(number, f"line longer than {max_line} bytes", None, end - start))
+            rejects.append(Reject(number, "too_long", str(max_line), n_bytes=end - start))
         else:
             entries.append((number, text))
     return of_list(entries, rejects)
@@ -287,7 +333,7 @@ def elements(
 
     def take(value: bytes | int) -> int:
         if isinstance(value, int):
-            rejects.append(Reject(number, f"line longer than {max_line} bytes", None, value))
+            rejects.append(Reject(number, "too_long", str(max_line), n_bytes=value))
             return 0
         entries.append((number, value))
         return len(value)

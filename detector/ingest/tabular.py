@@ -83,7 +83,12 @@ def csv_blocks(chunks: Iterable[bytes], path: Path, *, max_line: int) -> Iterato
             break
         except csv.Error as error:
             rejects.append(
-                Reject(physical.first_line, f"not valid CSV: {error}", None, _size(physical.row[:1]))
+                Reject(
+                    physical.first_line,
+                    "bad_csv_row",
+                    f"not valid CSV: {error}",
+                    n_bytes=_size(physical.row[:1]),
+                )
             )
             physical.give_up_first()
             reader = csv.reader(physical, strict=True)
@@ -91,9 +96,10 @@ def csv_blocks(chunks: Iterable[bytes], path: Path, *, max_line: int) -> Iterato
         number, size = physical.first_line, _size(physical.row)
         physical.done()
         if not row or row == [""]:
-            rejects.append(Reject(number, "blank line", None, size))
+            rejects.append(Reject(number, "blank", n_bytes=size))
         elif len(row) != len(header):
-            rejects.append(Reject(number, f"{len(row)} fields, the header names {len(header)}", None, size))
+            detail = f"{len(row)} fields, the header names {len(header)}"
+            rejects.append(Reject(number, "bad_csv_row", detail, n_bytes=size))
         else:
             found = json.dumps(
                 {k: v for k, v in zip(header, row, strict=True) if v != ""}, ensure_ascii=False

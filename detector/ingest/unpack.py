@@ -83,7 +83,7 @@ class ByteStream:
             try:
                 out = inflater.decompress(data)
             except (zlib.error, zstandard.ZstdError) as error:
-                self.damage = f"archive is damaged ({_plain(str(error))}); what came before was read"
+                self.damage = _plain(str(error))
                 return
             data = b""
             if inflater.eof:
@@ -91,7 +91,7 @@ class ByteStream:
             if out:
                 yield out
         if started:
-            self.damage = "archive is damaged (it ends in the middle); what came before was read"
+            self.damage = "it ends in the middle"
 
 
 def _plain(text: str) -> str:

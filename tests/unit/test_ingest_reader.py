@@ -100,7 +100,7 @@ def test_a_line_over_the_cap_costs_only_itself(tmp_path: Path, long: int, where:
 def test_a_file_of_nothing_has_no_lines(tmp_path: Path) -> None:
     assert read(write(tmp_path / "a.jsonl", b"")) == ([], [])
     assert read(write(tmp_path / "b.json", b"[]")) == ([], [])
-    assert read(write(tmp_path / "c.jsonl", b"\n"))[1] == [Reject(1, "blank line", None, 0)]
+    assert read(write(tmp_path / "c.jsonl", b"\n"))[1] == [Reject(1, "blank", n_bytes=0)]
 
 
 @pytest.mark.parametrize("packing", ["gz", "zst"])
