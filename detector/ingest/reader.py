@@ -10,7 +10,7 @@ from itertools import chain
 import orjson
 
 from detector.errors import Location, LogError
-from detector.ingest import splitting, tabular
+from detector.ingest import splitting, tabular, values
 from detector.ingest.sources import Source
 from detector.ingest.splitting import BLOCK_BYTES, MAX_LINE, Block, Reject
 from detector.ingest.unpack import ByteStream
@@ -65,10 +65,10 @@ class Reader:
             if _is_object(start[1:].lstrip().split(b"\n", 1)[0].strip().removesuffix(b",")):
                 return splitting.lines(chunks, array=True, block_bytes=block_bytes, max_line=max_line)
             if not _has_whole_lines(start):
-                return splitting.elements(chunks, in_array=True, block_bytes=block_bytes, max_line=max_line)
+                return values.elements(chunks, in_array=True, block_bytes=block_bytes, max_line=max_line)
         one_object = start[:1] == b"{" and not _is_object(start.split(b"\n", 1)[0])
         if self.source.layout == "json" and one_object and not _has_whole_lines(start):
-            return splitting.elements(chunks, in_array=False, block_bytes=block_bytes, max_line=max_line)
+            return values.elements(chunks, in_array=False, block_bytes=block_bytes, max_line=max_line)
         return splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
 
 

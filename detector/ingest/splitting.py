@@ -9,16 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 BLOCK_BYTES = 16 << 20
+BLOCK_LINES = 65_536
 MAX_LINE = 64 << 20
 
+#: Estimated bytes of the objects of one parsed line, beyond which it is refused unparsed.
+MAX_PARSED = 512 << 20
+_SMALL = 1 << 20
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
 _BOM = b"\xef\xbb\xbf"
-_BLANK = b" \t\r\n\x0b\x0c"
+_BLANK = b" \t\r\n\x0b\x0c\0"
+_FILLED = np.array([byte not in _BLANK for byte in range(256)])
 
 
 #: Every way in which an entry may fail, and the sentence for it. ``{detail}`` and ``{field}`` are the
@@ -160,16 +168,21 @@ def lines(
     """Blocks of physical lines. ``array``: a JSON array with one element a line, its commas taken off.
 
     A final newline is no line of its own; a line over ``max_line`` bytes is skipped to its end and rejected.
+    NUL bytes before the first line are passed over: a log that was truncated while its writer went on starts
+    with them.
     """
     held: list[bytes] = []  # chunks of the block being gathered; the last may end inside a line
-    n_held = 0
+    n_held = n_newlines = 0
     cut = -1  # where the last newline stands in what is held
     next_line = 1
     skipped = 0  # bytes of an overlong line passed over so far; 0: none
     first = True
     for chunk in chunks:
         if first:
-            chunk, first = chunk.removeprefix(_BOM), False
+            chunk = chunk.removeprefix(_BOM).lstrip(b"\0")
+            if not chunk:
+                continue
+            first = False
         if skipped:
             end = chunk.find(b"\n")
             if end < 0:
@@ -181,33 +194,45 @@ def lines(
             cut = n_held + end
         held.append(chunk)
         n_held += len(chunk)
-        if n_held >= block_bytes and cut >= 0:
+        n_newlines += chunk.count(b"\n")
+        if (n_held >= block_bytes or n_newlines >= BLOCK_LINES) and cut >= 0:
             data = b"".join(held)
-            raw = _raw(data[: cut + 1], next_line, max_line)
-            yield Block(*_split(raw, array=True)) if array else Block(raw=raw)
-            next_line += raw.n_lines
-            held, n_held, cut = [data[cut + 1 :]], len(data) - cut - 1, -1
+            yield from _whole_lines(data[: cut + 1], next_line, max_line, array=array)
+            next_line += n_newlines
+            held, n_held, n_newlines, cut = [data[cut + 1 :]], len(data) - cut - 1, 0, -1
         elif n_held > max_line and cut < 0:
             skipped, held, n_held = n_held, [], 0
     if skipped:
         yield _overlong(next_line, skipped, max_line)
     elif data := b"".join(held):
-        raw = _raw(data, next_line, max_line)
+        yield from _whole_lines(data, next_line, max_line, array=array)
+
+
+def _whole_lines(data: bytes, first_line: int, max_line: int, *, array: bool) -> Iterator[Block]:
+    """Blocks of at most ``BLOCK_LINES`` lines each: what is kept a line must not grow with a block's bytes."""
+    n_lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if n_lines <= BLOCK_LINES:
+        pieces = [data]
+    else:
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)[BLOCK_LINES - 1 :: BLOCK_LINES] + 1
+        edges = [0, *ends.tolist(), len(data)]
+        pieces = [data[a:b] for a, b in pairwise(edges) if b > a]
+    for piece in pieces:
+        n_lines = piece.count(b"\n") + (not piece.endswith(b"\n"))
+        raw = Raw(piece, first_line, n_lines, max_line)
         yield Block(*_split(raw, array=True)) if array else Block(raw=raw)
+        first_line += n_lines
 
 
 def _overlong(line: int, n_bytes: int, max_line: int) -> Block:
     return block_of_list([], [Reject(line, "too_long", str(max_line), n_bytes=n_bytes)])
 
 
-def _raw(data: bytes, first_line: int, max_line: int) -> Raw:
-    return Raw(data, first_line, data.count(b"\n") + (not data.endswith(b"\n")), max_line)
-
-
 def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
     """The lines of ``raw`` that may be records, and the others."""
     data, first_line, max_line = raw.data, raw.first_line, raw.max_line
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+    codes = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(codes == 10)
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -224,132 +249,74 @@ def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
         else:
             if not _has_blank(data, sizes):
                 return _table(np.arange(first_line, first_line + n_lines), texts), []
+    if array:
+        return _split_array(data, first_line, max_line, starts, ends)
     entries: list[tuple[int, bytes]] = []
-    rejects: list[Reject] = []
-    for at, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        number, text = first_line + at, data[start:end].strip(_BLANK)
-        if array:
-            opened = text.lstrip(b"[,").lstrip(_BLANK)
-            text = opened.rstrip(b",").rstrip(_BLANK)
-            if text in (b"", b"]"):
-                continue
-            if text.count(b"]") > text.count(b"[") and text.endswith(b"]"):
-                text = text[:-1].rstrip(_BLANK)
-        if not text:
-            rejects.append(Reject(number, "blank", n_bytes=end - start))
-        elif end - start > max_line:
-            rejects.append(Reject(number, "too_long", str(max_line), n_bytes=end - start))
+    filled = np.logical_or.reduceat(_FILLED[codes], starts)
+    rejects = _blank_runs(~filled, starts, ends, first_line)
+    for at in np.flatnonzero(filled).tolist():
+        number, size = first_line + at, int(sizes[at])
+        if size > max_line:
+            rejects.append(Reject(number, "too_long", str(max_line), n_bytes=size))
         else:
-            entries.append((number, text))
+            entries.append((number, _tidy(data[starts[at] : ends[at]])))
     return of_list(entries, rejects)
 
 
+def _tidy(line: bytes) -> bytes:
+    return line.strip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
+
+
+def _split_array(
+    data: bytes, first_line: int, max_line: int, starts: np.ndarray, ends: np.ndarray
+) -> tuple[pa.Table, list[Reject]]:
+    """The same for a JSON array's lines; those that hold brackets and commas alone are none."""
+    entries: list[tuple[int, bytes]] = []
+    rejects: list[Reject] = []
+    for at, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        opened = data[start:end].strip(_BLANK).lstrip(b"[,").lstrip(_BLANK)
+        text = opened.rstrip(b",").rstrip(_BLANK)
+        if text.count(b"]") > text.count(b"[") and text.endswith(b"]"):
+            text = text[:-1].rstrip(_BLANK)
+        if end - start > max_line:
+            rejects.append(Reject(first_line + at, "too_long", str(max_line), n_bytes=end - start))
+        elif text not in (b"", b"]"):
+            entries.append((first_line + at, text))
+    return of_list(entries, rejects)
+
+
+def _blank_runs(blank: np.ndarray, starts: np.ndarray, ends: np.ndarray, first_line: int) -> list[Reject]:
+    """One reject a run of blank lines, however long: a file of newlines alone costs nothing."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], blank, [False])).astype(np.int8)))
+    return [
+        Reject(first_line + low, "blank", n_bytes=int(ends[high - 1] - starts[low]), n=high - low)
+        for low, high in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    ]
+
+
 def _has_blank(data: bytes, sizes: np.ndarray) -> bool:
-    """Whether a line of white space only may be among them (rare, so a cheap guess first)."""
+    """Whether a line may need more than its newline taken off (rare, so a cheap guess first)."""
+    if _BOM in data:
+        return True  # files with a mark, put one behind the other
     return bool((sizes < 64).any()) and any(not line.strip(_BLANK) for line in data.split(b"\n")[:-1])
 
 
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|"', re.DOTALL)
-_OPEN = {b"{": b"}", b"[": b"]"}
+def is_too_complex(text: bytes | str) -> bool:
+    """Whether parsing ``text`` might take more memory than a log line is worth.
 
-
-class _Scanner:
-    """Cuts a stream of bytes into top-level values, by brackets outside of strings.
-
-    A value beyond ``max_line`` is let go piece by piece and comes out as its length alone.
+    A cheap upper estimate of the objects that a parser would make: a line of 60 MB of ``{},`` would take
+    gigabytes, one of 60 MB of text takes what it is long.
     """
-
-    def __init__(self, max_line: int) -> None:
-        self.max_line = max_line
-        self.buffer = b""
-        self.closers: list[bytes] = []  # brackets still open, outermost first
-        self.start = -1  # where the present value begins in the buffer; -1: between values
-        self.at = 0  # how far the buffer was scanned
-        self.n_dropped = 0  # bytes of the present value already let go
-
-    def feed(self, chunk: bytes) -> Iterator[bytes | int]:
-        """Values that end in ``chunk``: their bytes, or the length of one too long."""
-        self.buffer += chunk
-        for token in _TOKEN.finditer(self.buffer, self.at):
-            text = token.group()
-            if text == b'"':  # the string goes on beyond the buffer: wait for more of it
-                self.at = token.start()
-                break
-            self.at = token.end()
-            if text in _OPEN:
-                if not self.closers:
-                    self.start = token.start()
-                self.closers.append(_OPEN[text])
-            elif text in self.closers:
-                # A closing bracket of an outer kind ends what was left open inside it: this value is
-                # broken, the ones after it are not.
-                while self.closers.pop() != text:
-                    pass
-                if not self.closers:
-                    yield self._value(token.end())
-                    self.start = -1
-        else:
-            self.at = len(self.buffer)
-        self._let_go()
-
-    def rest(self) -> bytes | int | None:
-        """What is left of a value that does not end; None between values."""
-        return self._value(len(self.buffer)) if self.start >= 0 else None
-
-    def _value(self, end: int) -> bytes | int:
-        length = self.n_dropped + end - self.start
-        self.n_dropped = 0
-        return length if length > self.max_line else self.buffer[self.start : end]
-
-    def _let_go(self) -> None:
-        """Drop what is scanned and not part of an unfinished value, and all of one beyond the cap."""
-        if self.start < 0:
-            self.buffer = self.buffer[self.at :]
-            self.at = 0
-        elif len(self.buffer) - self.start > self.max_line or self.n_dropped:
-            self.n_dropped += len(self.buffer) - self.start
-            left = self.buffer[self.at :]
-            if left:  # inside a string: its opening quote, and the backslashes it may end in
-                left = b'"' + left[1:][len(left[1:].rstrip(b"\\")) :]
-            self.n_dropped -= len(left)
-            self.buffer, self.start, self.at = left, 0, 0
-        else:
-            self.buffer = self.buffer[self.start :]
-            self.at -= self.start
-            self.start = 0
+    if len(text) < _SMALL:
+        return False
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if _cost(data, data.count(b'"') // 2) <= MAX_PARSED:
+        return False
+    # Brackets inside of strings cost nothing: a caller must not lose a request by what a prompt holds.
+    bare, n_strings = _STRING.subn(b"", data)
+    return _cost(bare, n_strings) > MAX_PARSED
 
 
-def elements(
-    chunks: Iterable[bytes], *, in_array: bool, block_bytes: int = BLOCK_BYTES, max_line: int = MAX_LINE
-) -> Iterator[Block]:
-    """Blocks of JSON values that do not keep to lines: an array's elements, or values one after another.
-
-    ``line`` counts values, from 1. Scalars between them are passed over.
-    """
-    scanner = _Scanner(max_line)
-    entries: list[tuple[int, bytes]] = []
-    rejects: list[Reject] = []
-    number, n_held = 0, 0
-
-    def take(value: bytes | int) -> int:
-        if isinstance(value, int):
-            rejects.append(Reject(number, "too_long", str(max_line), n_bytes=value))
-            return 0
-        entries.append((number, value))
-        return len(value)
-
-    opened = not in_array
-    for chunk in chunks:
-        if not opened:
-            opened, chunk = b"[" in chunk, chunk[chunk.find(b"[") + 1 :] if b"[" in chunk else b""
-        for value in scanner.feed(chunk):
-            number += 1
-            n_held += take(value)
-            if n_held >= block_bytes:
-                yield block_of_list(entries, rejects)
-                entries, rejects, n_held = [], [], 0
-    if (left := scanner.rest()) is not None:
-        number += 1
-        take(left)
-    if entries or rejects:
-        yield block_of_list(entries, rejects)
+def _cost(data: bytes, n_strings: int) -> int:
+    """Bytes that CPython takes for as many dicts, lists, list slots and strings."""
+    return 232 * data.count(b"{") + 88 * data.count(b"[") + 40 * data.count(b",") + 64 * n_strings

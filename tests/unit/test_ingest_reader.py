@@ -16,7 +16,8 @@ import zstandard
 from detector.errors import LogError
 from detector.ingest.reader import Reader, file_id
 from detector.ingest.sources import find
-from detector.ingest.splitting import Reject, elements
+from detector.ingest.splitting import Reject
+from detector.ingest.values import elements
 
 ROWS = [
     {"request_id": f"r-{n}", "prompt": f'line {n} with "quotes", {{braces}} and [lists] \\'}
@@ -78,8 +79,8 @@ def test_blank_and_foreign_lines_are_set_aside_each_by_itself(tmp_path: Path) ->
     entries, rejects = read(write(tmp_path / "a.jsonl", data))
     assert [n for n, _ in entries] == [1, 4, 6]
     assert rows(entries) == ROWS[:3]
-    assert sorted((r.line, r.reason) for r in rejects) == [
-        (2, "blank line"), (3, "blank line"), (5, "not UTF-8"), (7, "blank line"),
+    assert sorted((r.line, r.reason, r.n) for r in rejects) == [
+        (2, "blank line", 2), (5, "not UTF-8", 1), (7, "blank line", 1),
     ]  # fmt: skip
 
 
@@ -334,4 +335,5 @@ def test_random_bytes_never_lose_count(tmp_path: Path, seed: int) -> None:
     ]
     path = write(tmp_path / "a.jsonl", b"\n".join(lines) + b"\n")
     entries, rejects = read(path, block_bytes=rng.choice([1, 100, 5000]), max_line=50)
-    assert sorted([n for n, _ in entries] + [r.line for r in rejects]) == list(range(1, 401))
+    told = [r.line + at for r in rejects for at in range(r.n)]
+    assert sorted([n for n, _ in entries] + told) == list(range(1, 401))

@@ -1,0 +1,124 @@
+"""JSON values that do not keep to lines: elements of an array, or values one after another.
+
+Cut by brackets outside of strings, as a stream; what a value holds is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from detector.ingest.splitting import BLOCK_BYTES, BLOCK_LINES, MAX_LINE, Block, Reject, block_of_list
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|"', re.DOTALL)
+_OPEN = {b"{": ord("}"), b"[": ord("]")}
+
+
+class _Scanner:
+    """Cuts a stream of bytes into top-level values, by brackets outside of strings.
+
+    A value beyond ``max_line`` is let go piece by piece and comes out as its length alone.
+    """
+
+    def __init__(self, max_line: int) -> None:
+        self.max_line = max_line
+        self.buffer = b""
+        self.closers = bytearray()  # what closes the brackets still open, outermost first
+        self.start = -1  # where the present value begins in the buffer; -1: between values
+        self.at = 0  # how far the buffer was scanned
+        self.n_dropped = 0  # bytes of the present value already let go
+
+    def feed(self, chunk: bytes) -> Iterator[bytes | int]:
+        """Values that end in ``chunk``: their bytes, or the length of one too long."""
+        self.buffer += chunk
+        for token in _TOKEN.finditer(self.buffer, self.at):
+            text = token.group()
+            if text == b'"':  # the string goes on beyond the buffer: wait for more of it
+                self.at = token.start()
+                break
+            self.at = token.end()
+            if text in _OPEN:
+                if not self.closers:
+                    self.start = token.start()
+                self.closers.append(_OPEN[text])
+            elif text in self.closers:
+                # A closing bracket of an outer kind ends what was left open inside it: this value is
+                # broken, the ones after it are not.
+                while self.closers.pop() != text[0]:
+                    pass
+                if not self.closers:
+                    yield self._value(token.end())
+                    self.start = -1
+        else:
+            self.at = len(self.buffer)
+        self._let_go()
+
+    def rest(self) -> bytes | int | None:
+        """What is left of a value that does not end; None between values."""
+        return self._value(len(self.buffer)) if self.start >= 0 else None
+
+    def _value(self, end: int) -> bytes | int:
+        length = self.n_dropped + end - self.start
+        self.n_dropped = 0
+        return length if length > self.max_line else self.buffer[self.start : end]
+
+    def _let_go(self) -> None:
+        """Drop what is scanned and not part of an unfinished value, and all of one beyond the cap."""
+        if self.start < 0:
+            self.buffer = self.buffer[self.at :]
+            self.at = 0
+        elif len(self.buffer) - self.start > self.max_line or self.n_dropped:
+            self.n_dropped += len(self.buffer) - self.start
+            left = self.buffer[self.at :]
+            if left:  # inside a string: its opening quote, and the backslashes it may end in
+                left = b'"' + left[1:][len(left[1:].rstrip(b"\\")) :]
+            self.n_dropped -= len(left)
+            self.buffer, self.start, self.at = left, 0, 0
+        else:
+            self.buffer = self.buffer[self.start :]
+            self.at -= self.start
+            self.start = 0
+
+
+def elements(
+    chunks: Iterable[bytes],
+    *,
+    in_array: bool,
+    skip: int = 0,
+    block_bytes: int = BLOCK_BYTES,
+    max_line: int = MAX_LINE,
+) -> Iterator[Block]:
+    """Blocks of JSON values: an array's elements (``in_array``), or values one after another.
+
+    ``line`` counts values, from 1. Scalars between them are passed over. ``skip``: bytes before the first
+    value, or before the array's bracket.
+    """
+    scanner = _Scanner(max_line)
+    entries: list[tuple[int, bytes]] = []
+    rejects: list[Reject] = []
+    number, n_held = 0, 0
+
+    def take(value: bytes | int) -> int:
+        if isinstance(value, int):
+            rejects.append(Reject(number, "too_long", str(max_line), n_bytes=value))
+            return 0
+        entries.append((number, value))
+        return len(value)
+
+    opened = not in_array
+    for chunk in chunks:
+        if skip:
+            chunk, skip = chunk[skip:], max(skip - len(chunk), 0)
+        if not opened:
+            opened, chunk = b"[" in chunk, chunk[chunk.find(b"[") + 1 :] if b"[" in chunk else b""
+        for value in scanner.feed(chunk):
+            number += 1
+            n_held += take(value)
+            if n_held >= block_bytes or len(entries) + len(rejects) >= BLOCK_LINES:
+                yield block_of_list(entries, rejects)
+                entries, rejects, n_held = [], [], 0
+    if (left := scanner.rest()) is not None:
+        number += 1
+        take(left)
+    if entries or rejects:
+        yield block_of_list(entries, rejects)
