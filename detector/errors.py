@@ -3,6 +3,7 @@
     HydrawatchError
      ├ ConfigError      hydrawatch.toml, the command line, the key
      ├ LogError         a log that cannot be read at all (single lines go to rejects)
+     │  └ NotALog          readable data that is no log; it is passed over
      ├ LakeError        the lake itself
      │  ├ TableMismatch    a table's columns differ from what is declared
      │  ├ DayMissing       a day without requests was asked for
@@ -54,6 +55,10 @@ class ConfigError(HydrawatchError):
 
 class LogError(HydrawatchError):
     """A log file that cannot be read at all."""
+
+
+class NotALog(LogError):
+    """Readable data, but no log: nothing in it has a time. It is passed over."""
 
 
 class LakeError(HydrawatchError):

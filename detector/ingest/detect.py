@@ -1,17 +1,25 @@
-"""Which format a file has, by its first entries and, where they leave it open, by its name."""
+"""Which format a file has, by a vote of its first entries and, where they leave it open, by its name."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-import orjson
-
-from detector.errors import ConfigError, Location, LogError
+from detector.errors import ConfigError, Location, LogError, NotALog
+from detector.ingest import envelopes
 from detector.ingest.formats import Format, Record, formats, native
-from detector.ingest.splitting import Block
+from detector.ingest.splitting import Block, is_too_complex
+from detector.ingest.unpack import text_of
 
-_LOOK_AT = 200
+#: Entries that vote, and lines looked at for them: a container's log starts with its program's own text.
+_LOOK_AT, _LINES = 200, 20_000
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_TIME_NAME = re.compile(r"(?i)ts|.*(time|date|created|_at)")
+#: Numbers that may be a time, in seconds to nanoseconds since 1970.
+_EPOCHS = tuple((900_000_000 * scale, 4_200_000_000 * scale) for scale in (1, 10**3, 10**6, 10**9))
 
 
 def named(name: str) -> Format | None:
@@ -28,16 +36,24 @@ def named(name: str) -> Format | None:
     return formats()[name]
 
 
-def detect(path: Path, head: Block, forced: Format | None) -> tuple[Format, str]:
-    """Format and content of the file whose first block is ``head``.
+def is_record(record: Record) -> bool:
+    """Whether any format knows ``record`` as it stands: then nothing in it is a wrapper."""
+    return any(f.sniff(record) for f in formats().values())
 
-    Account facts come in native files only, so those are read as native whatever is forced.
+
+def detect(path: Path, head: Block | Iterable[Block], forced: Format | None) -> tuple[Format, str]:
+    """Format and content of the file whose first blocks are ``head``.
+
+    Every readable entry has a vote, wrappers taken off; lines that are no entries have none. Account facts
+    come in native files only, so those are read as native whatever is forced.
 
     Raises
     ------
+    NotALog : nothing tells, and no entry has a time in it.
     LogError : nothing tells.
     """
-    records = _records(head)
+    blocks = [head] if isinstance(head, Block) else list(head)
+    records, n_other = _records(blocks)
     votes = Counter(f.name for record in records for f in formats().values() if f.sniff(record))
     form = forced
     if forced is None or (forced.name not in votes and "native" in votes):
@@ -45,29 +61,72 @@ def detect(path: Path, head: Block, forced: Format | None) -> tuple[Format, str]
         found = [formats()[name] for name, n in votes.items() if n == best]
         if len(found) == 1 and (forced is None or native.content_of("", records) != "requests"):
             form = found[0]
-    if form is None and (_named_native(path) or not (records or head.lines.num_rows or head.rejects)):
+    bare = not records and (n_other or not any(b.lines.num_rows for b in blocks))
+    if form is None and (bare or (_named_native(path) and _may_be_native(records))):
         form = formats()["native"]
     if form is None:
-        told = "; ".join(f"{f.name}: {f.meaning}" for f in formats().values())
-        tied = f" (could be {' or '.join(sorted(votes))})" if votes else ""
-        raise LogError(
-            f"cannot tell the log format from its first {len(records)} readable entries{tied}",
-            at=Location(str(path)),
-            hint=f"force one with --format NAME - {told}",
-        )
+        raise _untold(path, records, votes)
     return form, native.content_of(path.name, records) if form.name == "native" else "requests"
 
 
-def _records(head: Block) -> list[Record]:
+def _untold(path: Path, records: list[Record], votes: Counter[str]) -> LogError:
+    told = "; ".join(f"{f.name}: {f.meaning}" for f in formats().values())
+    tied = f" (could be {' or '.join(sorted(votes))})" if votes else ""
+    message = f"cannot tell the log format from its first {len(records)} readable entries{tied}"
+    timeless = not any(_has_time(r, 1 if len(r) > 3 else 2) for r in records)
+    if records and not votes and timeless:
+        kind: type[LogError] = NotALog
+        message += "; none has a time in it, so it is taken for no log"
+    else:
+        kind = LogError
+    return kind(message, at=Location(text_of(path)), hint=f"force one with --format NAME - {told}")
+
+
+def _records(blocks: list[Block]) -> tuple[list[Record], int]:
+    """The first records, and how many entries before the last of them are no calls."""
+    n_other = 0
     found: list[Record] = []
-    for text in head.lines.column("text").slice(0, _LOOK_AT).to_pylist():
-        try:
-            parsed = orjson.loads(text)
-        except orjson.JSONDecodeError:
+    for text in islice(_texts(blocks), _LINES):
+        if is_too_complex(text):
             continue
-        if isinstance(parsed, dict):
-            found.append(parsed)
-    return found
+        try:
+            entries = envelopes.unwrap(envelopes.loads(text), is_record)
+        except ValueError:
+            continue
+        for entry in entries:
+            if isinstance(entry, envelopes.Fault):
+                n_other += entry.code == "not_a_call"
+            elif entry:
+                found.append(entry)
+        if len(found) >= _LOOK_AT:
+            break
+    return found, n_other
+
+
+def _texts(blocks: list[Block]) -> Iterator[str]:
+    for block in blocks:
+        for chunk in block.lines.column("text").chunks:
+            for at in range(0, len(chunk), _LOOK_AT):  # a block may hold more text than the first lines need
+                yield from chunk.slice(at, _LOOK_AT).to_pylist()
+
+
+def _has_time(value: object, depth: int, name: str = "") -> bool:
+    """Whether a time stands in ``value``, within ``depth`` objects of one another."""
+    if isinstance(value, dict):
+        return depth > 0 and any(_has_time(inner, depth - 1, key) for key, inner in value.items())
+    if isinstance(value, list):
+        return depth > 0 and any(_has_time(inner, depth - 1, name) for inner in value[:10])
+    if isinstance(value, str):
+        return bool(_ISO_TIME.match(value)) or (value.isdigit() and _has_time(int(value[:20]), depth, name))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(_TIME_NAME.fullmatch(name)) and any(low <= value <= high for low, high in _EPOCHS)
+
+
+def _may_be_native(records: list[Record]) -> bool:
+    """Whether a file named as a native one has no entry, or one with a canonical key."""
+    known = {c.name for columns in native.COLUMNS.values() for c in columns}
+    return not records or any(not known.isdisjoint(record) for record in records)
 
 
 def _named_native(path: Path) -> bool:

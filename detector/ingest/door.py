@@ -9,16 +9,13 @@ over or unreadable; no file stops the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from detector.errors import ConfigError, DataQualityError, LogError
+from detector.errors import ConfigError, DataQualityError, LogError, NotALog
 from detector.ingest import ledger, mapping
 from detector.ingest.bounds import Bounds
 from detector.ingest.detect import detect, named
@@ -30,7 +27,6 @@ from detector.ingest.reader import Reader
 from detector.ingest.replace import Given, Replacement
 from detector.ingest.report import FileReport
 from detector.ingest.sources import Found, Source, find
-from detector.ingest.splitting import Block
 from features import schema
 
 if TYPE_CHECKING:
@@ -108,7 +104,7 @@ def ingest(
         if each:
             each(report)
 
-    for skip in found.skipped:
+    for skip in found.skips:
         done(FileReport(skip.path, status=skip.status, reason=skip.reason))
     with store.exclusive():
         bounds = Bounds.of(
@@ -128,6 +124,8 @@ def ingest(
 
             try:
                 report = call.take(source, tell)
+            except NotALog as error:
+                report = FileReport(source.path, status="passed", reason=error.message)
             except LogError as error:
                 words = f"{error.message}; {error.hint}" if error.hint else error.message
                 report = FileReport(source.path, status="unreadable", reason=words)
@@ -186,8 +184,8 @@ class _Call:
             if rows or self.again
             else None
         )
-        head, blocks, reader = _opened(source)
-        form, content = detect(source.path, head, self.forced)
+        reader = Reader(source)
+        form, content = detect(source.path, reader.head(), self.forced)
         report = FileReport(source.path, form.name, content)
         given = Given(self.known.keying) if replacement else None
         changed: list[Row] = []
@@ -199,7 +197,7 @@ class _Call:
             if replacement and replacement.ingested_at:
                 intake.now = replacement.ingested_at
             mapper = mapping.Mapping(self.known.store.engine, form, content, self.settings.options)
-            for block in blocks:
+            for block in reader:
                 intake.add(mapper.map(block))
                 tell(reader.n_read)
             intake.finish()
@@ -250,7 +248,7 @@ class _Call:
             return []
         if now == "auto":
             try:
-                form, _ = detect(source.path, _opened(source)[0], None)
+                form, _ = detect(source.path, Reader(source).head(), None)
             except LogError:
                 return []  # it had to be forced
             if form.name == row["format"]:
@@ -272,21 +270,3 @@ class _Call:
             ]
             if n := sum(r["n_requests"] for r in others):
                 report.remarks.append(f"{n} rows that other files gave, read at this path before, stay")
-
-
-def _opened(source: Source) -> tuple[Block, Iterator[Block], Reader]:
-    """The first block that has lines, all blocks, and the reader they come from.
-
-    A file may begin with any number of blocks without a line; none of them is held.
-    """
-    reader = Reader(source)
-    blocks = iter(reader)
-    first = next(blocks, _EMPTY)
-    if first.lines.num_rows:
-        return first, chain([first], blocks), reader
-    head = next((block for block in blocks if block.lines.num_rows), first)
-    reader = Reader(source)
-    return head, iter(reader), reader
-
-
-_EMPTY = Block(pa.table({"line": pa.array([], pa.int64()), "text": pa.array([], pa.large_string())}))

@@ -5,18 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import orjson
 
 from detector.errors import Location, LogError
-from detector.ingest import splitting, tabular, values
+from detector.ingest import containers, parquet, splitting, tabular, values
 from detector.ingest.sources import Source
 from detector.ingest.splitting import BLOCK_BYTES, MAX_LINE, Block, Reject
-from detector.ingest.unpack import ByteStream
+from detector.ingest.unpack import ByteStream, opened
 
 _HEAD = 1 << 20
+#: Blocks and bytes kept for a look at a file's first entries.
+_LOOK_BLOCKS, _LOOK_BYTES = 64, 32 << 20
 _ARRAY = re.compile(rb"\[\s*(\{\s*[\"}]|\]\s*$|$)")
+_SCALAR = rb'"[^"]{0,200}"\s*:\s*(?:"(?:[^"\\]|\\.){0,2000}"|[\w.+-]{1,40})\s*,\s*'
+#: An object whose list of entries is worth reading as a stream: it may be larger than any line may.
+_WRAPPED = re.compile(
+    rb"\{\s*(?:"
+    + _SCALAR
+    + rb'){0,20}"(?:Records|records|logEvents|events|data|result|results|value|items)"\s*:\s*'
+    rb"(?=\[\s*\{)"
+)
 
 
 class Reader:
@@ -26,11 +37,35 @@ class Reader:
         self.source = source
         self._block_bytes = block_bytes
         self._max_line = max_line
-        self._stream = ByteStream(source.path, source.packing)
+        self._stream = ByteStream(source.path, source.packing, source.encoding)
+        self._looked: list[Block] = []
+        self._left: Iterator[Block] | None = None
 
     @property
     def n_read(self) -> int:
         return self.source.n_bytes if self.source.layout == "parquet" else self._stream.n_read
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the archive, known once the file was read: what came before was handed out."""
+        return self._stream.damage
+
+    def head(self) -> list[Block]:
+        """The first blocks, up to one in which there are lines; iterating gives them again.
+
+        Raises
+        ------
+        LogError : the file cannot be read at all.
+        """
+        if self._left is None:
+            self._left = self._checked()
+            n_bytes = 0
+            for block in self._left:
+                self._looked.append(block)
+                n_bytes += block.lines.nbytes
+                if block.lines.num_rows or len(self._looked) >= _LOOK_BLOCKS or n_bytes >= _LOOK_BYTES:
+                    break
+        return self._looked
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the file's order.
@@ -39,37 +74,59 @@ class Reader:
         ------
         LogError : the file cannot be read at all.
         """
+        looked, left = self._looked, self._left if self._left is not None else self._checked()
+        self._looked, self._left = [], iter(())
+        while looked:
+            yield looked.pop(0)
+        yield from left
+
+    def _checked(self) -> Iterator[Block]:
         last = 0
-        try:
+        with as_log_error(self.source):
             for block in self._blocks():
                 last = max(last, block.last_line)
                 yield block
-        except OSError as error:
-            raise LogError(f"cannot be read: {error.strerror}", at=Location(str(self.source.path))) from error
         if self._stream.damage:
             yield splitting.block_of_list([], [Reject(last + 1, "damaged", self._stream.damage)])
 
     def _blocks(self) -> Iterator[Block]:
+        block_bytes, max_line = self._block_bytes, self._max_line
         if self.source.layout == "parquet":
-            return tabular.parquet_blocks(self.source.path)
-        if self.source.layout == "csv":
-            return tabular.csv_blocks(self._stream, self.source.path, max_line=self._max_line)
+            return parquet.parquet_blocks(self.source.path, max_line=max_line, block_bytes=block_bytes)
         chunks = iter(self._stream)
         head = next(chunks, b"")
-        return self._json(head, chain([head], chunks))
+        whole: Iterable[bytes] = chain([head], chunks)
+        if b"\n" not in head and b"\r" in head:  # lines as old Macs ended them
+            head = head.replace(b"\r", b"\n")
+            whole = (chunk.replace(b"\r", b"\n") for chunk in chain([head], chunks))
+        if self.source.layout == "csv":
+            path = self.source.path
+            return tabular.csv_blocks(whole, path, max_line=max_line, block_bytes=block_bytes)
+        return self._json(head, whole)
 
     def _json(self, head: bytes, chunks: Iterable[bytes]) -> Iterator[Block]:
-        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         block_bytes, max_line = self._block_bytes, self._max_line
+        bare = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0")
+        start = bare.lstrip()
+        skip = len(head) - len(start)
+        first = start.split(b"\n", 1)[0]
         if _ARRAY.match(start):
             if _is_object(start[1:].lstrip().split(b"\n", 1)[0].strip().removesuffix(b",")):
                 return splitting.lines(chunks, array=True, block_bytes=block_bytes, max_line=max_line)
             if not _has_whole_lines(start):
                 return values.elements(chunks, in_array=True, block_bytes=block_bytes, max_line=max_line)
-        one_object = start[:1] == b"{" and not _is_object(start.split(b"\n", 1)[0])
-        if self.source.layout == "json" and one_object and not _has_whole_lines(start):
-            return values.elements(chunks, in_array=False, block_bytes=block_bytes, max_line=max_line)
-        return splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
+        elif start.startswith(b"{") and not _is_object(first) and not _has_whole_lines(start):
+            wrapped = _WRAPPED.match(start) if len(head) >= _HEAD else None
+            return values.elements(
+                chunks,
+                in_array=wrapped is not None,
+                skip=skip + wrapped.end() if wrapped else 0,
+                block_bytes=block_bytes,
+                max_line=max_line,
+            )
+        found = splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
+        style = containers.style_of(start.split(b"\n")[:50])
+        return containers.joined(found, style, max_line) if style else found
 
 
 def _has_whole_lines(start: bytes) -> bool:
@@ -84,6 +141,25 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
+@contextmanager
+def as_log_error(source: Source) -> Iterator[None]:
+    """Whatever a library makes of one file's bytes is an error of this file, and stops no other.
+
+    A panic of a Rust library is no ``Exception``; it is told by its name, as each library has a class of its own.
+    """
+    at = Location(source.name)
+    try:
+        yield
+    except OSError as error:
+        raise LogError(f"cannot be read: {error.strerror or error}", at=at) from error
+    except (MemoryError, RecursionError) as error:
+        raise LogError(f"cannot be read: {type(error).__name__}", at=at) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise LogError("cannot be read: a library failed on what it holds", at=at) from None
+
+
 def file_id(source: Source) -> str:
     """SHA-256 of the file's bytes as stored, 32 hex digits.
 
@@ -92,10 +168,7 @@ def file_id(source: Source) -> str:
     LogError : the file cannot be read.
     """
     digest = hashlib.sha256()
-    try:
-        with source.path.open("rb") as handle:
-            while chunk := handle.read(_HEAD):
-                digest.update(chunk)
-    except OSError as error:
-        raise LogError(f"cannot be read: {error.strerror}", at=Location(str(source.path))) from error
+    with as_log_error(source), opened(source.path) as handle:
+        while chunk := handle.read(_HEAD):
+            digest.update(chunk)
     return digest.hexdigest()[:32]

@@ -1,151 +1,232 @@
-"""Which files a call of ``ingest`` means: paths, folders and links become a sorted list of readable files.
+"""Which files a call of ``ingest`` means, and what becomes of each: read, passed over or unreadable.
 
-A path that was named must be readable; what merely lies in a named folder is skipped and reported when it
-is no log.
+Nothing is skipped in silence: every path given, and every file in a folder given, comes out as a ``Source``
+or as a ``Skip`` with its reason. What a file is, is told by its content (``kinds``).
 """
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from detector.errors import Location, LogError
+from detector.ingest import kinds
+from detector.ingest.kinds import Kind, Layout, Status
+from detector.ingest.unpack import Packing, text_of
 
-Layout = Literal["lines", "json", "csv", "parquet"]
-Packing = Literal["", "gz", "zst"]
-
-_LAYOUTS: dict[str, Layout] = {
-    ".jsonl": "lines",
-    ".ndjson": "lines",
-    ".json": "json",
-    ".csv": "csv",
-    ".parquet": "parquet",
-}
-_PACKINGS: dict[str, Packing] = {".gz": "gz", ".gzip": "gz", ".zst": "zst", ".zstd": "zst"}
-KINDS = ".jsonl .ndjson .json .csv .parquet, each but Parquet also as .gz or .zst"
+KINDS = "JSON lines or arrays, CSV with a header, Parquet; each but Parquet also as gz, zst, bz2, xz or lz4"
+#: Files that tools put beside their data. Such a name alone is enough.
+_MARKERS = re.compile(
+    r"_success|_started.*|_committed.*|_metadata|_common_metadata|.*\.(crc|md5|sha\d*|sha\d*sum|asc|sig|idx|pos|sst)"
+    r"|(md5|sha\d+)sums?(\..*)?|checksums?(\..*)?|manifest([.\-_].*)?|.*\.manifest|.*[-_]manifest\.json"
+    r"|aws-logs-write-test|.*-permission-check|.*elbaccesslogtestfile|.*_cloudtrail-digest_.*"
+    r"|thumbs\.db|desktop\.ini|lost\+found|@eadir",
+    re.I,
+)
+#: Bodies that Bedrock keeps beside its log, too long for a line of it.
+_BODY = re.compile(r".*BedrockModelInvocationLogs/.*/data/[^/]*_(input|output)\.json(\.gz)?")
+_SPECIAL = {
+    stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read. ``explicit``: it was named itself, so a fault is an error and not a skip."""
+    """A file to read. ``explicit``: it was named itself, not found in a folder."""
 
     path: Path
     layout: Layout
     packing: Packing
     n_bytes: int
     explicit: bool
+    encoding: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path as text for tables and messages."""
+        return text_of(self.path)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A file or folder that is not read.
+
+    ``passed``: it is no log, or was meant to be passed over. ``unreadable``: somebody should see to it, or
+    add it to ``ignore``.
+    """
+
+    path: Path
+    status: Status
+    reason: str
 
 
 @dataclass
 class Found:
-    """Files to read, in order of their paths, and what was passed over with the reason."""
+    """Files to read, in order of their paths, and all that is not read with the reason."""
 
     sources: list[Source] = field(default_factory=list)
-    passed: list[tuple[Path, str]] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+
+    @property
+    def passed(self) -> list[tuple[Path, str]]:
+        """Paths that are not read, and why."""
+        return [(skip.path, skip.reason) for skip in self.skips]
 
 
-def find(paths: Iterable[Path | str]) -> Found:
+def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | None = None) -> Found:
     """Files meant by ``paths``; folders are read whole, links are followed, no file comes twice.
+
+    Parameters
+    ----------
+    paths : files, folders, links.
+    ignore : shell patterns of names or paths to pass over; ``*`` also crosses folders. One without a slash is
+        held against every file's and folder's name, one with a slash against the path as given and below.
+    lake : the lake's own folder. It is never read, nor is any other lake.
 
     Raises
     ------
-    LogError : a named path does not exist, cannot be read, or is no log file.
+    LogError : there is nothing at any of ``paths``, which can only be a slip.
     """
-    found = Found()
-    seen: set[tuple[int, int]] = set()
-    for given in paths:
-        path = Path(given)
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            raise LogError(
-                "no such file or folder", at=Location(str(path)), hint=f"readable: {KINDS}"
-            ) from None
-        except OSError as error:  # a link that leads to itself, a folder that may not be entered
-            raise LogError(f"cannot be read: {error.strerror}", at=Location(str(path))) from None
-        files = _below(path, found, set()) if stat.S_ISDIR(status.st_mode) else iter([path])
-        for file in files:
-            _take(file, found, seen, explicit=file is path)
-    found.sources.sort(key=lambda s: str(s.path))
-    return found
+    given = [Path(path) for path in paths]
+    if given and not any(os.path.lexists(path) for path in given):
+        raise LogError(
+            "no such file or folder", at=Location(text_of(given[0])), hint=f"what is read: {KINDS}"
+        )
+    walk = _Walk(tuple(ignore), _identity(lake) if lake else None)
+    for path in given:
+        walk.take(path)
+    walk.found.sources.sort(key=lambda s: str(s.path))
+    walk.found.skips.sort(key=lambda s: str(s.path))
+    return walk.found
 
 
-def _below(folder: Path, found: Found, entered: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files under ``folder``; a folder that was entered before (a loop of links) is not entered again."""
-    try:
-        status = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda e: e.name)
-    except OSError as error:
-        found.passed.append((folder, f"cannot be read: {error.strerror}"))
-        return
-    if (status.st_dev, status.st_ino) in entered:
-        return
-    entered.add((status.st_dev, status.st_ino))
-    for entry in entries:
-        try:
-            is_folder = entry.is_dir()
-        except OSError:
-            is_folder = False
-        if is_folder:
-            yield from _below(Path(entry.path), found, entered)
-        else:
-            yield Path(entry.path)
-
-
-def _take(path: Path, found: Found, seen: set[tuple[int, int]], *, explicit: bool) -> None:
-    fault, hint = "", f"readable: {KINDS}"
-    layout: Layout | None = None
-    packing: Packing = ""
-    status: os.stat_result | None = None
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            fault = "not a regular file"
-        else:
-            layout, packing, fault = _kind(path, explicit=explicit)
-    except OSError as error:
-        fault, hint = f"cannot be read: {error.strerror}", "check that it exists and its permissions"
-    if fault or layout is None or status is None:
-        if explicit:
-            raise LogError(fault, at=Location(str(path)), hint=hint)
-        found.passed.append((path, fault))
-        return
-    if (status.st_dev, status.st_ino) not in seen:
-        seen.add((status.st_dev, status.st_ino))
-        found.sources.append(Source(path, layout, packing, status.st_size, explicit))
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _kind(path: Path, *, explicit: bool) -> tuple[Layout | None, Packing, str]:
-    """Layout and packing by name, the packing corrected by the first bytes; or what is wrong."""
-    suffixes = [s.lower() for s in path.suffixes]
-    packing = _PACKINGS.get(suffixes[-1], "") if suffixes else ""
-    if packing:
-        suffixes.pop()
-    layout = _LAYOUTS.get(suffixes[-1]) if suffixes else None
-    if layout is None and not explicit:
-        return None, "", "no log file by its name"
-    with path.open("rb") as handle:
-        head = handle.read(64)
-    magic: Packing = "gz" if head[:2] == b"\x1f\x8b" else "zst" if head[:4] == b"\x28\xb5\x2f\xfd" else ""
-    if magic:
-        packing = magic
-    elif packing and head:
-        # Renamed, or damaged in its first bytes: only text can still be read as it stands.
-        if head.lstrip()[:1] not in (b"{", b"["):
-            return None, "", f"named .{packing} but does not start as such a file"
-        packing = ""
-    if head[:4] == b"PAR1" or layout == "parquet":
-        if packing:
-            return None, "", "a compressed Parquet file (Parquet compresses by itself)"
-        if head[:4] != b"PAR1":
-            return None, "", "named .parquet but is not a Parquet file"
-        return "parquet", "", ""
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return None, "", "UTF-16 text, expected UTF-8"
-    if layout is None and not packing and head.lstrip()[:1] not in (b"{", b"["):
-        return None, "", "neither its name nor its first byte says what it is"
-    return layout or "lines", packing, ""
+class _Walk:
+    def __init__(self, ignore: tuple[str, ...], lake: tuple[int, int] | None) -> None:
+        self.found = Found()
+        self._ignore = ignore
+        self._lake = lake
+        self._files: dict[tuple[int, int], Path] = {}
+        self._folders: dict[tuple[int, int], Path] = {}
+
+    def take(self, given: Path) -> None:
+        """One path of the command line."""
+        if pattern := self._ignored(given, given):
+            return self._skip(given, "passed", f"ignored ({pattern})")
+        try:
+            status = given.stat()
+            holder = self._lake_above(given)
+        except OSError as error:  # also a link that leads to itself
+            return self._skip(given, "unreadable", f"cannot be read: {error.strerror}")
+        if holder:
+            reason = f"part of a lake ({text_of(holder)}), which is never read: keep logs outside of it"
+            return self._skip(given, "unreadable", reason)
+        if not stat.S_ISDIR(status.st_mode):
+            return self._file(given, explicit=True)
+        for path in self._below(given):
+            self._file(path, explicit=False)
+        return None
+
+    def _skip(self, path: Path, status: Status, reason: str) -> None:
+        self.found.skips.append(Skip(path, status, reason))
+
+    def _ignored(self, path: Path, given: Path) -> str | None:
+        for pattern in self._ignore:
+            if "/" not in pattern.strip("/"):
+                if fnmatch.fnmatchcase(path.name, pattern.strip("/")):
+                    return pattern
+                continue
+            below = path.relative_to(given) if path.is_relative_to(given) else path
+            shapes = (str(below), str(path), os.path.abspath(path))
+            if any(fnmatch.fnmatchcase(shape, pattern.rstrip("/")) for shape in shapes):
+                return pattern
+        return None
+
+    def _is_lake(self, folder: Path) -> bool:
+        if self._lake is not None and _identity(folder) == self._lake:
+            return True
+        if os.path.isfile(folder / "hydrawatch.duckdb"):
+            return True
+        return all(os.path.isdir(folder / name) for name in ("data", "journal", "staging"))
+
+    def _lake_above(self, path: Path) -> Path | None:
+        real = Path(os.path.realpath(path))
+        return next((folder for folder in (real, *real.parents) if self._is_lake(folder)), None)
+
+    def _below(self, given: Path) -> Iterator[Path]:
+        """Files in the folder ``given``; a folder met again (a loop of links) is not entered again."""
+        waiting = [given]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                status = folder.stat()
+                identity = (status.st_dev, status.st_ino)
+                if identity in self._folders:
+                    self._skip(folder, "passed", f"the same folder as {text_of(self._folders[identity])}")
+                    continue
+                self._folders[identity] = folder
+                with os.scandir(folder) as entries:
+                    names = sorted(entry.name for entry in entries)
+            except OSError as error:
+                self._skip(folder, "unreadable", f"folder cannot be read: {error.strerror}")
+                continue
+            inner: list[Path] = []
+            for name in names:
+                path = folder / name
+                is_folder = os.path.isdir(path)
+                if reason := self._passed_by_name(path, given, is_folder=is_folder):
+                    self._skip(path, "passed", reason)
+                elif is_folder and self._is_lake(path):
+                    self._skip(path, "passed", "a lake, which is never read")
+                elif os.path.islink(path) and (holder := self._lake_above(path)):
+                    self._skip(path, "passed", f"part of a lake ({text_of(holder)}), which is never read")
+                elif is_folder:
+                    inner.append(path)
+                else:
+                    yield path
+            waiting.extend(reversed(inner))
+
+    def _passed_by_name(self, path: Path, given: Path, *, is_folder: bool) -> str | None:
+        if pattern := self._ignored(path, given):
+            return f"ignored ({pattern})"
+        if path.name.startswith("."):
+            return "hidden"
+        if _MARKERS.fullmatch(path.name):
+            return "a marker or checksum file, no log"
+        if not is_folder and _BODY.fullmatch(str(path)):
+            return "a body that Bedrock keeps beside its log; bodies are not followed"
+        return None
+
+    def _file(self, path: Path, *, explicit: bool) -> None:
+        try:
+            status = path.stat()
+            kind = stat.S_IFMT(status.st_mode)
+            if kind != stat.S_IFREG:
+                reason = f"{_SPECIAL.get(kind, 'no regular file')}, not a file: write it to a file first"
+                return self._skip(path, "unreadable" if explicit else "passed", reason)
+            identity = (status.st_dev, status.st_ino)
+            if identity in self._files:
+                return self._skip(path, "passed", f"the same file as {text_of(self._files[identity])}")
+            told = kinds.tell(path, status.st_size)
+        except OSError as error:
+            what = "a link to nothing" if path.is_symlink() and not path.exists() else error.strerror or error
+            return self._skip(path, "unreadable", f"cannot be read: {what}")
+        self._files[identity] = path
+        if isinstance(told, Kind):
+            self.found.sources.append(
+                Source(path, told.layout, told.packing, status.st_size, explicit, told.encoding)
+            )
+            return None
+        return self._skip(path, told.status, told.reason)

@@ -1,20 +1,105 @@
-"""CSV and Parquet rows as JSON lines, so that every log goes one way from there on."""
+"""Rows of a CSV file as JSON lines, so that every log goes one way from there on.
+
+The separator is told from the first rows (comma, semicolon, tab, bar) or by a first line ``sep=;``.
+"""
 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+import orjson
 
 from detector.errors import Location, LogError
-from detector.ingest.splitting import Block, Reject, block_of_list
+from detector.ingest.splitting import BLOCK_BYTES, Block, Reject, block_of_list
+from detector.ingest.unpack import text_of
+from features import schema
 
 _ROWS = 16_384
+_SEPARATORS = (",", ";", "\t", "|")
+_BOM = b"\xef\xbb\xbf"
+#: Names with capitals in them that formats look for; a warehouse that knows no case writes them all upper.
+_CAMEL = (
+    "startTime", "endTime", "completionStartTime", "schemaType", "schemaVersion", "requestId", "modelId",
+    "accountId", "errorCode", "inferenceRegion", "requestMetadata", "resourceId", "traceId", "projectId",
+    "parentObservationId", "modelParameters", "usageDetails", "costDetails", "userId", "sessionId",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written. ``skip``: lines before its header."""
+
+    separator: str = ","
+    skip: int = 0
+
+
+def dialect(head: bytes) -> Dialect:
+    """The dialect in which most of the first rows have as many fields as the header."""
+    lines = _texts(head)[:50]
+    if lines and lines[0].strip().lower()[:5] in ("sep=;", "sep=,", "sep=|", "sep=\t", "sep="):
+        return Dialect(lines[0].strip("\r\n")[4:5] or "\t", 1)
+    if not lines:
+        return Dialect()
+
+    def fit(separator: str) -> tuple[float, int]:
+        rows = _rows(lines, separator)
+        n = len(rows[0]) if rows else 0
+        same = sum(len(row) == n for row in rows)
+        return (same / len(rows), n) if n > 1 else (0.0, 0)
+
+    return Dialect(max(_SEPARATORS, key=fit))
+
+
+def _rows(lines: list[str], separator: str) -> list[list[str]]:
+    found: list[list[str]] = []
+    with suppress(csv.Error):  # a row cut off at the end of the head
+        found.extend(row for row in csv.reader(lines, strict=True, delimiter=separator) if row)
+    return found
+
+
+def _texts(head: bytes) -> list[str]:
+    data = head.removeprefix(_BOM)
+    return [line.decode("utf-8", "surrogateescape") + "\n" for line in data.split(b"\n") if line.strip()]
+
+
+def sample(head: bytes) -> Iterator[dict[str, str]]:
+    """The first rows of ``head`` read as CSV, as far as they fit its header."""
+    if b"\n" not in head:
+        head = head.replace(b"\r", b"\n")
+    found = dialect(head)
+    rows = _rows(_texts(head)[found.skip : 50], found.separator)
+    if rows and len(rows[0]) > 1:
+        names = spelled([name.strip() for name in rows[0]])
+        for row in rows[1:]:
+            if len(row) == len(names):
+                yield {k: v for k, v in zip(names, row, strict=True) if k and v}
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    declared = (schema.CANONICAL, schema.ACCOUNTS, schema.ACCOUNT_EVENTS, schema.MODEL_RELEASES)
+    return {name.casefold(): name for name in (*(c.name for cs in declared for c in cs), *_CAMEL)}
+
+
+def spelled(header: list[str]) -> list[str]:
+    """Header names as the formats write them.
+
+    A name that differs from a known one in case only takes the known spelling. Where the whole header is in
+    capitals, as from a warehouse, the other names are handed out in small letters; else as they are written.
+    """
+    shouted = any(n.isupper() for n in header) and not any(c.islower() for n in header for c in n)
+    taken = set(header)
+    made: list[str] = []
+    for name in header:
+        known = _spellings().get(name.casefold(), name.lower() if shouted else name)
+        made.append(name if known != name and known in taken else known)
+    return made if len({n for n in made if n}) == len([n for n in made if n]) else header
 
 
 class _Physical:
@@ -24,11 +109,13 @@ class _Physical:
     stray quote does not swallow what follows.
     """
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], max_row: int) -> None:
         self._chunks = iter(chunks)
         self._ready: list[str] = []  # lines not yet given out, the next one last
-        self._tail = b""
+        self._tail: list[bytes] = []
+        self._max_row = max_row
         self._ended = False
+        self._n_row = 0
         self.row: list[str] = []
         self.first_line = 1  # number of the row's first line
 
@@ -41,19 +128,25 @@ class _Physical:
                 raise StopIteration
             chunk = next(self._chunks, b"")
             self._ended = not chunk
-            data = self._tail + chunk
-            pieces = data.split(b"\n")
-            self._tail = b"" if self._ended else pieces.pop()
+            if chunk and b"\n" not in chunk:
+                self._tail.append(chunk)
+                continue
+            pieces = b"".join([*self._tail, chunk]).split(b"\n")
+            self._tail = [] if self._ended else [pieces.pop()]
             if self._ended and not pieces[-1]:
                 pieces.pop()
             self._ready = [p.decode("utf-8", "surrogateescape") + "\n" for p in reversed(pieces)]
         line = self._ready.pop()
         self.row.append(line)
+        self._n_row += len(line)
+        if self._n_row > self._max_row and len(self.row) > 1:
+            raise csv.Error("a quote that is not closed")
         return line
 
     def done(self) -> None:
         self.first_line += len(self.row)
         self.row = []
+        self._n_row = 0
 
     def give_up_first(self) -> None:
         self._ready.extend(reversed(self.row[1:]))
@@ -61,73 +154,90 @@ class _Physical:
         self.done()
 
 
-def csv_blocks(chunks: Iterable[bytes], path: Path, *, max_line: int) -> Iterator[Block]:
+def csv_blocks(
+    chunks: Iterable[bytes], path: Path, *, max_line: int, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Block]:
     """Blocks of the rows of a CSV file with a header; ``line`` is the row's first physical line.
 
-    An empty field is a missing key.
+    An empty field is a missing key. A column without a name is left out.
 
     Raises
     ------
     LogError : no header, or the same column twice.
     """
     csv.field_size_limit(max_line)
-    physical = _Physical(_without_bom(chunks))
-    header = _header(physical, path)
-    reader = csv.reader(physical, strict=True)
+    rest = iter(chunks)
+    head = next(rest, b"")
+    found = dialect(head)
+    physical = _Physical(chain([head.removeprefix(_BOM)], rest), max_line)
+    for _ in islice(physical, found.skip):
+        physical.done()
+    header = _header(physical, path, found.separator)
+    rows = csv.reader(physical, strict=True, delimiter=found.separator)
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
+    n_held = 0
     while True:
         try:
-            row = next(reader)
+            row = next(rows)
         except StopIteration:
             break
         except csv.Error as error:
-            rejects.append(
-                Reject(
-                    physical.first_line,
-                    "bad_csv_row",
-                    f"not valid CSV: {error}",
-                    n_bytes=_size(physical.row[:1]),
-                )
-            )
+            size = _size(physical.row[:1])
+            _add(rejects, Reject(physical.first_line, "bad_csv_row", f"not valid CSV: {error}", n_bytes=size))
             physical.give_up_first()
-            reader = csv.reader(physical, strict=True)
+            rows = csv.reader(physical, strict=True, delimiter=found.separator)
             continue
         number, size = physical.first_line, _size(physical.row)
+        n_lines = len(physical.row)
         physical.done()
-        if not row or row == [""]:
-            rejects.append(Reject(number, "blank", n_bytes=size))
+        if not row or (not any(row) and len(header) > 1 and len(row) == 1):
+            _add(rejects, Reject(number, "blank", n_bytes=size, n=n_lines))
         elif len(row) != len(header):
             detail = f"{len(row)} fields, the header names {len(header)}"
             rejects.append(Reject(number, "bad_csv_row", detail, n_bytes=size))
         else:
-            found = json.dumps(
-                {k: v for k, v in zip(header, row, strict=True) if v != ""}, ensure_ascii=False
-            )
-            entries.append((number, found.encode("utf-8", "surrogateescape")))
-        if len(entries) + len(rejects) >= _ROWS:
+            text = _json(header, row)
+            n_held += len(text)
+            entries.append((number, text))
+        if len(entries) + len(rejects) >= _ROWS or n_held >= block_bytes:
             yield block_of_list(entries, rejects)
-            entries, rejects = [], []
+            entries, rejects, n_held = [], [], 0
     if entries or rejects:
         yield block_of_list(entries, rejects)
 
 
-def _without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    for at, chunk in enumerate(chunks):
-        yield chunk.removeprefix(b"\xef\xbb\xbf") if at == 0 else chunk
+def _add(rejects: list[Reject], new: Reject) -> None:
+    """Add to ``rejects``; blank lines in a run are one."""
+    last = rejects[-1] if rejects else None
+    if last and last.code == new.code == "blank" and last.line + last.n == new.line:
+        n_bytes = (last.n_bytes or 0) + (new.n_bytes or 0)
+        rejects[-1] = Reject(last.line, "blank", n_bytes=n_bytes, n=last.n + new.n)
+    else:
+        rejects.append(new)
 
 
-def _header(physical: _Physical, path: Path) -> list[str]:
+def _json(header: list[str], row: list[str]) -> bytes:
+    """A row as JSON; bytes that are no UTF-8 stay in it and make it a reject."""
+    record = {k: v for k, v in zip(header, row, strict=True) if v != "" and k}
     try:
-        header = next(csv.reader(physical, strict=True), [])
+        return orjson.dumps(record)
+    except TypeError:  # half a surrogate pair stands for each foreign byte
+        return b"\xff" + repr(record).encode("utf-8", "surrogateescape")
+
+
+def _header(physical: _Physical, path: Path, separator: str) -> list[str]:
+    try:
+        header = next(csv.reader(physical, strict=True, delimiter=separator), [])
     except csv.Error as error:
-        raise LogError(f"not a CSV header: {error}", at=Location(str(path), 1)) from None
+        raise LogError(f"not a CSV header: {error}", at=Location(text_of(path), 1)) from None
     physical.done()
-    names = [name.strip() for name in header]
-    if not any(names) or len(set(names)) != len(names) or not all(n.isprintable() for n in names):
+    names = spelled([name.strip() for name in header])
+    given = [n for n in names if n]
+    if not given or len(set(given)) != len(given) or not all(n.isprintable() for n in names):
         raise LogError(
             "expected a header line of distinct column names",
-            at=Location(str(path), 1),
+            at=Location(text_of(path), 1),
             hint="see docs/formats.md",
         )
     return names
@@ -135,41 +245,3 @@ def _header(physical: _Physical, path: Path) -> list[str]:
 
 def _size(row: list[str]) -> int:
     return sum(len(line) for line in row)
-
-
-def parquet_blocks(path: Path) -> Iterator[Block]:
-    """Blocks of the rows of a Parquet file; ``line`` counts rows, from 1.
-
-    Raises
-    ------
-    LogError : not a whole Parquet file, or a column type that JSON cannot hold.
-    """
-    number = 1
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
-                frame = pl.from_arrow(_plain(pa.Table.from_batches([batch])))
-                assert isinstance(frame, pl.DataFrame)
-                texts = frame.write_ndjson().encode().split(b"\n")[: frame.height]
-                yield block_of_list([(number + at, text) for at, text in enumerate(texts)], [])
-                number += frame.height
-    except (
-        pa.ArrowInvalid,
-        pa.ArrowNotImplementedError,
-        pa.ArrowIOError,
-        pl.exceptions.PolarsError,
-    ) as error:
-        raise LogError(f"not a readable Parquet file: {error}", at=Location(str(path))) from error
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Maps become JSON objects and what JSON has no word for becomes text."""
-    for at, field in enumerate(table.schema):
-        if pa.types.is_map(field.type):
-            texts = [
-                None if v is None else json.dumps(dict(v), default=str) for v in table.column(at).to_pylist()
-            ]
-            table = table.set_column(at, field.name, pa.array(texts, pa.large_string()))
-        elif pa.types.is_decimal(field.type):
-            table = table.set_column(at, field.name, table.column(at).cast(pa.string()))
-    return table

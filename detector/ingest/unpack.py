@@ -1,23 +1,54 @@
-"""Bytes of a file, unpacked as a stream: many members or frames, damage at the end kept apart.
+"""Bytes of a file, unpacked and decoded to UTF-8 as a stream; damage is kept apart and never raised.
 
-What could be unpacked before the damage is used; the damage is told, never raised.
+Many members or frames are read one after the other. What could be unpacked before the damage is used.
 """
 
 from __future__ import annotations
 
+import bz2
+import codecs
+import lzma
+import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Literal, Protocol
 
+import pyarrow as pa
 import zstandard
 
-from detector.ingest.sources import Packing
+#: ``frames``: zstd frames, each behind its length in four bytes, as the OpenTelemetry Collector writes.
+Packing = Literal["", "gz", "zst", "bz2", "xz", "lz4", "frames"]
 
-_PLAIN_CHUNK = 1 << 20
+_CHUNK = 1 << 20
 #: Packed bytes fed at a time. A packed byte can hold 1,032 bytes (gzip) or some 32 KiB (zstd), so small
-#: bites keep a decompression bomb from filling the memory.
-_PACKED_CHUNK = {"gz": 1 << 15, "zst": 1 << 12}
+#: bites keep a decompression bomb from filling the memory; bzip2 and xz are asked for a bounded answer.
+_BITE: dict[str, int] = {"gz": 1 << 15, "zst": 1 << 10, "bz2": 1 << 15, "xz": 1 << 15}
+#: Memory that an xz stream may ask for its dictionary; ``xz -9`` wants 65 MiB.
+_XZ_MEMORY = 256 << 20
+#: Packed bytes of one frame of the Collector.
+MAX_FRAME = 64 << 20
+_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
+
+
+def text_of(path: Path | str) -> str:
+    """A path as text that can be stored and sent: bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def opened(path: Path) -> IO[bytes]:
+    """``path`` for reading.
+
+    Raises
+    ------
+    OSError : not readable, or no regular file; a pipe put in the file's place does not hang.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(None, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 class _Inflater(Protocol):
@@ -25,73 +56,184 @@ class _Inflater(Protocol):
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
 
 
-def _gzip() -> _Inflater:
-    return zlib.decompressobj(wbits=31)
+class _Gzip:
+    """One member. On damage, what was whole before it is given out first."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        before = self._inflater.copy()
+        try:
+            out = self._inflater.decompress(data, _CHUNK)
+        except zlib.error:
+            self._inflater = before
+            for at in range(len(data)):
+                yield self._inflater.decompress(data[at : at + 1])
+            return
+        yield out
+        while rest := self._inflater.unconsumed_tail:
+            yield self._inflater.decompress(rest, _CHUNK)
 
 
-def _zstd() -> _Inflater:
-    made: _Inflater = zstandard.ZstdDecompressor().decompressobj()
-    return made
+class _Zstd:
+    def __init__(self) -> None:
+        self._inflater = zstandard.ZstdDecompressor().decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inflater.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inflater.unused_data)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield self._inflater.decompress(data)
+
+
+class _Bounded:
+    """bzip2 and xz: their answers are asked for in pieces."""
+
+    def __init__(self, inflater: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
+        self._inflater = inflater
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield self._inflater.decompress(data, _CHUNK)
+        while not self._inflater.eof and not self._inflater.needs_input:
+            yield self._inflater.decompress(b"", _CHUNK)
+
+
+_INFLATERS: dict[str, Callable[[], _Inflater]] = {
+    "gz": _Gzip,
+    "zst": _Zstd,
+    "bz2": lambda: _Bounded(bz2.BZ2Decompressor()),
+    "xz": lambda: _Bounded(lzma.LZMADecompressor(memlimit=_XZ_MEMORY)),
+}
 
 
 class ByteStream:
-    """Chunks of a file's content. ``damage`` says what was wrong with the packing, once read."""
+    """Chunks of a file's content as UTF-8. ``damage`` says what was wrong with the packing, once read."""
 
-    def __init__(self, path: Path, packing: Packing) -> None:
+    def __init__(self, path: Path, packing: Packing = "", encoding: str = "") -> None:
         self.path = path
         self.packing = packing
+        self.encoding = encoding
         self.n_read = 0
         self.damage: str | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        with self.path.open("rb") as handle:
-            if not self.packing:
-                while chunk := handle.read(_PLAIN_CHUNK):
-                    self.n_read += len(chunk)
-                    yield chunk
-                return
-            size = _PACKED_CHUNK[self.packing]
+        pieces = self._gathered()
+        return self._decoded(pieces) if self.encoding else pieces
 
-            def take() -> bytes:
-                packed = handle.read(size)
-                self.n_read += len(packed)
-                return packed
+    def _decoded(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """UTF-16 or UTF-32 as UTF-8; what is no character becomes U+FFFD, as half a surrogate pair does."""
+        decoder = codecs.getincrementaldecoder(self.encoding)(errors="replace")
+        for piece in pieces:
+            if text := decoder.decode(piece):
+                yield text.encode("utf-8", "replace")
+        if text := decoder.decode(b"", final=True):
+            yield text.encode("utf-8", "replace")
 
-            held: list[bytes] = []
-            n_held = 0
-            for out in self._unpack(take):
+    def _gathered(self) -> Iterator[bytes]:
+        """Pieces of about a megabyte."""
+        held: list[bytes] = []
+        n_held = 0
+        with opened(self.path) as handle:
+            for out in self._pieces(handle):
                 held.append(out)
                 n_held += len(out)
-                if n_held >= _PLAIN_CHUNK:
+                if n_held >= _CHUNK:
                     yield b"".join(held)
                     held, n_held = [], 0
-            if held:
-                yield b"".join(held)
+        if held:
+            yield b"".join(held)
 
-    def _unpack(self, take: Callable[[], bytes]) -> Iterator[bytes]:
-        make = _gzip if self.packing == "gz" else _zstd
+    def _pieces(self, handle: IO[bytes]) -> Iterator[bytes]:
+        def take(size: int) -> bytes:
+            packed = handle.read(size)
+            self.n_read += len(packed)
+            return packed
+
+        if not self.packing:
+            while chunk := take(_CHUNK):
+                yield chunk
+            return
+        made = (
+            self._lz4(handle)
+            if self.packing == "lz4"
+            else self._frames(take)
+            if self.packing == "frames"
+            else self._members(take)
+        )
+        try:
+            yield from made
+        except _ERRORS as error:
+            self.damage = _plain(str(error)) or type(error).__name__
+
+    def _members(self, take: Callable[[int], bytes]) -> Iterator[bytes]:
+        make, bite = _INFLATERS[self.packing], _BITE[self.packing]
         inflater, started, n_members, data = make(), False, 0, b""
-        while data or (data := take()):
+        while data or (data := take(bite)):
             if not started and n_members:
                 data = data.lstrip(b"\0")  # padding between or after members (tape blocks)
                 if not data:
                     continue
             started = True
-            try:
-                out = inflater.decompress(data)
-            except (zlib.error, zstandard.ZstdError) as error:
-                self.damage = _plain(str(error))
-                return
+            yield from inflater.feed(data)
             data = b""
             if inflater.eof:
                 data, started, n_members, inflater = inflater.unused_data, False, n_members + 1, make()
-            if out:
-                yield out
         if started:
-            self.damage = "it ends in the middle"
+            raise EOFError("it ends in the middle")
+
+    def _lz4(self, handle: IO[bytes]) -> Iterator[bytes]:
+        with pa.CompressedInputStream(pa.PythonFile(handle, mode="r"), "lz4") as stream:
+            while out := stream.read(_CHUNK):
+                self.n_read = handle.tell()
+                yield out
+
+    def _frames(self, take: Callable[[int], bytes]) -> Iterator[bytes]:
+        """Each frame as a line of its own."""
+        while prefix := take(4):
+            size = int.from_bytes(prefix, "big")
+            if len(prefix) < 4:
+                raise EOFError("it ends in the middle")
+            if size > MAX_FRAME:
+                raise ValueError(f"a frame of {size:,} bytes")
+            inflater = _Zstd()
+            last = b""
+            while size:
+                data = take(min(size, _BITE["zst"]))
+                if not data:
+                    raise EOFError("it ends in the middle")
+                size -= len(data)
+                if inflater.eof:
+                    raise ValueError("bytes after the end of a frame")
+                for out in inflater.feed(data):
+                    last = out or last
+                    yield out
+            if not last.endswith(b"\n"):
+                yield b"\n"
 
 
 def _plain(text: str) -> str:

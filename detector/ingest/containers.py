@@ -1,0 +1,111 @@
+"""Lines that a container runtime wrapped, and cut: its wrapper is taken off and the pieces are put together.
+
+    2026-03-01T00:00:00.0Z stdout P {"request_id": ...            CRI (containerd, CRI-O): P goes on, F ends
+    {"log": "{\"request_id\": ...\n", "stream": "stdout", ...}      docker: what ends in no newline goes on
+
+Both runtimes cut a line every 16 KiB, which one long prompt fills. A record of several physical lines is one
+entry under the number of its first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import orjson
+
+from detector.ingest.splitting import Block, Reject, block_of_list
+
+Style = Literal["cri", "docker"]
+
+_CRI = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:\d\d) (stdout|stderr) ([FP])(?::\S*)?(?: |$)")
+_DOCKER = {"log", "stream", "time", "attrs"}
+
+
+def style_of(lines: Sequence[bytes]) -> Style | None:
+    """The runtime that wrote most of ``lines``; None: none did."""
+    filled = [line for line in lines if line.strip()]
+    if not filled:
+        return None
+    if 2 * sum(bool(_CRI.match(line)) for line in filled) > len(filled):
+        return "cri"
+    if 2 * sum(_docker(line) is not None for line in filled) > len(filled):
+        return "docker"
+    return None
+
+
+@dataclass
+class _Open:
+    """A record not yet ended. Beyond the limit only its length is kept."""
+
+    line: int
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+def joined(blocks: Iterable[Block], style: Style, max_line: int) -> Iterator[Block]:
+    """Blocks with the runtime's wrapper taken off. Lines without it are handed on as they are."""
+    waiting: dict[bytes, _Open] = {}
+
+    def end(stream: bytes) -> None:
+        found = waiting.pop(stream)
+        text = b"".join(found.parts).strip()
+        if found.size > max_line:
+            rejects.append(Reject(found.line, "too_long", str(max_line), n_bytes=found.size))
+        elif not text:
+            rejects.append(Reject(found.line, "blank", n_bytes=found.size))
+        else:
+            entries.append((found.line, text))
+
+    entries: list[tuple[int, bytes]] = []
+    rejects: list[Reject] = []
+    read = _cri if style == "cri" else _docker
+    for block in blocks:
+        entries, rejects = [], list(block.rejects)
+        lines = block.lines
+        for number, text in zip(
+            lines.column("line").to_pylist(), lines.column("text").to_pylist(), strict=True
+        ):
+            raw = text.encode().rstrip(b"\r\n")
+            found = read(raw)
+            if found is None:
+                entries.append((number, raw))
+                continue
+            stream, payload, goes_on = found
+            record = waiting.setdefault(stream, _Open(number))
+            record.size += len(payload)
+            if record.size <= max_line:
+                record.parts.append(payload)
+            else:
+                record.parts.clear()
+            if not goes_on:
+                end(stream)
+        yield block_of_list(entries, rejects)
+    if waiting:
+        entries, rejects = [], []
+        for stream in list(waiting):
+            end(stream)
+        yield block_of_list(entries, rejects)
+
+
+def _cri(line: bytes) -> tuple[bytes, bytes, bool] | None:
+    """Stream, content, and whether it goes on in the stream's next line."""
+    match = _CRI.match(line)
+    return (match[1], line[match.end() :], match[2] == b"P") if match else None
+
+
+def _docker(line: bytes) -> tuple[bytes, bytes, bool] | None:
+    if not line.lstrip().startswith(b"{") or b'"log"' not in line:
+        return None
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(found, dict) or not _DOCKER.issuperset(found) or "stream" not in found:
+        return None
+    log = found.get("log")
+    if not isinstance(log, str) or found["stream"] not in ("stdout", "stderr"):
+        return None
+    return found["stream"].encode(), log.encode(), not log.endswith("\n")

@@ -1,0 +1,286 @@
+"""Wrappers that log shippers put around a record, taken off in one place for all formats.
+
+    {"Records": [record, ...]}   {"log": "{record}\n", "stream": "stdout", ...}   2026-03-01T00:00:00Z {record}
+
+``loads`` parses a line whatever stands before its JSON, ``unwrap`` gives the records in what was parsed. A
+wrapper is told by the names beside what it holds, and never when ``is_record`` knows the whole as a record: a
+record has text of its callers in it, and that text must not pass for a record.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from detector.ingest.splitting import Code, is_too_complex
+
+#: Wrappers within one another, and entries of one line.
+MAX_DEPTH = 10
+MAX_ENTRIES = 1_000_000
+#: Bytes that base64 and gzip inside a wrapper may come to.
+MAX_INNER = 64 << 20
+
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a wrapper held instead of a record: a reject's code and detail."""
+
+    code: Code
+    detail: str = ""
+
+
+Entry = Record | Fault
+
+#: Members that hold a list of entries, or an object in which one of these does.
+_LISTS = (
+    "Records", "records", "logEvents", "events", "data", "result", "results", "value", "items", "hits",
+    "streams", "receivedMessages", "entries", "rows",
+)  # fmt: skip
+#: Members that hold one record, as an object or as JSON in a string.
+_ONES = (
+    "message", "log", "line", "MESSAGE", "@message", "body", "msg", "jsonPayload", "textPayload", "_source",
+    "_raw", "raw", "event", "detail", "awslogs", "kinesis", "Sns", "Message", "data", "result", "value",
+)  # fmt: skip
+_ANY = frozenset(_LISTS) | frozenset(_ONES)
+#: What shippers write beside a record: where it came from, when, and how it was carried.
+_BESIDE = frozenset((
+    "@timestamp", "@ptr", "@log", "@logStream", "@version", "timestamp", "time", "ts", "date", "datetime", "stream",
+    "logtag", "host", "hostname", "source", "source_type", "sourcetype", "file", "path", "offset", "tag", "tags",
+    "labels", "attrs", "kubernetes", "docker", "container_id", "container_name", "agent", "ecs", "input", "fields",
+    "id", "eventId", "eventID", "ingestionTime", "logGroup", "logStream", "logStreamName", "logGroupName", "owner",
+    "messageType", "subscriptionFilters", "insertId", "logName", "resource", "receiveTimestamp", "severity",
+    "trace", "spanId", "recordId", "approximateArrivalTimestamp", "messageId", "message_id", "publishTime",
+    "attributes", "subscription", "ackId", "body", "eventSource", "eventName", "eventSourceARN", "awsRegion",
+    "partitionKey", "sequenceNumber", "_index", "_id", "_score", "_type", "index", "__REALTIME_TIMESTAMP",
+    "_SYSTEMD_UNIT", "_HOSTNAME", "PRIORITY", "__CURSOR", "SYSLOG_IDENTIFIER", "priority", "facility", "ident",
+    "pid", "appname", "procid", "msgid", "program", "level", "partial_message", "namespace", "pod", "container",
+    "node", "cluster", "app", "service", "event_type", "detail-type", "account", "region", "version", "topic",
+    "partition", "key", "preview", "lastrow", "result", "structured_metadata", "Type", "TopicArn", "MessageId",
+))  # fmt: skip
+
+_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[ ]?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+_TAG = r"[^\s:\[\]{}\"]{1,128}(?:\[\d{1,10}\])?"
+#: What may stand before the JSON of a line. Free words are not among them: ``prompt: {...}`` is text of an
+#: application that a caller wrote, and must not be read as a record.
+_PREFIX = re.compile(
+    rf"""\s*(?:
+      (?:\[[a-z]{{1,16}}/[^\s\]{{}}]{{1,253}}\]|[^\s|{{}}"]{{1,128}}\s*\|)\s*(?:{_TIME}\s+)?   # kubectl, docker compose
+    | {_TIME}\s+(?:stdout|stderr)\s+[FP](?::\S*)?\s                            # CRI
+    | (?:<\d{{1,3}}>)?{_TIME}\s+\S{{1,255}}\s+{_TAG}:\s*                       # syslog with an ISO time
+    | (?:<\d{{1,3}}>)?[A-Z][a-z]{{2}}\s+\d{{1,2}}\s\d\d:\d\d:\d\d(?:\.\d+)?\s+(?:\S{{1,255}}\s+)?{_TAG}:\s*
+    | <\d{{1,3}}>\d\s(?:{_TIME}|-)(?:\s\S{{1,255}}){{4}}\s(?:-|(?:\[[^\]]*\])+)?\s*           # RFC 5424
+    | \[?{_TIME}\]?[\s,]+                                                      # CloudWatch's export, kubectl
+    | <\d{{1,3}}>\s*
+    )(?:@cee:\s*)?(?:\ufeff)?(?=[{{\[])""",
+    re.X,
+)
+_JUNK = b"\0\x1e \t\r\n"
+_IN_A_ROW = re.compile(rb"\}\s*\{")
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
+
+def loads(text: str | bytes) -> object:
+    """JSON of a line; a time, syslog, container or compose prefix is taken off, values in a row make a list.
+
+    Raises
+    ------
+    ValueError : neither JSON nor a known prefix before JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    raw = raw.strip(_JUNK).removeprefix(b"\xef\xbb\xbf")
+    if not raw.startswith((b"{", b"[")):
+        match = _PREFIX.match(raw[:2048].decode("utf-8", "surrogateescape"))
+        if not match:
+            raise ValueError("not valid JSON")
+        raw = raw[len(match.group().encode("utf-8", "surrogateescape")) :]
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return _lenient(raw)
+
+
+def _lenient(raw: bytes) -> object:
+    """What Python's own parser takes: ``NaN`` (read as null), and objects in a row as Firehose writes them."""
+    in_a_row = _IN_A_ROW.search(raw)
+    if len(raw) > MAX_INNER or not (in_a_row or b"NaN" in raw or b"Infinity" in raw):
+        raise ValueError("not valid JSON")
+    text = raw.decode()
+    if "\\ud" in text or "\\uD" in text:
+        raise ValueError("not valid JSON")  # half a surrogate pair may be among them, which Python would take
+    found: list[object] = []
+    at = 0
+    while at < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except RecursionError:
+            raise ValueError("not valid JSON") from None
+        found.append(value)
+        at = end + len(text[end:]) - len(text[end:].lstrip()) if text[end : end + 1].isspace() else end
+    return found if in_a_row else found[0] if len(found) == 1 else found
+
+
+def _never(record: Record) -> bool:
+    return False
+
+
+def is_wrapper(value: object, is_record: Callable[[Record], bool] = _never) -> bool:
+    """Whether ``unwrap`` would have anything to take off; a cheap test for the many lines that are bare."""
+    return not isinstance(value, dict) or (not _ANY.isdisjoint(value) and not is_record(value))
+
+
+def unwrap(value: object, is_record: Callable[[Record], bool] = _never) -> tuple[Entry, ...]:
+    """Entries in a parsed line, each once; a bare record is the only one of its line.
+
+    ``is_record``: whether an object is a record of the log's format as it stands. There is always an entry: a
+    wrapper without any is a fault ``not_a_call``.
+    """
+    if isinstance(value, dict) and (_ANY.isdisjoint(value) or is_record(value)):
+        return (value,)
+    found: list[Entry] = []
+    for entry in _entries(value, is_record, MAX_DEPTH):
+        if len(found) >= MAX_ENTRIES:
+            found.append(Fault("bad_envelope", f"more than {MAX_ENTRIES:,} entries in one line"))
+            break
+        found.append(entry)
+    return tuple(found) or (Fault("not_a_call", "a wrapper without entries"),)
+
+
+def _entries(value: object, is_record: Callable[[Record], bool], depth: int) -> Iterator[Entry]:
+    if depth <= 0:
+        yield Fault("bad_envelope", f"more than {MAX_DEPTH} wrappers within one another")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _entries(item, is_record, depth - 1)
+    elif isinstance(value, str):
+        inner = _parsed(value)
+        if isinstance(inner, Fault):
+            yield inner
+        else:
+            yield from _entries(inner, is_record, depth - 1)
+    elif not isinstance(value, dict):
+        yield Fault("not_object")
+    elif _ANY.isdisjoint(value) or is_record(value):
+        yield value
+    elif value.get("messageType") == "CONTROL_MESSAGE":
+        yield Fault("not_a_call", "control message of CloudWatch Logs")
+    else:
+        held = _held(value)
+        if held is None:
+            yield Fault("not_json", "text in a wrapper") if _is_text(value) else value
+        else:
+            yield from _entries(held, is_record, depth - 1)
+
+
+def _held(wrapper: Mapping[str, object]) -> object | None:
+    """What ``wrapper`` holds; None when it is none."""
+    for name in _LISTS:
+        inner = wrapper.get(name)
+        if isinstance(inner, list) and _are_entries(inner):
+            return _loki(inner) if name in ("streams", "result") else inner
+        if isinstance(inner, dict) and name in ("data", "hits", "result"):
+            within = _held(inner)
+            if within is not None:
+                return within
+    n_beside = sum(name in _BESIDE for name in wrapper)
+    for name in _ONES:
+        inner = wrapper.get(name)
+        if not inner or not (n_beside or len(wrapper) == 1):
+            continue
+        if name == "data" and isinstance(inner, str):
+            inner = _decoded(inner)
+        elif name in ("MESSAGE", "message") and isinstance(inner, list):
+            inner = _characters(inner)
+        if isinstance(inner, dict) and name not in _STRINGS_ONLY:
+            return inner
+        if isinstance(inner, str) and _may_hold(inner):
+            parsed = _parsed(inner)
+            if isinstance(parsed, Fault) and parsed.code == "too_complex":
+                return inner
+            if isinstance(parsed, dict) or (isinstance(parsed, list) and parsed and _are_entries(parsed)):
+                return parsed
+    return None
+
+
+#: These are objects of their own in records that are no wrappers.
+_STRINGS_ONLY = frozenset(("log", "event", "result", "value", "body", "line", "msg", "raw"))
+
+
+def _may_hold(text: str) -> bool:
+    """Whether JSON may be in a text: a cheap look before it is parsed."""
+    start = text.lstrip()[:1]
+    return start in ("{", "[") or (start != "" and "{" in text[:400])
+
+
+def _is_text(wrapper: Mapping[str, object]) -> bool:
+    """Whether a wrapper, and nothing but a wrapper, holds text that is no JSON."""
+    texts = [n for n in wrapper if n in _ONES and isinstance(wrapper[n], str)]
+    return bool(texts) and len(wrapper) > 1 and all(n in _BESIDE or n in texts for n in wrapper)
+
+
+def _are_entries(inner: list[object]) -> bool:
+    """Whether a list is one of entries: objects, or their JSON; an empty one is, too."""
+    return all(isinstance(i, dict) or (isinstance(i, str) and i.lstrip()[:1] == "{") for i in inner[:20])
+
+
+def _loki(streams: list[object]) -> list[object]:
+    """Lines of Loki's answer, ``{"stream": labels, "values": [[time, line], ...]}``; else the list itself."""
+    found: list[object] = []
+    for stream in streams:
+        values = stream.get("values") if isinstance(stream, dict) else None
+        if not isinstance(values, list) or not all(isinstance(v, list) and len(v) > 1 for v in values):
+            return streams
+        found.extend(v[1] for v in values)
+    return found
+
+
+def _parsed(text: str) -> object:
+    """JSON in a string, or why there is none."""
+    if is_too_complex(text):
+        return Fault("too_complex")
+    try:
+        return loads(text)
+    except (ValueError, RecursionError):
+        return Fault("not_json", "text in a wrapper")
+
+
+def _decoded(text: str) -> str | None:
+    """base64, and gzip in it, as Kinesis, Firehose and Pub/Sub carry a record; None when it is not that."""
+    if text.lstrip()[:1] in ("{", "["):
+        return text
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if raw.startswith(b"\x1f\x8b"):
+        inflater = zlib.decompressobj(wbits=31)
+        try:
+            raw = inflater.decompress(raw, MAX_INNER)
+        except zlib.error:
+            return None
+        if inflater.unconsumed_tail:
+            return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _characters(codes: Iterable[object]) -> str | None:
+    """The bytes of a journal message that is no plain text."""
+    try:
+        return bytes(c for c in codes if isinstance(c, int)).decode("utf-8", "replace")
+    except ValueError:
+        return None

@@ -1,0 +1,281 @@
+"""What a file is, told by its content: a log and how to read it, no log at all, or one that cannot be read.
+
+Names only break ties. A rotated, renamed or oddly named log is a log; a README with a JSON example is none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from detector.ingest import tabular
+from detector.ingest.envelopes import loads
+from detector.ingest.formats import formats
+from detector.ingest.magic import BINARY, FOREIGN, PACKINGS, Told
+from detector.ingest.unpack import MAX_FRAME, ByteStream, Packing, opened
+
+Layout = Literal["lines", "csv", "parquet"]
+Status = Literal["passed", "unreadable"]
+
+#: Bytes looked at; more of them where the first do not tell.
+_HEAD, _MORE = 1 << 16, 1 << 20
+#: Lines looked at, half of them the first.
+_SAMPLE = 400
+_DOCS = "see docs/formats.md"
+_PARTS = re.compile(r"[.\-_]")
+_ROTATED = re.compile(
+    r"\d+|\d+[tT]\d+.*|bak|backup|old|orig|save|saved|prev|copy|done|tmp|part|gz|gzip|zst|zstd|bz2|xz|lz4",
+    re.I,
+)
+_NAMES = {
+    "json": "json", "jsonl": "json", "ndjson": "json", "jsonlines": "json", "jl": "json", "csv": "csv",
+    "tsv": "csv", "psv": "csv", "tab": "csv", "parquet": "parquet", "parq": "parquet", "pq": "parquet",
+    "log": "log", "logs": "log", "out": "log", "err": "log", "stdout": "log", "stderr": "log",
+}  # fmt: skip
+#: Names of what people write: a line of JSON in it is an example.
+_WRITTEN = re.compile(
+    r"(readme|license|licence|changelog|notice|authors|makefile|dockerfile|contributing|security)\b.*|.*\.("
+    r"md|rst|adoc|html?|xml|ya?ml|toml|ini|cfg|conf|py|ipynb|js|mjs|ts|tsx|jsx|go|rs|java|kt|c|h|cc|cpp|hpp|cs|rb"
+    r"|php|pl|sh|bash|zsh|ps1|sql|css|scss|svg|tf|lua|r|jl\.md|tex|bib|diff|patch|service|timer)",
+    re.I,
+)
+_JSON_START = re.compile(rb"\{\s*(\"|$)|\[\s*(\{|\"\{|\"\\|$)")
+_NOTHING = (b"", b"{}", b"[]", b"null")
+_REQUEST = re.compile(
+    rb'"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|CONNECT|TRACE|PRI|-)? ?[^" ]* ?(HTTP/[\d.]+)?" \d{3} '
+)
+_TEXT_CONTROL = frozenset(b"\t\n\r\x0b\x0c\x08\x1b\x1e")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to read a log."""
+
+    layout: Layout
+    packing: Packing = ""
+    encoding: str = ""
+
+
+def tell(path: Path, n_bytes: int) -> Kind | Told:
+    """How to read ``path``, or why it is not read.
+
+    Raises
+    ------
+    OSError : its bytes cannot be had.
+    """
+    if not n_bytes:
+        return Told("passed", "empty")
+    with opened(path) as handle:
+        first = handle.read(1 << 10)
+    if told := _foreign(first, path):
+        return told
+    if first.startswith(b"PAR1"):
+        return Kind("parquet")
+    packing = _packing(first, n_bytes)
+    head, damage = _read(path, packing, _HEAD)
+    if packing and not head.strip(b"\0"):
+        return Told("unreadable", f"archive is damaged ({damage})") if damage else Told("passed", "empty")
+    if packing and (told := _inside(head, packing)):
+        return told
+    encoding = _encoding(head)
+    found = _judge(path, n_bytes, packing, encoding, head, whole=len(head) < _HEAD)
+    if isinstance(found, Told) and len(head) >= _HEAD:
+        head, _ = _read(path, packing, _MORE)
+        found = _judge(path, n_bytes, packing, encoding, head, whole=len(head) < _MORE)
+    return found
+
+
+def named(name: str) -> str:
+    """What a name promises, packing and rotation aside: ``json``, ``csv``, ``parquet``, ``log`` or nothing."""
+    for part in reversed(_PARTS.split(name.lower())[1:]):
+        if part in _NAMES:
+            return _NAMES[part]
+        if part and not _ROTATED.fullmatch(part):
+            return ""
+    return ""
+
+
+def _foreign(first: bytes, path: Path) -> Told | None:
+    """A kind of file that is never a log of ours, by its first bytes, or for some packings by its name."""
+    for magic, told in FOREIGN:
+        if first.startswith(magic):
+            return told if told.status == "passed" else _office(path) or told
+    if first[257:262] == b"ustar":
+        return Told("unreadable", "a tar archive: unpack it (tar xf FILE -C FOLDER) and give the folder")
+    suffix = path.suffix.lower()
+    if suffix in (".br", ".sz", ".snappy", ".lzo") and not _JSON_START.match(first.lstrip()):
+        return Told("unreadable", f"packed as {suffix}, which is not read: unpack it first")
+    return None
+
+
+def _office(path: Path) -> Told | None:
+    if path.suffix.lower() in (".zip", ""):
+        return None
+    written = (
+        ".docx",
+        ".xlsx",
+        ".pptx",
+        ".odt",
+        ".ods",
+        ".jar",
+        ".war",
+        ".whl",
+        ".apk",
+        ".epub",
+        ".npz",
+        ".egg",
+    )
+    return Told("passed", f"no log ({path.suffix.lower()})") if path.suffix.lower() in written else None
+
+
+def _packing(first: bytes, n_bytes: int) -> Packing:
+    for magic, packing in PACKINGS:
+        if first.startswith(magic):
+            return packing
+    size = int.from_bytes(first[:4], "big")
+    if first[4:8] == b"\x28\xb5\x2f\xfd" and 0 < size <= min(MAX_FRAME, n_bytes):
+        return "frames"
+    return ""
+
+
+def _read(path: Path, packing: Packing, size: int) -> tuple[bytes, str | None]:
+    stream = ByteStream(path, packing)
+    head = b""
+    for chunk in stream:
+        head += chunk
+        if len(head) >= size:
+            break
+    return head[:size], stream.damage
+
+
+def _inside(head: bytes, packing: Packing) -> Told | None:
+    """What a packed file may hold that is not read."""
+    if head.startswith(b"PAR1"):
+        return Told("unreadable", "a compressed Parquet file (Parquet compresses by itself): unpack it first")
+    if head[257:262] == b"ustar":
+        return Told(
+            "unreadable", "a packed tar archive: unpack it (tar xf FILE -C FOLDER) and give the folder"
+        )
+    for magic, inner in PACKINGS:
+        if head.startswith(magic):
+            return Told("unreadable", f"packed twice ({packing}, then {inner}): unpack it once")
+    if packing == "frames" and not head.lstrip().startswith((b"{", b"[")):
+        return Told("unreadable", _PROTOBUF)
+    return None
+
+
+_PROTOBUF = "OTLP as protobuf, which is not read: set format: json in the Collector's file exporter"
+
+
+def _encoding(head: bytes) -> str:
+    """UTF-16 or UTF-32 by its mark, or by where the zero bytes of its first ASCII characters lie."""
+    for mark, name in (
+        (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+    ):  # fmt: skip
+        if head.startswith(mark):
+            return name
+    zeros = bytes(byte != 0 for byte in head[:8])
+    shapes = {
+        b"\1\0\1\0\1\0\1\0": "utf-16-le", b"\0\1\0\1\0\1\0\1": "utf-16-be",
+        b"\1\0\0\0\1\0\0\0": "utf-32-le", b"\0\0\0\1\0\0\0\1": "utf-32-be",
+    }  # fmt: skip
+    return shapes.get(zeros, "")
+
+
+def _judge(
+    path: Path, n_bytes: int, packing: Packing, encoding: str, head: bytes, *, whole: bool
+) -> Kind | Told:
+    text = head.decode(encoding, "replace").encode("utf-8", "replace") if encoding else head
+    text = (
+        text.removeprefix(b"\xef\xbb\xbf").strip(b"\0")
+        if not encoding
+        else text.removeprefix(b"\xef\xbb\xbf")
+    )
+    start, promise = text.lstrip(), named(path.name)
+    if whole and start.rstrip() in _NOTHING and (text or encoding):
+        return Told("passed", "empty: it holds no entry")
+    lines = _lines(text, whole=whole)
+    if not packing and not encoding and not whole:
+        lines += _tail(path, n_bytes)
+    n_json = sum(_is_json(line) for line in lines)
+    if _WRITTEN.fullmatch(path.name) or start.startswith((b"#!", b"<!", b"<?", b"<html")):
+        is_log = n_json * 2 > len(lines)
+    elif promise:
+        is_log = n_json > 0 or bool(_JSON_START.match(start))
+    else:
+        is_log = n_json * 5 >= len(lines) > 0 or bool(_JSON_START.match(start))
+    if is_log or (not start and not whole and promise):
+        return Kind("lines", packing, encoding)
+    if _is_binary(text):
+        return _binary(path, packing, text, promise)
+    if promise == "csv" or (not _WRITTEN.fullmatch(path.name) and _is_csv(text, whole=whole)):
+        return Kind("csv", packing, encoding)
+    if _is_access_log(lines):
+        return Told("passed", f"text access log, not JSON; {_DOCS}")
+    if promise in ("json", "parquet"):
+        return Told("unreadable", f"named as {promise}, but it holds neither JSON lines nor a JSON array")
+    if encoding:
+        return Told("unreadable", f"{encoding.upper()[:6]} text without JSON or a CSV header in it")
+    return Told("passed", f"text, no log in JSON or CSV; {_DOCS}")
+
+
+def _binary(path: Path, packing: Packing, text: bytes, promise: str) -> Told:
+    if text[4:5] == b"\x0a" and 0 < int.from_bytes(text[:4], "big") < MAX_FRAME:
+        return Told("unreadable", _PROTOBUF)
+    suffix = path.suffix.lower().lstrip(".")
+    if (
+        not packing
+        and _ROTATED.fullmatch(suffix)
+        and suffix in ("gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4")
+    ):
+        return Told("unreadable", f"named .{suffix} but does not start as such a file")
+    for magic, told in BINARY:
+        if text.startswith(magic):
+            return told
+    if promise:
+        return Told("unreadable", f"named as {promise}, but it holds binary data of an unknown kind")
+    return Told("passed", "binary data, no log")
+
+
+def _lines(text: bytes, *, whole: bool) -> list[bytes]:
+    """Lines that are not blank, the first and the last of them; one that is cut off is left out."""
+    cut = text.replace(b"\r", b"\n") if b"\n" not in text else text
+    found = [line for line in cut.split(b"\n") if line.strip()]
+    if not whole and len(found) > 1:
+        found.pop()
+    half = _SAMPLE // 2
+    return found if len(found) <= _SAMPLE else found[:half] + found[-half:]
+
+
+def _tail(path: Path, n_bytes: int) -> list[bytes]:
+    with opened(path) as handle:
+        handle.seek(max(n_bytes - _HEAD, 0))
+        found = handle.read(_HEAD).split(b"\n")[1:]
+    return [line for line in found[-_SAMPLE // 4 :] if line.strip()]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        value = loads(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict | list) and bool(value)
+
+
+def _is_binary(text: bytes) -> bool:
+    sample = text[:4096]
+    n_odd = sum(byte < 32 and byte not in _TEXT_CONTROL for byte in sample)
+    return not sample or n_odd * 20 > len(sample)
+
+
+def _is_csv(text: bytes, *, whole: bool) -> bool:
+    """Whether it is a table with a header whose rows one of the formats knows."""
+    rows = tabular.sample(text if whole else text[: text.rfind(b"\n") + 1])
+    return any(f.sniff(row) for row in islice(rows, 5) for f in formats().values())
+
+
+def _is_access_log(lines: list[bytes]) -> bool:
+    return bool(lines) and 3 * sum(bool(_REQUEST.search(line[:4096])) for line in lines) >= len(lines)
