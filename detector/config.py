@@ -61,6 +61,13 @@ class Config:
     trusted_hops: int = 0
     #: Share of lines that may be rejected before ``ingest`` ends with exit code 3 (0..1).
     max_rejects: float = 0.5
+    #: Lines further ahead of now than this are set aside, in days: clocks and time zones err by hours, not days.
+    max_clock_skew: float = 1.0
+    #: Lines of a day more than this before the newest day run are set aside, in days: a late one makes every day
+    #: after it run again. Two and a half windows: what is older changes no verdict of today.
+    max_lateness: float = 35.0
+    #: Patterns of file names or paths that ``ingest`` passes over.
+    ignore: tuple[str, ...] = ()
     #: Store account ids as keyed hashes.
     pseudonymise_accounts: bool = False
     #: Engine threads; None: all cores.
@@ -145,6 +152,8 @@ def _typed(name: str, value: Any, faults: list[str]) -> Any:
         faults.append(f"{name}: expected a share from 0 to 1, found {value!r}")
     elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
         faults.append(f"{name}: expected 0 or more, found {value!r}")
+    if name == "ignore" and isinstance(value, list) and not all(isinstance(v, str) and v for v in value):
+        faults.append(f'ignore: expected a list of patterns such as "*.tmp", found {value!r}')
     if name == "window_days" and isinstance(value, int) and value < 1:
         faults.append(f"{name}: expected 1 or more, found {value!r}")
     return tuple(value) if isinstance(value, list) else value

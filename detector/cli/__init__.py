@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from detector.cli import attribute, backtest, cases, lab, lake
+from detector.cli import attribute, backtest, cases, ingest, lab, lake
 from detector.errors import HydrawatchError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+ingest.register(app)
 lake.register(app)
 cases.register(app)
 lab.register(app)

@@ -1,16 +1,15 @@
-"""Commands on a lake: ingest, run, deliver, query, tables, doctor."""
+"""Commands on a lake: run, query, tables, doctor."""
 
 from __future__ import annotations
 
-import pkgutil
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detector.cli.show import bar, clean, one_of, plural, print_table, say
-from detector.errors import ConfigError, DataQualityError
+from detector.cli.show import bar, one_of, plural, print_table, say
+from detector.errors import ConfigError
 
 if TYPE_CHECKING:
     from detector.config import Config
@@ -20,11 +19,6 @@ LakeOption = Annotated[Path, typer.Option("--lake", help="folder of the lake", s
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="settings; else LAKE/hydrawatch.toml", show_default=False)
 ]
-#: Told from the files, so that a new format is one file; importing them would slow ``--help`` down.
-FORMATS = (
-    "auto",
-    *sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parents[1] / "ingest/formats")])),
-)
 
 
 def open_for_work(lake: Path, config: Path | None, *, must_exist: bool = True) -> tuple[Store, Config]:
@@ -43,67 +37,6 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a day; expected YYYY-MM-DD") from None
-
-
-def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="log files or folders", show_default=False)],
-    lake: LakeOption,
-    format: Annotated[str, typer.Option("--format", help=f"one of {', '.join(FORMATS)}")] = "auto",
-    max_rejects: Annotated[
-        float | None,
-        typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False),
-    ] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Read logs into the lake: metadata and measurements are kept, text is dropped.
-
-    The same file twice is a no-op and the same request id counts once. Lines that cannot be read are kept
-    aside with the reason.
-
-    Example: hydrawatch ingest /var/log/llm --lake lake
-    """
-    if format not in FORMATS:
-        raise typer.BadParameter(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
-    from detector.config import lake_key
-    from detector.ingest.door import ingest as read_in
-
-    store, settings = open_for_work(lake, config, must_exist=False)
-    limit = settings.max_rejects if max_rejects is None else max_rejects
-    with store, store.exclusive():
-        key = lake_key(store.root, may_make=not store.parts("files"))
-        store.write_views()
-        with bar("reading logs", total=1.0) as update:
-            try:
-                reports = read_in(
-                    paths,
-                    store,
-                    format=format,
-                    key=key,
-                    account_attribute=settings.account_attribute,
-                    envoy_keys=settings.envoy_keys or None,
-                    trusted_hops=settings.trusted_hops,
-                    pseudonymise=settings.pseudonymise_accounts,
-                    max_rejects=limit,
-                    progress=lambda done, total, path: update(done / max(total, 1), str(path)),
-                )
-            except DataQualityError:
-                store.write_views()
-                raise
-        store.write_views()
-    for report in reports:
-        if report.skipped:
-            say(f"{clean(report.path)}: already ingested, nothing done")
-            continue
-        line = (
-            f"{clean(report.path)} ({report.format} {report.content}): {plural(report.n_lines, 'line')} = "
-            f"{report.n_requests:,} kept + {report.n_rejects:,} rejected + {report.n_duplicates:,} duplicates"
-        )
-        say(line + (f"; {report.n_other:,} other entries" if report.n_other else ""))
-        for reason, n in report.reasons.most_common(5):
-            say(f"    {n:,} rejected: {clean(reason)}")
-    if any(r.n_rejects for r in reports):
-        say(f'see them: hydrawatch query --lake {lake} "SELECT path, line, reason FROM rejects"')
-    say(f"next: hydrawatch run --lake {lake}")
 
 
 def run(
@@ -234,5 +167,5 @@ def doctor(lake: LakeOption, config: ConfigOption = None) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (ingest, run, query, tables, doctor):
+    for command in (run, query, tables, doctor):
         app.command()(command)

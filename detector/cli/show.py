@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -143,6 +145,18 @@ def one_of(flags: Sequence[tuple[str, bool]]) -> str:
     if len(asked) > 1:
         raise typer.BadParameter(f"choose one of --{', --'.join(asked)}")
     return asked[0] if asked else flags[0][0]
+
+
+def word(value: object) -> str:
+    """``value`` as one word of a shell command that can be pasted, whatever an attacker called the file."""
+    text = str(value)
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = "".join(
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in "\\'" else f"\\x{byte:02x}"
+        for byte in os.fsencode(text)
+    )
+    return f"$'{escaped}'"
 
 
 def plural(n: int, noun: str) -> str:

@@ -20,6 +20,7 @@ import rules
 from detector.ingest.address import addresses
 from detector.ingest.splitting import Reject
 from features import schema
+from features.request.hashset import U64
 from features.request.keyed import keyed_hash
 
 _FACTS = (
@@ -159,6 +160,15 @@ def _digests(rows: pl.DataFrame) -> list[int]:
         *(name for name in _FACTS if name != "keys"),
     )  # fmt: skip
     return plain.hash_rows().to_list()
+
+
+def keys(table: str, rows: pl.DataFrame) -> U64:
+    """A hash of each row of accounts, events or releases, alike for rows that say the same."""
+    if table == "accounts":
+        plain = pl.DataFrame({"account": rows["account_id"], "facts": _digests(rows)})
+    else:
+        plain = rows.select(FACTS[table])
+    return plain.hash_rows().to_numpy()
 
 
 class KnownFacts:

@@ -1,32 +1,44 @@
-"""The door: log files in, rows of the lake out. Text is measured here and goes no further.
+"""Log files in, rows of the lake out. Text is measured here and goes no further.
 
     file -> blocks of lines -> canonical rows | rejects | duplicates -> measured, keyed -> parts by day
 
 One transaction a file: a file is in the lake whole, with its rejects and its row in ``files``, or not at all.
-Every entry is accounted for: lines = requests + rejects + duplicates.
+Every entry is accounted for: lines = requests + rejects + duplicates. Every path given ends as read, passed
+over or unreadable; no file stops the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from detector.errors import ConfigError, DataQualityError, LogError
-from detector.ingest import mapping
+from detector.errors import ConfigError, DataQualityError, LogError, NotALog
+from detector.ingest import ledger, mapping
+from detector.ingest.bounds import Bounds
 from detector.ingest.detect import detect, named
 from detector.ingest.formats import Format, Options
-from detector.ingest.intake import FileReport, Intake
-from detector.ingest.memory import Memory, Store
-from detector.ingest.reader import Reader, file_id
-from detector.ingest.sources import Source, find
+from detector.ingest.intake import Intake
+from detector.ingest.known import KnownState
+from detector.ingest.ledger import Row, Settings, forced_of, gave_nothing, identify, row_of
+from detector.ingest.reader import Reader
+from detector.ingest.replace import Given, Replacement
+from detector.ingest.report import FileReport
+from detector.ingest.sources import Found, Source, find
 from features import schema
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from detector.lake.store import Store
 
 Progress = Callable[[int, int, Path], None]
 
 
 def ingest(
-    paths: Iterable[Path | str],
+    paths: Sequence[Path | str],
     store: Store,
     *,
     format: str = "auto",
@@ -36,10 +48,18 @@ def ingest(
     trusted_hops: int = 0,
     pseudonymise: bool = False,
     max_rejects: float = 0.5,
+    max_clock_skew: float = 1.0,
+    max_lateness: float = 35.0,
+    again: bool = False,
+    backfill: bool = False,
+    ignore: Sequence[str] = (),
+    found: Found | None = None,
     progress: Progress | None = None,
+    announce: Callable[[Path, int, list[date]], None] | None = None,
+    each: Callable[[FileReport], None] | None = None,
     now: datetime | None = None,
 ) -> list[FileReport]:
-    """Read log files into the lake; one report a file, in the order of their paths.
+    """Read log files into the lake; one report a path, in the order of their paths.
 
     Parameters
     ----------
@@ -51,80 +71,202 @@ def ingest(
     trusted_hops : proxies of one's own that append to x-forwarded-for.
     pseudonymise : store account ids as keyed hashes.
     max_rejects : share of all lines of this call that may be rejected (0..1).
+    max_clock_skew : lines further ahead of ``now`` are set aside (days).
+    max_lateness : lines further before the newest day run are set aside (days).
+    again : read files anew that were read before, and replace what they gave.
+    backfill : take lines however late.
+    ignore : patterns of file names or paths to pass over.
+    found : what ``find`` made of ``paths``, where it was asked already.
     progress : called with bytes done, bytes in all, and the file.
+    announce : told, before anything is done, of each file read again: rows that go, days they are of.
+    each : told of each report as soon as it is complete.
     now : time of ingestion (UTC); the clock's, if not given.
 
     Raises
     ------
-    LogError : a named path cannot be read or its format not told; files before it stay ingested.
+    LogError : a named path does not exist.
     ConfigError : no such format, or an Envoy key for a column that does not exist.
     DataQualityError : more rejects than ``max_rejects``, what was kept is stored.
     """
     forced = named(format)
     options = Options(account_attribute, dict(envoy_keys or {}), trusted_hops=trusted_hops)
-    known = {c.name for c in schema.CANONICAL}
-    if strange := sorted(set(options.envoy_keys) - known):
+    columns = {c.name for c in schema.CANONICAL}
+    if strange := sorted(set(options.envoy_keys) - columns):
         raise ConfigError(
-            f"envoy_keys: no such column {strange[0]!r}", hint=f"columns: {', '.join(sorted(known))}"
+            f"envoy_keys: no such column {strange[0]!r}", hint=f"columns: {', '.join(sorted(columns))}"
         )
-    found = find(paths)
+    found = found or find(paths, ignore=ignore, lake=store.root)
     moment = (now.astimezone(UTC) if now and now.tzinfo else now or datetime.now(UTC)).replace(tzinfo=None)
-    reports = [FileReport(path, skipped=True, why=why) for path, why in found.passed]
+    reports: list[FileReport] = []
+
+    def done(report: FileReport) -> None:
+        reports.append(report)
+        if each:
+            each(report)
+
+    for skip in found.skips:
+        done(FileReport(skip.path, status=skip.status, reason=skip.reason))
     with store.exclusive():
-        memory = Memory(store, key, pseudonymise=pseudonymise, now=moment)
-        total, done = sum(s.n_bytes for s in found.sources), 0
+        bounds = Bounds.of(
+            moment, store.days("runs"), max_clock_skew=max_clock_skew, max_lateness=max_lateness,
+            backfill=backfill,
+        )  # fmt: skip
+        known = KnownState(store, key, pseudonymise=pseudonymise, now=moment)
+        call = _Call(known, forced, Settings(format, options, pseudonymise), bounds, again=again)
+        if again and announce:
+            call.announce(found.sources, announce)
+        total, n_done = sum(s.n_bytes for s in found.sources), 0
         for source in found.sources:
 
-            def tell(n_read: int, source: Source = source, done: int = done) -> None:
+            def tell(n_read: int, source: Source = source, n_done: int = n_done) -> None:
                 if progress:
-                    progress(done + n_read, total, source.path)
+                    progress(n_done + n_read, total, source.path)
 
             try:
-                reports.append(_take(source, memory, forced, options, tell))
+                report = call.take(source, tell)
+            except NotALog as error:
+                report = FileReport(source.path, status="passed", reason=error.message)
             except LogError as error:
-                if source.explicit:
-                    raise
-                reports.append(FileReport(source.path, skipped=True, why=error.message))
-            done += source.n_bytes
-            tell(0, source, done)
+                words = f"{error.message}; {error.hint}" if error.hint else error.message
+                report = FileReport(source.path, status="unreadable", reason=words)
+            done(report)
+            n_done += source.n_bytes
+            tell(0, source, n_done)
+        known.ledger.write_skipped(store, [Path(p) for p in paths], reports, moment)
     reports.sort(key=lambda r: str(r.path))
-    _judge(reports, max_rejects)
+    _judge(reports, max_rejects, store.root)
     return reports
 
 
-def _judge(reports: list[FileReport], max_rejects: float) -> None:
+def _judge(reports: list[FileReport], max_rejects: float, lake: Path) -> None:
     n_lines = sum(r.n_lines for r in reports)
     n_rejects = sum(r.n_rejects for r in reports)
     if n_lines and n_rejects / n_lines > max_rejects:
         worst = max(reports, key=lambda r: r.n_rejects)
         reason, n = worst.reasons.most_common(1)[0]
         raise DataQualityError(
-            f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.0%}; most often in "
+            f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.4g} of them; most often in "
             f"{worst.path.name}: {reason} ({n} times)",
-            hint='what could be read is stored; see: hydrawatch query "SELECT * FROM rejects"',
+            hint=f'what could be read is stored; see: hydrawatch query --lake {lake} "SELECT * FROM rejects"',
         )
 
 
-def _take(
-    source: Source, memory: Memory, forced: Format | None, options: Options, tell: Callable[[int], None]
-) -> FileReport:
-    """Read one file in one transaction; skipped when its very bytes were read before."""
-    identity = file_id(source)
-    if identity in memory.files:
-        return FileReport(source.path, skipped=True, why="already in the lake")
-    reader = Reader(source)
-    form, content = detect(source.path, reader.head(), forced)
-    report = FileReport(source.path, form.name, content)
-    try:
-        with memory.store.transaction("ingest") as txn:
-            intake = Intake(memory, txn, identity, report)
-            mapper = mapping.RecordMapper(form, content, options)
+@dataclass
+class _Call:
+    """One call of ``ingest``: what it knows and how it was told to read."""
+
+    known: KnownState
+    forced: Format | None
+    settings: Settings
+    bounds: Bounds
+    again: bool
+
+    def announce(self, sources: Iterable[Source], tell: Callable[[Path, int, list[date]], None]) -> None:
+        """Say of each file what of it goes, before anything is done."""
+        for source in sources:
+            try:
+                _, rows = self._identify(source)
+            except LogError:
+                continue  # told when its turn comes
+            replacement = Replacement(self.known, rows, self.settings)
+            tell(source.path, replacement.n_rows, replacement.days)
+
+    def take(self, source: Source, tell: Callable[[int], None]) -> FileReport:
+        """Read one file in one transaction; nothing is done when its very bytes were read before."""
+        identity, rows = self._identify(source)
+        row = self.known.ledger.files.get(identity)
+        if row and not self.again:
+            report, anew = self._of_known(source, row)
+            if not anew:
+                return report
+        replacement = (
+            Replacement(self.known, rows, self.settings if self.again else None)
+            if rows or self.again
+            else None
+        )
+        reader = Reader(source)
+        form, content = detect(source.path, reader.head(), self.forced)
+        report = FileReport(source.path, form.name, content)
+        given = Given(self.known.keying) if replacement else None
+        changed: list[Row] = []
+        with self.known.transaction(
+            identity,
+            unknown=replacement.unknown if replacement and (self.again or replacement.n_rows) else None,
+        ) as txn:
+            intake = Intake(self.known, txn, identity, report, self.bounds, given)
+            if replacement and replacement.ingested_at:
+                intake.now = replacement.ingested_at
+            mapper = mapping.RecordMapper(form, content, self.settings.options)
             for block in reader:
                 intake.add(mapper.map(block))
                 tell(reader.n_read)
-            intake.finish(source)
-    except BaseException:
-        memory.forget()  # what this file taught is not in the lake after all
-        raise
-    memory.files.add(identity)
-    return report
+            intake.finish()
+            if replacement and given:
+                changed, report.remarks = replacement.carry_out(txn, given, self.settings)
+                report.n_replaced, report.days_replaced = replacement.n_rows, replacement.days
+            row = row_of(report, identity, source.n_bytes, self.settings, self.known.now)
+            if replacement and replacement.ingested_at:
+                row |= {"ingested_at": replacement.ingested_at, "reread_at": self.known.now}
+            txn.add("files", ledger.frame([row]), part=self.known.part(identity, "files"))
+        self.known.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
+        self._remark(report, intake, identity)
+        return report
+
+    def _identify(self, source: Source) -> tuple[str, list[Row]]:
+        """The file's id, and the ledger's rows of it and, when it is read again, of its shorter states."""
+        files = self.known.ledger.files
+        if not self.again:
+            identity, _ = identify(source.path)
+            return identity, [files[identity]] if identity in files else []
+        sizes = {row["n_bytes"] for row in files.values() if row["n_bytes"] < source.n_bytes}
+        identity, shorter = identify(source.path, sizes)
+        return identity, [files[i] for i in dict.fromkeys([identity, *shorter.values()]) if i in files]
+
+    def _of_known(self, source: Source, row: Row) -> tuple[FileReport, bool]:
+        """Report of a file read before, and whether it is to be read anew by itself."""
+        report = FileReport(
+            source.path, row["format"], row["content"], status=row["status"] or "read",
+            reason=row["reason"] or "already in the lake", known=True,
+        )  # fmt: skip
+        if row["n_lines"]:
+            report.reject_share = row["n_rejects"] / row["n_lines"]
+        changed = self.settings.changed(row) + self._other_format(source, row)
+        accepted = self.bounds.accept(row["future_from"], row["late_to"])
+        if gave_nothing(row):
+            return report, bool(changed or accepted or self.settings.reader_changed(row))
+        if changed:
+            report.outdated = f"read under other settings ({'; '.join(changed)})"
+        elif accepted:
+            report.outdated = "lines that were set aside for their time would be taken by now"
+            report.needs_backfill = self.bounds.backfill
+        return report, False
+
+    def _other_format(self, source: Source, row: Row) -> list[str]:
+        """Whether the format forced, then or now, makes the file another one; as words."""
+        then, now = forced_of(row), self.settings.format
+        if then == now or now == row["format"] or row["content"] != "requests":
+            return []
+        if now == "auto":
+            try:
+                form, _ = detect(source.path, Reader(source).head(), None)
+            except LogError:
+                return []  # it had to be forced
+            if form.name == row["format"]:
+                return []
+            now = form.name
+        return [f"format was {row['format']}, is {now}"]
+
+    def _remark(self, report: FileReport, intake: Intake, identity: str) -> None:
+        """Say what the counts alone do not."""
+        attribute = self.settings.options.account_attribute
+        if attribute and report.content == "requests" and report.n_lines and intake.n_named == 0:
+            report.remarks.append(
+                f"account_attribute {attribute!r} was found on 0 of {report.n_lines} lines; "
+                "the format's own order was used"
+            )
+        if self.again:
+            others = [
+                r for r in self.known.ledger.at(report.path) if r["file_id"] != identity and r["n_requests"]
+            ]
+            if n := sum(r["n_requests"] for r in others):
+                report.remarks.append(f"{n} rows that other files gave, read at this path before, stay")

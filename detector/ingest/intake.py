@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from detector.ingest import accounts, mapping, requests
-from detector.ingest.memory import Memory, Transaction
-from detector.ingest.sources import Source
-from detector.ingest.splitting import Reject
-from detector.ingest.unpack import text_of
-from features.request.keyed import keyed_hash
+from detector.ingest import accounts, ledger, mapping, requests
+from detector.ingest.bounds import DATED, Bounds
+from detector.ingest.known import KnownState
+from detector.ingest.rejected import Rejects
+from detector.ingest.replace import Given
+from detector.ingest.report import FileReport
+
+if TYPE_CHECKING:
+    from detector.lake.store import Transaction
 
 #: Rows of one day, and of all days together, that wait in memory before they are written as a part (a row
 #: with its sketches takes about 1 KB).
@@ -22,100 +25,117 @@ DAY_ROWS = 131_072
 ALL_ROWS = 393_216
 
 
-@dataclass
-class FileReport:
-    """What became of a file. ``skipped``: nothing was read, ``why`` says the reason."""
-
-    path: Path
-    format: str = ""
-    content: str = ""
-    n_lines: int = 0
-    n_requests: int = 0
-    n_rejects: int = 0
-    n_duplicates: int = 0
-    n_other: int = 0
-    skipped: bool = False
-    why: str = ""
-    #: Reasons of rejects, and how often.
-    reasons: Counter[str] = field(default_factory=Counter)
-    #: What was put right or taken as not known in lines that were kept, and how often.
-    notes: Counter[str] = field(default_factory=Counter)
-    #: Keys found in a sample of the lines that no column takes.
-    unknown_keys: set[str] = field(default_factory=set)
-    first_ts: datetime | None = None
-    last_ts: datetime | None = None
-
-
 class Intake:
-    """Rows of one file on their way into a transaction, by day."""
+    """Rows of one file on their way into a transaction, by day.
 
-    def __init__(self, memory: Memory, txn: Transaction, identity: str, report: FileReport) -> None:
-        self.memory = memory
+    ``given`` is told of every row that the file gives, also of those that are in the lake already.
+    """
+
+    def __init__(
+        self,
+        known: KnownState,
+        txn: Transaction,
+        identity: str,
+        report: FileReport,
+        bounds: Bounds,
+        given: Given | None = None,
+    ) -> None:
+        self.known = known
         self.txn = txn
         self.identity = identity
         self.report = report
+        self.bounds = bounds
+        self.given = given
+        #: Lines on which the attribute that names the account was found; None: the mapping does not tell.
+        self.n_named: int | None = None
+        #: When the file was read; an earlier moment when it is read again.
+        self.now = known.now
         self._waiting: dict[date, list[pl.DataFrame]] = {}
         self._n_waiting: Counter[date] = Counter()
-        self._n_parts: Counter[str] = Counter()
-        self._rejects: list[Reject] = []
+        self._rejects = Rejects()
         self._templates: list[pl.DataFrame] = []
+        self._accounts: list[pl.Series] = []
 
     def add(self, mapped: mapping.Mapped) -> None:
         """Count, de-duplicate and measure one block."""
-        report, rejects = self.report, mapped.rejects
-        n_kept = mapped.rows.height
-        if n_kept and report.content == "requests":
-            self._add_requests(mapped.rows, mapped.notes)
-        elif n_kept and report.content == "accounts":
-            rejects = rejects + self._add_accounts(mapped.rows)
-        elif n_kept:
-            self._add_facts(mapped.rows)
-        report.n_lines += n_kept + sum(r.n for r in mapped.rejects)
-        report.n_rejects += sum(r.n for r in rejects)
+        report, rows = self.report, mapped.rows
+        report.n_lines += rows.height + sum(r.n for r in mapped.rejects)
+        self._rejects.add(mapped.rejects)
+        rows = self._within_bounds(rows)
+        if rows.height and report.content == "requests":
+            self._add_requests(rows, mapped.notes)
+        elif rows.height and report.content == "accounts":
+            self._add_accounts(rows)
+        elif rows.height:
+            self._add_facts(rows)
         report.n_other += mapped.n_other
-        for r in rejects:
-            report.reasons[_kind(r.reason)] += r.n
         report.notes.update(mapped.notes)
         report.unknown_keys |= mapped.unknown
-        self._rejects.extend(rejects)
-        if len(self._rejects) >= DAY_ROWS:
-            self._write_rejects()
+        if (n_named := getattr(mapped, "n_named", None)) is not None:
+            self.n_named = (self.n_named or 0) + n_named
 
-    def finish(self, source: Source) -> None:
-        """Write what waits, the templates first seen here, and the row in ``files``."""
+    def finish(self) -> None:
+        """Write what waits, rejects and templates; the report is complete from now on."""
+        report = self.report
         for day in sorted(self._waiting):
             self._write_day(day)
-        self._write_rejects()
+        report.n_rejects, report.codes = self._rejects.n_lines, self._rejects.codes
+        report.reasons = self._rejects.reasons
+        if self._rejects.damage:
+            report.status, report.reason = "unreadable", self._rejects.damage
+        if self._rejects.n_lines:
+            rows = self._rejects.frame().select(
+                pl.lit(self.identity).alias("file_id"),
+                pl.lit(ledger.full_path(report.path)).alias("path"),
+                pl.all(),
+            )
+            self._add_part("rejects", rows)
         self._write_templates()
-        r = self.report
-        row = {
-            "file_id": self.identity, "path": source.name, "format": r.format, "content": r.content,
-            "n_bytes": source.n_bytes, "n_lines": r.n_lines, "n_requests": r.n_requests,
-            "n_rejects": r.n_rejects, "n_duplicates": r.n_duplicates, "n_other": r.n_other,
-            "n_unknown_keys": len(r.unknown_keys), "first_ts": r.first_ts, "last_ts": r.last_ts,
-            "ingested_at": self.memory.now,
-        }  # fmt: skip
-        times = {name: pl.Datetime("us") for name in ("first_ts", "last_ts", "ingested_at")}
-        self.txn.add("files", pl.DataFrame([row], schema_overrides=times), part=self._part("files"))
+        for ids in self._accounts:
+            self.known.accounts_kept.new(ids.to_numpy())
+        report.n_accounts = len(self.known.accounts_kept)
+
+    def _within_bounds(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows whose time is believed; the others are set aside."""
+        column = DATED.get(self.report.content, "")
+        believed = pl.Series([True]).new_from_index(0, rows.height)
+        for code, detail, which in self.bounds.faults(rows, self.report.content):
+            aside = rows.filter(which)
+            self._rejects.set_aside(aside["line"], code, detail, column)
+            low, high = _ends(aside[column])
+            if code == "future":
+                self.report.future_from = min(low, self.report.future_from or low)
+            else:
+                self.report.late_to = max(high, self.report.late_to or high)
+            believed &= ~which
+        return rows if believed.all() else rows.filter(believed)
 
     def _add_requests(self, rows: pl.DataFrame, notes: Counter[str]) -> None:
-        new = self.memory.ids.new(rows["request_id"])
+        as_stored = self.known.stored_accounts(rows.select("request_id", "account_id", "ts"))
+        new, n_same_id = self.known.seen.new(as_stored)
+        if self.given:
+            self.given.requests(as_stored)
+        self._span(rows["ts"])
         fresh = rows if new.all() else rows.filter(new)
         self.report.n_duplicates += rows.height - fresh.height
+        if n_same_id:
+            notes["kept though the request id is another request's, of another account or second"] += (
+                n_same_id
+            )
         if not fresh.height:
             return
-        self._span(fresh["ts"])
         made = requests.to_rows(
             fresh,
-            meter=self.memory.meter,
-            logit_probe=self.memory.logit_probe,
-            key=self.memory.key,
+            meter=self.known.meter,
+            logit_probe=self.known.logit_probe,
+            key=self.known.key,
             file_id=self.identity,
-            pseudonymise=self.memory.pseudonymise,
+            pseudonymise=self.known.pseudonymise,
             notes=notes,
         )
         self.report.n_requests += made.height
-        self._templates.append(self.memory.new_templates())
+        self._accounts.append(made["account_id"].unique().hash())
+        self._templates.append(self.known.meter.skeletons())
         if sum(t.height for t in self._templates) >= DAY_ROWS:
             self._write_templates()
         for day, part in _by_day(made):
@@ -126,65 +146,54 @@ class Intake:
         while self._n_waiting.total() >= ALL_ROWS:
             self._write_day(self._n_waiting.most_common(1)[0][0])
 
-    def _add_accounts(self, rows: pl.DataFrame) -> list[Reject]:
+    def _add_accounts(self, rows: pl.DataFrame) -> None:
         made, rejects = accounts.to_rows(
-            rows, key=self.memory.key, file_id=self.identity, pseudonymise=self.memory.pseudonymise
+            rows, key=self.known.key, file_id=self.identity, pseudonymise=self.known.pseudonymise
         )
-        kept, n_repeated = self.memory.known_accounts.dated(made, self.memory.now)
+        self._rejects.add(rejects)
+        if self.given:
+            self.given.facts("accounts", made)
+        if n_ahead := _n_after(made, self.bounds.latest, "created_at", "valid_from"):
+            self.report.notes["dated in the future, not used before then"] += n_ahead
+        kept, n_repeated = self.known.known_accounts.dated(made, self.now)
         self.report.n_duplicates += n_repeated
-        self._add_ledger("accounts", kept)
-        return rejects
+        self._add_kept("accounts", kept)
 
     def _add_facts(self, rows: pl.DataFrame) -> None:
         table = self.report.content
-        if self.memory.pseudonymise and "account_id" in rows.columns:
-            rows = rows.with_columns(keyed_hash(rows["account_id"], self.memory.key, "account"))
-        kept = self.memory.facts(table).new(rows)
+        rows = self.known.stored_accounts(rows)
+        if self.given:
+            self.given.facts(table, rows)
+        kept = self.known.facts(table).new(rows)
         self.report.n_duplicates += rows.height - kept.height
-        if "ts" in kept.columns and kept.height:
-            self._span(kept["ts"])
-        self._add_ledger(table, kept.with_columns(pl.lit(self.identity).alias("file_id")))
+        if "ts" in rows.columns:
+            self._span(rows["ts"])
+        self._add_kept(table, kept.with_columns(pl.lit(self.identity).alias("file_id")))
 
-    def _add_ledger(self, table: str, rows: pl.DataFrame) -> None:
+    def _add_kept(self, table: str, rows: pl.DataFrame) -> None:
         self.report.n_requests += rows.height
         if rows.height:
-            self.txn.add(table, rows, part=self._part(table))
+            self._add_part(table, rows)
 
     def _span(self, times: pl.Series) -> None:
-        low, high = times.min(), times.max()
-        assert isinstance(low, datetime)
-        assert isinstance(high, datetime)
+        low, high = _ends(times)
         self.report.first_ts = min(low, self.report.first_ts or low)
         self.report.last_ts = max(high, self.report.last_ts or high)
 
     def _write_day(self, day: date) -> None:
         rows = pl.concat(self._waiting.pop(day))
         del self._n_waiting[day]
-        self.txn.add("requests", rows, day=day, part=self._part(f"requests {day}"))
-
-    def _write_rejects(self) -> None:
-        if not self._rejects:
-            return
-        columns = {"line": pl.Int64, "reason": pl.String, "field": pl.String, "n_bytes": pl.Int64}
-        rows = [(r.line, r.reason, r.field, r.n_bytes) for r in self._rejects]
-        frame = pl.DataFrame(rows, schema=columns, orient="row").select(
-            pl.lit(self.identity).alias("file_id"),
-            pl.lit(text_of(self.report.path)).alias("path"),
-            *columns,
-        )
-        self.txn.add("rejects", frame, part=self._part("rejects"))
-        self._rejects = []
+        self.txn.add("requests", rows, day=day, part=self.known.part(self.identity, f"requests {day}"))
 
     def _write_templates(self) -> None:
         found = [t for t in self._templates if t.height]
         self._templates = []
         if found:
             rows = pl.concat(found).select("template_id", "skeleton", pl.lit(self.identity).alias("file_id"))
-            self.txn.add("templates", rows, part=self._part("templates"))
+            self._add_part("templates", rows)
 
-    def _part(self, what: str) -> str:
-        self._n_parts[what] += 1
-        return f"{self.identity[:16]}-{self._n_parts[what] - 1:05d}.parquet"
+    def _add_part(self, table: str, rows: pl.DataFrame) -> None:
+        self.txn.add(table, rows, part=self.known.part(self.identity, table))
 
 
 def _by_day(rows: pl.DataFrame) -> list[tuple[date, pl.DataFrame]]:
@@ -196,6 +205,16 @@ def _by_day(rows: pl.DataFrame) -> list[tuple[date, pl.DataFrame]]:
     return [(part["day"][0], part) for part in rows.partition_by("day", maintain_order=True)]
 
 
-def _kind(reason: str) -> str:
-    """A reason without the figures in it, for counting."""
-    return reason.partition(", found a value of")[0]
+def _ends(times: pl.Series) -> tuple[datetime, datetime]:
+    low, high = times.min(), times.max()
+    assert isinstance(low, datetime)
+    assert isinstance(high, datetime)
+    return low, high
+
+
+def _n_after(rows: pl.DataFrame, moment: datetime, *columns: str) -> int:
+    """Rows of which any of ``columns`` lies after ``moment``."""
+    ahead = np.zeros(rows.height, dtype=np.bool_)
+    for name in columns:
+        ahead |= (rows[name] > moment).fill_null(value=False).to_numpy()
+    return int(ahead.sum())

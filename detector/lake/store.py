@@ -214,8 +214,10 @@ class Store:
         plan = json.loads(journal.read_text())
         staging = self.root / "staging" / plan["id"]
         for position, step in enumerate(plan["steps"]):
-            source, target = staging / step["from"], self.data / step["to"]
-            if step["kind"] == "swap":
+            source, target = staging / step.get("from", ""), self.data / step["to"]
+            if step["kind"] == "remove":
+                target.unlink(missing_ok=True)
+            elif step["kind"] == "swap":
                 old = staging / "old" / step["to"]
                 if source.exists():
                     if target.exists():
@@ -295,12 +297,17 @@ class Transaction:
         self.staging.mkdir(parents=True)
         self._added: list[str] = []
         self._swapped: list[str] = []
+        self._removed: list[str] = []
 
     def add(self, table: str, rows: Rows, *, day: date | None = None, part: str) -> None:
         """Add one part beside those that are there. ``part`` is a file name ending in .parquet."""
         where = f"{table}/day={day}/{part}" if day else f"{table}/all/{part}"
         self._write(table, rows, f"add/{where}")
         self._added.append(where)
+
+    def remove(self, part: Path) -> None:
+        """Remove a part that lies in the lake (``Store.parts``). Its name must not be added again."""
+        self._removed.append(str(part.relative_to(self._store.data)))
 
     def swap(self, table: str, rows: Rows, *, day: date) -> None:
         """Replace the whole partition of ``day`` by ``rows``."""
@@ -328,11 +335,14 @@ class Transaction:
 
     def commit(self) -> None:
         """Decide, then rename. The ``runs`` and ``files`` ledgers come last."""
-        if not self._added and not self._swapped:
+        if not self._added and not self._swapped and not self._removed:
             shutil.rmtree(self.staging)
             return
+        if again := sorted(set(self._added) & set(self._removed)):
+            raise LakeError(f"part {again[0]} was removed and added in one transaction")
         steps = [{"kind": "swap", "from": f"swap/{w}", "to": w} for w in self._swapped]
         steps += [{"kind": "add", "from": f"add/{w}", "to": w} for w in self._added]
+        steps += [{"kind": "remove", "to": w} for w in dict.fromkeys(self._removed)]
         steps.sort(key=lambda s: (s["to"].split("/")[0] in ("runs", "files"), s["to"]))
         fault(f"{self._name}.staged")
         for path in self.staging.rglob("*.parquet"):

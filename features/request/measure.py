@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from features.request import content, elicitation
+from features.request.hashset import HashSet
 from features.request.keyed import U64, Prf, check_key, derive, keyed_hash
 from features.request.language import languages, named
 from features.request.probes import logit_probe
@@ -45,9 +46,6 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 
 #: Text worked on at once (bytes), and rows.
 PART_BYTES, PART_ROWS = 1 << 20, 4096
-#: Templates remembered as met once (a table of as many 8-byte slots), and readable skeletons waiting.
-REMEMBERED, WAITING = 1 << 18, 50_000
-
 _CODE = {name: code for code, name in CONTENT_KEY_KINDS.items()}
 _KIND_BITS = np.uint64(15)
 _KINDS = len(ELICITATION_KINDS)
@@ -84,8 +82,8 @@ class TextMeter:
         self._salt = derive(key, "sampling", 1)[0]
         self._column_salt = derive(key, "columns", 16)
         self._model = elicitation.shipped()
-        self._met = np.zeros(REMEMBERED, dtype=np.uint64)
-        self._told = np.zeros(REMEMBERED, dtype=np.uint64)
+        self._met = HashSet()
+        self._told = HashSet()
         self._waiting: dict[int, str] = {}
 
     def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame:
@@ -117,12 +115,19 @@ class TextMeter:
         ]
         return pl.DataFrame(columns).select(list(COLUMNS))
 
+    def know(self, met: pl.Series, *, told: bool = False) -> None:
+        """Count templates (``template_id``) met before this meter was made; ``told``: as told, too."""
+        templates = met.drop_nulls().to_numpy()
+        self._met.new(templates)
+        if told:
+            self._told.new(templates)
+
     def skeletons(self) -> pl.DataFrame:
         """Skeletons of the templates met at least twice, each told once: ``template_id``, ``skeleton``.
 
-        A template met a single time is a text of its own and would say nothing. Memory is bounded: of very
-        many templates some may be told again, or not at all. A skeleton holds at most 400 characters, only
-        stock words of ``rules/lexicons`` in clear.
+        A template met a single time is a text of its own and would say nothing. It takes eight bytes of memory,
+        so that the second meeting is known for sure, however long after. A skeleton holds at most 400 characters,
+        only stock words of ``rules/lexicons`` in clear.
         """
         told = self._waiting
         self._waiting = {}
@@ -220,19 +225,10 @@ class TextMeter:
         return [*scores, pl.Series(CAPABILITIES).gather(best).alias("capability")]
 
     def _remember(self, templates: U64, skeleton: Skeletons) -> None:
-        """Write out the skeleton of every template met for the second time, once."""
-        slot = (templates % np.uint64(REMEMBERED)).astype(np.int64)
-        again = self._met[slot] == templates
-        order = np.argsort(templates, kind="stable")
-        same = order[1:][templates[order][1:] == templates[order][:-1]]
-        again[same] = True
-        self._met[slot] = templates
-        again &= (templates != 0) & (self._told[slot] != templates)
-        for row in np.flatnonzero(again):
-            template = int(templates[row])
-            if self._told[slot[row]] != templates[row] and len(self._waiting) < WAITING:
-                self._told[slot[row]] = templates[row]
-                self._waiting[template] = skeleton.show(int(row))
+        """Write out the skeleton of every template at its second meeting."""
+        again = np.flatnonzero((templates != 0) & ~self._met.new(templates))
+        for row in again[self._told.new(templates[again])]:
+            self._waiting[int(templates[row])] = skeleton.show(int(row))
 
 
 def _keep_freed_memory() -> None:

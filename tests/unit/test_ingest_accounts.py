@@ -14,8 +14,7 @@ import pytest
 from detector.ingest.accounts import mail_domains
 from detector.ingest.address import addresses
 from detector.ingest.door import ingest
-from detector.ingest.intake import FileReport
-from detector.ingest.seen import SeenIds
+from detector.ingest.report import FileReport
 from detector.lake.store import Store
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -189,24 +188,3 @@ def test_addresses(raw: str | None, ip: str | None, prefix: str | None) -> None:
 def test_addresses_of_nothing() -> None:
     assert addresses(pl.Series([], dtype=pl.String)).height == 0
     assert addresses(pl.Series([None, None], dtype=pl.String)).rows() == [(None, None)] * 2
-
-
-def test_seen_ids_agree_with_a_set() -> None:
-    import random
-
-    rng = random.Random(3)
-    seen, told = SeenIds(), set[str]()
-    for _ in range(40):
-        batch = [f"id-{rng.randrange(3000)}" for _ in range(rng.randrange(1, 200))]
-        expected = []
-        for value in batch:
-            expected.append(value not in told)
-            told.add(value)
-        assert seen.new(pl.Series(batch)).to_list() == expected
-
-
-def test_seen_ids_are_loaded_from_parts(tmp_path: Path) -> None:
-    pl.DataFrame({"request_id": ["a", "b"], "other": [1, 2]}).write_parquet(tmp_path / "p.parquet")
-    seen = SeenIds()
-    seen.load([tmp_path / "p.parquet"])
-    assert seen.new(pl.Series(["b", "c", "c"])).to_list() == [False, True, False]

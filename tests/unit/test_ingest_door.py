@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import random
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import partial
@@ -19,8 +20,8 @@ import pytest
 from detector.errors import ConfigError, DataQualityError, LogError
 from detector.ingest import door, intake
 from detector.ingest.door import ingest
-from detector.ingest.intake import FileReport
 from detector.ingest.reader import Reader
+from detector.ingest.report import FileReport
 from detector.lake.store import Store
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -92,16 +93,16 @@ def test_requests_lie_by_day_with_text_measured_and_identity_keyed(store: Store,
     assert file["ingested_at"] == NOW
 
 
-def test_the_same_bytes_are_read_once_and_the_same_id_counts_once(store: Store, tmp_path: Path) -> None:
-    first = log(tmp_path / "a" / "x.jsonl", request(1), request(2), request(1, ts="2026-11-09T00:00:00Z"))
+def test_the_same_bytes_are_read_once_and_the_same_request_counts_once(store: Store, tmp_path: Path) -> None:
+    first = log(tmp_path / "a" / "x.jsonl", request(1), request(2), request(1))
     assert [(r.n_requests, r.n_duplicates) for r in take(store, first)] == [(2, 1)]
     before = store.parts("requests")
     [again] = take(store, first)
-    assert (again.skipped, again.why, again.n_lines) == (True, "already in the lake", 0)
-    copy = log(tmp_path / "b" / "y.jsonl", request(1), request(2), request(1, ts="2026-11-09T00:00:00Z"))
+    assert (again.skipped, again.known, again.reason, again.n_lines) == (True, True, "already in the lake", 0)
+    copy = log(tmp_path / "b" / "y.jsonl", request(1), request(2), request(1))
     assert take(store, copy)[0].skipped
     assert store.parts("requests") == before
-    other = log(tmp_path / "z.jsonl", request(2, ts="2026-11-12T00:00:00Z"), request(3), request(3))
+    other = log(tmp_path / "z.jsonl", request(2), request(3), request(3))
     assert [(r.n_requests, r.n_duplicates) for r in take(store, other)] == [(1, 2)]
     assert [r["request_id"] for r in rows(store, "requests", "request_id")] == ["r-1", "r-2", "r-3"]
     assert len(rows(store, "files")) == 2
@@ -197,18 +198,19 @@ def test_a_folder_with_junk_is_survived(store: Store, tmp_path: Path) -> None:
     (folder / "README").write_text("hello")
     reports = {r.path.name: r for r in take(store, folder)}
     assert reports["requests.jsonl"].n_requests == 1
-    assert all(r.skipped and r.why for name, r in reports.items() if name != "requests.jsonl")
-    assert "neither JSON lines nor" in reports["notes.jsonl"].why
-    assert "cannot tell the log format" in reports["other.json"].why
+    assert all(r.skipped and r.reason for name, r in reports.items() if name != "requests.jsonl")
+    assert "neither JSON lines nor" in reports["notes.jsonl"].reason
+    assert "cannot tell the log format" in reports["other.json"].reason
+    assert reports["cut.parquet"].status == "unreadable"
+    assert reports["README"].status == reports["other.json"].status == "passed"
     assert len(reports) == 5
 
 
 def test_an_unknown_format_named_or_found_lists_the_formats(store: Store, tmp_path: Path) -> None:
-    path = log(tmp_path / "other.jsonl", '{"hello": "world"}')
-    with pytest.raises(
-        LogError, match=r"cannot tell.*\n.*--format NAME.*bedrock.*envoy.*litellm.*native.*otel"
-    ):
-        ingest([path], store, key=KEY)
+    path = log(tmp_path / "other.jsonl", '{"hello": "world", "time": "2026-11-01T10:00:00Z"}')
+    [report] = ingest([path], store, key=KEY)
+    assert report.status == "unreadable"
+    assert re.search(r"cannot tell.*--format NAME.*bedrock.*envoy.*litellm.*native.*otel", report.reason)
     with pytest.raises(
         ConfigError, match=r"unknown format 'elf'\n.*auto, bedrock, envoy, litellm, native, otel"
     ):
@@ -222,7 +224,7 @@ def test_an_unknown_format_named_or_found_lists_the_formats(store: Store, tmp_pa
 def test_an_empty_log_is_passed_over_and_said_so(store: Store, tmp_path: Path) -> None:
     (tmp_path / "requests.jsonl").write_bytes(b"")
     [report] = take(store, tmp_path / "requests.jsonl")
-    assert (report.n_lines, report.skipped, report.why) == (0, True, "empty")
+    assert (report.n_lines, report.skipped, report.reason) == (0, True, "empty")
     assert store.days("requests") == []
 
 
@@ -234,15 +236,15 @@ def test_a_file_given_up_leaves_nothing_and_forgets_its_ids(
     log(tmp_path / "in" / "c.jsonl", request(1), request(2))
     finish, calls = intake.Intake.finish, []
 
-    def fail_once(self: intake.Intake, source: Any) -> None:
-        calls.append(source.path.name)
+    def fail_once(self: intake.Intake) -> None:
+        calls.append(self.identity)
         if len(calls) == 1:
             raise LogError("the disk went away")
-        finish(self, source)
+        finish(self)
 
     monkeypatch.setattr(intake.Intake, "finish", fail_once)
     reports = {r.path.name: r for r in take(store, tmp_path / "in")}
-    assert reports["a.jsonl"].why == "the disk went away"
+    assert reports["a.jsonl"].reason == "the disk went away"
     assert (reports["c.jsonl"].n_requests, reports["c.jsonl"].n_duplicates) == (2, 0)
     assert {r["line"] for r in rows(store, "requests")} == {1, 2}
 

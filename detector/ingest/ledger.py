@@ -1,0 +1,201 @@
+"""The ledger of files: what was read and under which settings, what was passed over, what could not be read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from detector.errors import Location, LogError
+from detector.ingest.formats import Options
+from detector.ingest.report import FileReport
+
+if TYPE_CHECKING:
+    from detector.lake.store import Store, Transaction
+
+#: Raised when the readers come to read what they did not: files that gave nothing are then read anew.
+READER_VERSION = 2
+#: The one part of ``files`` that is replaced each time: paths passed over or unreadable.
+SKIPPED_PART = "skipped.parquet"
+
+Row = dict[str, Any]
+
+_CHUNK = 1 << 20
+_TIMES = {
+    name: pl.Datetime("us")
+    for name in ("first_ts", "last_ts", "future_from", "late_to", "ingested_at", "reread_at")
+}
+_NUMBERS = ("n_bytes", "n_lines", "n_requests", "n_rejects", "n_duplicates", "n_other", "n_unknown_keys")
+_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "file_id": pl.String, "path": pl.String, "status": pl.String, "reason": pl.String, "format": pl.String,
+    "content": pl.String, **dict.fromkeys(_NUMBERS, pl.Int64), "reject_codes": pl.String,
+    "settings": pl.String, "settings_digest": pl.String, **_TIMES,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how a file is read: the format forced (or ``auto``), the site's options, pseudonyms."""
+
+    format: str
+    options: Options
+    pseudonymise: bool
+
+    def of(self, form: str, content: str) -> dict[str, Any]:
+        """Those that bear on a file of this format and content."""
+        found: dict[str, Any] = {
+            "format": self.format, "reader": READER_VERSION, "pseudonymise_accounts": self.pseudonymise,
+        }  # fmt: skip
+        if content == "requests":
+            for name, value in asdict(self.options).items():
+                theirs = name.partition("_")[0] if name.endswith("_keys") else form
+                if theirs == form:
+                    found[name] = value
+        return found
+
+    def changed(self, row: Row) -> list[str]:
+        """Which of them were otherwise when a file of the ledger was read, in words; the reader and format apart.
+
+        A row without settings, of an older lake, counts as read under those of today.
+        """
+        if not row["settings"]:
+            return []
+        then, now = json.loads(row["settings"]), self.of(row["format"], row["content"])
+        return [
+            f"{name} was {_shown(then.get(name))}, is {_shown(now.get(name))}"
+            for name in sorted(set(then) | set(now))
+            if name not in ("format", "reader") and then.get(name) != now.get(name)
+        ]
+
+    def reader_changed(self, row: Row) -> bool:
+        """Whether another version of the readers read the file."""
+        return bool(row["settings"]) and json.loads(row["settings"]).get("reader") != READER_VERSION
+
+
+def options_of(row: Row, today: Options) -> Options:
+    """Options a file of the ledger was read under; those of today where nothing is known."""
+    then = json.loads(row["settings"]) if row["settings"] else {}
+    known = {f.name for f in fields(Options)}
+    return Options(**{**asdict(today), **{k: v for k, v in then.items() if k in known}})
+
+
+def forced_of(row: Row) -> str:
+    """Format that was forced when a file of the ledger was read, or ``auto``."""
+    return str(json.loads(row["settings"]).get("format", "auto")) if row["settings"] else "auto"
+
+
+def _shown(value: object) -> str:
+    return "not set" if value in (None, {}, "") else json.dumps(value)
+
+
+def full_path(path: Path) -> str:
+    """Where a file lies, as text that any table can hold."""
+    return os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")
+
+
+class Ledger:
+    """Rows of ``files``: those read by their bytes, and the paths that were not."""
+
+    def __init__(self, store: Store) -> None:
+        rows = store.engine.query(f"SELECT * FROM {store.relation('files')}").to_pylist()
+        self.files: dict[str, Row] = {r["file_id"]: r for r in rows if r["n_lines"] is not None}
+        self._skipped: dict[str, Row] = {r["path"]: r for r in rows if r["n_lines"] is None}
+
+    def at(self, path: Path) -> list[Row]:
+        """Files read from this path, whatever their bytes."""
+        return [r for r in self.files.values() if r["path"] in (full_path(path), str(path))]
+
+    def write_skipped(
+        self, store: Store, given: Iterable[Path], reports: Iterable[FileReport], now: datetime
+    ) -> None:
+        """Store which paths were not read, replacing what was known of the paths ``given`` and all below them."""
+        roots = [full_path(path) for path in given]
+        kept = {
+            path: row
+            for path, row in self._skipped.items()
+            if not any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+        }
+        for report in reports:
+            if report.status != "read" and report.skipped and not report.known:
+                path = full_path(report.path)
+                kept[path] = _blank() | {
+                    "path": path, "status": report.status, "reason": report.reason, "ingested_at": now,
+                }  # fmt: skip
+        if _bare(kept) != _bare(self._skipped):
+            with store.transaction("ingest") as txn:
+                txn.add("files", frame(list(kept.values())), part=SKIPPED_PART)
+            self._skipped = kept
+
+
+def _bare(rows: Mapping[str, Row]) -> dict[str, tuple[str, str]]:
+    return {path: (row["status"], row["reason"]) for path, row in rows.items()}
+
+
+def _blank() -> Row:
+    return dict.fromkeys(_COLUMNS)
+
+
+def frame(rows: list[Row]) -> pl.DataFrame:
+    """Rows of ``files`` in the table's types."""
+    return pl.DataFrame([_blank() | row for row in rows], schema=_COLUMNS, orient="row")
+
+
+def row_of(report: FileReport, identity: str, n_bytes: int, settings: Settings, now: datetime) -> Row:
+    """A file's row in ``files``."""
+    own = settings.of(report.format, report.content)
+    text = json.dumps(own, sort_keys=True)
+    return {
+        "file_id": identity, "path": full_path(report.path), "status": report.status,
+        "reason": report.reason or None, "format": report.format, "content": report.content,
+        "n_bytes": n_bytes, "n_lines": report.n_lines, "n_requests": report.n_requests,
+        "n_rejects": report.n_rejects, "n_duplicates": report.n_duplicates, "n_other": report.n_other,
+        "n_unknown_keys": len(report.unknown_keys), "first_ts": report.first_ts, "last_ts": report.last_ts,
+        "reject_codes": json.dumps(dict(sorted(report.codes.items()))), "future_from": report.future_from,
+        "late_to": report.late_to, "settings": text,
+        "settings_digest": hashlib.sha256(text.encode()).hexdigest()[:16], "ingested_at": now,
+        "reread_at": None,
+    }  # fmt: skip
+
+
+def gave_nothing(row: Row) -> bool:
+    """Whether no line of the file is in the lake, be it through another file."""
+    return not row["n_requests"] and not row["n_duplicates"]
+
+
+def write(store: Store, txn: Transaction, row: Row, part: str) -> None:
+    """Put a file's row in place of the one that stands."""
+    for old in store.parts("files"):
+        if old.name.startswith(row["file_id"][:16]):
+            txn.remove(old)
+    txn.add("files", frame([row]), part=part)
+
+
+def identify(path: Path, sizes: Iterable[int] = ()) -> tuple[str, dict[int, str]]:
+    """The file's id, and the id it would have if it ended after each of ``sizes`` bytes.
+
+    The id is the SHA-256 of the bytes as stored, 32 hex digits.
+
+    Raises
+    ------
+    LogError : the file cannot be read.
+    """
+    digest, n_read = hashlib.sha256(), 0
+    wanted = sorted({size for size in sizes if size > 0})
+    shorter: dict[int, str] = {}
+    try:
+        with path.open("rb") as handle:
+            while chunk := handle.read(min(_CHUNK, wanted[0] - n_read) if wanted else _CHUNK):
+                digest.update(chunk)
+                n_read += len(chunk)
+                if wanted and n_read == wanted[0]:
+                    shorter[wanted.pop(0)] = digest.hexdigest()[:32]
+    except OSError as error:
+        raise LogError(f"cannot be read: {error.strerror}", at=Location(str(path))) from error
+    return digest.hexdigest()[:32], shorter

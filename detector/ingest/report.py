@@ -1,0 +1,58 @@
+"""What became of a file that ``ingest`` was given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["read", "passed", "unreadable"]
+
+
+@dataclass
+class FileReport:
+    """One path given. ``status`` is where it ended, ``reason`` why it was not read (to its end)."""
+
+    path: Path
+    format: str = ""
+    content: str = ""
+    n_lines: int = 0
+    n_requests: int = 0
+    n_rejects: int = 0
+    n_duplicates: int = 0
+    n_other: int = 0
+    #: Different accounts of the requests kept so far in this call.
+    n_accounts: int = 0
+    status: Status = "read"
+    reason: str = ""
+    #: Its bytes were in the lake already, so nothing was done.
+    known: bool = False
+    #: Why it should be read again, which is left to the operator; empty: it need not.
+    outdated: str = ""
+    #: Whether reading it again needs ``--backfill``.
+    needs_backfill: bool = False
+    #: Share of its lines that was rejected when it was read, for a file that is known (0..1).
+    reject_share: float = 0.0
+    #: Rows taken out of the lake before it was read again, and the days they were of.
+    n_replaced: int = 0
+    days_replaced: list[date] = field(default_factory=list)
+    #: Rejects by code, and by reason without the figures in it.
+    codes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    #: What was put right or taken as not known in lines that were kept, and how often.
+    notes: Counter[str] = field(default_factory=Counter)
+    #: Further things to know, in whole sentences.
+    remarks: list[str] = field(default_factory=list)
+    #: Keys found in a sample of the lines that no column takes.
+    unknown_keys: set[str] = field(default_factory=set)
+    first_ts: datetime | None = None
+    last_ts: datetime | None = None
+    future_from: datetime | None = None
+    late_to: datetime | None = None
+
+    @property
+    def skipped(self) -> bool:
+        """Whether nothing of it was read this time."""
+        return self.known or (self.status != "read" and not self.n_lines)
