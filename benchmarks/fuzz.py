@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
-from detector.ingest.ingestion import ingest
+from detector.ingest.door import ingest
 
 from detector.ingest.formats import formats
 from detector.lake.store import Store

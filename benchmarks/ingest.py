@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from detector.ingest.ingestion import ingest
+from detector.ingest.door import ingest
 
 from detector.backtest.synth.formats import WRITERS
 from detector.lake.store import Store

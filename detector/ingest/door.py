@@ -9,7 +9,8 @@ over or unreadable; no file stops the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +24,12 @@ from detector.ingest.formats import Format, Options
 from detector.ingest.intake import Intake
 from detector.ingest.known import KnownState
 from detector.ingest.ledger import Row, Settings, forced_of, gave_nothing, identify, row_of
+from detector.ingest.processing import ALL_ROWS, Pool, Task, process
 from detector.ingest.reader import Reader
 from detector.ingest.replace import Given, Replacement
 from detector.ingest.report import FileReport
 from detector.ingest.sources import Found, Source, find
+from detector.ingest.splitting import Block
 from features import schema
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from detector.lake.store import Store
 
 Progress = Callable[[int, int, Path], None]
+#: Bytes of a file from which on it pays to start further processes, which takes a second or two.
+_WORTH = 32 << 20
 
 
 def ingest(
@@ -58,6 +63,7 @@ def ingest(
     announce: Callable[[Path, int, list[date]], None] | None = None,
     each: Callable[[FileReport], None] | None = None,
     now: datetime | None = None,
+    workers: int | None = None,
 ) -> list[FileReport]:
     """Read log files into the lake; one report a path, in the order of their paths.
 
@@ -81,6 +87,7 @@ def ingest(
     announce : told, before anything is done, of each file read again: rows that go, days they are of.
     each : told of each report as soon as it is complete.
     now : time of ingestion (UTC); the clock's, if not given.
+    workers : processes that read a large file; as many as there are cores, up to eight, if not given.
 
     Raises
     ------
@@ -112,26 +119,14 @@ def ingest(
             backfill=backfill,
         )  # fmt: skip
         known = KnownState(store, key, pseudonymise=pseudonymise, now=moment)
-        call = _Call(known, forced, Settings(format, options, pseudonymise), bounds, again=again)
+        n_processes = workers or _workers(found.sources)
+        call = _Call(known, forced, Settings(format, options, pseudonymise), bounds, again, Pool(n_processes))
         if again and announce:
             call.announce(found.sources, announce)
-        total, n_done = sum(s.n_bytes for s in found.sources), 0
-        for source in found.sources:
-
-            def tell(n_read: int, source: Source = source, n_done: int = n_done) -> None:
-                if progress:
-                    progress(n_done + n_read, total, source.path)
-
-            try:
-                report = call.take(source, tell)
-            except NotALog as error:
-                report = FileReport(source.path, status="passed", reason=error.message)
-            except LogError as error:
-                words = f"{error.message}; {error.hint}" if error.hint else error.message
-                report = FileReport(source.path, status="unreadable", reason=words)
-            done(report)
-            n_done += source.n_bytes
-            tell(0, source, n_done)
+        try:
+            call.take_all(found.sources, done, progress)
+        finally:
+            call.pool.close()
         known.ledger.write_skipped(store, [Path(p) for p in paths], reports, moment)
     reports.sort(key=lambda r: str(r.path))
     _judge(reports, max_rejects, store.root)
@@ -151,6 +146,19 @@ def _judge(reports: list[FileReport], max_rejects: float, lake: Path) -> None:
         )
 
 
+def _told(reader: Reader, tell: Callable[[int], None]) -> Iterator[Block]:
+    for block in reader:
+        yield block
+        tell(reader.n_read)
+
+
+def _workers(sources: Iterable[Source]) -> int:
+    """Processes worth starting: one where no file is large."""
+    if not any(s.n_bytes >= _WORTH for s in sources):
+        return 1
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+
+
 @dataclass
 class _Call:
     """One call of ``ingest``: what it knows and how it was told to read."""
@@ -160,6 +168,7 @@ class _Call:
     settings: Settings
     bounds: Bounds
     again: bool
+    pool: Pool
 
     def announce(self, sources: Iterable[Source], tell: Callable[[Path, int, list[date]], None]) -> None:
         """Say of each file what of it goes, before anything is done."""
@@ -170,6 +179,28 @@ class _Call:
                 continue  # told when its turn comes
             replacement = Replacement(self.known, rows, self.settings)
             tell(source.path, replacement.n_rows, replacement.days)
+
+    def take_all(
+        self, sources: Sequence[Source], done: Callable[[FileReport], None], progress: Progress | None
+    ) -> None:
+        """Every file, each by itself: one that cannot be read is reported and stops no other."""
+        total, n_done = sum(s.n_bytes for s in sources), 0
+        for source in sources:
+
+            def tell(n_read: int, source: Source = source, n_done: int = n_done) -> None:
+                if progress:
+                    progress(n_done + n_read, total, source.path)
+
+            try:
+                report = self.take(source, tell)
+            except NotALog as error:
+                report = FileReport(source.path, status="passed", reason=error.message)
+            except LogError as error:
+                words = f"{error.message}; {error.hint}" if error.hint else error.message
+                report = FileReport(source.path, status="unreadable", reason=words)
+            done(report)
+            n_done += source.n_bytes
+            tell(0, source, n_done)
 
     def take(self, source: Source, tell: Callable[[int], None]) -> FileReport:
         """Read one file in one transaction; nothing is done when its very bytes were read before."""
@@ -196,10 +227,17 @@ class _Call:
             intake = Intake(self.known, txn, identity, report, self.bounds, given)
             if replacement and replacement.ingested_at:
                 intake.now = replacement.ingested_at
-            mapper = mapping.RecordMapper(form, content, self.settings.options)
-            for block in reader:
-                intake.add(mapper.map(block))
-                tell(reader.n_read)
+            if content == "requests":
+                task = Task(
+                    form.name, content, self.settings.options, self.known.key, self.known.pseudonymise, identity,
+                    str(txn.folder()), ALL_ROWS // self.pool.workers,
+                )  # fmt: skip
+                with self.pool.processors(task, source.n_bytes) as processors:
+                    process(processors, _told(reader, tell), intake)
+            else:
+                mapper = mapping.RecordMapper(form, content, self.settings.options)
+                for block in _told(reader, tell):
+                    intake.add(mapper.map(block))
             intake.finish()
             if replacement and given:
                 changed, report.remarks = replacement.carry_out(txn, given, self.settings)

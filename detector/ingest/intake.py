@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from detector.ingest import accounts, ledger, mapping, requests
+from detector.ingest import accounts, ledger, mapping
 from detector.ingest.bounds import DATED, Bounds
 from detector.ingest.known import KnownState
+from detector.ingest.processing import Kept
 from detector.ingest.rejected import Rejects
 from detector.ingest.replace import Given
 from detector.ingest.report import FileReport
@@ -19,10 +21,8 @@ from detector.ingest.report import FileReport
 if TYPE_CHECKING:
     from detector.lake.store import Transaction
 
-#: Rows of one day, and of all days together, that wait in memory before they are written as a part (a row
-#: with its sketches takes about 1 KB).
-DAY_ROWS = 131_072
-ALL_ROWS = 393_216
+#: Skeletons that wait in memory before they are written as a part.
+_TEMPLATES = 131_072
 
 
 class Intake:
@@ -50,35 +50,75 @@ class Intake:
         self.n_named: int | None = None
         #: When the file was read; an earlier moment when it is read again.
         self.now = known.now
-        self._waiting: dict[date, list[pl.DataFrame]] = {}
-        self._n_waiting: Counter[date] = Counter()
         self._rejects = Rejects()
         self._templates: list[pl.DataFrame] = []
         self._accounts: list[pl.Series] = []
 
     def add(self, mapped: mapping.Mapped) -> None:
-        """Count, de-duplicate and measure one block."""
-        report, rows = self.report, mapped.rows
-        report.n_lines += rows.height + sum(r.n for r in mapped.rejects)
-        self._rejects.add(mapped.rejects)
-        rows = self._within_bounds(rows)
-        if rows.height and report.content == "requests":
-            self._add_requests(rows, mapped.notes)
-        elif rows.height and report.content == "accounts":
+        """Count and keep one block of accounts, events or releases."""
+        self._count(mapped)
+        rows = mapped.rows.filter(self._believed(mapped.rows))
+        if rows.height and self.report.content == "accounts":
             self._add_accounts(rows)
         elif rows.height:
             self._add_facts(rows)
+
+    def judge(self, mapped: mapping.Mapped) -> pl.Series:
+        """Count one block of requests, and say which of its rows are kept."""
+        self._count(mapped)
+        believed = self._believed(mapped.rows)
+        rows = mapped.rows if believed.all() else mapped.rows.filter(believed)
+        if not rows.height:
+            return believed
+        new, n_same_id = self.known.seen.new(rows.select("request_id", "account_id", "ts"))
+        if self.given:
+            self.given.requests(rows)
+        self._span(rows["ts"])
+        n_new = int(new.sum())
+        self.report.n_duplicates += rows.height - n_new
+        self.report.n_requests += n_new
+        if n_same_id:
+            words = "kept though the request id is another request's, of another account or second"
+            self.report.notes[words] += n_same_id
+        if n_new:
+            self._accounts.append(rows["account_id"].filter(new).unique().hash())
+        if n_new == mapped.rows.height:
+            return believed
+        which = np.zeros(mapped.rows.height, dtype=np.bool_)
+        which[np.flatnonzero(believed.to_numpy())[new.to_numpy()]] = True
+        return pl.Series(which)
+
+    def kept(self, kept: Kept) -> list[int]:
+        """Take note of what was kept of a block; the templates whose skeletons are to be shown."""
+        self.report.notes.update(kept.notes)
+        self.written(kept.parts)
+        return self.known.templates_due(kept.templates)
+
+    def shown(self, skeletons: pl.DataFrame) -> None:
+        """Skeletons of templates met again."""
+        self._templates.append(skeletons)
+        if sum(t.height for t in self._templates) >= _TEMPLATES:
+            self._write_templates()
+
+    def written(self, parts: Iterable[tuple[date, str]]) -> None:
+        """Parts of requests that lie in the transaction's folder."""
+        for day, path in parts:
+            name = self.known.part(self.identity, f"requests {day}")
+            self.txn.adopt("requests", Path(path), day=day, part=name)
+
+    def _count(self, mapped: mapping.Mapped) -> None:
+        report = self.report
+        report.n_lines += mapped.rows.height + sum(r.n for r in mapped.rejects)
+        self._rejects.add(mapped.rejects)
         report.n_other += mapped.n_other
         report.notes.update(mapped.notes)
         report.unknown_keys |= mapped.unknown
-        if (n_named := getattr(mapped, "n_named", None)) is not None:
-            self.n_named = (self.n_named or 0) + n_named
+        if mapped.n_named is not None:
+            self.n_named = (self.n_named or 0) + mapped.n_named
 
     def finish(self) -> None:
         """Write what waits, rejects and templates; the report is complete from now on."""
         report = self.report
-        for day in sorted(self._waiting):
-            self._write_day(day)
         report.n_rejects, report.codes = self._rejects.n_lines, self._rejects.codes
         report.reasons = self._rejects.reasons
         if self._rejects.damage:
@@ -95,8 +135,8 @@ class Intake:
             self.known.accounts_kept.new(ids.to_numpy())
         report.n_accounts = len(self.known.accounts_kept)
 
-    def _within_bounds(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows whose time is believed; the others are set aside."""
+    def _believed(self, rows: pl.DataFrame) -> pl.Series:
+        """Which rows have a time that is believed; the others are set aside."""
         column = DATED.get(self.report.content, "")
         believed = pl.Series([True]).new_from_index(0, rows.height)
         for code, detail, which in self.bounds.faults(rows, self.report.content):
@@ -108,43 +148,7 @@ class Intake:
             else:
                 self.report.late_to = max(high, self.report.late_to or high)
             believed &= ~which
-        return rows if believed.all() else rows.filter(believed)
-
-    def _add_requests(self, rows: pl.DataFrame, notes: Counter[str]) -> None:
-        as_stored = self.known.stored_accounts(rows.select("request_id", "account_id", "ts"))
-        new, n_same_id = self.known.seen.new(as_stored)
-        if self.given:
-            self.given.requests(as_stored)
-        self._span(rows["ts"])
-        fresh = rows if new.all() else rows.filter(new)
-        self.report.n_duplicates += rows.height - fresh.height
-        if n_same_id:
-            notes["kept though the request id is another request's, of another account or second"] += (
-                n_same_id
-            )
-        if not fresh.height:
-            return
-        made = requests.to_rows(
-            fresh,
-            meter=self.known.meter,
-            logit_probe=self.known.logit_probe,
-            key=self.known.key,
-            file_id=self.identity,
-            pseudonymise=self.known.pseudonymise,
-            notes=notes,
-        )
-        self.report.n_requests += made.height
-        self._accounts.append(made["account_id"].unique().hash())
-        self._templates.append(self.known.meter.skeletons())
-        if sum(t.height for t in self._templates) >= DAY_ROWS:
-            self._write_templates()
-        for day, part in _by_day(made):
-            self._waiting.setdefault(day, []).append(part)
-            self._n_waiting[day] += part.height
-            if self._n_waiting[day] >= DAY_ROWS:
-                self._write_day(day)
-        while self._n_waiting.total() >= ALL_ROWS:
-            self._write_day(self._n_waiting.most_common(1)[0][0])
+        return believed
 
     def _add_accounts(self, rows: pl.DataFrame) -> None:
         made, rejects = accounts.to_rows(
@@ -180,11 +184,6 @@ class Intake:
         self.report.first_ts = min(low, self.report.first_ts or low)
         self.report.last_ts = max(high, self.report.last_ts or high)
 
-    def _write_day(self, day: date) -> None:
-        rows = pl.concat(self._waiting.pop(day))
-        del self._n_waiting[day]
-        self.txn.add("requests", rows, day=day, part=self.known.part(self.identity, f"requests {day}"))
-
     def _write_templates(self) -> None:
         found = [t for t in self._templates if t.height]
         self._templates = []
@@ -194,15 +193,6 @@ class Intake:
 
     def _add_part(self, table: str, rows: pl.DataFrame) -> None:
         self.txn.add(table, rows, part=self.known.part(self.identity, table))
-
-
-def _by_day(rows: pl.DataFrame) -> list[tuple[date, pl.DataFrame]]:
-    """Rows of each day; a block of a log is mostly of one."""
-    first, last = rows["day"].min(), rows["day"].max()
-    assert isinstance(first, date)
-    if first == last:
-        return [(first, rows)]
-    return [(part["day"][0], part) for part in rows.partition_by("day", maintain_order=True)]
 
 
 def _ends(times: pl.Series) -> tuple[datetime, datetime]:

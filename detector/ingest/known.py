@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from detector.ingest import accounts, requests
+from detector.ingest import accounts
 from detector.ingest.ledger import Ledger, Row
 from detector.ingest.seen import Keying, SeenRequests
-from features.request.hashset import HashSet
+from features.request.hashset import U64, HashSet
 from features.request.keyed import keyed_hash
 
 if TYPE_CHECKING:
@@ -25,13 +25,10 @@ class KnownState:
     """State of one call. Each part is read from the lake when first asked for."""
 
     def __init__(self, store: Store, key: bytes, *, pseudonymise: bool, now: datetime) -> None:
-        from features.request.measure import logit_probe  # heavy, so only when files are read
-
         self.store = store
         self.key = key
         self.pseudonymise = pseudonymise
         self.now = now
-        self.logit_probe: requests.LogitProbe = logit_probe
         self.ledger = Ledger(store)
         self.keying = Keying()
         #: Accounts of the requests kept in this call.
@@ -41,7 +38,8 @@ class KnownState:
 
     def forget(self) -> None:
         """Drop what was learnt since the lake was read, as when a file is given up half-way."""
-        self._meter: requests.Meter | None = None
+        self._met: HashSet | None = None
+        self._told = HashSet()
         self._seen: SeenRequests | None = None
         self._accounts: accounts.KnownAccounts | None = None
         self._facts: dict[str, accounts.KnownFacts] = {}
@@ -88,17 +86,21 @@ class KnownState:
             return rows
         return rows.with_columns(keyed_hash(rows["account_id"], self.key, "account"))
 
-    @property
-    def meter(self) -> requests.Meter:
-        if self._meter is None:
-            from features.request.measure import TextMeter
+    def templates_due(self, met: pl.Series) -> list[int]:
+        """Templates whose skeleton is to be stored now: of those a block met, in order, the ones met for the second time.
 
-            self._meter = TextMeter(self.key)
+        A template met once takes eight bytes of memory, so that the second meeting is known for sure, however long after.
+        """
+        if self._met is None:
+            self._met, self._told = HashSet(), HashSet()
             for part in self._parts("requests"):
-                self._meter.know(pl.read_parquet(part, columns=["template_id"])["template_id"])
+                self._met.new(_ids(pl.read_parquet(part, columns=["template_id"])["template_id"]))
             for part in self.store.parts("templates"):
-                self._meter.know(pl.read_parquet(part, columns=["template_id"])["template_id"], told=True)
-        return self._meter
+                self._told.new(_ids(pl.read_parquet(part, columns=["template_id"])["template_id"]))
+        ids = _ids(met)
+        again = ids[~self._met.new(ids)]
+        due: list[int] = again[self._told.new(again)].tolist()
+        return due
 
     @property
     def seen(self) -> SeenRequests:
@@ -120,6 +122,10 @@ class KnownState:
 
     def _parts(self, table: str, day: date | None = None) -> list[Path]:
         return [part for part in self.store.parts(table, day) if not self._unknown(part)]
+
+
+def _ids(templates: pl.Series) -> U64:
+    return templates.drop_nulls().to_numpy()
 
 
 class _PartNames:

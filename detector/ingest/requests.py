@@ -19,7 +19,6 @@ class Meter(Protocol):
     """What the door needs of ``features.request.measure.TextMeter``."""
 
     def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame: ...
-    def skeletons(self) -> pl.DataFrame: ...
 
 
 class LogitProbe(Protocol):

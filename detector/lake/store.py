@@ -315,23 +315,28 @@ class Transaction:
         self._write(table, rows, f"swap/{where}/part.parquet")
         self._swapped.append(where)
 
+    def folder(self) -> Path:
+        """A folder of this transaction's own, for parts that are to be adopted."""
+        made = self.staging / "parts"
+        made.mkdir(exist_ok=True)
+        return made
+
+    def adopt(self, table: str, path: Path, *, day: date, part: str) -> None:
+        """Add a part that was written by ``write_part`` below ``staging``; it is moved."""
+        where = f"{table}/day={day}/{part}"
+        target = self._place(f"add/{where}")
+        os.rename(path, target)
+        self._added.append(where)
+
     def _write(self, table: str, rows: Rows, where: str) -> None:
-        spec = tables()[table]
+        write_part(table, rows, self._place(where))
+
+    def _place(self, where: str) -> Path:
         path = self.staging / where
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             raise LakeError(f"part {where} was written twice in one transaction")
-        dictionary = [n for n in spec.names if n not in _PLAIN]
-        paths = [path for field in arrow_schema(spec.columns) for path in _leaves(field.type, field.name)]
-        pq.write_table(
-            conform(spec, rows),
-            path,
-            compression={path: "none" if path in _DENSE else "zstd" for path in paths},
-            compression_level={path: 1 for path in paths if path not in _DENSE},
-            use_dictionary=dictionary,
-            write_statistics=[n for n in spec.names if n not in _UNRANGED],
-            row_group_size=122_880,
-        )
+        return path
 
     def commit(self) -> None:
         """Decide, then rename. The ``runs`` and ``files`` ledgers come last."""
@@ -355,6 +360,22 @@ class Transaction:
         fault(f"{self._name}.journalled")
         self._store.apply(journal)
         fault(f"{self._name}.applied")
+
+
+def write_part(table: str, rows: Rows, path: Path) -> None:
+    """Write ``rows`` of ``table`` as one Parquet file."""
+    spec = tables()[table]
+    dictionary = [n for n in spec.names if n not in _PLAIN]
+    paths = [path for field in arrow_schema(spec.columns) for path in _leaves(field.type, field.name)]
+    pq.write_table(
+        conform(spec, rows),
+        path,
+        compression={path: "none" if path in _DENSE else "zstd" for path in paths},
+        compression_level={path: 1 for path in paths if path not in _DENSE},
+        use_dictionary=dictionary,
+        write_statistics=[n for n in spec.names if n not in _UNRANGED],
+        row_group_size=122_880,
+    )
 
 
 def _sync(path: Path) -> None:

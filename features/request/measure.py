@@ -6,6 +6,7 @@ cache for the next; every figure of a row depends on that row and the key alone,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,6 @@ import numpy.typing as npt
 import polars as pl
 
 from features.request import content, elicitation
-from features.request.hashset import HashSet
 from features.request.keyed import U64, Prf, check_key, derive, keyed_hash
 from features.request.language import languages, named
 from features.request.probes import logit_probe
@@ -82,9 +82,7 @@ class TextMeter:
         self._salt = derive(key, "sampling", 1)[0]
         self._column_salt = derive(key, "columns", 16)
         self._model = elicitation.shipped()
-        self._met = HashSet()
-        self._told = HashSet()
-        self._waiting: dict[int, str] = {}
+        self._last: list[tuple[U64, Skeletons]] = []
 
     def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame:
         """One row a request with exactly ``COLUMNS``; NULL text gives NULLs.
@@ -96,6 +94,7 @@ class TextMeter:
         """
         if len(prompt) != len(system_prompt):
             raise ValueError(f"{len(prompt)} prompts but {len(system_prompt)} system prompts")
+        self._last = []
         user = self._texts(prompt.cast(pl.String), remember=True)
         distinct, place = _distinct(system_prompt.cast(pl.String))
         system = self._texts(distinct, remember=False)
@@ -115,24 +114,22 @@ class TextMeter:
         ]
         return pl.DataFrame(columns).select(list(COLUMNS))
 
-    def know(self, met: pl.Series, *, told: bool = False) -> None:
-        """Count templates (``template_id``) met before this meter was made; ``told``: as told, too."""
-        templates = met.drop_nulls().to_numpy()
-        self._met.new(templates)
-        if told:
-            self._told.new(templates)
+    def show(self, templates: Iterable[int]) -> pl.DataFrame:
+        """Skeletons of templates of the texts measured last: ``template_id``, ``skeleton``.
 
-    def skeletons(self) -> pl.DataFrame:
-        """Skeletons of the templates met at least twice, each told once: ``template_id``, ``skeleton``.
-
-        A template met a single time is a text of its own and would say nothing. It takes eight bytes of memory,
-        so that the second meeting is known for sure, however long after. A skeleton holds at most 400 characters,
-        only stock words of ``rules/lexicons`` in clear.
+        A template met a single time is a text of its own and would say nothing, so only those met again should be
+        asked for. A skeleton holds at most 400 characters, only stock words of ``rules/lexicons`` in clear.
         """
-        told = self._waiting
-        self._waiting = {}
+        wanted = np.unique(np.fromiter(templates, dtype=np.uint64))
+        shown: dict[int, str] = {}
+        for ids, skeletons in self._last:
+            rows = np.flatnonzero(np.isin(ids, wanted))
+            for row in rows:
+                template = int(ids[row])
+                if template not in shown:
+                    shown[template] = skeletons.show(int(row))
         return pl.DataFrame(
-            {"template_id": list(told), "skeleton": list(told.values())},
+            {"template_id": list(shown), "skeleton": list(shown.values())},
             schema={"template_id": pl.UInt64, "skeleton": pl.String},
         )
 
@@ -162,7 +159,7 @@ class TextMeter:
         some = templates != 0
         templates[some] = self._template_prf(templates[some])
         if remember:
-            self._remember(templates, skeleton)
+            self._last.append((templates, skeleton))
         return _Part(
             words=tokens.counts,
             lines=cut.lines,
@@ -223,12 +220,6 @@ class TextMeter:
             kept = frame.select(pl.when("known").then(name).alias(name) for name in (*names, "best"))
             *scores, best = kept.get_columns()
         return [*scores, pl.Series(CAPABILITIES).gather(best).alias("capability")]
-
-    def _remember(self, templates: U64, skeleton: Skeletons) -> None:
-        """Write out the skeleton of every template at its second meeting."""
-        again = np.flatnonzero((templates != 0) & ~self._met.new(templates))
-        for row in again[self._told.new(templates[again])]:
-            self._waiting[int(templates[row])] = skeleton.show(int(row))
 
 
 def _keep_freed_memory() -> None:
