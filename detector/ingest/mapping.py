@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import polars as pl
@@ -138,6 +139,10 @@ class RecordMapper:
                     else:
                         n_other += len(entries) == n_before
                     numbers.extend([number] * (len(entries) - n_before))
+        if self._form.join:
+            kept = self._form.join(entries)
+            n_other += len(entries) - sum(kept)
+            numbers, entries = list(compress(numbers, kept)), list(compress(entries, kept))
         mapped = self._safely(numbers, entries)
         mapped.rejects[:0] = rejects
         mapped.n_other += n_other

@@ -7,7 +7,7 @@ message that only carries tool results back is no turn. A part's own words never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from detector.ingest.records import as_list, as_object
@@ -53,11 +53,13 @@ class _Body(NamedTuple):
 NONE = Conversation()
 
 
-def conversation(messages: Any, system: Any = None) -> Conversation:
+def conversation(messages: Any, system: Any = None, *, in_text: bool = False) -> Conversation:
     """The last user turn, the system text, the number of turns and the images of that turn.
 
     ``messages`` : a list of messages or its JSON text, one message, or bare text (a turn of its own).
     ``system`` : system text given beside them: text, parts or messages.
+    ``in_text`` : whether the log stores parts as JSON text, as attributes of spans must. Elsewhere a text is what the
+        caller wrote, and one that looks like a tool's result would hide from measurement.
     """
     listed = _listed(messages)
     beside = text_of(system)
@@ -66,33 +68,34 @@ def conversation(messages: Any, system: Any = None) -> Conversation:
         if not text:
             return Conversation(system=beside) if beside else NONE
         return Conversation(prose(text) or None, beside)
-    last: _Body | None = None
+    last: dict[str, Any] | list[str] | None = None  # a message, or bare texts
     turns = 0
     told: list[str] = [beside] if beside else []
     held: list[str] = []
     for message in listed:
         if message.__class__ is str:  # a list of bare texts: inputs of an embedding, lines of a prompt
-            last = _Body([message] if last is None else [*last.texts, message], 0, 0, 1)
-            turns = 1
+            if isinstance(last, list):
+                last.append(message)
+            else:
+                last, turns = [message], 1
             continue
         if message.__class__ is not dict:
             continue
         role = _role(message)
         if role in _USER:
-            body = _body(message)
-            if body.n_parts and body.n_results == body.n_parts:
-                continue
-            last, turns = body, turns + 1
+            if not _only_results(message, in_text):
+                last, turns = message, turns + 1
         elif role in _SYSTEM:
-            told += _body(message).texts
+            told += _body(message, in_text).texts
         elif len(held) < MAX_STATE:
-            held += _state(message, 4)
-    prompt = "\n".join(t for t in last.texts if t) if last else ""
+            _state(message, 4, held)
+    body = _body(last, in_text) if isinstance(last, dict) else _Body(last or [], 0, 0, 1)
+    prompt = "\n".join(t for t in body.texts if t)
     return Conversation(
         prose(prompt) or None,
         prose("\n".join(t for t in told if t)) or None,
         turns or None,
-        last.n_images + data_images(prompt) if last else None,
+        body.n_images + data_images(prompt) if last else None,
         list(dict.fromkeys(held))[:MAX_STATE] or None,
     )
 
@@ -121,27 +124,56 @@ def _role(message: dict[str, Any]) -> str:
     return role.lower()
 
 
-def _body(message: dict[str, Any]) -> _Body:
-    """Text, images and tool results of one message."""
+def _content(message: dict[str, Any]) -> Any:
     for key in ("content", "parts", "message", "text", "data"):
         content = message.get(key)
         if content is not None:
-            break
-    else:
-        return _Body([], 0, 0, 0)
+            return content
+    return None
+
+
+def _only_results(message: dict[str, Any], in_text: bool) -> bool:
+    """Whether a message of the user only hands results of tools back."""
+    content = _content(message)
+    if content.__class__ is str and not (in_text and content[:1] == "["):
+        return False
+    if content.__class__ is list and content and _is_text(content[0]):
+        return False
+    body = _body(message, in_text)
+    return body.n_parts > 0 and body.n_results == body.n_parts
+
+
+def _is_text(part: Any) -> bool:
+    return part.__class__ is str or (
+        part.__class__ is dict and part.get("type").__class__ is str and part["type"] in _TEXT
+    )
+
+
+def _body(message: dict[str, Any], in_text: bool = False) -> _Body:
+    """Text, images and tool results of one message."""
+    content = _content(message)
     if content.__class__ is str:
-        parts = as_list(content) if content[:2] == "[{" else None
+        parts = as_list(content) if in_text and content[:1] == "[" else None
         return _parts(parts) if parts and _are_parts(parts) else _Body([content], 0, 0, 1)
     if content.__class__ is dict:
-        return _body(content) if "content" in content and "type" not in content else _parts([content])
+        return (
+            _body(content, in_text) if "content" in content and "type" not in content else _parts([content])
+        )
     return _parts(content)
 
 
 def _are_parts(listed: list[Any]) -> bool:
     """Whether opened JSON text is parts (some instrumentations write them so) and not a prompt that is JSON."""
-    return all(p.__class__ is dict and str(p.get("type")) in _PART_TYPES for p in listed)
+    return all(
+        p.__class__ is dict
+        and (p["type"] in _PART_TYPES if p.get("type").__class__ is str else _PART_KEYS.issuperset(p))
+        for p in listed
+    )
 
 
+#: Keys of parts that have no type: Bedrock's Converse.
+_PART_KEYS = frozenset(("text", "image", "document", "video", "toolUse", "toolResult", "guardContent", "cachePoint",
+                        "reasoningContent", "citationsContent"))  # fmt: skip
 _OTHER = frozenset(
     ("tool_use", "tool_call", "thinking", "redacted_thinking", "document", "file", "input_file", "input_audio", "audio",
      "video", "blob", "uri", "reasoning")
@@ -162,7 +194,11 @@ def _parts(content: Any) -> _Body:
         kind = part.get("type")
         if kind.__class__ is not str:
             kind = None
-        if kind in _RESULT or (kind is None and not _RESULT_KEYS.isdisjoint(part)):
+        if kind in _TEXT:
+            n_parts += 1
+            if (text := _part_text(part, kind)) is not None:
+                texts.append(text)
+        elif kind in _RESULT or (kind is None and not _RESULT_KEYS.isdisjoint(part)):
             n_parts += 1
             n_results += 1
         elif kind in _IMAGE or (kind is None and not _IMAGE_KEYS.isdisjoint(part)) or _is_image(part):
@@ -280,26 +316,29 @@ def tools(offered: Any) -> tuple[int | None, list[str] | None]:
 
 def state_in(message: Any) -> list[str]:
     """Provider-minted state in one message or answer: signatures, encrypted reasoning, redacted thinking."""
-    return [value for value in _state(message, 4) if value][:MAX_STATE]
+    found: list[str] = []
+    _state(message, 4, found)
+    return [value for value in found if value][:MAX_STATE]
 
 
-def _state(value: Any, depth: int) -> Iterator[str]:
+def _state(value: Any, depth: int, found: list[str]) -> None:
+    """Add the state in ``value`` to ``found``."""
     if value.__class__ is list:
         for item in value[:MAX_STATE] if depth else ():
-            yield from _state(item, depth - 1)
+            _state(item, depth - 1, found)
         return
     if value.__class__ is not dict:
         return
-    for key in _MINTED_KEYS:
-        if (held := value.get(key)).__class__ is str:
-            yield held
+    if not _MINTED.isdisjoint(value):
+        found += [held for key in _MINTED_KEYS if (held := value.get(key)).__class__ is str]
     if value.get("type") == "redacted_thinking" and value.get("data").__class__ is str:
-        yield value["data"]
+        found.append(value["data"])
     for key, inner in value.items() if depth else ():
-        if key in _STATE_HOLDERS and inner.__class__ in (dict, list):
-            yield from _state(inner, depth - 1)
+        if (inner.__class__ is dict or inner.__class__ is list) and key in _STATE_HOLDERS:
+            _state(inner, depth - 1, found)
 
 
+_MINTED = frozenset(_MINTED_KEYS)
 _STATE_HOLDERS = frozenset(
     ("content", "parts", "reasoningContent", "reasoningText", "reasoning_details", "thinking_blocks", "output", "message",
      "reasoning", "choices", "candidates", "provider_specific_fields")
@@ -311,7 +350,8 @@ def minted(answer: Any) -> list[str] | None:
     body = as_object(answer) or ({"output": answer} if answer.__class__ is list else None)
     if not body:
         return None
-    found = list(_state(body, 6))
+    found: list[str] = []
+    _state(body, 6, found)
     if body.get("object") == "response" or str(body.get("id", "")).startswith("resp_"):
         found.append(str(body.get("id")))
     return list(dict.fromkeys(found))[:MAX_STATE] or None

@@ -104,6 +104,8 @@ class Records:
         self.entries = entries
         self._objects: dict[tuple[str, ...], Sequence[Entry]] = {(): entries}
         self._columns: dict[tuple[str, ...], list[Any]] = {}
+        self._names: dict[tuple[str, ...], set[str]] = {}
+        self._nothing: list[Any] = [None] * len(entries)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -116,6 +118,8 @@ class Records:
             name = keys[-1]
             if name.lstrip("-").isdigit():
                 found = [_element(value, int(name)) for value in self.at(keys[:-1])]
+            elif name not in self.names(keys[:-1]):  # most candidate names occur nowhere in a block
+                found = self._nothing
             else:
                 found = [holder.get(name) for holder in self.objects(keys[:-1])]
             self._columns[keys] = found
@@ -126,22 +130,49 @@ class Records:
         keys = steps(path)
         found = self._objects.get(keys)
         if found is None:
-            found = [value if value.__class__ is dict else as_object(value) for value in self.at(keys)]
+            values = self.at(keys)
+            if values is self._nothing:
+                found = [_NO_ENTRY] * len(values)
+            else:
+                found = [value if value.__class__ is dict else as_object(value) for value in values]
             self._objects[keys] = found
+        return found
+
+    def names(self, path: Path) -> set[str]:
+        """The names that occur in the objects at ``path``."""
+        keys = steps(path)
+        found = self._names.get(keys)
+        if found is None:
+            found = self._names[keys] = set().union(*self.objects(keys))
         return found
 
     def first(self, *paths: Path) -> list[Any]:
         """The first scalar along ``paths`` that says something, entry by entry."""
-        found: list[Any] = [None] * len(self)
-        for number, path in enumerate(paths):
+        found: list[Any] | None = None
+        for path in paths:
             values = self.at(path)
-            if not number:
+            if values is self._nothing:
+                continue
+            if found is None:
                 found = _said(values)
             elif any_said(values):
                 found = [something(v) if f is None else f for f, v in zip(found, values, strict=True)]
             if None not in found:
                 break
-        return found
+        return self._nothing if found is None else found
+
+    def first_held(self, *paths: Path) -> list[Any]:
+        """The first value along ``paths`` that is not None and not empty, objects and lists too."""
+        found: list[Any] | None = None
+        for path in paths:
+            values = self.at(path)
+            if values is self._nothing:
+                continue
+            if found is None:
+                found = values
+            else:
+                found = [v if f is None or f == "" else f for f, v in zip(found, values, strict=True)]
+        return self._nothing if found is None else found
 
 
 _PLAIN = {str, int, float, bool, type(None)}

@@ -21,10 +21,9 @@ from typing import Any, ClassVar
 import pytest
 
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapping
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.reader import Reader
 from detector.ingest.sources import find
-from detector.lake.engine import DuckDB
 
 
 def _installed(name: str) -> bool:
@@ -159,9 +158,8 @@ def test_spans_of_the_real_instrumentation_are_read(stub: str, tmp_path: Path) -
     assert len(_Stub.served) == 5
 
     [source] = find([path]).sources
-    with DuckDB(threads=1) as engine:
-        mapping = Mapping(engine, formats()["otel"], "requests", Options())
-        [found] = [mapping.map(block) for block in Reader(source)]
+    mapper = RecordMapper(formats()["otel"], "requests", Options())
+    [found] = [mapper.map(block) for block in Reader(source)]
     assert found.rejects == []
     assert found.n_other == 5  # the SERVER spans
     rows = {row["account_id"]: row for row in found.rows.to_dicts()}

@@ -64,6 +64,8 @@ class Format:
         The column ``other`` (true: no model call, only counted) is no canonical one and is taken too.
     spread : one parsed line to the entries it holds; an empty result is no entry at all (counted as other).
         None: a line is one entry. A ValueError from it rejects the line with its text.
+    join : all entries of a block, which may see one another here (the spans of one trace), to whether each is read
+        on; the others are counted as other.
     table : options to fields, for formats whose keys a site sets; it replaces ``fields``.
     names : an entry's key names, for counting those no column takes; None: its top-level keys.
     passed : names that are meant to be passed over.
@@ -79,6 +81,7 @@ class Format:
     roots: tuple[Path, ...] = ("",)
     derive: Callable[[Records, Options, Columns], Columns] | None = None
     spread: Callable[[Record], Iterator[Record]] | None = None
+    join: Callable[[list[Record]], list[bool]] | None = None
     table: Callable[[Options], Mapping[str, tuple[Path, ...]]] | None = None
     names: Callable[[Record], Iterator[str]] | None = None
     passed: frozenset[str] = frozenset()

@@ -1,0 +1,275 @@
+"""From attributes of model calls to canonical columns, the same for OTLP and for flat records of the same names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from detector.ingest import semconv
+from detector.ingest.address import forwarded
+from detector.ingest.carriers import answer_of, finish_in, offered, said, scattered, span_events
+from detector.ingest.formats import Columns, Options
+from detector.ingest.messages import NONE, carried, minted, tools
+from detector.ingest.records import Path, Records, as_list, something
+from detector.ingest.semconv import rooted
+
+_EVERYWHERE = ("a", "s", "r")
+#: Canonical column -> paths under an entry's own attributes, then those around it, then its resource's.
+FIELDS: dict[str, tuple[Path, ...]] = {
+    **{name: rooted(names, "a") for name, names in semconv.OWN.items()},
+    **{name: rooted(names, *_EVERYWHERE) for name, names in semconv.AROUND.items()},
+}
+ACCOUNT: tuple[Path, ...] = tuple(
+    path
+    for names in (semconv.USER, semconv.AROUND["org_id"], semconv.AROUND["api_key_id"])
+    for path in rooted(names, *_EVERYWHERE)
+)
+#: HTTP status of the names that clients give errors.
+_ERRORS = {
+    "ratelimit": 429, "rate_limit": 429, "throttling": 429, "toomanyrequests": 429, "insufficient_quota": 429,
+    "authentication": 401, "unauthorized": 401, "permissiondenied": 403, "permission_denied": 403, "forbidden": 403,
+    "accessdenied": 403, "badrequest": 400, "invalid_request": 400, "invalidrequest": 400, "validationexception": 400,
+    "contextwindow": 400, "contentpolicy": 400, "content_filter": 400, "notfound": 404, "not_found": 404,
+    "unprocessableentity": 422, "timeout": 408, "conflict": 409, "serviceunavailable": 503, "overloaded": 529,
+}  # fmt: skip
+_CODE = re.compile(r"[1-5][0-9][0-9]")
+_CODE_IN_WORDS = re.compile(r"(?i)(?:error code|status code|status|http)\W{1,3}([45][0-9][0-9])\b")
+_FAILED = (2, "2", "STATUS_CODE_ERROR", "ERROR", "Error", "error", "failure")
+_FIRST_CHUNK = frozenset(("First Token Stream Event", "ai.stream.firstChunk", "gen_ai.content.first_token"))
+
+
+def columns(records: Records, options: Options, found: Columns) -> Columns:
+    """What paths alone cannot say: conversation, tools, status, how the answer ended, tokens of one meaning."""
+    answers = _answers(records)
+    made = {
+        "source_ip": _addresses(records, found["source_ip"], options.trusted_hops),
+        "input_tokens": _input_tokens(records, found),
+        "user_agent": _headers(records, "user_agent", found["user_agent"]),
+        "finish_reason": _finish(records, answers),
+        "logit_bias": records.first_held(*rooted(semconv.BIAS, "a")),
+        "stop_count": [_n_stops(v) for v in records.first_held(*rooted(semconv.STOPS, "a"))],
+        "minted": _minted(records, answers),
+        "stream": _streamed(found["stream"], found["operation"]),
+    }
+    return made | _conversations(records) | _tools(records) | _outcome(records)
+
+
+def request_ids(records: Records, *others: Path) -> list[Any]:
+    """The response's id, else ids given by the format, else trace and span."""
+    named = records.first(*rooted(semconv.RESPONSE_ID, "a"), *others)
+    if None not in named:
+        return named
+    parts = zip(named, records.first("span/traceId"), records.first("span/spanId"), strict=True)
+    return [
+        name if name is not None else f"{t}:{s}" if t is not None and s is not None else None
+        for name, t, s in parts
+    ]
+
+
+def _some(values: Sequence[Any]) -> bool:
+    return values.count(None) < len(values)
+
+
+def _conversations(records: Records) -> Columns:
+    values = records.first_held(*rooted(semconv.MESSAGES, "a"))
+    systems = records.first_held(*rooted(semconv.SYSTEM, "a"))
+    talks = [
+        said(value, system) if value is not None else scattered(entry)
+        for value, system, entry in zip(values, systems, records.entries, strict=True)
+    ]
+    if _some(systems):
+        talks = [
+            said(None, system) if talk is NONE and system is not None else talk
+            for talk, system in zip(talks, systems, strict=True)
+        ]
+    held = [t.carried for t in talks]
+    previous = records.first(*rooted(semconv.PREVIOUS, "a"))
+    if _some(previous):
+        held = [carried(h, p) if p is not None else h for h, p in zip(held, previous, strict=True)]
+    return {
+        "prompt": [t.prompt for t in talks],
+        "system_prompt": [t.system for t in talks],
+        "turn": [t.turn for t in talks],
+        "n_images": [t.n_images for t in talks],
+        "carried": held,
+    }
+
+
+def _tools(records: Records) -> Columns:
+    values = records.first_held(*rooted(semconv.TOOLS, "a"))
+    if any(name.startswith(semconv.FLAT_TOOLS) for name in records.names("a") if name.__class__ is str):
+        values = [offered(e) if v is None else v for v, e in zip(values, records.entries, strict=True)]
+    if not _some(values):
+        return {}
+    found = [tools(v) if v is not None else (None, None) for v in values]
+    return {"tool_count": [n for n, _ in found], "tool_names": [names for _, names in found]}
+
+
+def _answers(records: Records) -> list[Any]:
+    values = records.first_held(*rooted(semconv.ANSWERS, "a"))
+    if any(records.at("span/events")) or _some(records.at("said")):
+        return [answer_of(e) if v is None else v for v, e in zip(values, records.entries, strict=True)]
+    return values
+
+
+def _finish(records: Records, answers: list[Any]) -> list[Any]:
+    stated = records.first_held(*rooted(semconv.FINISH, "a"))
+    return [
+        _first_of(said_so) if said_so is not None else finish_in(answer) if answer is not None else None
+        for said_so, answer in zip(stated, answers, strict=True)
+    ]
+
+
+def _first_of(value: Any) -> Any:
+    listed = value if value.__class__ is list else as_list(value)
+    return (listed[0] if listed else None) if listed is not None else value
+
+
+def _minted(records: Records, answers: list[Any]) -> list[Any]:
+    found = [minted(a) if a is not None else None for a in answers]
+    ids = records.first(*rooted(semconv.RESPONSE_ID, "a"))
+    if any(i.__class__ is str and i.startswith("resp_") for i in ids):
+        found = [
+            list(dict.fromkeys((*(f or ()), i))) if i.__class__ is str and i.startswith("resp_") else f
+            for f, i in zip(found, ids, strict=True)
+        ]
+    return found
+
+
+def _addresses(records: Records, found: list[Any], trusted_hops: int) -> list[Any]:
+    values = _headers(records, "source_ip", found)
+    return [forwarded(v, trusted_hops) if v is not None else None for v in values]
+
+
+def _headers(records: Records, column: str, found: list[Any]) -> list[Any]:
+    """``found``, and where it says nothing the header of that meaning, whose values are a list."""
+    if None not in found:
+        return found
+    held = records.first_held(*rooted((semconv.HEADERS[column],), *_EVERYWHERE))
+    if not _some(held):
+        return found
+    return [
+        f if f is not None else ", ".join(map(str, v)) if (v := as_list(h)) else something(h)
+        for f, h in zip(found, held, strict=True)
+    ]
+
+
+def _n_stops(value: Any) -> int | None:
+    listed = as_list(value)
+    return len(listed) if listed is not None else 1 if value.__class__ is str and value else None
+
+
+def _streamed(found: list[Any], operations: list[Any]) -> list[Any]:
+    """The Vercel AI SDK says so in the operation's name only."""
+    if None not in found:
+        return found
+    return [
+        (True if o.startswith("ai.stream") else False if o.startswith("ai.generate") else None)
+        if f is None and o.__class__ is str
+        else f
+        for f, o in zip(found, operations, strict=True)
+    ]
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _input_tokens(records: Records, found: Columns) -> list[Any]:
+    """Tokens read, cached ones among them: added where the provider's own count leaves them out, which shows in a count
+    below that of the cached ones, or in a total that has them on top."""
+    reads, cached = found["input_tokens"], found["cached_tokens"]
+    written = records.first(*rooted(semconv.CACHE_WRITTEN, "a"))
+    if not _some(cached) and not _some(written):
+        return reads
+    totals = records.first(*rooted(semconv.TOTAL, "a"))
+    made = []
+    for read, hit, wrote, total, out in zip(
+        reads, cached, written, totals, found["output_tokens"], strict=True
+    ):
+        if hit is None and wrote is None:
+            made.append(read)
+            continue
+        beside = _number(hit) + _number(wrote)
+        n = _number(read)
+        apart = (
+            read is not None
+            and beside > 0
+            and (beside > n or (total is not None and _number(total) == n + beside + _number(out)))
+        )
+        made.append(int(n + beside) if apart else read)
+    return made
+
+
+def _outcome(records: Records) -> Columns:
+    """Status, kind of error, and times that the span or its events tell."""
+    names = records.first(*rooted(semconv.ERROR, "a"))
+    https = records.first(*rooted(semconv.HTTP, *_EVERYWHERE))
+    statuses = records.objects("span/status")
+    events = records.at("span/events")
+    status: list[Any] = []
+    errors: list[Any] = []
+    for name, http, stated, held in zip(names, https, statuses, events, strict=True):
+        if name is None and stated.get("code") not in _FAILED:
+            status.append("success" if http is None else http)
+            errors.append(None)
+            continue
+        words = [name, stated.get("message")]
+        if held:
+            for event, _, own in span_events(held):
+                if event == "exception":
+                    name = own.get("exception.type") if name is None else name
+                    words += [own.get("exception.type"), own.get("exception.message")]
+        status.append(_code(name, http, words))
+        errors.append(name)
+    return {"status": status, "error_class": errors} | _first_chunks(records, events)
+
+
+def _code(name: Any, http: Any, words: Sequence[Any]) -> Any:
+    if _CODE.fullmatch(str(name)):
+        return name
+    if 400 <= _number(http) < 600:
+        return http
+    told = [w for w in words if w.__class__ is str]
+    for word in told:
+        if found := _CODE_IN_WORDS.search(word):
+            return found[1]
+    for word in told[:1] + told[2:3]:
+        plain = word.rsplit(".", 1)[-1].lower()
+        for part, code in _ERRORS.items():
+            if part in plain:
+                return code
+    return "failure"
+
+
+def _first_chunks(records: Records, events: list[Any]) -> Columns:
+    waits: list[Any] = [None] * len(records)
+    for paths, scale in ((semconv.FIRST_CHUNK_MS, 1), (semconv.FIRST_CHUNK_S, 1000)):
+        for row, value in enumerate(records.first(*rooted(paths, "a"))):
+            if waits[row] is None and value is not None:
+                try:
+                    waits[row] = float(value) * scale
+                except (TypeError, ValueError):
+                    waits[row] = value  # counted as unreadable with the rest of its column
+    if any(events):
+        for row, held in enumerate(events):
+            if held and waits[row] is None and held.__class__ is list:
+                waits[row] = _first_event(held, records.entries[row]["span"].get("startTimeUnixNano"))
+    return {"ttft_ms": waits}
+
+
+def _first_event(events: list[Any], start: Any) -> Any:
+    for event in events:
+        if event.__class__ is dict and str(event.get("name")) in _FIRST_CHUNK:
+            own = dict(next(((n, a) for n, _, a in span_events([event])), ("", {}))[1])
+            for name in semconv.FIRST_CHUNK_MS:
+                if name in own:
+                    return own[name]
+            at = event.get("timeUnixNano") or event.get("time_unix_nano")
+            wait = (_number(at) - _number(start)) / 1e6
+            return wait if at and start and wait >= 0 else None
+    return None

@@ -1,0 +1,223 @@
+"""Where instrumentations put a conversation: one value, an attribute a message, events of the span, or log records.
+
+All end as a list of messages that ``messages`` reads. Content that a carrier stores as JSON text is opened there, since
+an attribute holds no objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from detector.ingest import semconv
+from detector.ingest.messages import NONE, Conversation, conversation
+from detector.ingest.otlp import DETAILS, attributes
+from detector.ingest.records import as_list, as_object, something
+
+#: Events that are one message each, and the role of each; what else an event may be called for its answer.
+_ROLES = {
+    "gen_ai.user.message": "user", "gen_ai.system.message": "system", "gen_ai.developer.message": "system",
+    "gen_ai.assistant.message": "assistant", "gen_ai.tool.message": "tool",
+}  # fmt: skip
+_CHOICE = "gen_ai.choice"
+#: Attributes of an event in which a whole message lies as JSON text (Azure), or its content.
+_WHOLE, _CONTENT = "gen_ai.event.content", ("content", "gen_ai.prompt", "message")
+#: ``user: text`` a line, as openlit writes a conversation as one text.
+_TURN = re.compile(r"(?m)^(system|developer|user|assistant|tool|function): ")
+#: Most members of a flat list, so that a made-up index costs nothing.
+MAX_MEMBERS = 10_000
+
+
+def said(value: Any, system: Any) -> Conversation:
+    """The conversation in one value: messages, an object that holds them beside other parameters, or bare text."""
+    holder = as_object(value) if value.__class__ is str or value.__class__ is dict else {}
+    if holder and "role" not in holder:
+        for key in ("messages", "input", "contents", "prompt", "inputs", "texts"):
+            if holder.get(key):
+                beside = (
+                    system
+                    or holder.get("system")
+                    or holder.get("instructions")
+                    or holder.get("system_instruction")
+                )
+                return _said(holder[key], beside)
+        return conversation(None, system) if value.__class__ is str and len(holder) else NONE
+    return _said(value, system)
+
+
+def _said(value: Any, system: Any) -> Conversation:
+    listed = as_list(value)
+    return conversation(value if listed is None else _plain_messages(listed), system, in_text=True)
+
+
+def _plain_messages(listed: list[Any]) -> list[Any]:
+    """Messages without what frameworks wrap around them: LangChain's constructors, a list around the list, JSON text."""
+    if len(listed) == 1 and listed[0].__class__ is list:
+        listed = listed[0]
+    if not listed or (listed[0].__class__ is dict and "role" in listed[0]):
+        return listed
+    plain = []
+    for message in listed:
+        if message.__class__ is str and message[:1] in ("{", '"'):
+            message = as_object(message) or (message[1:-1] if message[-1:] == '"' else message)
+        if message.__class__ is dict:
+            if "lc" in message and message.get("kwargs").__class__ is dict:
+                message = {"type": str((as_list(message.get("id")) or [""])[-1]), **message["kwargs"]}
+            elif "role" not in message and str(message.get("event.name")) in _ROLES:
+                message = {"role": _ROLES[message["event.name"]], **message}
+        plain.append(message)
+    return plain
+
+
+def scattered(entry: Mapping[str, Any]) -> Conversation:
+    """The conversation of an entry that holds it in no one value: in flat attributes, else in events."""
+    own = entry["a"]
+    for prefix in semconv.FLAT_MESSAGES:
+        if members := flat(own, prefix):
+            return conversation([_message(m) for m in members], in_text=True)
+    events = [*span_events(entry["span"].get("events")), *entry.get("said", ())]
+    return _from_events(events) if events else NONE
+
+
+def flat(own: Mapping[str, Any], prefix: str) -> list[Any]:
+    """The members of a list that lies flat under ``prefix``, in order of their numbers."""
+    names = [name for name in own if name.__class__ is str and name.startswith(prefix)]
+    if not names:
+        return []
+    root: dict[str, Any] = {}
+    for name in names:
+        *path, last = name[len(prefix) :].split(".")
+        holder = root
+        for step in path:
+            inner = holder.get(step)
+            if inner.__class__ is not dict:
+                inner = holder[step] = {}
+            holder = inner
+        if holder.get(last).__class__ is not dict:
+            holder[last] = own[name]
+    return _listed(root)
+
+
+def _listed(holder: dict[str, Any]) -> list[Any]:
+    numbers = sorted((int(key), key) for key in holder if key.isdecimal() and len(key) < 7)
+    return [holder[key] for _, key in numbers[:MAX_MEMBERS]]
+
+
+def _message(member: Any) -> Any:
+    """A flat member as a message: OpenLLMetry's as it is, OpenInference's taken out of its own names."""
+    if member.__class__ is not dict:
+        return member
+    inner = member.get("message")
+    if inner.__class__ is dict:
+        parts = inner.get("contents")
+        if parts.__class__ is dict:
+            inner = inner | {"content": [_part(p) for p in _listed(parts)]}
+        if "tool_call_id" in inner:
+            inner = inner | {"role": "tool"}
+        return inner
+    for name in ("prompt", "embedding"):  # a text without a role
+        if member.get(name).__class__ is dict:
+            return member[name].get("text")
+    return member
+
+
+def _part(part: Any) -> Any:
+    held = part.get("message_content") if part.__class__ is dict else None
+    return held if held.__class__ is dict else part
+
+
+def span_events(events: Any) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Name, body and attributes of the events of a span."""
+    if events.__class__ is not list:
+        return []
+    return [
+        (str(e.get("name")), e.get("body"), attributes(e.get("attributes")))
+        for e in events
+        if e.__class__ is dict
+    ]
+
+
+def _from_events(events: Sequence[tuple[str, Any, dict[str, Any]]]) -> Conversation:
+    told: list[Any] = []
+    for name, body, own in events:
+        if name == DETAILS or "gen_ai.input.messages" in own:
+            if (value := own.get("gen_ai.input.messages")) is not None:
+                return said(value, own.get("gen_ai.system_instructions"))
+        elif name in _ROLES:
+            message = as_object(own.get(_WHOLE)) or as_object(body)
+            held = [message.get("content"), *(own.get(key) for key in _CONTENT)]
+            content = next((c for c in held if c is not None), body if body.__class__ is str else None)
+            told.append({**message, "role": message.get("role") or _ROLES[name], "content": content})
+        elif (
+            name in ("gen_ai.content.prompt", "gen_ai.prompt")
+            and (prompt := own.get("gen_ai.prompt")) is not None
+        ):
+            if as_list(prompt) is None and not as_object(prompt) and prompt.__class__ is str:
+                told += _turns(prompt)
+            else:
+                return said(prompt, None)
+    return conversation(told, in_text=True) if told else NONE
+
+
+def _turns(text: str) -> list[dict[str, str]]:
+    """Messages of ``role: text`` lines; what a user wrote in several pieces is one turn, whatever it looks like."""
+    marks = list(_TURN.finditer(text))
+    if not marks or marks[0].start():
+        return [{"role": "user", "content": text}]
+    ends = [m.start() for m in marks[1:]] + [len(text)]
+    turns: list[dict[str, str]] = []
+    for mark, end in zip(marks, ends, strict=True):
+        role, content = mark[1], text[mark.end() : end].rstrip("\n")
+        if turns and role == turns[-1]["role"] == "user":
+            turns[-1]["content"] += f"\n{content}"
+        else:
+            turns.append({"role": role, "content": content})
+    return turns
+
+
+def answer_of(entry: Mapping[str, Any]) -> list[Any] | None:
+    """The answer's messages, where events or flat attributes hold them; None where there are none."""
+    events = [*span_events(entry["span"].get("events")), *entry.get("said", ())]
+    found = []
+    for name, body, own in events:
+        if name == _CHOICE:
+            found.append({**own, **as_object(body), **as_object(own.get(_WHOLE))})
+        elif name == DETAILS:
+            found += as_list(own.get("gen_ai.output.messages")) or []
+    return found or None
+
+
+def finish_in(answer: Any) -> Any:
+    """How the first message of an answer, or an answer with choices, says that it ended."""
+    listed = as_list(answer)
+    first = listed[0] if listed else as_object(answer)
+    if first.__class__ is not dict:
+        return None
+    choices = as_list(first.get("choices"))
+    if choices and choices[0].__class__ is dict:
+        first = choices[0]
+    for name in ("finish_reason", "stop_reason", "finishReason", "stopReason"):
+        if something(first.get(name)) is not None:
+            return first[name]
+    return None
+
+
+def offered(entry: Mapping[str, Any]) -> list[Any] | None:
+    """Tools that lie flat, an attribute a tool."""
+    for prefix in semconv.FLAT_TOOLS:
+        if members := flat(entry["a"], prefix):
+            return [_tool(m) for m in members]
+    return None
+
+
+def _tool(member: Any) -> Any:
+    held = member.get("tool") if member.__class__ is dict else None
+    return held.get("json_schema") or held if held.__class__ is dict else member
+
+
+def rows(
+    condition: Iterable[bool], entries: Sequence[Any], read: Callable[[Any], Any], found: list[Any]
+) -> list[Any]:
+    """``found`` with what ``read`` finds in the entries for which ``condition`` holds."""
+    return [read(e) if wanted else f for wanted, e, f in zip(condition, entries, found, strict=True)]

@@ -1,0 +1,229 @@
+"""Which spans of a block are model calls, and what the spans around a call say of it.
+
+A call is told by what it says: it names a model, and its operation is inference or it carries tokens or a conversation.
+Agents, tools, threads and plain HTTP are none. Where a framework's span and the client's span inside it describe the
+same call, the innermost is the call; what only the outer one says is kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from detector.ingest import semconv
+from detector.ingest.otlp import DETAILS
+
+_SERVER = (2, "2", "SPAN_KIND_SERVER", "SERVER")
+_CLIENT = (3, "3", "SPAN_KIND_CLIENT", "CLIENT")
+#: A span with one of these is a request to somebody else: its peer and client are not those of the call.
+_OUTGOING = ("http.request.method", "http.method", "rpc.system", "db.system")
+#: Spans looked up from a call to its root; a longer line of parents is a circle.
+_HIGHEST = 64
+Entry = dict[str, Any]
+
+
+def related(entries: list[Any]) -> list[bool]:
+    """Whether each entry is a call, after ``s`` of each call has been filled with what lies around it."""
+    calls = [is_call(entry) for entry in entries]
+    if not any(calls):
+        return calls
+    spans: dict[tuple[str, str], int] = {}
+    servers: dict[str, dict[str, Any]] = {}
+    for at, entry in enumerate(entries):
+        span = entry["span"]
+        trace, name = span.get("traceId"), span.get("spanId")
+        if "event" in entry or trace.__class__ is not str or name.__class__ is not str or not trace:
+            continue
+        spans.setdefault((trace, name), at)
+        if span.get("kind") in _SERVER:
+            servers.setdefault(trace, entry["a"])
+    _add_logs(entries, calls, spans)
+    outer: dict[int, list[int]] = {}
+    wrappers = _wrappers(entries, calls)
+    for at, entry in enumerate(entries):
+        if calls[at] and entry["span"]:
+            above = _ancestors(entry, entries, spans)
+            if wrappers:
+                above += [up for up in wrappers.get(_inner_of(entry), ()) if up not in above]
+            entry["s"] = _around(entry["span"], above, entries, servers)
+            if above and (found := _outer_calls(at, above, entries, calls)):
+                outer[at] = found
+    if outer:
+        _innermost(entries, calls, outer)
+    return calls
+
+
+def is_call(entry: Entry) -> bool:
+    """Whether an entry is one call of a model. One that holds nothing at all is taken for one, to be rejected."""
+    own, span = entry["a"], entry["span"]
+    if not span:
+        return True
+    if entry.get("event", DETAILS) != DETAILS:
+        return False
+    operation = own.get("gen_ai.operation.name")
+    if operation.__class__ is str:
+        if operation in semconv.INFERENCE:
+            return True
+        if operation in semconv.NO_CALL:
+            return False
+    for name in semconv.KINDS:
+        if name in own:
+            kind = str(own[name]).strip('"').lower()
+            if kind in semconv.NO_CALL_KINDS:
+                return False
+            if kind in semconv.CALL_KINDS:
+                return True
+    if not any(own.get(name) for name in semconv.HAS_MODEL) or "gen_ai.tool.name" in own:
+        return False
+    return (
+        "llm.request.type" in own
+        or _has_usage(own)
+        or not semconv.HAS_MESSAGES.isdisjoint(own)
+        or _tells(span.get("events"))
+        or (operation is None and span.get("kind") in _CLIENT and any(n in own for n in semconv.HAS_PROVIDER))
+    )
+
+
+def _has_usage(own: dict[str, Any]) -> bool:
+    return any(name in own for name in semconv.HAS_USAGE)
+
+
+def _tells(events: Any) -> bool:
+    """Whether events of a span hold messages."""
+    return events.__class__ is list and any(
+        e.__class__ is dict and str(e.get("name", "")).startswith("gen_ai.") for e in events
+    )
+
+
+def _add_logs(entries: Sequence[Entry], calls: list[bool], spans: dict[tuple[str, str], int]) -> None:
+    """Give log records to the call whose span they name: its details, and its messages one by one."""
+    for at, entry in enumerate(entries):
+        event = entry.get("event")
+        if event is None or event == "log":
+            continue
+        trace, name = entry["span"].get("traceId"), entry["span"].get("spanId")
+        if trace.__class__ is not str or name.__class__ is not str:
+            continue
+        held = spans.get((trace, name))
+        if held is None or not calls[held]:
+            continue
+        if event == DETAILS:
+            entries[held]["a"] = entry["a"] | entries[held]["a"]
+            calls[at] = False
+        elif event.startswith("gen_ai."):
+            entries[held].setdefault("said", []).append((event, entry["body"], entry["a"]))
+
+
+def _ancestors(entry: Entry, entries: Sequence[Entry], spans: dict[tuple[str, str], int]) -> list[int]:
+    """The spans around one, the nearest first; of a log record, its span first."""
+    span = entry["span"]
+    trace, up = span.get("traceId"), span.get("spanId" if "event" in entry else "parentSpanId")
+    found: list[int] = []
+    while up.__class__ is str and up and trace.__class__ is str and len(found) < _HIGHEST:
+        at = spans.get((trace, up))
+        if at is None or at in found:
+            break
+        found.append(at)
+        up = entries[at]["span"].get("parentSpanId")
+    return found
+
+
+def _outer_calls(at: int, above: list[int], entries: Sequence[Entry], calls: Sequence[bool]) -> list[int]:
+    """Calls around one, up to the SERVER span that took the request: what lies beyond came with the caller's own header."""
+    found = []
+    for up in above:
+        if calls[up] and up != at:
+            found.append(up)
+        if entries[up]["span"].get("kind") in _SERVER:
+            break
+    return found
+
+
+def _wrappers(entries: Sequence[Entry], calls: Sequence[bool]) -> dict[tuple[Any, str], list[int]]:
+    """Spans of the Vercel AI SDK around its calls, by trace and operation: their names tell where parents are missing."""
+    found: defaultdict[tuple[Any, str], list[int]] = defaultdict(list)
+    for at, entry in enumerate(entries):
+        if calls[at] and "ai.operationId" in entry["a"]:
+            operation, trace = entry["a"]["ai.operationId"], entry["span"].get("traceId")
+            if operation.__class__ is str and ".do" not in operation and trace.__class__ is str and trace:
+                found[trace, operation].append(at)
+    return dict(found)
+
+
+def _inner_of(entry: Entry) -> tuple[Any, str]:
+    """Trace and operation of the span around one of the Vercel AI SDK's calls."""
+    operation = entry["a"].get("ai.operationId")
+    name, do, _ = operation.partition(".do") if operation.__class__ is str else ("", "", "")
+    trace = entry["span"].get("traceId")
+    return (trace, name) if do and trace.__class__ is str else ("", "")
+
+
+def _around(
+    span: dict[str, Any], above: list[int], entries: Sequence[Entry], servers: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """What the spans around a call say, the nearest first; at last the SERVER span of its trace, wherever that is."""
+    found: list[dict[str, Any]] = []
+    served = False
+    for at in above:
+        one = entries[at]
+        served = served or one["span"].get("kind") in _SERVER
+        if one["a"] and not (one["span"].get("kind") in _CLIENT and any(n in one["a"] for n in _OUTGOING)):
+            found.append(one["a"])
+    trace = span.get("traceId")
+    if not served and trace.__class__ is str and trace in servers:
+        found.append(servers[trace])
+    if len(found) == 1:
+        return found[0]
+    merged: dict[str, Any] = {}
+    for own in reversed(found):
+        merged |= own
+    return merged
+
+
+def _innermost(entries: list[Entry], calls: list[bool], outer: dict[int, list[int]]) -> None:
+    """Of calls inside one another that describe the same call, leave the innermost."""
+    inside: defaultdict[int, list[int]] = defaultdict(list)
+    for at, above in outer.items():
+        for up in above:
+            if at not in outer.get(up, ()) and _same(entries[up]["a"], entries[at]["a"]):
+                inside[up].append(at)
+    leaves = {up: [at for at in held if at not in inside] for up, held in inside.items()}
+    for at, above in outer.items():
+        for up in above:
+            if leaves.get(up) == [at]:
+                entries[at]["a"] = entries[up]["a"] | entries[at]["a"]
+    for up in inside:
+        calls[up] = False
+
+
+def _same(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
+    """Whether a span and one inside it describe the same call: both of one sort, and of one model or one usage."""
+    if _embeds(outer) != _embeds(inner):
+        return False
+    of_outer, of_inner = _models(outer), _models(inner)
+    if not of_outer or not of_inner:
+        return True
+    if any(a.startswith(b) or b.startswith(a) for a in of_outer for b in of_inner):
+        return True
+    usage = [
+        own.get(name)
+        for own in (outer, inner)
+        for name in ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
+    ]
+    return None not in usage and usage[:2] == usage[2:]
+
+
+def _embeds(own: dict[str, Any]) -> bool:
+    words = (
+        own.get("gen_ai.operation.name"),
+        own.get("ai.operationId"),
+        *(own.get(n) for n in semconv.KINDS),
+    )
+    return any("embed" in str(word).lower() for word in words if word is not None)
+
+
+def _models(own: dict[str, Any]) -> set[str]:
+    """Names of the model, without what a router puts before them."""
+    named = (own.get(name) for name in semconv.HAS_MODEL)
+    return {str(model).rsplit("/", 1)[-1].lower() for model in named if model.__class__ is str and model}
