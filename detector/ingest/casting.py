@@ -392,13 +392,16 @@ def epoch_us(value: Any) -> int | None:
 
 def _iso(text: str) -> int | None:
     try:
-        moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text.upper().replace(" UTC", "Z")))
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        return None
-    if moment.tzinfo is not None:
         try:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
+            moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text.upper().replace(" UTC", "Z")))
+        except ValueError:
+            return None
+    if moment.tzinfo is not None and moment.utcoffset():
+        try:
+            moment = moment.astimezone(UTC)
         except OverflowError:
             return None
-    delta = moment - _EPOCH
+    delta = moment.replace(tzinfo=None) - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -7,8 +7,10 @@ Plain lines of canonical records take a shorter way (``quick``); what is odd in 
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
@@ -34,6 +36,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 #: Entries of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
+#: Entries worked on at once: few enough that what was parsed is still in the processor's cache when its columns are read.
+_CHUNK = 512
 #: Blocks in a row that could not be parsed at once, after which it is no longer tried.
 _GIVE_UP = 3
 
@@ -50,6 +54,25 @@ class Mapped:
     notes: Counter[str] = field(default_factory=Counter)
     #: Entries on which ``account_attribute`` was found; None: none is set.
     n_named: int | None = None
+
+
+@dataclass
+class _Raw:
+    """Columns of a block as they gather, a value an entry; a column that only some entries had is filled with None."""
+
+    lines: list[int] = field(default_factory=list)
+    columns: Columns = field(default_factory=dict)
+
+    def add(self, lines: Sequence[int], columns: Columns) -> None:
+        for name, values in columns.items():
+            held = self.columns.get(name)
+            if held is None:
+                held = self.columns[name] = [None] * len(self.lines)
+            held.extend(values)
+        self.lines.extend(lines)
+        for name, held in self.columns.items():
+            if name not in columns:
+                held.extend([None] * len(lines))
 
 
 class RecordMapper:
@@ -70,7 +93,8 @@ class RecordMapper:
 
     def map(self, block: Block) -> Mapped:
         """Canonical rows of ``block`` and the rejects, those of the reader among them."""
-        mapped = self._at_once(block) or self._read(block.lines)
+        with _uncollected():
+            mapped = self._at_once(block) or self._read(block.lines)
         if not block.untouched:
             mapped.rejects.extend(block.rejects)
         return mapped
@@ -102,14 +126,28 @@ class RecordMapper:
 
     def _read(self, lines: pa.Table) -> Mapped:
         """Every line by itself, with every check there is."""
+        mapped = Mapped(pl.DataFrame(), n_named=0 if self._named else None)
+        raw = _Raw()
+        whole = lines.num_rows if self._form.join else _CHUNK
+        for at in range(0, lines.num_rows, whole or 1):
+            numbers, entries = self._parse(lines.slice(at, whole), mapped)
+            if self._form.join:
+                read = self._form.join(entries)
+                mapped.n_other += len(read) - sum(read)
+                numbers, entries = list(compress(numbers, read)), list(compress(entries, read))
+            if not raw.lines:
+                mapped.unknown = self._unknown(entries[:_SAMPLE])
+            for low in range(0, len(entries), _CHUNK):
+                self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], raw, mapped)
+        return self._typed(raw, mapped)
+
+    def _parse(self, lines: pa.Table, mapped: Mapped) -> tuple[list[int], list[Record]]:
+        """Entries of some lines and the line of each; what is none goes to ``mapped``."""
         numbers: list[int] = []
         entries: list[Record] = []
-        rejects: list[Reject] = []
-        n_other = 0
-        spread = self._form.spread
-        for number, text in zip(
-            lines.column("line").to_pylist(), lines.column("text").to_pylist(), strict=True
-        ):
+        rejects, spread, sniff = mapped.rejects, self._form.spread, self._form.sniff
+        texts = lines.column("text").to_pylist()
+        for number, text in zip(lines.column("line").to_pylist(), texts, strict=True):
             if is_too_complex(text):
                 rejects.append(Reject(number, "too_complex", n_bytes=_size(text)))
                 continue
@@ -119,12 +157,13 @@ class RecordMapper:
                 why = "NUL byte" if "\0" in text else "nested too deeply" if "deep" in str(error) else ""
                 rejects.append(Reject(number, "not_json", why, n_bytes=_size(text)))
                 continue
-            wrapped = envelopes.is_wrapper(parsed, self._form.sniff)
-            found: tuple[Any, ...] = envelopes.unwrap(parsed, self._form.sniff) if wrapped else (parsed,)
+            wrapped = envelopes.is_wrapper(parsed, sniff)
+            found: tuple[Any, ...] = envelopes.unwrap(parsed, sniff) if wrapped else (parsed,)
             for one in found:
                 if isinstance(one, envelopes.Fault):
-                    n_other += one.code == "not_a_call"
-                    if one.code != "not_a_call":
+                    if one.code == "not_a_call":
+                        mapped.n_other += 1
+                    else:
                         rejects.append(Reject(number, one.code, one.detail, n_bytes=_size(text)))
                 elif spread is None:
                     numbers.append(number)
@@ -133,50 +172,39 @@ class RecordMapper:
                     n_before = len(entries)
                     try:
                         entries.extend(spread(one))
-                    except ValueError as error:
+                    except Exception as error:  # whatever a line holds, it costs only itself
                         del entries[n_before:]
-                        rejects.append(Reject(number, "bad_entry", str(error), n_bytes=_size(text)))
+                        why = str(error) if type(error) is ValueError else type(error).__name__
+                        rejects.append(Reject(number, "bad_entry", why, n_bytes=_size(text)))
                     else:
-                        n_other += len(entries) == n_before
+                        mapped.n_other += len(entries) == n_before
                     numbers.extend([number] * (len(entries) - n_before))
-        if self._form.join:
-            kept = self._form.join(entries)
-            n_other += len(entries) - sum(kept)
-            numbers, entries = list(compress(numbers, kept)), list(compress(entries, kept))
-        mapped = self._safely(numbers, entries)
-        mapped.rejects[:0] = rejects
-        mapped.n_other += n_other
-        mapped.unknown = self._unknown(entries[:_SAMPLE])
-        return mapped
+        return numbers, entries
 
-    def _safely(self, numbers: list[int], entries: list[Record]) -> Mapped:
-        """Type entries; when the format fails on them, ever smaller parts, so that one entry costs only itself."""
+    def _pull(self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped) -> None:
+        """Add the columns of some entries to ``raw``, by the format's table and function.
+
+        When the format fails on them, ever smaller parts, so that one entry costs only itself.
+        """
+        records = Records(numbers, entries)
         try:
-            return self._typed(Records(numbers, entries))
-        except Exception as error:  # whatever an entry holds, the run goes on without that entry
+            columns, n_named = self._columns_of(records)
+        except Exception as error:  # whatever an entry holds, ingest goes on without that entry
             if len(entries) == 1:
-                empty = self._typed(Records([], []))
                 detail = f"{self._form.name}: {type(error).__name__}"
-                empty.rejects.append(Reject(numbers[0], "bad_entry", detail))
-                return empty
-        half = len(entries) // 2
-        first, second = (
-            self._safely(numbers[:half], entries[:half]),
-            self._safely(numbers[half:], entries[half:]),
-        )
-        n_named = None if first.n_named is None else first.n_named + (second.n_named or 0)
-        return Mapped(
-            pl.concat([first.rows, second.rows]),
-            first.rejects + second.rejects,
-            first.n_other + second.n_other,
-            set(),
-            first.notes + second.notes,
-            n_named,
-        )
+                mapped.rejects.append(Reject(numbers[0], "bad_entry", detail))
+                return
+            half = len(entries) // 2
+            self._pull(numbers[:half], entries[:half], raw, mapped)
+            self._pull(numbers[half:], entries[half:], raw, mapped)
+            return
+        if mapped.n_named is not None:
+            mapped.n_named += n_named
+        raw.add(records.lines, columns)
 
-    def _typed(self, records: Records) -> Mapped:
-        """Columns by the format's table and function, then types and checks."""
-        n_named = None
+    def _columns_of(self, records: Records) -> tuple[Columns, int]:
+        """Values of each column as the log gives them, and on how many entries the site's attribute was found."""
+        n_named = 0
         columns: Columns = {name: records.first(*paths) for name, paths in self._paths.items()}
         for name in (
             "prompt",
@@ -191,54 +219,55 @@ class RecordMapper:
         if self._named:
             named = records.first(*self._named)
             n_named = len(named) - named.count(None)
-            account = (
-                named
-                if account is None
-                else [n if n is not None else a for n, a in zip(named, account, strict=True)]
-            )
+            others = account or [None] * len(named)
+            account = [n if n is not None else a for n, a in zip(named, others, strict=True)]
         if account is not None:
             columns["account_id"] = account
         if self._form.derive:
             columns |= self._form.derive(records, self._options, columns)
-        other = columns.pop("other", None)
-        notes: Counter[str] = Counter()
+        if any(len(values) != len(records) for values in columns.values()):
+            raise ValueError("columns of different lengths")
+        return columns, n_named
+
+    def _typed(self, raw: _Raw, mapped: Mapped) -> Mapped:
+        """Types and checks of all columns of a block."""
         fault: dict[int, Reject] = {}
-        series: list[pl.Series] = []
+        lines = raw.lines
+        series = [pl.Series("line", lines, dtype=pl.Int64)]
         required = REQUIRED[self._content]
         for column in self._columns:
-            values = columns.get(column.name)
+            values = raw.columns.get(column.name)
             if values is None:
                 dtype = pl.String() if column.type.startswith("MAP") else TYPES[column.type].polars
-                series.append(pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(records)))
+                series.append(pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(lines)))
                 continue
             made, wrong = casting.cast(column, values)
             series.append(made)
             if column.name in required:
                 for row in wrong:
                     detail = f"expected {casting.expected(column)}, found {_shape(values[row])}"
-                    fault.setdefault(row, Reject(records.lines[row], "wrong_type", detail, column.name))
+                    fault.setdefault(row, Reject(lines[row], "wrong_type", detail, column.name))
             elif wrong:
-                notes[f"{column.name}: no {casting.expected(column)}, taken as not known"] += len(wrong)
-        frame = pl.DataFrame([pl.Series("line", records.lines, dtype=pl.Int64), *series])
+                mapped.notes[f"{column.name}: no {casting.expected(column)}, taken as not known"] += len(
+                    wrong
+                )
+        frame = pl.DataFrame(series)
         if self._content == "requests" and self._form.name != "native":
-            frame = _with_cached(frame, notes)
-        self._missing(frame, records, fault)
-        keep = [True] * len(records)
-        n_other = 0
-        if other is not None:
-            for row, is_other in enumerate(other):
-                if is_other:
-                    keep[row] = False
-                    n_other += 1
-                    fault.pop(row, None)
+            frame = _with_cached(frame, mapped.notes)
+        self._missing(frame, lines, fault)
+        keep = [True] * len(lines)
+        for row, is_other in enumerate(raw.columns.get("other", ())):
+            if is_other:
+                keep[row] = False
+                mapped.n_other += 1
+                fault.pop(row, None)
         for row in fault:
             keep[row] = False
-        if not all(keep):
-            frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
-        rejects = [fault[row] for row in sorted(fault)]
-        return self._without_placeholders(Mapped(frame, rejects, n_other, set(), notes, n_named))
+        mapped.rows = frame if all(keep) else frame.filter(pl.Series(keep, dtype=pl.Boolean))
+        mapped.rejects.extend(fault[row] for row in sorted(fault))
+        return self._without_placeholders(mapped)
 
-    def _missing(self, frame: pl.DataFrame, records: Records, fault: dict[int, Reject]) -> None:
+    def _missing(self, frame: pl.DataFrame, lines: list[int], fault: dict[int, Reject]) -> None:
         """Add a reject for every row that lacks what it cannot do without."""
         for name in REQUIRED[self._content]:
             absent = frame[name].is_null()
@@ -247,7 +276,7 @@ class RecordMapper:
             if name == "model" and self._content == "requests":
                 absent &= ~(frame["status"] >= 400).fill_null(value=False)
             for row in absent.arg_true():
-                fault.setdefault(row, Reject(records.lines[row], "missing", "", name))
+                fault.setdefault(row, Reject(lines[row], "missing", "", name))
 
     def _without_placeholders(self, mapped: Mapped) -> Mapped:
         """Texts that only say that content was not logged are not known."""
@@ -261,6 +290,19 @@ class RecordMapper:
         """Names in some entries that no column takes."""
         names = self._form.names
         return {name for entry in entries for name in (names(entry) if names else entry)} - self._known
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles meanwhile: parsed JSON has none, and looking for them takes a tenth of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _with_cached(frame: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:

@@ -322,4 +322,3 @@ def serve(descriptor: int) -> None:
                 LakeError(f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}"),
             )
         connection.send(answer)
-

@@ -176,6 +176,7 @@ class Records:
 
 
 _PLAIN = {str, int, float, bool, type(None)}
+_TEXT = {str, type(None)}
 
 
 def any_said(values: list[Any]) -> bool:
@@ -186,14 +187,11 @@ def any_said(values: list[Any]) -> bool:
 def _said(values: list[Any]) -> list[Any]:
     """``values`` with what says nothing as None; the list itself where all is well, which most columns are."""
     types = set(map(type, values))
-    if types <= _PLAIN and (str not in types or (NOTHING.isdisjoint(values) and not _has_blank(values))):
+    if str not in types:
+        return values if types <= _PLAIN else [something(v) for v in values]
+    if types <= _TEXT and NOTHING.isdisjoint(values) and not any(map(str.isspace, filter(None, values))):
         return values
     return [something(v) for v in values]
-
-
-def _has_blank(values: list[Any]) -> bool:
-    """Whether a text among the values is white space only."""
-    return any(v.__class__ is str and v.isspace() for v in values)
 
 
 def steps(path: Path) -> tuple[str, ...]:
