@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from detector.ingest import tabular
+from detector.ingest import containers, tabular
 from detector.ingest.envelopes import loads
 from detector.ingest.formats import formats
 from detector.ingest.magic import BINARY, FOREIGN, PACKINGS, Told
@@ -261,7 +261,7 @@ def _is_json(line: bytes) -> bool:
     try:
         value = loads(line)
     except ValueError:
-        return False
+        return containers.opens_object(line)
     return isinstance(value, dict | list) and bool(value)
 
 
