@@ -36,6 +36,12 @@ def style_of(lines: Sequence[bytes]) -> Style | None:
     return None
 
 
+def opens_object(line: bytes) -> bool:
+    """Whether a CRI line begins with an object, be it cut off: all records of a log may be that long."""
+    match = _CRI.match(line)
+    return match is not None and line[match.end() :].startswith(b"{")
+
+
 @dataclass
 class _Open:
     """A record not yet ended. Beyond the limit only its length is kept."""

@@ -17,8 +17,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from detector.ingest.complexity import is_too_complex
 from detector.ingest.records import mended, parse
-from detector.ingest.splitting import Code, is_too_complex
+from detector.ingest.splitting import Code
 
 #: Wrappers within one another, and entries of one line.
 MAX_DEPTH = 10
@@ -50,20 +51,22 @@ _ONES = (
     "_raw", "raw", "event", "detail", "awslogs", "kinesis", "Sns", "Message", "data", "result", "value",
 )  # fmt: skip
 _ANY = frozenset(_LISTS) | frozenset(_ONES)
-#: What shippers write beside a record: where it came from, when, and how it was carried.
+#: What shippers write beside a record, in small letters: where it came from, when, how it was carried.
 _BESIDE = frozenset((
-    "@timestamp", "@ptr", "@log", "@logStream", "@version", "timestamp", "time", "ts", "date", "datetime", "stream",
-    "logtag", "host", "hostname", "source", "source_type", "sourcetype", "file", "path", "offset", "tag", "tags",
-    "labels", "attrs", "kubernetes", "docker", "container_id", "container_name", "agent", "ecs", "input", "fields",
-    "id", "eventId", "eventID", "ingestionTime", "logGroup", "logStream", "logStreamName", "logGroupName", "owner",
-    "messageType", "subscriptionFilters", "insertId", "logName", "resource", "receiveTimestamp", "severity",
-    "trace", "spanId", "recordId", "approximateArrivalTimestamp", "messageId", "message_id", "publishTime",
-    "attributes", "subscription", "ackId", "body", "eventSource", "eventName", "eventSourceARN", "awsRegion",
-    "partitionKey", "sequenceNumber", "_index", "_id", "_score", "_type", "index", "__REALTIME_TIMESTAMP",
-    "_SYSTEMD_UNIT", "_HOSTNAME", "PRIORITY", "__CURSOR", "SYSLOG_IDENTIFIER", "priority", "facility", "ident",
-    "pid", "appname", "procid", "msgid", "program", "level", "partial_message", "namespace", "pod", "container",
-    "node", "cluster", "app", "service", "event_type", "detail-type", "account", "region", "version", "topic",
-    "partition", "key", "preview", "lastrow", "result", "structured_metadata", "Type", "TopicArn", "MessageId",
+    "@log", "@logstream", "@ptr", "@timestamp", "@version", "__cursor", "__realtime_timestamp",
+    "_hostname", "_id", "_index", "_score", "_systemd_unit", "_type", "account", "ackid", "agent", "app",
+    "appname", "approximatearrivaltimestamp", "attributes", "attrs", "awsregion", "body", "cluster",
+    "container", "container_id", "container_name", "date", "datetime", "detail-type", "docker", "ecs",
+    "event_type", "eventid", "eventname", "eventsource", "eventsourcearn", "eventsubscriptionarn",
+    "eventversion", "facility", "fields", "file", "host", "hostname", "id", "ident", "index",
+    "ingestiontime", "input", "insertid", "key", "kubernetes", "labels", "lastrow", "level", "loggroup",
+    "loggroupname", "logname", "logstream", "logstreamname", "logtag", "message_id", "messageid",
+    "messagetype", "msgid", "namespace", "node", "offset", "owner", "partial_message", "partition",
+    "partitionkey", "path", "pid", "pod", "preview", "priority", "procid", "program", "publishtime",
+    "receivetimestamp", "recordid", "region", "resource", "result", "sequencenumber", "service",
+    "severity", "source", "source_type", "sourcetype", "spanid", "stream", "structured_metadata",
+    "subscription", "subscriptionfilters", "syslog_identifier", "tag", "tags", "time", "timestamp",
+    "topic", "topicarn", "trace", "ts", "type", "version",
 ))  # fmt: skip
 
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[ ]?(?:Z|UTC|[+-]\d\d:?\d\d))?"
@@ -100,7 +103,7 @@ def loads(text: str | bytes) -> object:
         pass
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     raw = raw.strip(_JUNK).removeprefix(b"\xef\xbb\xbf")
-    if not raw.startswith((b"{", b"[")):
+    if not raw.startswith(b"{"):
         match = _PREFIX.match(raw[:2048].decode("utf-8", "surrogateescape"))
         if not match:
             raise ValueError("not valid JSON")
@@ -190,7 +193,7 @@ def _held(wrapper: Mapping[str, object]) -> object | None:
             within = _held(inner)
             if within is not None:
                 return within
-    n_beside = sum(name in _BESIDE for name in wrapper)
+    n_beside = sum(name.lower() in _BESIDE for name in wrapper)
     for name in _ONES:
         inner = wrapper.get(name)
         if not inner or not (n_beside or len(wrapper) == 1):
@@ -223,7 +226,7 @@ def _may_hold(text: str) -> bool:
 def _is_text(wrapper: Mapping[str, object]) -> bool:
     """Whether a wrapper, and nothing but a wrapper, holds text that is no JSON."""
     texts = [n for n in wrapper if n in _ONES and isinstance(wrapper[n], str)]
-    return bool(texts) and len(wrapper) > 1 and all(n in _BESIDE or n in texts for n in wrapper)
+    return bool(texts) and len(wrapper) > 1 and all(n.lower() in _BESIDE or n in texts for n in wrapper)
 
 
 def _are_entries(inner: list[object]) -> bool:

@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detector.ingest import casting, envelopes, placeholders, quick
+from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.records import Path, Records, something, steps
-from detector.ingest.splitting import Block, Reject, is_too_complex
+from detector.ingest.splitting import Block, Reject
 from features import schema
 from features.types import TYPES
 
