@@ -10,8 +10,9 @@ from pathlib import Path
 
 from detector.errors import ConfigError, Location, LogError, NotALog
 from detector.ingest import envelopes
+from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Format, Record, formats, native
-from detector.ingest.splitting import Block, is_too_complex
+from detector.ingest.splitting import Block
 from detector.ingest.unpack import text_of
 
 #: Entries that vote, and lines looked at for them: a container's log starts with its program's own text.

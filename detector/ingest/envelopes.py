@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from detector.ingest.splitting import Code, is_too_complex
+from detector.ingest.complexity import is_too_complex
+from detector.ingest.splitting import Code
 
 #: Wrappers within one another, and entries of one line.
 MAX_DEPTH = 10

@@ -26,7 +26,7 @@ _ROWS = 16_384
 #: read as a dictionary, and measured before it is spelled out.
 _SMALL_CHUNK = 16 << 10
 #: Bytes that one batch of a column may come to at worst.
-_BATCH_BYTES = 256 << 20
+_BATCH_BYTES = 64 << 20
 #: A page is unpacked whole and may be as large as its column chunk; one that large *and* that well packed is
 #: made to fill the memory.
 _MAX_CHUNK, _MAX_RATIO = 1 << 30, 200
@@ -100,7 +100,7 @@ def _plan(group: Any) -> tuple[list[str], int]:
         if any("DICTIONARY" in encoding for encoding in chunk.encodings):
             wide.append(chunk.path_in_schema)
         if "DELTA_BYTE_ARRAY" in chunk.encodings:
-            n_rows = max(64, min(n_rows, _BATCH_BYTES // chunk.total_uncompressed_size))
+            n_rows = max(16, min(n_rows, _BATCH_BYTES // chunk.total_uncompressed_size))
     return wide, n_rows
 
 

@@ -6,7 +6,6 @@ longer than the cap, not UTF-8 - is set aside here, each line by itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,13 +18,10 @@ BLOCK_BYTES = 16 << 20
 BLOCK_LINES = 65_536
 MAX_LINE = 64 << 20
 
-#: Estimated bytes of the objects of one parsed line, beyond which it is refused unparsed.
-MAX_PARSED = 512 << 20
-_SMALL = 1 << 20
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n\x0b\x0c\0"
+#: A line of that many bytes is not looked at for being blank; one that is all the same is no JSON.
+_SURELY_FILLED = 64
 _FILLED = np.array([byte not in _BLANK for byte in range(256)])
 
 
@@ -236,23 +232,25 @@ def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate(([0], ends[:-1] + 1))
-    n_lines = len(ends)
     sizes = ends - starts
-    if not array and sizes.min() > 2 and sizes.max() <= max_line:
+    filled = None
+    if sizes.min() < _SURELY_FILLED:
+        filled = np.logical_or.reduceat(_FILLED[codes], starts)
+    if not array and (filled is None or filled.all()) and sizes.max() <= max_line and _BOM not in data:
         # Offsets into the data itself: each text keeps its newline, which JSON passes over.
         offsets = np.append(starts, len(data)).astype(np.int64)
-        texts = pa.LargeStringArray.from_buffers(n_lines, pa.py_buffer(offsets), pa.py_buffer(data))
+        texts = pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
         try:
             texts.validate(full=True)
         except pa.ArrowInvalid:
             pass  # some line is not UTF-8: find out which, below
         else:
-            if not _has_blank(data, sizes):
-                return _table(np.arange(first_line, first_line + n_lines), texts), []
+            return _table(np.arange(first_line, first_line + len(ends)), texts), []
     if array:
         return _split_array(data, first_line, max_line, starts, ends)
     entries: list[tuple[int, bytes]] = []
-    filled = np.logical_or.reduceat(_FILLED[codes], starts)
+    if filled is None:
+        filled = np.ones(len(ends), bool)
     rejects = _blank_runs(~filled, starts, ends, first_line)
     for at in np.flatnonzero(filled).tolist():
         number, size = first_line + at, int(sizes[at])
@@ -292,31 +290,3 @@ def _blank_runs(blank: np.ndarray, starts: np.ndarray, ends: np.ndarray, first_l
         Reject(first_line + low, "blank", n_bytes=int(ends[high - 1] - starts[low]), n=high - low)
         for low, high in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     ]
-
-
-def _has_blank(data: bytes, sizes: np.ndarray) -> bool:
-    """Whether a line may need more than its newline taken off (rare, so a cheap guess first)."""
-    if _BOM in data:
-        return True  # files with a mark, put one behind the other
-    return bool((sizes < 64).any()) and any(not line.strip(_BLANK) for line in data.split(b"\n")[:-1])
-
-
-def is_too_complex(text: bytes | str) -> bool:
-    """Whether parsing ``text`` might take more memory than a log line is worth.
-
-    A cheap upper estimate of the objects that a parser would make: a line of 60 MB of ``{},`` would take
-    gigabytes, one of 60 MB of text takes what it is long.
-    """
-    if len(text) < _SMALL:
-        return False
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if _cost(data, data.count(b'"') // 2) <= MAX_PARSED:
-        return False
-    # Brackets inside of strings cost nothing: a caller must not lose a request by what a prompt holds.
-    bare, n_strings = _STRING.subn(b"", data)
-    return _cost(bare, n_strings) > MAX_PARSED
-
-
-def _cost(data: bytes, n_strings: int) -> int:
-    """Bytes that CPython takes for as many dicts, lists, list slots and strings."""
-    return 232 * data.count(b"{") + 88 * data.count(b"[") + 40 * data.count(b",") + 64 * n_strings
