@@ -74,6 +74,8 @@ def tell(path: Path, n_bytes: int) -> Kind | Told:
         return told
     if first.startswith(b"PAR1"):
         return Kind("parquet")
+    if first[:1] == b"\0" and first[4:5] == b"\x0a" and 0 < int.from_bytes(first[:4], "big") <= n_bytes - 4:
+        return Told("unreadable", _PROTOBUF)
     packing = _packing(first, n_bytes)
     head, damage = _read(path, packing, _HEAD)
     if packing and not head.strip(b"\0"):
@@ -223,8 +225,6 @@ def _judge(
 
 
 def _binary(path: Path, packing: Packing, text: bytes, promise: str) -> Told:
-    if text[4:5] == b"\x0a" and 0 < int.from_bytes(text[:4], "big") < MAX_FRAME:
-        return Told("unreadable", _PROTOBUF)
     suffix = path.suffix.lower().lstrip(".")
     if (
         not packing
