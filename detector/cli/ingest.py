@@ -154,7 +154,9 @@ def _days(days: list[date]) -> str:
 
 def _tell(report: FileReport, limit: float, options: str) -> None:
     """One file's lines; ``options`` end the command that reads it anew."""
-    path = clean(report.path)
+    from detector.ingest.unpack import text_of
+
+    path = clean(text_of(report.path))
     if report.status == "passed":
         say(f"{path}: passed over: {clean(report.reason)}")
     elif report.status == "unreadable" and report.skipped:
@@ -193,8 +195,8 @@ def _tell_read(report: FileReport, path: str) -> None:
 
 def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:
     read = [r for r in reports if not r.skipped]
-    counts = [plural(len(read), "file") + " read"]
-    if n := sum(r.known for r in reports):
+    counts = [plural(sum(r.status == "read" for r in read), "file") + " read"]
+    if n := sum(r.known and r.status == "read" for r in reports):
         counts.append(f"{n:,} ingested before")
     if n := sum(r.status == "passed" for r in reports):
         counts.append(f"{n:,} passed over")

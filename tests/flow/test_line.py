@@ -150,12 +150,13 @@ def test_a_folder_with_broken_lines_is_survived(world: Path, tmp_path: Path) -> 
 
 
 def test_the_quality_gate(tmp_path: Path) -> None:
-    (tmp_path / "requests.jsonl").write_text("garbage\n" * 10)
+    (tmp_path / "requests.jsonl").write_text('{"ts": "never"}\n' * 10)
     result = hydrawatch(
         "ingest", tmp_path / "requests.jsonl", "--lake", tmp_path / "lake", "--format", "native"
     )
     assert isinstance(result.exception, DataQualityError)
     assert result.exception.exit_code == 3
+    assert "10 lines = 0 kept + 10 rejected" in result.output
     assert open_lake(tmp_path / "lake").frame("rejects").shape[0] == 10
 
 
