@@ -176,6 +176,7 @@ class Records:
 
 
 _PLAIN = {str, int, float, bool, type(None)}
+_TEXTS = {str, type(None)}
 
 
 def any_said(values: list[Any]) -> bool:
@@ -186,14 +187,17 @@ def any_said(values: list[Any]) -> bool:
 def _said(values: list[Any]) -> list[Any]:
     """``values`` with what says nothing as None; the list itself where all is well, which most columns are."""
     types = set(map(type, values))
-    if types <= _PLAIN and (str not in types or (NOTHING.isdisjoint(values) and not _has_blank(values))):
+    if types <= _PLAIN and (
+        str not in types or (NOTHING.isdisjoint(values) and not _has_blank(values, types))
+    ):
         return values
     return [something(v) for v in values]
 
 
-def _has_blank(values: list[Any]) -> bool:
+def _has_blank(values: list[Any], types: set[type]) -> bool:
     """Whether a text among the values is white space only."""
-    return any(v.__class__ is str and v.isspace() for v in values)
+    texts = filter(None, values) if types <= _TEXTS else (v for v in values if v.__class__ is str)
+    return not all(map(str.strip, texts))
 
 
 def steps(path: Path) -> tuple[str, ...]:
