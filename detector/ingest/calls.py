@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from detector.ingest import semconv
@@ -48,7 +48,7 @@ def columns(records: Records, options: Options, found: Columns) -> Columns:
         "user_agent": _headers(records, "user_agent", found["user_agent"]),
         "finish_reason": _finish(records, answers),
         "logit_bias": records.first_held(*rooted(semconv.BIAS, "a")),
-        "stop_count": [_n_stops(v) for v in records.first_held(*rooted(semconv.STOPS, "a"))],
+        "stop_count": _each(_n_stops, records.first_held(*rooted(semconv.STOPS, "a"))),
         "minted": _minted(records, answers),
         "stream": _streamed(found["stream"], found["operation"]),
     }
@@ -65,6 +65,11 @@ def request_ids(records: Records, *others: Path) -> list[Any]:
         name if name is not None else f"{t}:{s}" if t is not None and s is not None else None
         for name, t, s in parts
     ]
+
+
+def _each(read: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+    """``read`` of each value; a column of nothing stays as it is."""
+    return [None if v is None else read(v) for v in values] if _some(values) else values
 
 
 def _some(values: Sequence[Any]) -> bool:
@@ -115,10 +120,12 @@ def _answers(records: Records) -> list[Any]:
 
 def _finish(records: Records, answers: list[Any]) -> list[Any]:
     stated = records.first_held(*rooted(semconv.FINISH, "a"))
-    return [
-        _first_of(said_so) if said_so is not None else finish_in(answer) if answer is not None else None
-        for said_so, answer in zip(stated, answers, strict=True)
-    ]
+    found = _each(_first_of, stated)
+    if None in found and _some(answers):
+        found = [
+            finish_in(a) if f is None and a is not None else f for f, a in zip(found, answers, strict=True)
+        ]
+    return found
 
 
 def _first_of(value: Any) -> Any:
@@ -127,7 +134,7 @@ def _first_of(value: Any) -> Any:
 
 
 def _minted(records: Records, answers: list[Any]) -> list[Any]:
-    found = [minted(a) if a is not None else None for a in answers]
+    found = _each(minted, answers)
     ids = records.first(*rooted(semconv.RESPONSE_ID, "a"))
     if any(i.__class__ is str and i.startswith("resp_") for i in ids):
         found = [
@@ -139,7 +146,7 @@ def _minted(records: Records, answers: list[Any]) -> list[Any]:
 
 def _addresses(records: Records, found: list[Any], trusted_hops: int) -> list[Any]:
     values = _headers(records, "source_ip", found)
-    return [forwarded(v, trusted_hops) if v is not None else None for v in values]
+    return [forwarded(v, trusted_hops) if v.__class__ is str and "," in v else v for v in values]
 
 
 def _headers(records: Records, column: str, found: list[Any]) -> list[Any]:
@@ -211,7 +218,12 @@ def _outcome(records: Records) -> Columns:
     https = records.first(*rooted(semconv.HTTP, *_EVERYWHERE))
     statuses = records.objects("span/status")
     events = records.at("span/events")
-    status: list[Any] = []
+    status: list[Any] = ["success" if http is None else http for http in https]
+    if not _some(names) and not any(
+        code in _FAILED for code in set(map(_hashed, records.at("span/status/code")))
+    ):
+        return {"status": status} | _first_chunks(records, events)
+    status = []
     errors: list[Any] = []
     for name, http, stated, held in zip(names, https, statuses, events, strict=True):
         if name is None and stated.get("code") not in _FAILED:
@@ -227,6 +239,10 @@ def _outcome(records: Records) -> Columns:
         status.append(_code(name, http, words))
         errors.append(name)
     return {"status": status, "error_class": errors} | _first_chunks(records, events)
+
+
+def _hashed(value: Any) -> Any:
+    return value if value.__class__ in (str, int) else None
 
 
 def _code(name: Any, http: Any, words: Sequence[Any]) -> Any:

@@ -48,7 +48,7 @@ def said(value: Any, system: Any) -> Conversation:
 
 def _said(value: Any, system: Any) -> Conversation:
     listed = as_list(value)
-    return conversation(value if listed is None else _plain_messages(listed), system, in_text=True)
+    return conversation(value if listed is None else _plain_messages(listed), system)
 
 
 def _plain_messages(listed: list[Any]) -> list[Any]:

@@ -154,13 +154,15 @@ _FLAT_FIRST = (
 HAS_MESSAGES = frozenset(
     (*(n for n in MESSAGES if n not in ("events", "input.value", "ai.value", "ai.values")), *_FLAT_FIRST)
 )
-HAS_MODEL = tuple(n for n in OWN["model"] if isinstance(n, str))
-HAS_USAGE = (
-    *(n for c in ("input_tokens", "output_tokens") for n in OWN[c] if isinstance(n, str)),
-    "mlflow.chat.tokenUsage",
-    "langfuse.observation.usage_details",
+HAS_MODEL = frozenset(n for n in OWN["model"] if isinstance(n, str))
+HAS_USAGE = frozenset(
+    (
+        *(n for c in ("input_tokens", "output_tokens") for n in OWN[c] if isinstance(n, str)),
+        "mlflow.chat.tokenUsage",
+        "langfuse.observation.usage_details",
+    )
 )
-HAS_PROVIDER = ("gen_ai.provider.name", "gen_ai.system")
+HAS_PROVIDER = frozenset(("gen_ai.provider.name", "gen_ai.system"))
 #: Operations that are one call of a model, and those of the conventions that are none or hold several.
 INFERENCE = frozenset(
     (

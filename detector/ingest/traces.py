@@ -18,6 +18,7 @@ _SERVER = (2, "2", "SPAN_KIND_SERVER", "SERVER")
 _CLIENT = (3, "3", "SPAN_KIND_CLIENT", "CLIENT")
 #: A span with one of these is a request to somebody else: its peer and client are not those of the call.
 _OUTGOING = ("http.request.method", "http.method", "rpc.system", "db.system")
+_KINDS = frozenset(semconv.KINDS)
 #: Spans looked up from a call to its root; a longer line of parents is a circle.
 _HIGHEST = 64
 Entry = dict[str, Any]
@@ -67,26 +68,22 @@ def is_call(entry: Entry) -> bool:
             return True
         if operation in semconv.NO_CALL:
             return False
-    for name in semconv.KINDS:
-        if name in own:
-            kind = str(own[name]).strip('"').lower()
+    if not _KINDS.isdisjoint(own):
+        for name in semconv.KINDS:
+            kind = str(own.get(name)).strip('"').lower()
             if kind in semconv.NO_CALL_KINDS:
                 return False
             if kind in semconv.CALL_KINDS:
                 return True
-    if not any(own.get(name) for name in semconv.HAS_MODEL) or "gen_ai.tool.name" in own:
+    if semconv.HAS_MODEL.isdisjoint(own) or "gen_ai.tool.name" in own:
         return False
     return (
         "llm.request.type" in own
-        or _has_usage(own)
+        or not semconv.HAS_USAGE.isdisjoint(own)
         or not semconv.HAS_MESSAGES.isdisjoint(own)
         or _tells(span.get("events"))
-        or (operation is None and span.get("kind") in _CLIENT and any(n in own for n in semconv.HAS_PROVIDER))
+        or (operation is None and span.get("kind") in _CLIENT and not semconv.HAS_PROVIDER.isdisjoint(own))
     )
-
-
-def _has_usage(own: dict[str, Any]) -> bool:
-    return any(name in own for name in semconv.HAS_USAGE)
 
 
 def _tells(events: Any) -> bool:
