@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detector.cli.mapping import SuggestOption
 from detector.cli.show import bar, clean, one_of, plural, print_table, say
 from detector.errors import ConfigError, DataQualityError
 
@@ -54,6 +55,7 @@ def ingest(
         typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False),
     ] = None,
     config: ConfigOption = None,
+    suggest: SuggestOption = None,
 ) -> None:
     """Read logs into the lake: metadata and measurements are kept, text is dropped.
 
@@ -81,6 +83,7 @@ def ingest(
                     key=key,
                     account_attribute=settings.account_attribute,
                     envoy_keys=settings.envoy_keys or None,
+                    mapped_keys=settings.mapped_keys or None,
                     trusted_hops=settings.trusted_hops,
                     pseudonymise=settings.pseudonymise_accounts,
                     max_rejects=limit,
@@ -101,6 +104,8 @@ def ingest(
         say(line + (f"; {report.n_other:,} other entries" if report.n_other else ""))
         for reason, n in report.reasons.most_common(5):
             say(f"    {n:,} rejected: {clean(reason)}")
+        if report.advice:
+            say(f"    {clean(report.advice, width=4000)}")
     if any(r.n_rejects for r in reports):
         say(f'see them: hydrawatch query --lake {lake} "SELECT path, line, reason FROM rejects"')
     say(f"next: hydrawatch run --lake {lake}")

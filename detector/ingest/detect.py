@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from detector.errors import ConfigError, Location, LogError
-from detector.ingest.formats import Format, Record, formats, native
+from detector.ingest.formats import Format, Options, Record, formats, native
 from detector.ingest.splitting import Block
 
 _LOOK_AT = 200
@@ -28,16 +28,21 @@ def named(name: str) -> Format | None:
     return formats()[name]
 
 
-def detect(path: Path, head: Block, forced: Format | None) -> tuple[Format, str]:
+def detect(
+    path: Path, head: Block, forced: Format | None, options: Options | None = None
+) -> tuple[Format, str]:
     """Format and content of the file whose first block is ``head``.
 
-    Account facts come in native files only, so those are read as native whatever is forced.
+    Account facts come in native files only, so those are read as native whatever is forced. A format that the site's
+    ``options`` name for most entries (a map of its own) goes before those that are told by what entries look like.
 
     Raises
     ------
     LogError : nothing tells.
     """
     records = _records(head)
+    if forced is None and options is not None:
+        forced = _named_by_site(records, options)
     votes = Counter(f.name for record in records for f in formats().values() if f.sniff(record))
     form = forced
     if forced is None or (forced.name not in votes and "native" in votes):
@@ -68,6 +73,13 @@ def _records(head: Block) -> list[Record]:
         if isinstance(parsed, dict):
             found.append(parsed)
     return found
+
+
+def _named_by_site(records: list[Record], options: Options) -> Format | None:
+    for form in formats().values():
+        if form.chosen and sum(form.chosen(r, options) for r in records) * 2 > len(records):
+            return form
+    return None
 
 
 def _named_native(path: Path) -> bool:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from detector.errors import ConfigError, DataQualityError, LogError
-from detector.ingest import mapping
+from detector.ingest import advice, mapping
 from detector.ingest.detect import detect, named
-from detector.ingest.formats import Format, Options
+from detector.ingest.formats import Format, Options, mapped
 from detector.ingest.intake import FileReport, Intake
 from detector.ingest.memory import Memory, Store
 from detector.ingest.reader import Reader, file_id
@@ -37,6 +37,7 @@ def ingest(
     key: bytes,
     account_attribute: str | None = None,
     envoy_keys: Mapping[str, str] | None = None,
+    mapped_keys: mapped.Keys | None = None,
     trusted_hops: int = 0,
     pseudonymise: bool = False,
     max_rejects: float = 0.5,
@@ -52,6 +53,7 @@ def ingest(
     key : the lake's key for keyed hashes.
     account_attribute : log attribute that names the account, before the format's own order.
     envoy_keys : canonical name -> JSON key, for Envoy.
+    mapped_keys : canonical name -> path or paths, for ``mapped``.
     trusted_hops : proxies of one's own that append to x-forwarded-for.
     pseudonymise : store account ids as keyed hashes.
     max_rejects : share of all lines of this call that may be rejected (0..1).
@@ -61,15 +63,20 @@ def ingest(
     Raises
     ------
     LogError : a named path cannot be read or its format not told; files before it stay ingested.
-    ConfigError : no such format, or an Envoy key for a column that does not exist.
+    ConfigError : no such format, an Envoy key for a column that does not exist, or a map that cannot work.
     DataQualityError : more rejects than ``max_rejects``, what was kept is stored.
     """
     forced = named(format)
-    options = Options(account_attribute, dict(envoy_keys or {}), trusted_hops)
+    options = Options(account_attribute, dict(envoy_keys or {}), dict(mapped_keys or {}), trusted_hops)
     known = {c.name for c in schema.CANONICAL}
     if strange := sorted(set(options.envoy_keys) - known):
         raise ConfigError(
             f"envoy_keys: no such column {strange[0]!r}", hint=f"columns: {', '.join(sorted(known))}"
+        )
+    if (wrong := mapped.faults(options.mapped_keys)) and (options.mapped_keys or forced is mapped.FORMAT):
+        raise ConfigError(
+            f"mapped_keys: {'; '.join(wrong) if options.mapped_keys else 'not set, and --format mapped needs it'}",
+            hint="let a map be proposed: hydrawatch ingest --suggest FILE (columns: see docs/formats.md, mapped)",
         )
     found = find(paths)
     moment = (now.astimezone(UTC) if now and now.tzinfo else now or datetime.now(UTC)).replace(tzinfo=None)
@@ -105,7 +112,7 @@ def _judge(reports: list[FileReport], max_rejects: float) -> None:
         raise DataQualityError(
             f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.0%}; most often in "
             f"{worst.path.name}: {reason} ({n} times)",
-            hint='what could be read is stored; see: hydrawatch query "SELECT * FROM rejects"',
+            hint=worst.advice or 'what could be read is stored; see: hydrawatch query "SELECT * FROM rejects"',
         )
 
 
@@ -121,7 +128,7 @@ def _take(
     first = next(blocks, _EMPTY)
     while not first.lines.num_rows and (more := next(blocks, None)):
         first = Block(more.lines, [*first.rejects, *more.rejects])
-    form, content = detect(source.path, first, forced)
+    form, content = detect(source.path, first, forced, options)
     report = FileReport(source.path, form.name, content)
     try:
         with memory.store.transaction("ingest") as txn:
@@ -131,6 +138,7 @@ def _take(
                 intake.add(mapper.map(block))
                 tell(reader.n_read)
             intake.finish(source)
+        report.advice = advice.of(report, form, memory.store.root)
     except BaseException:
         memory.forget()  # what this file taught is not in the lake after all
         raise

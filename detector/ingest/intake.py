@@ -41,6 +41,10 @@ class FileReport:
     notes: Counter[str] = field(default_factory=Counter)
     #: Keys found in a sample of the lines that no column takes.
     unknown_keys: set[str] = field(default_factory=set)
+    #: Keys found in a sample of the lines, whether a column takes them or not.
+    keys: set[str] = field(default_factory=set)
+    #: What to set where nearly every line lacks what a setting would name; empty: nothing to say.
+    advice: str = ""
     first_ts: datetime | None = None
     last_ts: datetime | None = None
 
@@ -76,6 +80,7 @@ class Intake:
             report.reasons[_kind(r.reason)] += r.n
         report.notes.update(mapped.notes)
         report.unknown_keys |= mapped.unknown
+        report.keys |= mapped.keys
         self._rejects.extend(rejects)
         if len(self._rejects) >= DAY_ROWS:
             self._write_rejects()

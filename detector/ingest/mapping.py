@@ -46,6 +46,8 @@ class Mapped:
     rejects: list[Reject] = field(default_factory=list)
     n_other: int = 0
     unknown: set[str] = field(default_factory=set)
+    #: Keys of some entries, for formats whose keys a site sets.
+    keys: set[str] = field(default_factory=set)
     #: Kept entries in which something was taken as not known: what, and how often.
     notes: Counter[str] = field(default_factory=Counter)
     #: Entries on which ``account_attribute`` was found; None: none is set.
@@ -62,7 +64,8 @@ class RecordMapper:
         self._columns = COLUMNS[content]
         self._paths = {c.name: p for c in self._columns if (p := form.paths(options).get(c.name))}
         self._named = _attribute_paths(form, options.account_attribute)
-        self._known = _known(form, self._paths, options)
+        beside = {name: paths for name, paths in form.paths(options).items() if name not in form.fields}
+        self._known = _known(form, self._paths | beside, options)
         self._placeholders = placeholders.known(options.placeholders)
         # A site's own attribute lies beside the canonical columns, where only the longer way looks.
         self._quick = form.name == "native" and content == "requests" and not options.account_attribute
@@ -137,6 +140,8 @@ class RecordMapper:
         mapped.rejects[:0] = rejects
         mapped.n_other += n_other
         mapped.unknown = self._unknown(entries[:_SAMPLE])
+        if self._form.setting:
+            mapped.keys = {name for entry in entries[:_SAMPLE] for name in entry}
         return mapped
 
     def _typed(self, records: Records) -> Mapped:
@@ -191,7 +196,9 @@ class RecordMapper:
         if not all(keep):
             frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
         rejects = [fault[row] for row in sorted(fault)]
-        return self._without_placeholders(Mapped(frame, rejects, n_other, set(), notes, n_named))
+        return self._without_placeholders(
+            Mapped(frame, rejects, n_other, notes=notes, n_named=n_named)
+        )
 
     def _missing(self, frame: pl.DataFrame, records: Records, fault: dict[int, Reject]) -> None:
         """Add a reject for every row that lacks what it cannot do without."""
