@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 
 from detector.errors import ConfigError, DataQualityError, LogError
-from detector.ingest import advice, mapping
+from detector.ingest import advice, beside, mapping
 from detector.ingest.detect import detect, named
 from detector.ingest.formats import Format, Options, mapped
 from detector.ingest.intake import FileReport, Intake
@@ -83,6 +84,7 @@ def ingest(
     reports = [FileReport(path, skipped=True, why=why) for path, why in found.passed]
     with store.exclusive():
         memory = Memory(store, key, pseudonymise=pseudonymise, now=moment)
+        completed = beside.gather(found.sources, partial(_may_complete, memory, moment))
         total, done = sum(s.n_bytes for s in found.sources), 0
         for source in found.sources:
 
@@ -91,7 +93,7 @@ def ingest(
                     progress(done + n_read, total, source.path)
 
             try:
-                reports.append(_take(source, memory, forced, options, tell))
+                reports.append(_take(source, memory, forced, options, completed, tell))
             except LogError as error:
                 if source.explicit:
                     raise
@@ -112,12 +114,27 @@ def _judge(reports: list[FileReport], max_rejects: float) -> None:
         raise DataQualityError(
             f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.0%}; most often in "
             f"{worst.path.name}: {reason} ({n} times)",
-            hint=worst.advice or 'what could be read is stored; see: hydrawatch query "SELECT * FROM rejects"',
+            hint=worst.advice
+            or 'what could be read is stored; see: hydrawatch query "SELECT * FROM rejects"',
         )
 
 
+def _may_complete(memory: Memory, now: datetime, source: Source) -> bool:
+    """Files not yet in the lake, and those of the last days: a log may come later than the one that completes it."""
+    try:
+        age = now.replace(tzinfo=UTC).timestamp() - source.path.stat().st_mtime
+        return age < beside.RECENT or file_id(source) not in memory.files
+    except (OSError, LogError):
+        return False
+
+
 def _take(
-    source: Source, memory: Memory, forced: Format | None, options: Options, tell: Callable[[int], None]
+    source: Source,
+    memory: Memory,
+    forced: Format | None,
+    options: Options,
+    completed: beside.Completed,
+    tell: Callable[[int], None],
 ) -> FileReport:
     """Read one file in one transaction; skipped when its very bytes were read before."""
     identity = file_id(source)
@@ -133,11 +150,13 @@ def _take(
     try:
         with memory.store.transaction("ingest") as txn:
             intake = Intake(memory, txn, identity, report)
-            mapper = mapping.RecordMapper(form, content, options)
+            mapper = mapping.RecordMapper(form, content, options, completed.of(form))
             for block in chain([first], blocks):
                 intake.add(mapper.map(block))
                 tell(reader.n_read)
             intake.finish(source)
+        if form.beside and completed.n_left_out:
+            report.notes[beside.LEFT_OUT] += completed.n_left_out
         report.advice = advice.of(report, form, memory.store.root)
     except BaseException:
         memory.forget()  # what this file taught is not in the lake after all

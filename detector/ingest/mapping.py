@@ -8,9 +8,9 @@ Plain lines of canonical records take a shorter way (``quick``); what is odd in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -32,6 +32,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "account_events": ("ts", "account_id", "event"),
     "model_releases": ("model", "released_at"),
 }
+#: Columns of requests that another log knows, by request id.
+Beside: TypeAlias = Mapping[str, Mapping[str, str]]
 #: Entries of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
 #: Blocks in a row that could not be parsed at once, after which it is no longer tried.
@@ -57,15 +59,16 @@ class Mapped:
 class RecordMapper:
     """Maps blocks of one format and content."""
 
-    def __init__(self, form: Format, content: str, options: Options) -> None:
+    def __init__(self, form: Format, content: str, options: Options, beside: Beside | None = None) -> None:
         self._form = form
+        self._beside = beside or {}
         self._content = content
         self._options = options
         self._columns = COLUMNS[content]
         self._paths = {c.name: p for c in self._columns if (p := form.paths(options).get(c.name))}
         self._named = _attribute_paths(form, options.account_attribute)
-        beside = {name: paths for name, paths in form.paths(options).items() if name not in form.fields}
-        self._known = _known(form, self._paths | beside, options)
+        further = {name: paths for name, paths in form.paths(options).items() if name not in form.fields}
+        self._known = _known(form, self._paths | further, options)
         self._placeholders = placeholders.known(options.placeholders)
         # A site's own attribute lies beside the canonical columns, where only the longer way looks.
         self._quick = form.name == "native" and content == "requests" and not options.account_attribute
@@ -89,7 +92,7 @@ class RecordMapper:
             return None
         self._n_failed = 0
         rows, plain = quick.typed(found, self._columns, REQUIRED[self._content])
-        unknown = self._unknown(_objects(block.raw.head(_SAMPLE)))
+        unknown = self._unknown(entries_of(block.raw.head(_SAMPLE)))
         if plain.all():
             return self._without_placeholders(Mapped(rows, unknown=unknown))
         if plain.sum() < found.height // 2:
@@ -162,6 +165,8 @@ class RecordMapper:
             columns["account_id"] = account
         if self._form.derive:
             columns |= self._form.derive(records, self._options, columns)
+        if self._beside:
+            _complete(columns, self._beside)
         other = columns.pop("other", None)
         notes: Counter[str] = Counter()
         fault: dict[int, Reject] = {}
@@ -225,11 +230,22 @@ class RecordMapper:
         return {name for entry in entries for name in (names(entry) if names else entry)} - self._known
 
 
+def _complete(columns: Columns, beside: Beside) -> None:
+    """Put what another log knows of requests, by their ids, before what their own says."""
+    requests = columns["request_id"]
+    for row, number in enumerate(requests):
+        found = beside.get(str(number)) if number is not None else None
+        for name, value in found.items() if found else ():
+            columns[name] = columns[name] if name in columns else [None] * len(requests)
+            columns[name][row] = value
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass")) - text.endswith("\n")
 
 
-def _objects(lines: pa.Table) -> list[Record]:
+def entries_of(lines: pa.Table) -> list[Record]:
+    """Entries of lines, wrappers taken off; what is none is left out."""
     found: list[Record] = []
     for text in lines.column("text").to_pylist():
         try:

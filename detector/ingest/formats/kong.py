@@ -33,7 +33,8 @@ _ACCOUNT: tuple[Path, ...] = (
 )  # fmt: skip
 _PASSED = frozenset(
     ("ai", "consumer", "authenticated_entity", "request", "response", "latencies", "route", "service", "tries",
-     "upstream_uri", "upstream_status", "workspace", "workspace_name", "source", "tls", "websocket", "client_ip", "started_at")
+     "upstream_uri", "upstream_status", "workspace", "workspace_name", "source", "tls", "websocket",
+     "client_ip", "started_at")
 )  # fmt: skip
 #: Where the plugin that asked the model writes, the proxy before those that only change a request.
 _PROXIES = ("proxy", "ai-proxy", "ai-proxy-advanced")
