@@ -11,7 +11,8 @@ from pathlib import Path
 from detector.errors import ConfigError, Location, LogError, NotALog
 from detector.ingest import envelopes
 from detector.ingest.complexity import is_too_complex
-from detector.ingest.formats import Format, Record, formats, native
+from detector.ingest.formats import Format, Options, Record, formats, native
+from detector.ingest.mapping import is_record
 from detector.ingest.splitting import Block
 from detector.ingest.unpack import text_of
 
@@ -37,16 +38,14 @@ def named(name: str) -> Format | None:
     return formats()[name]
 
 
-def is_record(record: Record) -> bool:
-    """Whether any format knows ``record`` as it stands: then nothing in it is a wrapper."""
-    return any(f.sniff(record) for f in formats().values())
-
-
-def detect(path: Path, head: Block | Iterable[Block], forced: Format | None) -> tuple[Format, str]:
+def detect(
+    path: Path, head: Block | Iterable[Block], forced: Format | None, options: Options | None = None
+) -> tuple[Format, str]:
     """Format and content of the file whose first blocks are ``head``.
 
     Every readable entry has a vote, wrappers taken off; lines that are no entries have none. Account facts
-    come in native files only, so those are read as native whatever is forced.
+    come in native files only, so those are read as native whatever is forced. A format that the site's
+    ``options`` name for most entries (a map of its own) goes before those told by what entries look like.
 
     Raises
     ------
@@ -55,6 +54,8 @@ def detect(path: Path, head: Block | Iterable[Block], forced: Format | None) -> 
     """
     blocks = [head] if isinstance(head, Block) else list(head)
     records, n_other = _records(blocks)
+    if forced is None and options is not None:
+        forced = _named_by_site(records, options)
     votes = Counter(f.name for record in records for f in formats().values() if f.sniff(record))
     form = forced
     if forced is None or (forced.name not in votes and "native" in votes):
@@ -68,6 +69,13 @@ def detect(path: Path, head: Block | Iterable[Block], forced: Format | None) -> 
     if form is None:
         raise _untold(path, records, votes)
     return form, native.content_of(path.name, records) if form.name == "native" else "requests"
+
+
+def _named_by_site(records: list[Record], options: Options) -> Format | None:
+    for form in formats().values():
+        if form.chosen and sum(form.chosen(r, options) for r in records) * 2 > len(records):
+            return form
+    return None
 
 
 def _untold(path: Path, records: list[Record], votes: Counter[str]) -> LogError:

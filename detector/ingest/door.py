@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, DataQualityError, LogError, NotALog
-from detector.ingest import ledger, mapping
+from detector.ingest import advice, beside, ledger, mapping
 from detector.ingest.bounds import Bounds
 from detector.ingest.detect import detect, named
-from detector.ingest.formats import Format, Options
+from detector.ingest.formats import Format, Options, mapped
 from detector.ingest.intake import Intake
 from detector.ingest.known import KnownState
 from detector.ingest.ledger import Row, Settings, forced_of, gave_nothing, identify, row_of
@@ -50,6 +50,8 @@ def ingest(
     key: bytes,
     account_attribute: str | None = None,
     envoy_keys: Mapping[str, str] | None = None,
+    mapped_keys: mapped.Keys | None = None,
+    placeholders: Sequence[str] = (),
     trusted_hops: int = 0,
     pseudonymise: bool = False,
     max_rejects: float = 0.5,
@@ -74,6 +76,8 @@ def ingest(
     key : the lake's key for keyed hashes.
     account_attribute : log attribute that names the account, before the format's own order.
     envoy_keys : canonical name -> JSON key, for Envoy.
+    mapped_keys : canonical name -> path or paths, for ``mapped``.
+    placeholders : texts that stand for content which was not logged, beside those shipped.
     trusted_hops : proxies of one's own that append to x-forwarded-for.
     pseudonymise : store account ids as keyed hashes.
     max_rejects : share of all lines of this call that may be rejected (0..1).
@@ -92,15 +96,22 @@ def ingest(
     Raises
     ------
     LogError : a named path does not exist.
-    ConfigError : no such format, or an Envoy key for a column that does not exist.
+    ConfigError : no such format, an Envoy key for a column that does not exist, or a map that cannot work.
     DataQualityError : more rejects than ``max_rejects``, what was kept is stored.
     """
     forced = named(format)
-    options = Options(account_attribute, dict(envoy_keys or {}), trusted_hops=trusted_hops)
+    options = Options(
+        account_attribute, dict(envoy_keys or {}), dict(mapped_keys or {}), trusted_hops, tuple(placeholders)
+    )
     columns = {c.name for c in schema.CANONICAL}
     if strange := sorted(set(options.envoy_keys) - columns):
         raise ConfigError(
             f"envoy_keys: no such column {strange[0]!r}", hint=f"columns: {', '.join(sorted(columns))}"
+        )
+    if (wrong := mapped.faults(options.mapped_keys)) and (options.mapped_keys or forced is mapped.FORMAT):
+        raise ConfigError(
+            f"mapped_keys: {'; '.join(wrong) if options.mapped_keys else 'not set, and --format mapped needs it'}",
+            hint="let a map be proposed: hydrawatch ingest --suggest FILE (columns: see docs/formats.md, mapped)",
         )
     found = found or find(paths, ignore=ignore, lake=store.root)
     moment = (now.astimezone(UTC) if now and now.tzinfo else now or datetime.now(UTC)).replace(tzinfo=None)
@@ -123,6 +134,7 @@ def ingest(
         call = _Call(known, forced, Settings(format, options, pseudonymise), bounds, again, Pool(n_processes))
         if again and announce:
             call.announce(found.sources, announce)
+        call.completed = beside.gather(found.sources, call.may_complete)
         try:
             call.take_all(found.sources, done, progress)
         finally:
@@ -169,6 +181,17 @@ class _Call:
     bounds: Bounds
     again: bool
     pool: Pool
+    completed: beside.Completed = field(default_factory=beside.Completed)
+
+    def may_complete(self, source: Source) -> bool:
+        """Whether a file is new, or of the last days: a log may come later than the one that completes it."""
+        try:
+            age = self.known.now.replace(tzinfo=UTC).timestamp() - source.path.stat().st_mtime
+            return (
+                self.again or age < beside.RECENT or identify(source.path)[0] not in self.known.ledger.files
+            )
+        except (OSError, LogError):
+            return False
 
     def announce(self, sources: Iterable[Source], tell: Callable[[Path, int, list[date]], None]) -> None:
         """Say of each file what of it goes, before anything is done."""
@@ -216,7 +239,7 @@ class _Call:
             else None
         )
         reader = Reader(source)
-        form, content = detect(source.path, reader.head(), self.forced)
+        form, content = detect(source.path, reader.head(), self.forced, self.settings.options)
         report = FileReport(source.path, form.name, content)
         given = Given(self.known.keying) if replacement else None
         changed: list[Row] = []
@@ -230,7 +253,7 @@ class _Call:
             if content == "requests":
                 task = Task(
                     form.name, content, self.settings.options, self.known.key, self.known.pseudonymise, identity,
-                    str(txn.folder()), ALL_ROWS // self.pool.workers,
+                    str(txn.folder()), self.completed.of(form), ALL_ROWS // self.pool.workers,
                 )  # fmt: skip
                 with self.pool.processors(task, source.n_bytes) as processors:
                     process(processors, _told(reader, tell), intake)
@@ -247,7 +270,7 @@ class _Call:
                 row |= {"ingested_at": replacement.ingested_at, "reread_at": self.known.now}
             txn.add("files", ledger.frame([row]), part=self.known.part(identity, "files"))
         self.known.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
-        self._remark(report, intake, identity)
+        self._remark(report, intake, identity, form)
         return report
 
     def _identify(self, source: Source) -> tuple[str, list[Row]]:
@@ -286,7 +309,7 @@ class _Call:
             return []
         if now == "auto":
             try:
-                form, _ = detect(source.path, Reader(source).head(), None)
+                form, _ = detect(source.path, Reader(source).head(), None, self.settings.options)
             except LogError:
                 return []  # it had to be forced
             if form.name == row["format"]:
@@ -294,8 +317,12 @@ class _Call:
             now = form.name
         return [f"format was {row['format']}, is {now}"]
 
-    def _remark(self, report: FileReport, intake: Intake, identity: str) -> None:
+    def _remark(self, report: FileReport, intake: Intake, identity: str, form: Format) -> None:
         """Say what the counts alone do not."""
+        if words := advice.of(report, form, self.known.store.root):
+            report.remarks.append(words)
+        if form.beside and self.completed.n_left_out:
+            report.notes[beside.LEFT_OUT] += self.completed.n_left_out
         attribute = self.settings.options.account_attribute
         if attribute and report.content == "requests" and report.n_lines and intake.n_named == 0:
             report.remarks.append(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from detector.ingest import casting, envelopes, placeholders, quick
 from detector.ingest.complexity import is_too_complex
-from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.formats import Columns, Format, Options, Record, formats
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.records import Path, Records, something, steps
 from detector.ingest.splitting import Block, Reject
@@ -35,6 +35,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "account_events": ("ts", "account_id", "event"),
     "model_releases": ("model", "released_at"),
 }
+#: Columns of requests that another log knows, by request id.
+Beside: TypeAlias = Mapping[str, Mapping[str, str]]
 #: Entries of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
 #: Entries worked on at once: few enough that what was parsed is still in the processor's cache when its columns are read.
@@ -51,10 +53,22 @@ class Mapped:
     rejects: list[Reject] = field(default_factory=list)
     n_other: int = 0
     unknown: set[str] = field(default_factory=set)
+    #: Keys of some entries, for formats whose keys a site sets.
+    keys: set[str] = field(default_factory=set)
     #: Kept entries in which something was taken as not known: what, and how often.
     notes: Counter[str] = field(default_factory=Counter)
     #: Entries on which ``account_attribute`` was found; None: none is set.
     n_named: int | None = None
+
+
+def _complete(columns: Columns, beside: Beside) -> None:
+    """Put what another log knows of requests, by their ids, before what their own says."""
+    requests = columns["request_id"]
+    for row, number in enumerate(requests):
+        found = beside.get(str(number)) if number is not None else None
+        for name, value in found.items() if found else ():
+            columns[name] = columns[name] if name in columns else [None] * len(requests)
+            columns[name][row] = value
 
 
 @dataclass
@@ -79,14 +93,16 @@ class _Raw:
 class RecordMapper:
     """Maps blocks of one format and content."""
 
-    def __init__(self, form: Format, content: str, options: Options) -> None:
+    def __init__(self, form: Format, content: str, options: Options, beside: Beside | None = None) -> None:
         self._form = form
+        self._beside = beside or {}
         self._content = content
         self._options = options
         self._columns = COLUMNS[content]
         self._paths = {c.name: p for c in self._columns if (p := form.paths(options).get(c.name))}
         self._named = _attribute_paths(form, options.account_attribute)
-        self._known = _known(form, self._paths, options)
+        further = {name: paths for name, paths in form.paths(options).items() if name not in form.fields}
+        self._known = _known(form, self._paths | further, options)
         self._placeholders = placeholders.known(options.placeholders)
         # A site's own attribute lies beside the canonical columns, where only the longer way looks.
         self._quick = form.name == "native" and content == "requests" and not options.account_attribute
@@ -111,7 +127,7 @@ class RecordMapper:
             return None
         self._n_failed = 0
         rows, plain = quick.typed(found, self._columns, REQUIRED[self._content])
-        unknown = self._unknown(_objects(block.raw.head(_SAMPLE)))
+        unknown = self._unknown(entries_of(block.raw.head(_SAMPLE)))
         if plain.all():
             return self._without_placeholders(Mapped(rows, unknown=unknown))
         if plain.sum() < found.height // 2:
@@ -138,6 +154,8 @@ class RecordMapper:
                 numbers, entries = list(compress(numbers, read)), list(compress(entries, read))
             if not raw.lines:
                 mapped.unknown = self._unknown(entries[:_SAMPLE])
+                if self._form.setting:
+                    mapped.keys = {name for entry in entries[:_SAMPLE] for name in entry}
             for low in range(0, len(entries), _CHUNK):
                 self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], raw, mapped)
         return self._typed(raw, mapped)
@@ -226,6 +244,8 @@ class RecordMapper:
             columns["account_id"] = account
         if self._form.derive:
             columns |= self._form.derive(records, self._options, columns)
+        if self._beside:
+            _complete(columns, self._beside)
         if any(len(values) != len(records) for values in columns.values()):
             raise ValueError("columns of different lengths")
         return columns, n_named
@@ -328,17 +348,21 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass")) - text.endswith("\n")
 
 
-def _objects(lines: pa.Table) -> list[Record]:
-    """Entries in some lines that are entries as they stand."""
+def entries_of(lines: pa.Table) -> list[Record]:
+    """Entries of lines, wrappers taken off; what is none is left out."""
     found: list[Record] = []
     for text in lines.column("text").to_pylist():
         try:
-            parsed = envelopes.loads(text)
+            entries = envelopes.unwrap(envelopes.loads(text), is_record)
         except ValueError:
             continue
-        if isinstance(parsed, dict):
-            found.append(parsed)
+        found.extend(entry for entry in entries if not isinstance(entry, envelopes.Fault))
     return found
+
+
+def is_record(record: Record) -> bool:
+    """Whether any format knows ``record`` as it stands: then nothing in it is a wrapper."""
+    return any(f.sniff(record) for f in formats().values())
 
 
 def _attribute_paths(form: Format, attribute: str | None) -> tuple[Path, ...]:

@@ -28,7 +28,7 @@ import polars as pl
 from detector.errors import LakeError
 from detector.ingest import requests
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import Beside, Mapped, RecordMapper
 from detector.ingest.splitting import Block
 from features.request.keyed import keyed_hash
 
@@ -45,7 +45,8 @@ SHARED_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Task:
-    """What is the same for all blocks of a file. ``folder`` is where its parts of requests are written."""
+    """What is the same for all blocks of a file. ``folder`` is where its parts of requests are written, ``beside`` what
+    another log knows of its requests."""
 
     form: str
     content: str
@@ -54,6 +55,7 @@ class Task:
     pseudonymise: bool
     identity: str
     folder: str
+    beside: Beside
     all_rows: int = ALL_ROWS
 
 
@@ -74,7 +76,7 @@ class BlockProcessor:
     def begin(self, task: Task) -> None:
         """Get ready for a file."""
         self._task = task
-        self._mapper = RecordMapper(formats()[task.form], task.content, task.options)
+        self._mapper = RecordMapper(formats()[task.form], task.content, task.options, task.beside)
         self._rows = pl.DataFrame()
         self._waiting: dict[date, list[pl.DataFrame]] = {}
         self._n_waiting: Counter[date] = Counter()

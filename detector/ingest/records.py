@@ -162,7 +162,7 @@ class Records:
         return self._nothing if found is None else found
 
     def first_held(self, *paths: Path) -> list[Any]:
-        """The first value along ``paths`` that is not None and not empty, objects and lists too."""
+        """The first value along ``paths`` that says something, objects and lists too."""
         found: list[Any] | None = None
         for path in paths:
             values = self.at(path)
@@ -171,7 +171,10 @@ class Records:
             if found is None:
                 found = values
             else:
-                found = [v if f is None or f == "" else f for f, v in zip(found, values, strict=True)]
+                found = [
+                    v if f is None or (f.__class__ is str and f in NOTHING) else f
+                    for f, v in zip(found, values, strict=True)
+                ]
         return self._nothing if found is None else found
 
 
@@ -197,6 +200,22 @@ def _said(values: list[Any]) -> list[Any]:
 def steps(path: Path) -> tuple[str, ...]:
     """The keys of a path."""
     return path if isinstance(path, tuple) else tuple(path.split("/")) if path else ()
+
+
+def named_paths(text: str) -> tuple[Path, ...]:
+    """The paths that a site may mean by ``text``: a key as it stands, keys with ``/`` or dots between them, and a key that
+    holds dots inside an object, or before one.
+    """
+    found: list[Path] = [(text,)]
+    if "/" in text:
+        found.append(tuple(text.split("/")))
+    elif "." in text:
+        found.append(tuple(text.split(".")))
+        head, _, tail = text.partition(".")
+        found.append((head, tail))
+        head, _, tail = text.rpartition(".")
+        found.append((head, tail))
+    return tuple(dict.fromkeys(found))
 
 
 def _element(value: Any, at: int) -> Any:
