@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
-import typer
+try:
+    import typer
 
-from detector.cli import attribute, backtest, cases, lab, lake
-from detector.errors import HydrawatchError
+    from detector.cli import attribute, backtest, cases, ending, lab, lake, nightly, run
+except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
+    sys.exit(130)
 
 app = typer.Typer(
     name="hydrawatch",
@@ -17,6 +19,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 lake.register(app)
+run.register(app)
+nightly.register(app)
 cases.register(app)
 lab.register(app)
 attribute.register(app)
@@ -24,15 +28,9 @@ backtest.register(app)
 
 
 def main() -> None:
-    """Entry point: errors a user can act on become one message and an exit code."""
+    """Entry point: whatever a command raises becomes one message and an exit code."""
+    ending.begin()
     try:
         app()
-    except HydrawatchError as error:
-        typer.echo(f"hydrawatch: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("hydrawatch: stopped; what was finished is kept, run the same command again", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # `hydrawatch query ... | head`
-        sys.stderr.close()
-        sys.exit(0)
+    except BaseException as error:  # panics of compiled libraries are no Exception
+        sys.exit(ending.close(error))

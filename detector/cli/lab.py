@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from detector.cli.lake import LakeOption, ingest, run
+from detector.cli.lake import LakeOption, ingest
+from detector.cli.run import run
 from detector.cli.show import bar, clean, print_table, say
 from detector.errors import ConfigError
 
