@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
-import typer
+try:
+    import typer
 
-from detector.cli import attribute, backtest, cases, ingest, lab, lake
-from detector.errors import HydrawatchError
+    from detector.cli import attribute, backtest, cases, ending, ingest, lab, lake, nightly, run
+except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
+    sys.exit(130)
 
 app = typer.Typer(
     name="hydrawatch",
@@ -18,6 +20,8 @@ app = typer.Typer(
 )
 ingest.register(app)
 lake.register(app)
+run.register(app)
+nightly.register(app)
 cases.register(app)
 lab.register(app)
 attribute.register(app)
@@ -25,15 +29,9 @@ backtest.register(app)
 
 
 def main() -> None:
-    """Entry point: errors a user can act on become one message and an exit code."""
+    """Entry point: whatever a command raises becomes one message and an exit code."""
+    ending.begin()
     try:
         app()
-    except HydrawatchError as error:
-        typer.echo(f"hydrawatch: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("hydrawatch: stopped; what was finished is kept, run the same command again", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # `hydrawatch query ... | head`
-        sys.stderr.close()
-        sys.exit(0)
+    except BaseException as error:  # panics of compiled libraries are no Exception
+        sys.exit(ending.close(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ import typer
 
 from detector.cli.lake import ConfigOption, LakeOption, open_for_work
 from detector.cli.mapping import SuggestOption
+from detector.cli.run import NowOption, moment
 from detector.cli.show import bar, clean, plural, say, word
 from detector.errors import DataQualityError
 
@@ -26,20 +27,6 @@ FORMATS = (
 )
 #: Reasons of rejects shown a file.
 _REASONS = 5
-
-
-def moment(text: str | None) -> datetime | None:
-    """A time as ``--now`` gives it, in UTC; one without a zone is UTC.
-
-    Raises
-    ------
-    typer.BadParameter : it is none.
-    """
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; expected 2026-11-28T12:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found and not found.tzinfo else found
 
 
 def ingest(
@@ -60,9 +47,7 @@ def ingest(
         float | None,
         typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False),
     ] = None,
-    now: Annotated[
-        str | None, typer.Option("--now", help="read as if it were this time (ISO 8601)", show_default=False)
-    ] = None,
+    now: NowOption = None,
     config: ConfigOption = None,
     suggest: SuggestOption = None,
 ) -> None:

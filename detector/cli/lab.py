@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from detector.cli.ingest import ingest
-from detector.cli.lake import LakeOption, run
+from detector.cli.lake import LakeOption
+from detector.cli.run import run
 from detector.cli.show import bar, clean, print_table, say
 from detector.errors import ConfigError
 

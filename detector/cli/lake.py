@@ -1,14 +1,14 @@
-"""Commands on a lake: run, query, tables, doctor."""
+"""Commands on a lake: query, tables, doctor."""
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detector.cli.show import bar, one_of, plural, print_table, say
+from detector.cli import ending
+from detector.cli.show import one_of, print_table, say
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,79 +26,11 @@ def open_for_work(lake: Path, config: Path | None, *, must_exist: bool = True) -
     from detector.config import load_config
     from detector.lake.store import Store
 
+    ending.works_on(lake, config)
     if must_exist and not (lake / "data").is_dir():
         raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
     settings = load_config(lake, config)
     return Store(lake, threads=settings.threads, memory_gb=settings.memory_gb), settings
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a day; expected YYYY-MM-DD") from None
-
-
-def run(
-    lake: LakeOption,
-    day: Annotated[str | None, typer.Option("--day", help="one day, due or not", show_default=False)] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="first day, due or not", show_default=False)
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="last day", show_default=False)] = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(help="exit with 1 when an open alert is low, medium, high or critical, or above"),
-    ] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Measure, link, score and alert, day by day.
-
-    Without a day: every day not yet run, or whose logs have changed since, oldest first.
-
-    Example: hydrawatch run --lake lake --since 2026-03-01
-    """
-    from detector import pipeline
-
-    levels = ("low", "medium", "high", "critical")
-    if fail_on is not None and fail_on not in levels:
-        raise typer.BadParameter(f"unknown severity {fail_on!r}; there are {', '.join(levels)}")
-    one, first, last = _day(day), _day(since), _day(until)
-    if one and (first or last):
-        raise typer.BadParameter("choose --day or --since/--until")
-    store, settings = open_for_work(lake, config)
-    with store, store.exclusive():
-        detector = pipeline.load_detector()
-        known = store.days("requests")
-        if one:
-            days = [one]
-        elif first or last:
-            days = [d for d in known if (not first or d >= first) and (not last or d <= last)]
-        else:
-            days = pipeline.due_days(store)
-        if not days:
-            say(f"nothing to do: {plural(len(known), 'day')} in the lake, all run and none stale")
-        with bar("run", total=float(len(days))) as update:
-            for number, each in enumerate(days):
-
-                def tell(stage: str, number: int = number, each: date = each) -> None:
-                    update(number, f"{each} {stage}")
-
-                report = pipeline.run_day(store, each, config=settings, detector=detector, progress=tell)
-                say(
-                    f"{each}: {plural(report.n_requests, 'request')}, {plural(report.n_accounts, 'account')}, "
-                    f"{plural(report.n_groups, 'group')}; alerts: {report.opened} opened, {report.updated} updated, "
-                    f"{report.closed} closed ({report.seconds:.1f} s)"
-                )
-                for plugin, reason in report.skipped:
-                    say(f"    skipped {plugin}: {reason}")
-        alerts = store.engine.query(
-            f"SELECT severity FROM {store.relation('alerts', [d for d in [store.newest('alerts')] if d])}"
-            " WHERE state = 'open'"
-        ).to_pylist()
-    say(f"{plural(len(alerts), 'open alert')}; next: hydrawatch deliver --lake {lake} --dry-run")
-    if fail_on and any(levels.index(a["severity"]) >= levels.index(fail_on) for a in alerts):
-        raise typer.Exit(1)
 
 
 def query(
@@ -113,6 +45,7 @@ def query(
     """
     from detector.lake.engine import analyst_query
 
+    ending.works_on(lake)
     root = lake.absolute()
     if not (root / "hydrawatch.duckdb").exists():
         raise ConfigError(f"{lake} has no views", hint=f"rewrite them: hydrawatch doctor --lake {lake}")
@@ -167,5 +100,5 @@ def doctor(lake: LakeOption, config: ConfigOption = None) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (run, query, tables, doctor):
+    for command in (query, tables, doctor):
         app.command()(command)

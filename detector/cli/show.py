@@ -18,6 +18,7 @@ import typer
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from rich.progress import Progress
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -28,9 +29,18 @@ def clean(value: object, *, width: int = 200) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+#: The bar on the terminal, if one is; what is said meanwhile goes above it.
+_bars: list[Progress] = []
+
+
 def say(message: str) -> None:
-    """Words for people: stderr."""
-    typer.echo(message, err=True)
+    """Words for people: stderr, above the progress bar where there is one."""
+    if not _bars:
+        typer.echo(message, err=True)
+        return
+    from rich.text import Text
+
+    _bars[-1].console.print(Text(message), soft_wrap=True)
 
 
 def print_table(rows: pa.Table, *, style: str) -> None:
@@ -124,14 +134,25 @@ def bar(what: str, *, total: float | None = None) -> Iterator[Callable[[float, s
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
+        *columns,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        # Rich would send data meant for stdout to where the bar is.
+        redirect_stdout=False,
+        redirect_stderr=False,
     ) as progress:
         task = progress.add_task(clean(what), total=total)
 
         def update(done: float, note: str) -> None:
             progress.update(task, completed=done, description=clean(note, width=48))
 
-        yield update
+        _bars.append(progress)
+        try:
+            yield update
+        finally:
+            _bars.pop()
 
 
 def one_of(flags: Sequence[tuple[str, bool]]) -> str:

@@ -59,7 +59,8 @@ class Ties:
 
     ``account`` and ``key`` count from 0; ``family`` is a code; ``bits`` is the weight two holders would
     have (faded by age); ``spoofable`` tells keys that an attacker can plant, or strangers come by.
-    ``n_accounts`` is the population.
+    ``n_accounts`` is the population, of which most may share no key with anybody: it says how rare a key is.
+    ``n_holders`` are the accounts that have a code, and the length of what is found (None: all of the population).
     """
 
     account: Ints
@@ -68,10 +69,16 @@ class Ties:
     bits: Floats
     spoofable: Bools
     n_accounts: int
+    n_holders: int | None = None
 
     @property
     def n_keys(self) -> int:
         return int(self.key.max()) + 1 if len(self.key) else 0
+
+    @property
+    def n_codes(self) -> int:
+        """Length of an array that has an entry for each account with a code."""
+        return self.n_accounts if self.n_holders is None else self.n_holders
 
 
 @dataclass(frozen=True)
@@ -118,13 +125,13 @@ def rarity_bits(ties: Ties, held: Ints) -> Floats:
 
 
 def form_groups(ties: Ties) -> Grouping:
-    """Groups of accounts joined by improbable pairs of keys.
+    """Groups of accounts joined by improbable pairs of keys, one entry an account with a code.
 
     Accounts without such a pair get label -1. The result does not depend on the order of the ties.
     """
     held = holders(ties)
     pairs = associate(_select(ties, held), held)
-    n = ties.n_accounts
+    n = ties.n_codes
     label = np.full(n, -1, np.int64)
     strength = np.zeros(n)
     firm = np.zeros(n, bool)
@@ -132,7 +139,7 @@ def form_groups(ties: Ties) -> Grouping:
         weight = pairs.bits[pairs.pair]
         graph = sparse.csr_matrix((weight, (pairs.holder, pairs.pair)), shape=(n, len(pairs.first)))
         star = sparse.hstack([graph, _confirmed(ties, held, pairs)], format="csr")
-        label = _communities(star, _supported(pairs, held, n, ties.n_keys))
+        label = _communities(star, _supported(ties, held, pairs))
         strength, firm = _bonds(graph, label, pairs)
         label[strength <= 0] = -1
         _attach(ties, held, label, strength, firm)
@@ -160,6 +167,7 @@ def _select(ties: Ties, held: Ints) -> Ties:
         bits=ties.bits[chosen],
         spoofable=ties.spoofable[chosen],
         n_accounts=ties.n_accounts,
+        n_holders=ties.n_holders,
     )
 
 
@@ -237,25 +245,26 @@ def _confirmed(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
     Two pairs (card, scaffold A) and (card, scaffold B) share the card but no account. Where the pairs of a
     key cover ``CONFIRMED`` of its holders the key itself belongs to one operation and joins all of them.
     """
-    n, m = ties.n_accounts, ties.n_keys
+    n, m = ties.n_codes, ties.n_keys
     covered = np.zeros(m, np.int64)
     for side in (pairs.first, pairs.second):
         code = np.unique(side[pairs.pair] * n + pairs.holder)
         covered += np.bincount(code // n, minlength=m)
     inside = (held >= 2) & (covered >= CONFIRMED * held)
     entry = np.flatnonzero(inside[ties.key])
-    weight = np.log2(max(n, 4) / held[ties.key[entry]])
+    weight = np.log2(max(ties.n_accounts, 4) / held[ties.key[entry]])
     keys, column = np.unique(ties.key[entry], return_inverse=True)
     return sparse.csr_matrix((weight, (ties.account[entry], column)), shape=(n, len(keys)))
 
 
-def _supported(pairs: Pairs, held: Ints, n: int, m: int) -> sparse.csr_matrix:
+def _supported(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
     """(account, key) incidence of keys that an account holds in an improbable pair, weighed by rarity."""
+    n, m = ties.n_codes, ties.n_keys
     code = np.unique(
         np.r_[pairs.holder * m + pairs.first[pairs.pair], pairs.holder * m + pairs.second[pairs.pair]]
     )
     account, key = code // m, code % m
-    return sparse.csr_matrix((np.log2(max(n, 4) / held[key]), (account, key)), shape=(n, m))
+    return sparse.csr_matrix((np.log2(max(ties.n_accounts, 4) / held[key]), (account, key)), shape=(n, m))
 
 
 def _communities(graph: sparse.csr_matrix, keys: sparse.csr_matrix) -> Ints:

@@ -12,11 +12,12 @@ leaves is undone (no journal) or finished (journal) by the next writer; readers 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -157,8 +158,14 @@ class Store:
         )
 
     def newest(self, table: str, *, before: date | None = None) -> date | None:
-        """Newest day of a table, or newest strictly before a day."""
+        """Newest day of a table, or newest strictly before a day; of a state table, of the days that were run.
+
+        The ledger of runs is written last: a partition it does not know of is left over, and tells no state.
+        """
         days = [d for d in self.days(table) if before is None or d < before]
+        if tables()[table].layout == "state":
+            ran = frozenset(self.days("runs"))
+            days = [d for d in days if d in ran]
         return days[-1] if days else None
 
     def read(self, table: str, day: date | None) -> pa.Table:
@@ -226,6 +233,12 @@ class Store:
                         os.rename(target, old)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     os.rename(source, target)
+            elif step["kind"] == "drop":
+                if target.exists():
+                    gone = staging / "old" / step["to"]
+                    gone.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.rmtree(gone, ignore_errors=True)
+                    os.rename(target, gone)
             elif source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(source, target)
@@ -259,14 +272,18 @@ class Store:
             os.replace(aside, path)
 
     def view_sql(self) -> dict[str, str]:
-        """The analysts' views: name to SELECT over absolute paths; state tables show their newest day."""
+        """The analysts' views: name to SELECT over absolute paths; state tables show the newest day run."""
+
+        def source(table: str) -> str:
+            everything = literal(str(self.data / table / "*" / "*.parquet"))
+            return f"read_parquet({everything}, hive_partitioning = false, union_by_name = true)"
+
         views = {}
         for table in tables().values():
-            everything = literal(str(self.data / table.name / "*" / "*.parquet"))
             names = ", ".join(f'"{n}"' for n in table.names)
-            source = f"read_parquet({everything}, hive_partitioning = false, union_by_name = true)"
-            where = f" WHERE day = (SELECT max(day) FROM {source})" if table.layout == "state" else ""
-            views[table.name] = f"SELECT {names} FROM {source}{where}"
+            newest = f" WHERE day = (SELECT max(day) FROM {source('runs')})"
+            where = newest if table.layout == "state" else ""
+            views[table.name] = f"SELECT {names} FROM {source(table.name)}{where}"
         return views
 
     def write_views(self) -> None:
@@ -298,6 +315,7 @@ class Transaction:
         self._added: list[str] = []
         self._swapped: list[str] = []
         self._removed: list[str] = []
+        self._dropped: list[str] = []
 
     def add(self, table: str, rows: Rows, *, day: date | None = None, part: str) -> None:
         """Add one part beside those that are there. ``part`` is a file name ending in .parquet."""
@@ -328,6 +346,20 @@ class Transaction:
         os.rename(path, target)
         self._added.append(where)
 
+    def drop(self, table: str, *, day: date) -> None:
+        """Remove the partition of ``day``, if there is one."""
+        self._dropped.append(f"{table}/day={day}")
+
+    def digest(self) -> str:
+        """Hash of all parts written so far: the same rows give the same digest."""
+        parts = sorted(p for p in self.staging.rglob("*.parquet"))
+        told = []
+        for part in parts:
+            with part.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            told.append((str(part.relative_to(self.staging)), found))
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+
     def _write(self, table: str, rows: Rows, where: str) -> None:
         write_part(table, rows, self._place(where))
 
@@ -339,8 +371,8 @@ class Transaction:
         return path
 
     def commit(self) -> None:
-        """Decide, then rename. The ``runs`` and ``files`` ledgers come last."""
-        if not self._added and not self._swapped and not self._removed:
+        """Decide, then rename. The ``runs`` and ``files`` ledgers come last; what leaves a ledger leaves it first."""
+        if not (self._added or self._swapped or self._removed or self._dropped):
             shutil.rmtree(self.staging)
             return
         if again := sorted(set(self._added) & set(self._removed)):
@@ -348,7 +380,8 @@ class Transaction:
         steps = [{"kind": "swap", "from": f"swap/{w}", "to": w} for w in self._swapped]
         steps += [{"kind": "add", "from": f"add/{w}", "to": w} for w in self._added]
         steps += [{"kind": "remove", "to": w} for w in dict.fromkeys(self._removed)]
-        steps.sort(key=lambda s: (s["to"].split("/")[0] in ("runs", "files"), s["to"]))
+        steps += [{"kind": "drop", "from": f"drop/{w}", "to": w} for w in self._dropped]
+        steps.sort(key=_order)
         fault(f"{self._name}.staged")
         for path in self.staging.rglob("*.parquet"):
             _sync(path)
@@ -376,6 +409,12 @@ def write_part(table: str, rows: Rows, path: Path) -> None:
         write_statistics=[n for n in spec.names if n not in _UNRANGED],
         row_group_size=122_880,
     )
+
+
+def _order(step: Mapping[str, str]) -> tuple[int, str]:
+    """Place of a step among those of its transaction: readers trust the ledgers, so these tell of whole days only."""
+    ledger = step["to"].split("/")[0] in ("runs", "files")
+    return (0 if step["kind"] == "drop" else 2) if ledger else 1, step["to"]
 
 
 def _sync(path: Path) -> None:

@@ -340,7 +340,12 @@ _STATIC: tuple[Table, ...] = (
         (
             _DAY,
             _C("ran_at", "TIMESTAMP", "when", "UTC"),
-            _C("input_digest", "VARCHAR", "what the run read; when it no longer fits, the day is stale"),
+            _C(
+                "input_digest",
+                "VARCHAR",
+                "what the run read; when it no longer fits, or is NULL, the day is due again",
+            ),
+            _C("output_digest", "VARCHAR", "what the run wrote; days after it are due again when it changes"),
             _C("model_digest", "VARCHAR", "classifier, configuration and version it ran with"),
             _C("n_requests", "BIGINT", "requests of the day"),
             _C("n_accounts", "BIGINT", "accounts active that day"),

@@ -8,11 +8,10 @@ State is yesterday's partition, so any day can be run again with the same result
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import polars as pl
 
@@ -24,11 +23,21 @@ from detector.decide.scoring import Detector
 from detector.errors import DayMissing, ModelError
 from detector.lake.store import Store, empty
 from detector.lake.tables import tables
-from detector.pipeline import joined, relations
+from detector.pipeline import due, joined, relations
+from detector.pipeline.due import due_days, input_digest
 from detector.pipeline.joined import with_scaffolds
 from features import compose, plugins
 
-__all__ = ["DayReport", "Observe", "due_days", "input_digest", "load_detector", "run_day", "with_scaffolds"]
+__all__ = [
+    "DayReport",
+    "Observe",
+    "due",
+    "due_days",
+    "input_digest",
+    "load_detector",
+    "run_day",
+    "with_scaffolds",
+]
 
 Progress = Callable[[str], None]
 #: Told what the classifier would see: of shared text ``keys`` (scaffolds.measure_keys) and ``holdings`` (account,
@@ -51,6 +60,8 @@ class DayReport:
     closed: int
     skipped: tuple[tuple[str, str], ...]
     seconds: float
+    #: Alerts opened or updated: (alert_id, severity).
+    told: tuple[tuple[str, str], ...] = ()
 
 
 def load_detector() -> Detector:
@@ -68,39 +79,6 @@ def load_detector() -> Detector:
         ) from error
 
 
-def due_days(store: Store) -> list[date]:
-    """Days never run, or whose input has changed since, and all days after such a one; oldest first."""
-    ran = {row["day"]: row["input_digest"] for row in _ledger(store).iter_rows(named=True)}
-    due: list[date] = []
-    for day in store.days("requests"):
-        if due or ran.get(day) != input_digest(store, day):
-            due.append(day)
-    return due
-
-
-def _ledger(store: Store) -> pl.DataFrame:
-    return relations.frame(store.engine.query(f"SELECT day, input_digest FROM {store.relation('runs')}"))
-
-
-def input_digest(store: Store, day: date) -> str:
-    """Hash of what a run of ``day`` would read: its requests, the days before it, the facts known by its end."""
-    end = day + timedelta(days=1)
-    known = store.engine.query(
-        f"""
-        SELECT count(*) AS n, coalesce(sum(line), 0) AS lines, count(DISTINCT file_id) AS files
-        FROM {store.relation("accounts")} WHERE valid_from IS NULL OR valid_from < DATE '{end}'
-        UNION ALL
-        SELECT count(*), coalesce(sum(line), 0), count(DISTINCT file_id)
-        FROM {store.relation("account_events")} WHERE ts < DATE '{end}'
-        UNION ALL
-        SELECT count(*), coalesce(sum(line), 0), count(DISTINCT file_id)
-        FROM {store.relation("model_releases")} WHERE released_at < DATE '{end}'
-        """
-    ).to_pylist()
-    parts = [f"{d}/{p.name}" for d in store.days("requests") if d <= day for p in store.parts("requests", d)]
-    return hashlib.sha256(repr((parts, known)).encode()).hexdigest()[:32]
-
-
 def run_day(
     store: Store,
     day: date,
@@ -113,7 +91,7 @@ def run_day(
     """Run one day and swap its partitions in.
 
     ``detector`` None measures and groups without scoring (used by training). Results of later days are left
-    as they are; ``due_days`` knows when they no longer fit.
+    as they are; ``pipeline.due`` knows when they no longer fit.
 
     Raises
     ------
@@ -122,10 +100,11 @@ def run_day(
     started = time.monotonic()
     if day not in store.days("requests"):
         raise DayMissing(
-            f"no requests of {day}", hint='see: hydrawatch query "SELECT DISTINCT day FROM requests"'
+            f"no requests of {day}",
+            hint=f'see: hydrawatch query --lake {store.root} "SELECT DISTINCT day FROM requests ORDER BY day"',
         )
     with store.exclusive():
-        digest = input_digest(store, day)
+        digest = input_digest(store, day, window_days=config.window_days)
         skipped: list[tuple[str, str]] = []
         progress("measuring accounts")
         available = relations.bind(store, day, skipped)
@@ -188,6 +167,7 @@ def run_day(
         }
         n_groups = opened = updated = closed = n_open = 0
         limit = None
+        told: tuple[tuple[str, str], ...] = ()
         if detector is not None:
             progress("scoring")
             scored = verdicts.decide(
@@ -230,6 +210,9 @@ def run_day(
                 sum(a["change"] == c for a in alerts) for c in ("created", "updated", "closed")
             )
             n_open = sum(a["state"] == "open" for a in alerts)
+            told = tuple(
+                (a["alert_id"], a["severity"]) for a in alerts if a["change"] in ("created", "updated")
+            )
             schema = {k: v for k, v in empty("alerts").schema.items() if k != "day"}
             rows = [{k: a[k] for k in schema} for a in alerts]
             out |= {
@@ -241,25 +224,24 @@ def run_day(
             }
         seconds = time.monotonic() - started
         n_requests = int(account_days["n_requests"].sum() or 0)
-        out["runs"] = pl.DataFrame(
-            {
-                "day": [day],
-                "ran_at": [datetime.now(UTC).replace(tzinfo=None)],
-                "input_digest": [digest],
-                "model_digest": [detector.digest() if detector else None],
-                "n_requests": [n_requests],
-                "n_accounts": [len(account_days)],
-                "n_groups": [n_groups],
-                "n_alerts": [n_open],
-                "threshold": [limit],
-                "seconds": [seconds],
-            },
-            schema=empty("runs").schema,
-        )
         progress("storing")
         with store.transaction("run") as txn:
             for table, rows_of in out.items():
                 txn.swap(table, rows_of.select(list(tables()[table].names)), day=day)
+            ledger = {
+                "day": day,
+                "ran_at": datetime.now(UTC).replace(tzinfo=None),
+                "input_digest": digest,
+                "output_digest": txn.digest(),
+                "model_digest": detector.digest() if detector else None,
+                "n_requests": n_requests,
+                "n_accounts": len(account_days),
+                "n_groups": n_groups,
+                "n_alerts": n_open,
+                "threshold": limit,
+                "seconds": seconds,
+            }
+            txn.swap("runs", pl.DataFrame([ledger], schema=empty("runs").schema), day=day)
         store.write_views()
         relations.unbind(store)
         return DayReport(
@@ -272,6 +254,7 @@ def run_day(
             closed,
             tuple(sorted(set(skipped))),
             seconds,
+            told,
         )
 
 

@@ -33,8 +33,8 @@ class Held:
     """Keys held in the window by at least two accounts, with array codes for grouping."""
 
     rows: pl.DataFrame  # account_id, family, kind, key, detail, n_sharing, weight, spoofable, account, code
-    accounts: pl.Series  # account_id by array code
-    n_accounts: int
+    accounts: pl.Series  # account_id by array code; arrays of whatever kind have one entry for each of these
+    n_accounts: int  # population of the window: who shares no key counts here, and has no array code
 
 
 def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Held:
@@ -165,6 +165,7 @@ def group(held: Held, of: Holders) -> pl.DataFrame:
             # Strangers keep the same hours as easily as anybody copies a prompt: neither makes a bond firm.
             spoofable=(rows["spoofable"] | (family == "rhythm")).to_numpy(),
             n_accounts=held.n_accounts,
+            n_holders=len(held.accounts),
         )
     )
     alike = likeness.alike(rows, of.organisation, of.volume, held.n_accounts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -171,3 +173,24 @@ def test_no_ties_no_groups() -> None:
     empty = np.empty(0, np.int64)
     found = form_groups(Ties(empty, empty, empty.astype(np.int8), empty.astype(float), empty.astype(bool), 5))
     assert found.label.tolist() == [-1] * 5
+
+
+def test_who_shares_no_key_counts_as_population_and_has_no_place_in_the_arrays() -> None:
+    world = World(3000)
+    world.ordinary()
+    hydra(world, np.arange(0, 40), per_card=4, exits=8)
+    everybody = world.ties()
+    found = form_groups(everybody)
+    holders_only = form_groups(replace(everybody, n_holders=2500, **inside(everybody, 2500)))
+    assert len(holders_only.label) == len(holders_only.belonging) == len(holders_only.firm) == 2500
+    assert (found.label[:40] >= 0).sum() >= 38
+    assert (holders_only.label[:40] >= 0).sum() >= 38
+    # The population, not the number of codes, says how rare a key is.
+    more = form_groups(replace(everybody, n_accounts=30_000, n_holders=3000))
+    assert more.strength_bits[:40].mean() > found.strength_bits[:40].mean() + 2
+
+
+def inside(ties: Ties, n: int) -> dict[str, np.ndarray]:
+    """The ties of the first ``n`` accounts."""
+    kept = ties.account < n
+    return {name: getattr(ties, name)[kept] for name in ("account", "key", "family", "bits", "spoofable")}

@@ -85,6 +85,30 @@ def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
             pass
 
 
+def test_a_dropped_day_is_gone_and_no_other(tmp_path: Path) -> None:
+    other = date(2026, 3, 3)
+    with Store(tmp_path) as store:
+        for day in (DAY, other):
+            with store.transaction("run") as txn:
+                txn.swap("skipped", skips(str(day), day=day), day=day)
+        with store.transaction("run") as txn:
+            txn.drop("skipped", day=DAY)
+            txn.drop("skipped", day=date(1999, 1, 1))
+        assert plugins_in(store) == [str(other)]
+        assert store.days("skipped") == [other]
+        assert [p for p in (tmp_path / "staging").iterdir() if p.name != "spill"] == []
+
+
+def test_the_same_rows_give_the_same_digest_and_others_another(tmp_path: Path) -> None:
+    digests = []
+    with Store(tmp_path) as store:
+        for names in (("a", "b"), ("a", "b"), ("a", "c")):
+            with store.transaction("run") as txn:
+                txn.swap("skipped", skips(*names), day=DAY)
+                digests.append(txn.digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
 _KILLED = """
 import sys
 from datetime import date
@@ -131,15 +155,17 @@ def test_views_are_there_and_empty_from_the_start(tmp_path: Path) -> None:
             assert cursor.fetchall() == []
 
 
-def test_state_views_show_the_newest_day(tmp_path: Path) -> None:
+def test_state_views_show_the_newest_day_run(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         row = dict.fromkeys(tables()["account_scores"].names)
+        run = dict.fromkeys(tables()["runs"].names)
         for day, account in ((DAY, "a"), (date(2026, 3, 4), "b")):
             frame = pl.DataFrame(
                 [{**row, "day": day, "account_id": account}], schema=empty("account_scores").schema
             )
             with store.transaction("run") as txn:
                 txn.swap("account_scores", frame, day=day)
+                txn.swap("runs", pl.DataFrame([{**run, "day": day}], schema=empty("runs").schema), day=day)
         store.write_views()
     with duckdb.connect(str(tmp_path / "hydrawatch.duckdb"), read_only=True) as con:
         assert con.execute("SELECT account_id FROM account_scores").fetchall() == [("b",)]

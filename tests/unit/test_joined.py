@@ -1,0 +1,89 @@
+"""Accounts of different populations never meet by array position: who shares no key has no code."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from detector.pipeline import joined
+
+DAY = date(2026, 3, 2)
+KINDS = {"card": "billing", "prefix": "network", "gram5": "content", "opening8": "content"}
+
+
+def held(ties: list[tuple[str, str, int]], *, population: int) -> joined.Held:
+    """Shared keys as ``joined.window`` gives them. ``ties``: account, kind, key."""
+    rows = (
+        pl.DataFrame(
+            ties, schema={"account_id": pl.String, "kind": pl.String, "key": pl.UInt64}, orient="row"
+        )
+        .unique(maintain_order=True)
+        .with_columns(
+            pl.len().over("kind", "key").cast(pl.Int64).alias("n_sharing"),
+            pl.col("kind").replace_strict(KINDS, return_dtype=pl.String).alias("family"),
+            pl.lit(3, pl.Int64).alias("n"),
+            pl.lit(3, pl.Int64).alias("n_prompts"),
+            pl.lit(1.0).alias("asked_sum"),
+            pl.lit(1, pl.Int64).alias("n_days"),
+            pl.lit(5.0).alias("weight"),
+            pl.lit(False).alias("spoofable"),
+            pl.lit(None, pl.String).alias("detail"),
+        )
+        .filter(pl.col("n_sharing") >= 2)
+        .sort("account_id", "kind", "key")
+        .with_columns(
+            pl.col("account_id").rank("dense").cast(pl.Int64).sub(1).alias("account"),
+            pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("code"),
+        )
+    )
+    accounts = rows["account_id"].unique().sort()
+    return joined.Held(rows, accounts, max(population, len(accounts)))
+
+
+def found(of: joined.Held) -> pl.DataFrame:
+    holders = joined.Holders(of.accounts, np.full(len(of.accounts), 9.0))
+    shared = joined.shared_text(of, holders)
+    assert len(shared["accounts"]) == len(of.accounts)
+    return joined.group(of, holders)
+
+
+def alike(n: int) -> list[tuple[str, str, int]]:
+    """``n`` accounts that draw on one stock of text, and two of whom share a card."""
+    rng = np.random.default_rng(5)
+    text = [
+        (f"a{i:02}", kind, int(key))
+        for i in range(n)
+        for kind in ("gram5", "opening8")
+        for key in rng.choice(12, size=8, replace=False)
+    ]
+    return [*text, ("a00", "card", 99), ("a01", "card", 99)]
+
+
+@pytest.mark.parametrize("lone", [0, 1, 7, 500])
+def test_accounts_that_share_nothing_leave_the_groups_as_they_are_found(lone: int) -> None:
+    grouped = found(held(alike(12), population=200 + lone))
+    assert len(grouped) >= 10
+    assert grouped["label"].n_unique() == 1
+    assert set(grouped["account_id"]) <= {f"a{i:02}" for i in range(12)}
+
+
+@pytest.mark.parametrize("population", [1, 2, 30])
+@pytest.mark.parametrize(
+    "ties",
+    [
+        pytest.param([], id="nothing shared"),
+        pytest.param([("a", "card", 1), ("b", "card", 1)], id="two accounts, one card"),
+        pytest.param([("a", "gram5", 1), ("b", "gram5", 1)], id="two accounts, one phrase"),
+        pytest.param(
+            [("a", "card", 1), ("b", "card", 1), ("c", "prefix", 1), ("d", "prefix", 1)], id="pairs"
+        ),
+        pytest.param([("a", "card", 1), ("a", "gram5", 4)], id="keys of one account alone"),
+    ],
+)
+def test_a_window_that_shares_next_to_nothing_has_no_groups(
+    ties: list[tuple[str, str, int]], population: int
+) -> None:
+    assert found(held(ties, population=population)).is_empty()
