@@ -94,7 +94,7 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
         for name in SHARED:
             seen[name].write_parquet(folder / f"{name}-{day}.parquet")
 
-    with Store(folder / "lake") as store:
+    with Store(folder / "lake", spill=True) as store:
         key = lake_key(store.root, may_make=True)
         ingest([folder / "world" / "logs"], store, key=key)
         days = store.days("requests")

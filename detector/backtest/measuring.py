@@ -127,7 +127,7 @@ def measure(task: Task) -> Path:
     task.folder.mkdir(parents=True)
     made = task.folder / "world"
     rejected = _write(task, made)
-    with Store(task.folder / "lake", threads=1) as store:
+    with Store(task.folder / "lake", threads=1, spill=True) as store:
         ingest([made / "logs"], store, key=lake_key(store.root, may_make=True))
         _run(task, store)
         for table in KEPT:

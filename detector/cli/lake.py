@@ -27,15 +27,17 @@ FORMATS = (
 )
 
 
-def open_for_work(lake: Path, config: Path | None, *, must_exist: bool = True) -> tuple[Store, Config]:
-    """A lake and its settings."""
+def open_for_work(
+    lake: Path, config: Path | None, *, must_exist: bool = True, spill: bool = False
+) -> tuple[Store, Config]:
+    """A lake and its settings; ``spill`` lets the engine use the disk, which only ``run`` may."""
     from detector.config import load_config
     from detector.lake.store import Store
 
     if must_exist and not (lake / "data").is_dir():
         raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
     settings = load_config(lake, config)
-    return Store(lake, threads=settings.threads, memory_gb=settings.memory_gb), settings
+    return Store(lake, threads=settings.threads, memory_gb=settings.memory_gb, spill=spill), settings
 
 
 def _day(text: str | None) -> date | None:
@@ -133,7 +135,7 @@ def run(
     one, first, last = _day(day), _day(since), _day(until)
     if one and (first or last):
         raise typer.BadParameter("choose --day or --since/--until")
-    store, settings = open_for_work(lake, config)
+    store, settings = open_for_work(lake, config, spill=True)
     with store, store.exclusive():
         detector = pipeline.load_detector()
         known = store.days("requests")

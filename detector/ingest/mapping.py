@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detector.errors import QueryError
+from detector.errors import OutOfMemory, QueryError
 from detector.ingest import casting, quick, surrogates
 from detector.ingest.formats import Format, Options
 from detector.ingest.formats.native import COLUMNS
@@ -145,6 +145,8 @@ class Mapping:
         try:
             return self._query(lines)
         except QueryError as error:
+            if lines.num_rows == 1 and isinstance(error, OutOfMemory):
+                raise  # the machine's fault, not the line's
             if lines.num_rows == 1:
                 [line], [text] = (lines.column(name).to_pylist() for name in ("line", "text"))
                 reason = f"cannot be read as {self._name} ({type(error.__cause__ or error).__name__})"

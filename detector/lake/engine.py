@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from detector.errors import ConfigError, QueryError
+from detector.errors import ConfigError, OutOfMemory, QueryError
 from features import compose
 
 Rows: TypeAlias = pa.Table | pl.DataFrame
@@ -36,7 +36,11 @@ class Engine(Protocol):
 
 
 class DuckDB:
-    """The embedded engine. One connection, in memory, spilling to ``spill`` when memory runs short."""
+    """The embedded engine: one connection, in memory.
+
+    When memory runs short it spills to ``spill``. Without such a folder it never writes to disk, not even to
+    the working directory, as DuckDB would by default: ingest holds text, which must not reach a disk.
+    """
 
     def __init__(
         self, *, threads: int | None = None, memory_gb: float | None = None, spill: Path | None = None
@@ -46,8 +50,7 @@ class DuckDB:
             config["threads"] = threads
         if memory_gb:
             config["memory_limit"] = f"{memory_gb:g}GB"
-        if spill:
-            config["temp_directory"] = str(spill)
+        config["temp_directory"] = str(spill) if spill else ""
         self._con = duckdb.connect(":memory:", config=config)
         self._con.execute("SET TimeZone = 'UTC'").fetchall()
         self._con.execute("SET enable_progress_bar = false").fetchall()
@@ -79,18 +82,19 @@ class DuckDB:
 
         Raises
         ------
+        OutOfMemory : it needs more than ``memory_gb``.
         QueryError : DuckDB refused it; the message names ``of``.
         """
         try:
             return self._con.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(f"{of}: {error}") from error
+            raise _failed(of, error) from error
 
     def _run(self, sql: str, of: str) -> None:
         try:
             self._con.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise QueryError(f"{of}: {error}") from error
+            raise _failed(of, error) from error
 
     def close(self) -> None:
         self._con.close()
@@ -102,6 +106,17 @@ class DuckDB:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _failed(of: str, error: duckdb.Error) -> QueryError:
+    """The error users meet. DuckDB's own advice on memory names settings that are not ours."""
+    if not isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError(f"{of}: {error}")
+    what = str(error).splitlines()[0].removeprefix("Out of Memory Error: ")
+    return OutOfMemory(
+        f"{of}: the engine ran out of memory: {what}",
+        hint="set memory_gb in hydrawatch.toml to more, or threads to fewer; see docs/configuration.md",
+    )
 
 
 def quote(name: str) -> str:

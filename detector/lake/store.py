@@ -130,19 +130,25 @@ def _as_map(entries: pa.ChunkedArray) -> pa.Array:
 
 
 class Store:
-    """The lake's files. Opening makes the folders that are missing; writing takes the lock."""
+    """The lake's files. Opening makes the folders that are missing; writing takes the lock.
 
-    def __init__(self, root: Path, *, threads: int | None = None, memory_gb: float | None = None) -> None:
+    ``spill`` lets the engine put on disk what its memory cannot hold, in ``staging/``. It is off unless asked
+    for: what passes the engine during ingest is text, and text never reaches a disk.
+    """
+
+    def __init__(
+        self, root: Path, *, threads: int | None = None, memory_gb: float | None = None, spill: bool = False
+    ) -> None:
         self.root = root.absolute()
         self.data = self.root / "data"
         self._lock: int | None = None
         for folder in (self.data, self.root / "journal", self.root / "staging"):
             folder.mkdir(parents=True, exist_ok=True)
-        self.engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=self.root / "staging" / "spill")
+        (self.root / "staging").chmod(0o700)
+        self._spill = self.root / "staging" / f"spill-{uuid.uuid4().hex}" if spill else None
+        self.engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=self._spill)
         self._write_schemas()
-        if any((self.root / "journal").iterdir()):
-            with self.exclusive():
-                pass  # taking the lock repairs
+        self._sweep()
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -245,13 +251,22 @@ class Store:
         journal.unlink()
         shutil.rmtree(staging, ignore_errors=True)
 
+    def _sweep(self) -> None:
+        """Finish or undo what a crash left, unless a process is at work on it."""
+        if any((self.root / "journal").iterdir()) or any((self.root / "staging").iterdir()):
+            try:
+                with self.exclusive():
+                    pass  # taking the lock repairs
+            except LakeBusy:
+                pass  # then it is not left, but in use
+
     def _repair(self) -> None:
         for journal in sorted((self.root / "journal").glob("*.json")):
             self.apply(journal)
         for left in (self.root / "journal").glob("*.new"):
             left.unlink()
         for left in (self.root / "staging").iterdir():
-            if left.name != "spill":
+            if left != self._spill:
                 shutil.rmtree(left, ignore_errors=True)
 
     # -- schemas and views -----------------------------------------------------------------------------
