@@ -13,8 +13,9 @@ import polars as pl
 
 from detector import pipeline
 from detector.backtest.synth.world import WorldSpec, make_world, write_world
-from detector.config import Config, lake_key
+from detector.config import Config
 from detector.ingest.door import ingest
+from detector.lake.key import lake_key
 from detector.lake.store import Store
 
 #: What the group model's summary reads of members.

@@ -27,9 +27,10 @@ from detector.backtest.rivals import rival_scores
 from detector.backtest.synth.leaks import CEILING, leak_check
 from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.synth.world import World, make_world, simulate, write_world
-from detector.config import Config, lake_key
+from detector.config import Config
 from detector.errors import DataQualityError
 from detector.ingest.door import ingest
+from detector.lake.key import lake_key
 from detector.lake.store import Store
 
 Job = TypeVar("Job")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
-from detector.cli import attribute, backtest, cases, lab, lake
+from detector.cli import attribute, backtest, cases, doctor, lab, lake
 from detector.errors import HydrawatchError
 
 app = typer.Typer(
@@ -16,8 +17,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from detector import __version__
+
+        typer.echo(f"hydrawatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
 lake.register(app)
 cases.register(app)
+doctor.register(app)
 lab.register(app)
 attribute.register(app)
 backtest.register(app)

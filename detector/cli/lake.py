@@ -1,4 +1,4 @@
-"""Commands on a lake: ingest, run, deliver, query, tables, doctor."""
+"""Commands on a lake: ingest, run, query, tables."""
 
 from __future__ import annotations
 
@@ -28,16 +28,27 @@ FORMATS = (
 
 
 def open_for_work(
-    lake: Path, config: Path | None, *, must_exist: bool = True, spill: bool = False
+    lake: Path, config: Path | None, *, must_exist: bool = True, spill: bool = False, reading: bool = False
 ) -> tuple[Store, Config]:
-    """A lake and its settings; ``spill`` lets the engine use the disk, which only ``run`` may."""
-    from detector.config import load_config
-    from detector.lake.store import Store
+    """A lake and its settings.
 
-    if must_exist and not (lake / "data").is_dir():
+    ``spill`` lets the engine use the disk, which only ``run`` may. ``reading`` makes and locks nothing.
+    """
+    from detector.config import load_config
+    from detector.lake.store import Store, is_lake
+
+    if must_exist and not is_lake(lake):
         raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
     settings = load_config(lake, config)
-    return Store(lake, threads=settings.threads, memory_gb=settings.memory_gb, spill=spill), settings
+    store = Store(
+        lake,
+        threads=settings.threads,
+        memory_gb=settings.memory_gb,
+        spill=spill,
+        reading=reading,
+        group=settings.lake_group,
+    )
+    return store, settings
 
 
 def _day(text: str | None) -> date | None:
@@ -66,13 +77,15 @@ def ingest(
     """
     if format not in FORMATS:
         raise typer.BadParameter(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
-    from detector.config import lake_key
     from detector.ingest.door import ingest as read_in
+    from detector.lake.key import lake_key
+    from detector.lake.marks import keep_account_ids
 
     store, settings = open_for_work(lake, config, must_exist=False)
     limit = settings.max_rejects if max_rejects is None else max_rejects
     with store, store.exclusive():
-        key = lake_key(store.root, may_make=not store.parts("files"))
+        key = lake_key(store.root, may_make=store.is_empty())
+        keep_account_ids(store, pseudonymise=settings.pseudonymise_accounts)
         store.write_views()
         with bar("reading logs", total=1.0) as update:
             try:
@@ -181,11 +194,16 @@ def query(
     Example: hydrawatch query --lake lake "SELECT * FROM account_scores ORDER BY score DESC LIMIT 20"
     """
     from detector.lake.engine import analyst_query
+    from detector.lake.store import is_lake
+    from detector.lake.trouble import in_words
 
     root = lake.absolute()
+    if not is_lake(root):
+        raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
     if not (root / "hydrawatch.duckdb").exists():
         raise ConfigError(f"{lake} has no views", hint=f"rewrite them: hydrawatch doctor --lake {lake}")
-    rows = analyst_query(root / "hydrawatch.duckdb", sql, readable=[root / "data"])
+    with in_words(root):
+        rows = analyst_query(root / "hydrawatch.duckdb", sql, readable=[root / "data"])
     print_table(rows, style=one_of([("table", False), ("json", json), ("csv", csv)]))
 
 
@@ -213,28 +231,7 @@ def tables(
     print_table(pa.Table.from_pylist(rows), style=one_of([("table", False), ("json", json), ("csv", csv)]))
 
 
-def doctor(lake: LakeOption, config: ConfigOption = None) -> None:
-    """Check an installation and a lake, finish what a crash left, rewrite the views (after a lake has moved).
-
-    Example: hydrawatch doctor --lake lake
-    """
-    from detector.config import lake_key
-    from detector.health import check
-
-    store, _ = open_for_work(lake, config)
-    with store:
-        with store.exclusive():
-            store.write_views()
-        lake_key(store.root, may_make=not store.parts("files"))
-        faults = check(store)
-    for fault in faults:
-        say(f"fault: {fault}")
-    if faults:
-        raise typer.Exit(2)
-    say("no faults found; views rewritten")
-
-
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (ingest, run, query, tables, doctor):
+    for command in (ingest, run, query, tables):
         app.command()(command)

@@ -7,7 +7,7 @@ engine (Spark) needs only these calls.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -129,20 +129,33 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def write_views(path: Path, views: dict[str, str]) -> None:
+def write_views(
+    path: Path, views: dict[str, str], *, settle: Callable[[Path], None] = lambda path: None
+) -> None:
     """Write a DuckDB file that holds ``views`` (name to SELECT), aside and then renamed into place.
 
-    The file keeps DuckDB's 1.2 storage format so that older clients read it.
+    The file keeps DuckDB's 1.2 storage format so that older clients read it. ``settle`` gives it its mode.
+
+    Raises
+    ------
+    QueryError : a view does not bind, as when a part beneath it is damaged; the old file stays.
     """
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
-    with duckdb.connect(":memory:") as con:
-        con.execute(f"ATTACH {literal(str(aside))} AS made (STORAGE_VERSION 'v1.2.0')").fetchall()
-        for name, select in views.items():
-            con.execute(f"CREATE VIEW made.{quote(name)} AS {select}").fetchall()
-        con.execute("DETACH made").fetchall()
-    aside.with_name(aside.name + ".wal").unlink(missing_ok=True)
-    os.replace(aside, path)
+    name = "views"
+    try:
+        with duckdb.connect(":memory:", config={"temp_directory": ""}) as con:
+            con.execute(f"ATTACH {literal(str(aside))} AS made (STORAGE_VERSION 'v1.2.0')").fetchall()
+            for name, select in views.items():
+                con.execute(f"CREATE VIEW made.{quote(name)} AS {select}").fetchall()
+            con.execute("DETACH made").fetchall()
+        settle(aside)
+        os.replace(aside, path)
+    except duckdb.Error as error:
+        raise _failed(f"view {name}", error) from error
+    finally:
+        for left in (aside, aside.with_name(aside.name + ".wal")):
+            left.unlink(missing_ok=True)
 
 
 def analyst_query(path: Path, sql: str, *, readable: Sequence[Path], limit_gb: float = 4.0) -> pa.Table:

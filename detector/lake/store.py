@@ -12,9 +12,12 @@ leaves is undone (no journal) or finished (journal) by the next writer; readers 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import re
+import shlex
 import shutil
+import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,9 +32,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from detector.errors import LakeBusy, LakeError, TableMismatch
+from detector.errors import ConfigError, LakeBusy, LakeError, TableMismatch
+from detector.lake.access import Access, access_of, make_lake
 from detector.lake.engine import DuckDB, Rows, literal, write_views
+from detector.lake.journal import Plan, Step, in_order, read_plan
 from detector.lake.tables import Table, tables
+from detector.lake.trouble import in_words, told_of
 from features.schema import ELICITATION_KINDS
 from features.spec import Column
 
@@ -58,6 +64,10 @@ _PLAIN = {
 _DENSE = {"prompt_sketch"}
 #: Columns nobody looks a range up in: their least and greatest value would be kept for nothing.
 _UNRANGED = {"content_keys", "prompt_sketch", "system_sketch"}
+
+_DAY = re.compile(r"day=\d{4}-\d\d-\d\d")
+#: How often, and after what wait, a writer tries to take the lock.
+_LOCK_TRIES, _LOCK_WAIT_S = 10, 0.05
 
 #: Points at which a test may kill the process: ``HYDRAWATCH_FAULT=<point>``.
 FAULT_POINTS = (
@@ -130,32 +140,83 @@ def _as_map(entries: pa.ChunkedArray) -> pa.Array:
 
 
 class Store:
-    """The lake's files. Opening makes the folders that are missing; writing takes the lock.
+    """The lake's files.
 
-    ``spill`` lets the engine put on disk what its memory cannot hold, in ``staging/``. It is off unless asked
-    for: what passes the engine during ingest is text, and text never reaches a disk.
+    Opened for writing it makes what is missing and puts right what a crash left; changes take the lock. Opened
+    for ``reading`` it makes and locks nothing: a lake that may only be read is read as it is.
+
+    Parameters
+    ----------
+    spill : let the engine put on disk what its memory cannot hold, in ``staging/``. Off unless asked for: what
+        passes the engine during ingest is text, and text never reaches a disk.
+    as_found : leave everything as it is, for ``doctor``, who tells what was wrong; see ``put_right``.
+    group : group that may read a new lake (``lake_group``); a lake that is there keeps what it has.
+
+    Raises
+    ------
+    ConfigError : ``reading``: there is no lake; ``lake_group`` is no group of the caller's.
+    LakeError : no permission, a full disk, a damaged journal.
     """
 
     def __init__(
-        self, root: Path, *, threads: int | None = None, memory_gb: float | None = None, spill: bool = False
+        self,
+        root: Path,
+        *,
+        threads: int | None = None,
+        memory_gb: float | None = None,
+        spill: bool = False,
+        reading: bool = False,
+        as_found: bool = False,
+        group: str | None = None,
     ) -> None:
         self.root = root.absolute()
         self.data = self.root / "data"
         self._lock: int | None = None
-        for folder in (self.data, self.root / "journal", self.root / "staging"):
-            folder.mkdir(parents=True, exist_ok=True)
-        (self.root / "staging").chmod(0o700)
-        self._spill = self.root / "staging" / f"spill-{uuid.uuid4().hex}" if spill else None
+        self._reading = reading
+        self._schemas: tempfile.TemporaryDirectory[str] | None = None
+        self._spill = self.root / "staging" / f"spill-{uuid.uuid4().hex}" if spill and not reading else None
+        with in_words(self.root):
+            if reading and not is_lake(self.root):
+                raise ConfigError(
+                    f"{root} is not a lake",
+                    hint=f"make one: hydrawatch ingest PATH --lake {shlex.quote(str(root))}",
+                )
+            new = not self.data.exists()
+            self._access = make_lake(self.root, group) if new else access_of(self.data)
+            if not reading:
+                for folder in (self.data, self.root / "journal", self.root / "staging"):
+                    self._access.make_folder(folder)
+            if not as_found:
+                self.put_right()
         self.engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=self._spill)
-        self._write_schemas()
-        self._sweep()
+
+    def put_right(self) -> None:
+        """Schemas of this version, and nothing left of a crash; a reader does what it is allowed to."""
+        try:
+            staging = self.root / "staging"
+            if staging.exists() and staging.stat().st_mode & 0o077:
+                staging.chmod(0o700)
+            self.write_schemas()
+            self._sweep()
+        except OSError:
+            if not self._reading:
+                raise
+        except LakeError:  # a damaged journal: doctor tells of it, and what is there can be read meanwhile
+            if not self._reading:
+                raise
+
+    @property
+    def access(self) -> Access:
+        """Mode, group and owner of what is added to this lake."""
+        return self._access
 
     # -- reading ---------------------------------------------------------------------------------------
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
         found = (self.data / table).glob("day=*")
-        return sorted(date.fromisoformat(p.name[4:]) for p in found if any(p.glob("*.parquet")))
+        dated = [(day_of(p), p) for p in found]
+        return sorted(day for day, p in dated if day and any(p.glob("*.parquet")))
 
     def parts(self, table: str, day: date | None = None) -> list[Path]:
         """Parts of a table (or of one of its days), by name."""
@@ -169,11 +230,15 @@ class Store:
         spec = tables()[table]
         if parts is None:
             parts = self.parts(table) if days is None else [p for d in days for p in self.parts(table, d)]
-        files = ", ".join(literal(str(p)) for p in [self._schema_part(table), *parts])
+        files = ", ".join(literal(str(p)) for p in [self.schema_part(table), *parts])
         names = ", ".join(f'"{n}"' for n in spec.names)
         return (
             f"(SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true))"
         )
+
+    def is_empty(self) -> bool:
+        """Whether no table holds a part."""
+        return not any(self.parts(table) for table in tables())
 
     def newest(self, table: str, *, before: date | None = None) -> date | None:
         """Newest day of a table, or newest strictly before a day."""
@@ -190,27 +255,44 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, *, patient: bool = True) -> Iterator[None]:
         """Hold the lake's lock; finish or undo what a crash left. Nested calls hold it once.
+
+        ``patient``: wait half a second for whoever holds it, as a reader that clears up does for a moment.
 
         Raises
         ------
         LakeBusy : another process holds it.
+        LakeError : a crash left a journal that is damaged.
         """
         if self._lock is not None:
             yield
             return
-        handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with self.locked(patient=patient):
+            self.repair()
+            yield
+
+    @contextmanager
+    def locked(self, *, patient: bool = True) -> Iterator[None]:
+        """Hold the lake's lock and leave everything as it is found; see ``exclusive``."""
+        path = self.root / "lock"
+        new = not path.exists()
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LakeBusy(
-                    f"{self.root}: another hydrawatch process is writing",
-                    hint="wait for it, then run this again",
-                ) from None
+            if new:
+                self._access.settle(path)
+            for left in reversed(range(_LOCK_TRIES if patient else 1)):
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not left:
+                        raise LakeBusy(
+                            f"{self.root}: another hydrawatch process is writing",
+                            hint="wait for it, then run this again",
+                        ) from None
+                    time.sleep(_LOCK_WAIT_S)
             self._lock = handle
-            self._repair()
             yield
         finally:
             self._lock = None
@@ -229,60 +311,98 @@ class Store:
             txn.commit()
 
     def apply(self, journal: Path) -> None:
-        """Carry out a decided transaction; doing it twice is harmless."""
-        plan = json.loads(journal.read_text())
-        staging = self.root / "staging" / plan["id"]
-        for position, step in enumerate(plan["steps"]):
-            source, target = staging / step["from"], self.data / step["to"]
-            if step["kind"] == "swap":
-                old = staging / "old" / step["to"]
-                if source.exists():
-                    if target.exists():
-                        old.parent.mkdir(parents=True, exist_ok=True)
-                        shutil.rmtree(old, ignore_errors=True)
-                        os.rename(target, old)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.rename(source, target)
-            elif source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(source, target)
-            if position == len(plan["steps"]) // 2:
-                fault(f"{plan['name']}.half")
+        """Carry out a decided transaction; doing it twice is harmless.
+
+        Raises
+        ------
+        LakeError : the journal is damaged.
+        """
+        self.carry_out(read_plan(journal, self.root))
         journal.unlink()
+
+    def carry_out(self, plan: Plan) -> None:
+        """Move what a transaction staged to where it is read; what was moved before is left alone."""
+        staging = self.root / "staging" / plan.id
+        changed = {self.data}
+        for position, step in enumerate(plan.steps):
+            source, target = staging / step.staged, self.data / step.place
+            if step.kind == "remove":
+                target.unlink(missing_ok=True)
+            elif step.kind == "drop" or source.exists():
+                if step.kind != "add" and target.exists():
+                    old = staging / "old" / step.place
+                    self._access.make_folder(old.parent)
+                    shutil.rmtree(old, ignore_errors=True)
+                    os.rename(target, old)
+                if step.kind != "drop":
+                    self._access.make_folder(target.parent)
+                    os.replace(source, target)
+            changed |= {f for f in (target.parent, target.parent.parent) if f.exists()}
+            if position == len(plan.steps) // 2:
+                fault(f"{plan.name}.half")
+        for folder in sorted(changed):
+            sync(folder)  # before the journal goes: a power cut must not take what it promised
         shutil.rmtree(staging, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Finish or undo what a crash left, unless a process is at work on it."""
         if any((self.root / "journal").iterdir()) or any((self.root / "staging").iterdir()):
             try:
-                with self.exclusive():
+                with self.exclusive(patient=False):
                     pass  # taking the lock repairs
             except LakeBusy:
                 pass  # then it is not left, but in use
 
-    def _repair(self) -> None:
+    def repair(self) -> None:
+        """Finish transactions that were decided, undo the others. The lock is held.
+
+        Raises
+        ------
+        LakeError : a journal is damaged.
+        """
         for journal in sorted((self.root / "journal").glob("*.json")):
             self.apply(journal)
-        for left in (self.root / "journal").glob("*.new"):
-            left.unlink()
-        for left in (self.root / "staging").iterdir():
+        for left in [*(self.root / "journal").glob("*.new"), *(self.root / "staging").iterdir()]:
             if left != self._spill:
-                shutil.rmtree(left, ignore_errors=True)
+                remove(left)
 
     # -- schemas and views -----------------------------------------------------------------------------
 
-    def _schema_part(self, table: str) -> Path:
+    def schema_part(self, table: str) -> Path:
+        """The part without rows that gives a table its present columns."""
+        if self._schemas:
+            return Path(self._schemas.name) / f"{table}.parquet"
         return self.data / table / "_" / "empty.parquet"
 
-    def _write_schemas(self) -> None:
+    def write_schemas(self) -> None:
+        """Write the parts without rows that are missing, damaged or of another version."""
         for table in tables().values():
-            schema, path = arrow_schema(table.columns), self._schema_part(table.name)
-            if path.exists() and pq.read_schema(path).equals(schema):
+            schema, path = arrow_schema(table.columns), self.schema_part(table.name)
+            if schema_of(path) == schema:
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f"{uuid.uuid4().hex}.new")
+            try:
+                self._access.make_folder(path.parent)
+                self._write_schema(schema, path)
+            except OSError:
+                if not self._reading:
+                    raise
+                self._own_schemas()
+                return
+
+    def _write_schema(self, schema: pa.Schema, path: Path) -> None:
+        aside = path.with_name(f"{uuid.uuid4().hex}.new")
+        try:
             pq.write_table(schema.empty_table(), aside)
+            self._access.settle(aside)
             os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _own_schemas(self) -> None:
+        """For a reader who may not write into the lake: this version's schemas in a folder of its own."""
+        self._schemas = tempfile.TemporaryDirectory(prefix="hydrawatch-")
+        for table in tables().values():
+            pq.write_table(arrow_schema(table.columns).empty_table(), self.schema_part(table.name))
 
     def view_sql(self) -> dict[str, str]:
         """The analysts' views: name to SELECT over absolute paths; state tables show their newest day."""
@@ -297,11 +417,13 @@ class Store:
 
     def write_views(self) -> None:
         """(Re)write ``DIR/hydrawatch.duckdb``."""
-        write_views(self.root / "hydrawatch.duckdb", self.view_sql())
+        write_views(self.root / "hydrawatch.duckdb", self.view_sql(), settle=self._access.settle)
         fault("views.written")
 
     def close(self) -> None:
         self.engine.close()
+        if self._schemas:
+            self._schemas.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -310,6 +432,8 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if error and (told := told_of(error, self.root)):
+            raise told from error
 
 
 class Transaction:
@@ -319,8 +443,9 @@ class Transaction:
         self._store = store
         self._name = name
         self._id = uuid.uuid4().hex
+        self._access = store.access
         self.staging = store.root / "staging" / self._id
-        self.staging.mkdir(parents=True)
+        self.staging.mkdir()
         self._added: list[str] = []
         self._swapped: list[str] = []
 
@@ -339,7 +464,7 @@ class Transaction:
     def _write(self, table: str, rows: Rows, where: str) -> None:
         spec = tables()[table]
         path = self.staging / where
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._access.make_folder(path.parent)
         if path.exists():
             raise LakeError(f"part {where} was written twice in one transaction")
         dictionary = [n for n in spec.names if n not in _PLAIN]
@@ -352,35 +477,75 @@ class Transaction:
             use_dictionary=dictionary,
             write_statistics=[n for n in spec.names if n not in _UNRANGED],
             row_group_size=122_880,
+            write_page_checksum=True,  # so that doctor can tell damage from odd values
         )
+        self._access.settle(path)
 
     def commit(self) -> None:
         """Decide, then rename. The ``runs`` and ``files`` ledgers come last."""
         if not self._added and not self._swapped:
             shutil.rmtree(self.staging)
             return
-        steps = [{"kind": "swap", "from": f"swap/{w}", "to": w} for w in self._swapped]
-        steps += [{"kind": "add", "from": f"add/{w}", "to": w} for w in self._added]
-        steps.sort(key=lambda s: (s["to"].split("/")[0] in ("runs", "files"), s["to"]))
+        steps = [*(Step("swap", w) for w in self._swapped), *(Step("add", w) for w in self._added)]
         fault(f"{self._name}.staged")
-        for path in self.staging.rglob("*.parquet"):
-            _sync(path)
+        for path in self.staging.rglob("*"):
+            sync(path)  # folders too: they hold the names
+        sync(self.staging)
+        sync(self.staging.parent)
         journal = self._store.root / "journal" / f"{self._id}.json"
         aside = journal.with_suffix(".new")
-        aside.write_text(json.dumps({"id": self._id, "name": self._name, "steps": steps}))
-        _sync(aside)
+        aside.write_text(Plan(self._id, self._name, in_order(steps)).dumps())
+        self._access.settle(aside)
+        sync(aside)
         os.replace(aside, journal)
+        sync(journal.parent)
         fault(f"{self._name}.journalled")
         self._store.apply(journal)
         fault(f"{self._name}.applied")
 
 
-def _sync(path: Path) -> None:
+def is_lake(root: Path) -> bool:
+    """Whether there is a lake at ``root``.
+
+    Raises
+    ------
+    LakeError : no permission to look.
+    """
+    with in_words(root.absolute()):
+        return (root.absolute() / "data").is_dir()
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def day_of(folder: Path) -> date | None:
+    """Day of a partition's folder; None: its name is not of one."""
+    try:
+        return date.fromisoformat(folder.name.removeprefix("day=")) if _DAY.fullmatch(folder.name) else None
+    except ValueError:
+        return None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def schema_of(path: Path) -> pa.Schema | None:
+    """Columns of a part; None where there is none, or one that does not read."""
+    try:
+        return pq.read_schema(path)
+    except Exception:  # damage raises whatever the decoder happened to do with it
+        return None
 
 
 def empty(table: str) -> pl.DataFrame:
