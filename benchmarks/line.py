@@ -22,8 +22,9 @@ def measure(size: int) -> dict[str, float]:
     from detector import pipeline
     from detector.backtest.synth.spec import WorldSpec
     from detector.backtest.synth.world import simulate
-    from detector.config import Config, lake_key
+    from detector.config import Config
     from detector.ingest.door import ingest
+    from detector.lake.key import lake_key
     from detector.lake.store import Store
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,11 @@
-"""What an operator sets: ``DIR/hydrawatch.toml`` (or ``--config``), read strictly, and the lake's key.
+"""What an operator sets: ``DIR/hydrawatch.toml`` (or ``--config``), read strictly.
 
 Every key has its unit and reason here; an unknown key is an error that lists the known ones.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -74,9 +73,11 @@ class Config:
     ignore: tuple[str, ...] = ()
     #: Store account ids as keyed hashes.
     pseudonymise_accounts: bool = False
+    #: Group that may read a new lake (not its key); None: its owner alone. A lake that is there keeps what it has.
+    lake_group: str | None = None
     #: Engine threads; None: all cores.
     threads: int | None = None
-    #: Engine memory before it spills to disk, in gigabytes; None: four fifths of the machine.
+    #: Engine memory in gigabytes, beyond which ``run`` spills to disk; None: four fifths of the machine.
     memory_gb: float | None = None
     allow: tuple[Allow, ...] = ()
     #: Sinks as written: a type and its own settings.
@@ -100,13 +101,19 @@ def load_config(root: Path, path: Path | None = None) -> Config:
     ConfigError : not TOML, an unknown key, a wrong type or a value out of range; all faults are told at once.
     """
     source = path or root / "hydrawatch.toml"
-    if not source.exists():
-        if path:
-            raise ConfigError("no such configuration file", at=Location(str(path)))
-        return Config()
     try:
-        raw = tomllib.loads(source.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = tomllib.loads(source.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        if path:
+            raise ConfigError("no such configuration file", at=Location(str(path))) from None
+        return Config()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}",
+            at=Location(str(source)),
+            hint=f"see: ls -ld {shlex.quote(str(source))}",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"not valid TOML: {error}", at=Location(str(source))) from error
     faults: list[str] = []
     known = {f.name: f for f in fields(Config)}
@@ -137,7 +144,7 @@ def _tables(name: str, value: Any, faults: list[str]) -> list[dict[str, Any]]:
 def _typed(name: str, value: Any, faults: list[str]) -> Any:
     default = getattr(Config(), name)
     wanted: type | tuple[type, ...]
-    if name == "account_attribute":
+    if name in ("account_attribute", "lake_group"):
         wanted = str
     elif name == "threads":
         wanted = int
@@ -197,37 +204,3 @@ def _allow(item: dict[str, Any], faults: list[str]) -> Allow | None:
         faults.append("allow: every entry needs account_id or org_id")
         return None
     return Allow(**item)
-
-
-def lake_key(root: Path, *, may_make: bool) -> bytes:
-    """The key of the lake's keyed hashes: ``HYDRAWATCH_KEY``, else ``root/key``.
-
-    ``may_make`` is true only while the lake is empty; a key made later would fit nothing stored before.
-
-    Raises
-    ------
-    ConfigError : the key is missing from a lake with data, too short, or readable by others.
-    """
-    if value := os.environ.get("HYDRAWATCH_KEY"):
-        if len(value) < 16:
-            raise ConfigError("HYDRAWATCH_KEY is shorter than 16 characters")
-        return value.encode()
-    path = root / "key"
-    if path.exists():
-        if path.stat().st_mode & 0o077:
-            raise ConfigError("others can read the key", at=Location(str(path)), hint=f"chmod 600 {path}")
-        content = path.read_bytes().strip()
-        if len(content) < 16:
-            raise ConfigError("the key is shorter than 16 bytes", at=Location(str(path)))
-        return content
-    if not may_make:
-        raise ConfigError(
-            "the lake's key is missing; what is stored was hashed with it",
-            at=Location(str(path)),
-            hint="restore the file, or set HYDRAWATCH_KEY to its content",
-        )
-    root.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(secrets.token_hex(32) + "\n")
-    return path.read_bytes().strip()

@@ -9,6 +9,7 @@
      │  ├ DayMissing       a day without requests was asked for
      │  └ LakeBusy         another process is writing
      ├ QueryError       a statement failed; names the plug-in
+     │  └ OutOfMemory      the engine needed more than memory_gb
      ├ RuleError        a rule file is not valid
      ├ ModelError       a model file is missing, damaged or of another version
      ├ DataQualityError too many rejects, a silent source (exit code 3)
@@ -79,6 +80,10 @@ class LakeBusy(LakeError):
 
 class QueryError(HydrawatchError):
     """A statement failed."""
+
+
+class OutOfMemory(QueryError):
+    """A statement needed more memory than the engine may hold."""
 
 
 class RuleError(HydrawatchError):

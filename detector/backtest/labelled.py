@@ -13,8 +13,9 @@ import polars as pl
 
 from detector import pipeline
 from detector.backtest.synth.world import WorldSpec, make_world, write_world
-from detector.config import Config, lake_key
+from detector.config import Config
 from detector.ingest.door import ingest
+from detector.lake.key import lake_key
 from detector.lake.store import Store
 
 #: What the group model's summary reads of members.
@@ -94,7 +95,7 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
         for name in SHARED:
             seen[name].write_parquet(folder / f"{name}-{day}.parquet")
 
-    with Store(folder / "lake") as store:
+    with Store(folder / "lake", spill=True) as store:
         key = lake_key(store.root, may_make=True)
         ingest([folder / "world" / "logs"], store, key=key)
         days = store.days("requests")

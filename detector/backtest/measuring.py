@@ -27,9 +27,10 @@ from detector.backtest.rivals import rival_scores
 from detector.backtest.synth.leaks import CEILING, leak_check
 from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.synth.world import World, make_world, simulate, write_world
-from detector.config import Config, lake_key
+from detector.config import Config
 from detector.errors import DataQualityError
 from detector.ingest.door import ingest
+from detector.lake.key import lake_key
 from detector.lake.store import Store
 
 Job = TypeVar("Job")
@@ -127,7 +128,7 @@ def measure(task: Task) -> Path:
     task.folder.mkdir(parents=True)
     made = task.folder / "world"
     rejected = _write(task, made)
-    with Store(task.folder / "lake", threads=1) as store:
+    with Store(task.folder / "lake", threads=1, spill=True) as store:
         ingest([made / "logs"], store, key=lake_key(store.root, may_make=True))
         _run(task, store)
         for table in KEPT:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 try:
     import typer
 
-    from detector.cli import attribute, backtest, cases, ending, ingest, lab, lake, nightly, run
+    from detector.cli import attribute, backtest, cases, doctor, ending, ingest, lab, lake, nightly, run
 except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
     sys.exit(130)
 
@@ -18,11 +19,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from detector import __version__
+
+        typer.echo(f"hydrawatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
 ingest.register(app)
 lake.register(app)
 run.register(app)
 nightly.register(app)
 cases.register(app)
+doctor.register(app)
 lab.register(app)
 attribute.register(app)
 backtest.register(app)

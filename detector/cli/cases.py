@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,7 +82,7 @@ def explain(
 
     Example: hydrawatch explain g-1f0c9a7be2d4 --lake lake
     """
-    store, _ = open_for_work(lake, config)
+    store, _ = open_for_work(lake, config, reading=True)
     with store:
         case = _case(store, subject)
     if page is not None:
@@ -126,8 +127,8 @@ def deliver(
     from detector.lake.engine import literal
     from detector.lake.store import fault
 
-    store, settings = open_for_work(lake, config)
-    with store, store.exclusive():
+    store, settings = open_for_work(lake, config, reading=dry_run)
+    with store, nullcontext() if dry_run else store.exclusive():
         sinks = open_sinks(settings.sinks)
         if json:  # the line printed below is the delivery to stdout
             sinks = [Printed(s.name) if isinstance(s, Jsonl) and s.path is None else s for s in sinks]

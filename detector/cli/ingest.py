@@ -62,10 +62,12 @@ def ingest(
     if format not in FORMATS:
         raise typer.BadParameter(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
     time = moment(now)
-    from detector.config import lake_key, load_config
+    from detector.config import load_config
     from detector.ingest.door import ingest as read_in
     from detector.ingest.ledger import SKIPPED_PART
     from detector.ingest.sources import find
+    from detector.lake.key import lake_key
+    from detector.lake.marks import keep_account_ids
 
     found = find(paths, ignore=[*load_config(lake, config).ignore, *(ignore or [])], lake=lake)
     store, settings = open_for_work(lake, config, must_exist=False)
@@ -75,6 +77,7 @@ def ingest(
     with store, store.exclusive():
         is_empty = all(part.name == SKIPPED_PART for part in store.parts("files"))
         key = lake_key(store.root, may_make=is_empty)
+        keep_account_ids(store, pseudonymise=settings.pseudonymise_accounts)
         store.write_views()
         try:
             with _late_bar("reading logs") as update:

@@ -1,4 +1,4 @@
-"""Commands on a lake: query, tables, doctor."""
+"""Commands on a lake: query, tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detector.cli import ending
-from detector.cli.show import one_of, print_table, say
+from detector.cli.show import one_of, print_table
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,16 +21,29 @@ ConfigOption = Annotated[
 ]
 
 
-def open_for_work(lake: Path, config: Path | None, *, must_exist: bool = True) -> tuple[Store, Config]:
-    """A lake and its settings."""
+def open_for_work(
+    lake: Path, config: Path | None, *, must_exist: bool = True, spill: bool = False, reading: bool = False
+) -> tuple[Store, Config]:
+    """A lake and its settings.
+
+    ``spill`` lets the engine use the disk, which only ``run`` may. ``reading`` makes and locks nothing.
+    """
     from detector.config import load_config
-    from detector.lake.store import Store
+    from detector.lake.store import Store, is_lake
 
     ending.works_on(lake, config)
-    if must_exist and not (lake / "data").is_dir():
+    if must_exist and not is_lake(lake):
         raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
     settings = load_config(lake, config)
-    return Store(lake, threads=settings.threads, memory_gb=settings.memory_gb), settings
+    store = Store(
+        lake,
+        threads=settings.threads,
+        memory_gb=settings.memory_gb,
+        spill=spill,
+        reading=reading,
+        group=settings.lake_group,
+    )
+    return store, settings
 
 
 def query(
@@ -44,12 +57,17 @@ def query(
     Example: hydrawatch query --lake lake "SELECT * FROM account_scores ORDER BY score DESC LIMIT 20"
     """
     from detector.lake.engine import analyst_query
+    from detector.lake.store import is_lake
+    from detector.lake.trouble import in_words
 
     ending.works_on(lake)
     root = lake.absolute()
+    if not is_lake(root):
+        raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
     if not (root / "hydrawatch.duckdb").exists():
         raise ConfigError(f"{lake} has no views", hint=f"rewrite them: hydrawatch doctor --lake {lake}")
-    rows = analyst_query(root / "hydrawatch.duckdb", sql, readable=[root / "data"])
+    with in_words(root):
+        rows = analyst_query(root / "hydrawatch.duckdb", sql, readable=[root / "data"])
     print_table(rows, style=one_of([("table", False), ("json", json), ("csv", csv)]))
 
 
@@ -77,28 +95,7 @@ def tables(
     print_table(pa.Table.from_pylist(rows), style=one_of([("table", False), ("json", json), ("csv", csv)]))
 
 
-def doctor(lake: LakeOption, config: ConfigOption = None) -> None:
-    """Check an installation and a lake, finish what a crash left, rewrite the views (after a lake has moved).
-
-    Example: hydrawatch doctor --lake lake
-    """
-    from detector.config import lake_key
-    from detector.health import check
-
-    store, _ = open_for_work(lake, config)
-    with store:
-        with store.exclusive():
-            store.write_views()
-        lake_key(store.root, may_make=not store.parts("files"))
-        faults = check(store)
-    for fault in faults:
-        say(f"fault: {fault}")
-    if faults:
-        raise typer.Exit(2)
-    say("no faults found; views rewritten")
-
-
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (query, tables, doctor):
+    for command in (query, tables):
         app.command()(command)

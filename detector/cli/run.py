@@ -92,7 +92,7 @@ def run(
             f"{one} is after today ({today}), and days after today are not run",
             hint=f"for a replay: hydrawatch run --day {one} --now {one}",
         )
-    store, settings = open_for_work(lake, config)
+    store, settings = open_for_work(lake, config, spill=True)
     with store, store.exclusive():
         detector = pipeline.load_detector()
         for gone in pipeline.due.drop_ahead(store, today):

@@ -7,7 +7,7 @@ engine (Spark) needs only these calls.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from detector.errors import ConfigError, QueryError
+from detector.errors import ConfigError, OutOfMemory, QueryError
 from features import compose
 
 Rows: TypeAlias = pa.Table | pl.DataFrame
@@ -36,7 +36,11 @@ class Engine(Protocol):
 
 
 class DuckDB:
-    """The embedded engine. One connection, in memory, spilling to ``spill`` when memory runs short."""
+    """The embedded engine: one connection, in memory.
+
+    When memory runs short it spills to ``spill``. Without such a folder it never writes to disk, not even to
+    the working directory, as DuckDB would by default: ingest holds text, which must not reach a disk.
+    """
 
     def __init__(
         self, *, threads: int | None = None, memory_gb: float | None = None, spill: Path | None = None
@@ -46,8 +50,7 @@ class DuckDB:
             config["threads"] = threads
         if memory_gb:
             config["memory_limit"] = f"{memory_gb:g}GB"
-        if spill:
-            config["temp_directory"] = str(spill)
+        config["temp_directory"] = str(spill) if spill else ""
         self._con = duckdb.connect(":memory:", config=config)
         self._con.execute("SET TimeZone = 'UTC'").fetchall()
         self._con.execute("SET enable_progress_bar = false").fetchall()
@@ -79,18 +82,19 @@ class DuckDB:
 
         Raises
         ------
+        OutOfMemory : it needs more than ``memory_gb``.
         QueryError : DuckDB refused it; the message names ``of``.
         """
         try:
             return self._con.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(f"{of}: {error}") from error
+            raise _failed(of, error) from error
 
     def _run(self, sql: str, of: str) -> None:
         try:
             self._con.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise QueryError(f"{of}: {error}") from error
+            raise _failed(of, error) from error
 
     def close(self) -> None:
         self._con.close()
@@ -104,6 +108,17 @@ class DuckDB:
         self.close()
 
 
+def _failed(of: str, error: duckdb.Error) -> QueryError:
+    """The error users meet. DuckDB's own advice on memory names settings that are not ours."""
+    if not isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError(f"{of}: {error}")
+    what = str(error).splitlines()[0].removeprefix("Out of Memory Error: ")
+    return OutOfMemory(
+        f"{of}: the engine ran out of memory: {what}",
+        hint="set memory_gb in hydrawatch.toml to more, or threads to fewer; see docs/configuration.md",
+    )
+
+
 def quote(name: str) -> str:
     """A SQL identifier, quoted."""
     return '"' + name.replace('"', '""') + '"'
@@ -114,20 +129,33 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def write_views(path: Path, views: dict[str, str]) -> None:
+def write_views(
+    path: Path, views: dict[str, str], *, settle: Callable[[Path], None] = lambda path: None
+) -> None:
     """Write a DuckDB file that holds ``views`` (name to SELECT), aside and then renamed into place.
 
-    The file keeps DuckDB's 1.2 storage format so that older clients read it.
+    The file keeps DuckDB's 1.2 storage format so that older clients read it. ``settle`` gives it its mode.
+
+    Raises
+    ------
+    QueryError : a view does not bind, as when a part beneath it is damaged; the old file stays.
     """
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
-    with duckdb.connect(":memory:") as con:
-        con.execute(f"ATTACH {literal(str(aside))} AS made (STORAGE_VERSION 'v1.2.0')").fetchall()
-        for name, select in views.items():
-            con.execute(f"CREATE VIEW made.{quote(name)} AS {select}").fetchall()
-        con.execute("DETACH made").fetchall()
-    aside.with_name(aside.name + ".wal").unlink(missing_ok=True)
-    os.replace(aside, path)
+    name = "views"
+    try:
+        with duckdb.connect(":memory:", config={"temp_directory": ""}) as con:
+            con.execute(f"ATTACH {literal(str(aside))} AS made (STORAGE_VERSION 'v1.2.0')").fetchall()
+            for name, select in views.items():
+                con.execute(f"CREATE VIEW made.{quote(name)} AS {select}").fetchall()
+            con.execute("DETACH made").fetchall()
+        settle(aside)
+        os.replace(aside, path)
+    except duckdb.Error as error:
+        raise _failed(f"view {name}", error) from error
+    finally:
+        for left in (aside, aside.with_name(aside.name + ".wal")):
+            left.unlink(missing_ok=True)
 
 
 def analyst_query(path: Path, sql: str, *, readable: Sequence[Path], limit_gb: float = 4.0) -> pa.Table:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
+import re
+import shlex
 import shutil
+import tempfile
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -30,9 +33,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from detector.errors import LakeBusy, LakeError, TableMismatch
+from detector.errors import ConfigError, LakeBusy, LakeError, TableMismatch
+from detector.lake.access import Access, access_of, make_lake
 from detector.lake.engine import DuckDB, Rows, literal, write_views
+from detector.lake.journal import Kind, Plan, Step, in_order, read_plan
 from detector.lake.tables import Table, tables
+from detector.lake.trouble import in_words, told_of
 from features.schema import ELICITATION_KINDS
 from features.spec import Column
 from features.types import TYPES
@@ -46,6 +52,10 @@ _PLAIN = {
 _DENSE = {"prompt_sketch"}
 #: Columns nobody looks a range up in: their least and greatest value would be kept for nothing.
 _UNRANGED = {"content_keys", "prompt_sketch", "system_sketch"}
+
+_DAY = re.compile(r"day=\d{4}-\d\d-\d\d")
+#: How often, and after what wait, a writer tries to take the lock.
+_LOCK_TRIES, _LOCK_WAIT_S = 10, 0.05
 
 #: Points at which a test may kill the process: ``HYDRAWATCH_FAULT=<point>``.
 FAULT_POINTS = (
@@ -118,26 +128,83 @@ def _as_map(entries: pa.ChunkedArray) -> pa.Array:
 
 
 class Store:
-    """The lake's files. Opening makes the folders that are missing; writing takes the lock."""
+    """The lake's files.
 
-    def __init__(self, root: Path, *, threads: int | None = None, memory_gb: float | None = None) -> None:
+    Opened for writing it makes what is missing and puts right what a crash left; changes take the lock. Opened
+    for ``reading`` it makes and locks nothing: a lake that may only be read is read as it is.
+
+    Parameters
+    ----------
+    spill : let the engine put on disk what its memory cannot hold, in ``staging/``. Off unless asked for: what
+        passes the engine during ingest is text, and text never reaches a disk.
+    as_found : leave everything as it is, for ``doctor``, who tells what was wrong; see ``put_right``.
+    group : group that may read a new lake (``lake_group``); a lake that is there keeps what it has.
+
+    Raises
+    ------
+    ConfigError : ``reading``: there is no lake; ``lake_group`` is no group of the caller's.
+    LakeError : no permission, a full disk, a damaged journal.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        threads: int | None = None,
+        memory_gb: float | None = None,
+        spill: bool = False,
+        reading: bool = False,
+        as_found: bool = False,
+        group: str | None = None,
+    ) -> None:
         self.root = root.absolute()
         self.data = self.root / "data"
         self._lock: int | None = None
-        for folder in (self.data, self.root / "journal", self.root / "staging"):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=self.root / "staging" / "spill")
-        self._write_schemas()
-        if any((self.root / "journal").iterdir()):
-            with self.exclusive():
-                pass  # taking the lock repairs
+        self._reading = reading
+        self._schemas: tempfile.TemporaryDirectory[str] | None = None
+        self._spill = self.root / "staging" / f"spill-{uuid.uuid4().hex}" if spill and not reading else None
+        with in_words(self.root):
+            if reading and not is_lake(self.root):
+                raise ConfigError(
+                    f"{root} is not a lake",
+                    hint=f"make one: hydrawatch ingest PATH --lake {shlex.quote(str(root))}",
+                )
+            new = not self.data.exists()
+            self._access = make_lake(self.root, group) if new else access_of(self.data)
+            if not reading:
+                for folder in (self.data, self.root / "journal", self.root / "staging"):
+                    self._access.make_folder(folder)
+            if not as_found:
+                self.put_right()
+        self.engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=self._spill)
+
+    def put_right(self) -> None:
+        """Schemas of this version, and nothing left of a crash; a reader does what it is allowed to."""
+        try:
+            staging = self.root / "staging"
+            if staging.exists() and staging.stat().st_mode & 0o077:
+                staging.chmod(0o700)
+            self.write_schemas()
+            self._sweep()
+        except OSError:
+            if not self._reading:
+                raise
+        except LakeError:  # a damaged journal: doctor tells of it, and what is there can be read meanwhile
+            if not self._reading:
+                raise
+
+    @property
+    def access(self) -> Access:
+        """Mode, group and owner of what is added to this lake."""
+        return self._access
 
     # -- reading ---------------------------------------------------------------------------------------
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
         found = (self.data / table).glob("day=*")
-        return sorted(date.fromisoformat(p.name[4:]) for p in found if any(p.glob("*.parquet")))
+        dated = [(day_of(p), p) for p in found]
+        return sorted(day for day, p in dated if day and any(p.glob("*.parquet")))
 
     def parts(self, table: str, day: date | None = None) -> list[Path]:
         """Parts of a table (or of one of its days), by name."""
@@ -151,11 +218,15 @@ class Store:
         spec = tables()[table]
         if parts is None:
             parts = self.parts(table) if days is None else [p for d in days for p in self.parts(table, d)]
-        files = ", ".join(literal(str(p)) for p in [self._schema_part(table), *parts])
+        files = ", ".join(literal(str(p)) for p in [self.schema_part(table), *parts])
         names = ", ".join(f'"{n}"' for n in spec.names)
         return (
             f"(SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true))"
         )
+
+    def is_empty(self) -> bool:
+        """Whether no table holds a part."""
+        return not any(self.parts(table) for table in tables())
 
     def newest(self, table: str, *, before: date | None = None) -> date | None:
         """Newest day of a table, or newest strictly before a day; of a state table, of the days that were run.
@@ -178,27 +249,44 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, *, patient: bool = True) -> Iterator[None]:
         """Hold the lake's lock; finish or undo what a crash left. Nested calls hold it once.
+
+        ``patient``: wait half a second for whoever holds it, as a reader that clears up does for a moment.
 
         Raises
         ------
         LakeBusy : another process holds it.
+        LakeError : a crash left a journal that is damaged.
         """
         if self._lock is not None:
             yield
             return
-        handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with self.locked(patient=patient):
+            self.repair()
+            yield
+
+    @contextmanager
+    def locked(self, *, patient: bool = True) -> Iterator[None]:
+        """Hold the lake's lock and leave everything as it is found; see ``exclusive``."""
+        path = self.root / "lock"
+        new = not path.exists()
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LakeBusy(
-                    f"{self.root}: another hydrawatch process is writing",
-                    hint="wait for it, then run this again",
-                ) from None
+            if new:
+                self._access.settle(path)
+            for left in reversed(range(_LOCK_TRIES if patient else 1)):
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not left:
+                        raise LakeBusy(
+                            f"{self.root}: another hydrawatch process is writing",
+                            hint="wait for it, then run this again",
+                        ) from None
+                    time.sleep(_LOCK_WAIT_S)
             self._lock = handle
-            self._repair()
             yield
         finally:
             self._lock = None
@@ -217,59 +305,98 @@ class Store:
             txn.commit()
 
     def apply(self, journal: Path) -> None:
-        """Carry out a decided transaction; doing it twice is harmless."""
-        plan = json.loads(journal.read_text())
-        staging = self.root / "staging" / plan["id"]
-        for position, step in enumerate(plan["steps"]):
-            source, target = staging / step.get("from", ""), self.data / step["to"]
-            if step["kind"] == "remove":
-                target.unlink(missing_ok=True)
-            elif step["kind"] == "swap":
-                old = staging / "old" / step["to"]
-                if source.exists():
-                    if target.exists():
-                        old.parent.mkdir(parents=True, exist_ok=True)
-                        shutil.rmtree(old, ignore_errors=True)
-                        os.rename(target, old)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.rename(source, target)
-            elif step["kind"] == "drop":
-                if target.exists():
-                    gone = staging / "old" / step["to"]
-                    gone.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.rmtree(gone, ignore_errors=True)
-                    os.rename(target, gone)
-            elif source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(source, target)
-            if position == len(plan["steps"]) // 2:
-                fault(f"{plan['name']}.half")
+        """Carry out a decided transaction; doing it twice is harmless.
+
+        Raises
+        ------
+        LakeError : the journal is damaged.
+        """
+        self.carry_out(read_plan(journal, self.root))
         journal.unlink()
+
+    def carry_out(self, plan: Plan) -> None:
+        """Move what a transaction staged to where it is read; what was moved before is left alone."""
+        staging = self.root / "staging" / plan.id
+        changed = {self.data}
+        for position, step in enumerate(plan.steps):
+            source, target = staging / step.staged, self.data / step.place
+            if step.kind == "remove":
+                target.unlink(missing_ok=True)
+            elif step.kind == "drop" or source.exists():
+                if step.kind != "add" and target.exists():
+                    old = staging / "old" / step.place
+                    self._access.make_folder(old.parent)
+                    shutil.rmtree(old, ignore_errors=True)
+                    os.rename(target, old)
+                if step.kind != "drop":
+                    self._access.make_folder(target.parent)
+                    os.replace(source, target)
+            changed |= {f for f in (target.parent, target.parent.parent) if f.exists()}
+            if position == len(plan.steps) // 2:
+                fault(f"{plan.name}.half")
+        for folder in sorted(changed):
+            sync(folder)  # before the journal goes: a power cut must not take what it promised
         shutil.rmtree(staging, ignore_errors=True)
 
-    def _repair(self) -> None:
+    def _sweep(self) -> None:
+        """Finish or undo what a crash left, unless a process is at work on it."""
+        if any((self.root / "journal").iterdir()) or any((self.root / "staging").iterdir()):
+            try:
+                with self.exclusive(patient=False):
+                    pass  # taking the lock repairs
+            except LakeBusy:
+                pass  # then it is not left, but in use
+
+    def repair(self) -> None:
+        """Finish transactions that were decided, undo the others. The lock is held.
+
+        Raises
+        ------
+        LakeError : a journal is damaged.
+        """
         for journal in sorted((self.root / "journal").glob("*.json")):
             self.apply(journal)
-        for left in (self.root / "journal").glob("*.new"):
-            left.unlink()
-        for left in (self.root / "staging").iterdir():
-            if left.name != "spill":
-                shutil.rmtree(left, ignore_errors=True)
+        for left in [*(self.root / "journal").glob("*.new"), *(self.root / "staging").iterdir()]:
+            if left != self._spill:
+                remove(left)
 
     # -- schemas and views -----------------------------------------------------------------------------
 
-    def _schema_part(self, table: str) -> Path:
+    def schema_part(self, table: str) -> Path:
+        """The part without rows that gives a table its present columns."""
+        if self._schemas:
+            return Path(self._schemas.name) / f"{table}.parquet"
         return self.data / table / "_" / "empty.parquet"
 
-    def _write_schemas(self) -> None:
+    def write_schemas(self) -> None:
+        """Write the parts without rows that are missing, damaged or of another version."""
         for table in tables().values():
-            schema, path = arrow_schema(table.columns), self._schema_part(table.name)
-            if path.exists() and pq.read_schema(path).equals(schema):
+            schema, path = arrow_schema(table.columns), self.schema_part(table.name)
+            if schema_of(path) == schema:
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f"{uuid.uuid4().hex}.new")
+            try:
+                self._access.make_folder(path.parent)
+                self._write_schema(schema, path)
+            except OSError:
+                if not self._reading:
+                    raise
+                self._own_schemas()
+                return
+
+    def _write_schema(self, schema: pa.Schema, path: Path) -> None:
+        aside = path.with_name(f"{uuid.uuid4().hex}.new")
+        try:
             pq.write_table(schema.empty_table(), aside)
+            self._access.settle(aside)
             os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _own_schemas(self) -> None:
+        """For a reader who may not write into the lake: this version's schemas in a folder of its own."""
+        self._schemas = tempfile.TemporaryDirectory(prefix="hydrawatch-")
+        for table in tables().values():
+            pq.write_table(arrow_schema(table.columns).empty_table(), self.schema_part(table.name))
 
     def view_sql(self) -> dict[str, str]:
         """The analysts' views: name to SELECT over absolute paths; state tables show the newest day run."""
@@ -288,11 +415,13 @@ class Store:
 
     def write_views(self) -> None:
         """(Re)write ``DIR/hydrawatch.duckdb``."""
-        write_views(self.root / "hydrawatch.duckdb", self.view_sql())
+        write_views(self.root / "hydrawatch.duckdb", self.view_sql(), settle=self._access.settle)
         fault("views.written")
 
     def close(self) -> None:
         self.engine.close()
+        if self._schemas:
+            self._schemas.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -301,6 +430,8 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if error and (told := told_of(error, self.root)):
+            raise told from error
 
 
 class Transaction:
@@ -310,8 +441,9 @@ class Transaction:
         self._store = store
         self._name = name
         self._id = uuid.uuid4().hex
+        self._access = store.access
         self.staging = store.root / "staging" / self._id
-        self.staging.mkdir(parents=True)
+        self.staging.mkdir()
         self._added: list[str] = []
         self._swapped: list[str] = []
         self._removed: list[str] = []
@@ -336,7 +468,7 @@ class Transaction:
     def folder(self) -> Path:
         """A folder of this transaction's own, for parts that are to be adopted."""
         made = self.staging / "parts"
-        made.mkdir(exist_ok=True)
+        self._access.make_folder(made)
         return made
 
     def adopt(self, table: str, path: Path, *, day: date, part: str) -> None:
@@ -344,6 +476,7 @@ class Transaction:
         where = f"{table}/day={day}/{part}"
         target = self._place(f"add/{where}")
         os.rename(path, target)
+        self._access.settle(target)
         self._added.append(where)
 
     def drop(self, table: str, *, day: date) -> None:
@@ -361,35 +494,40 @@ class Transaction:
         return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
     def _write(self, table: str, rows: Rows, where: str) -> None:
-        write_part(table, rows, self._place(where))
+        path = self._place(where)
+        write_part(table, rows, path)
+        self._access.settle(path)
 
     def _place(self, where: str) -> Path:
         path = self.staging / where
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._access.make_folder(path.parent)
         if path.exists():
             raise LakeError(f"part {where} was written twice in one transaction")
         return path
 
     def commit(self) -> None:
-        """Decide, then rename. The ``runs`` and ``files`` ledgers come last; what leaves a ledger leaves it first."""
+        """Decide, then rename. The ``runs`` and ``files`` ledgers come last."""
         if not (self._added or self._swapped or self._removed or self._dropped):
             shutil.rmtree(self.staging)
             return
         if again := sorted(set(self._added) & set(self._removed)):
             raise LakeError(f"part {again[0]} was removed and added in one transaction")
-        steps = [{"kind": "swap", "from": f"swap/{w}", "to": w} for w in self._swapped]
-        steps += [{"kind": "add", "from": f"add/{w}", "to": w} for w in self._added]
-        steps += [{"kind": "remove", "to": w} for w in dict.fromkeys(self._removed)]
-        steps += [{"kind": "drop", "from": f"drop/{w}", "to": w} for w in self._dropped]
-        steps.sort(key=_order)
+        kinds: dict[Kind, list[str]] = {
+            "swap": self._swapped, "add": self._added, "remove": self._removed, "drop": self._dropped,
+        }  # fmt: skip
+        steps = [Step(kind, place) for kind, places in kinds.items() for place in dict.fromkeys(places)]
         fault(f"{self._name}.staged")
-        for path in self.staging.rglob("*.parquet"):
-            _sync(path)
+        for path in self.staging.rglob("*"):
+            sync(path)  # folders too: they hold the names
+        sync(self.staging)
+        sync(self.staging.parent)
         journal = self._store.root / "journal" / f"{self._id}.json"
         aside = journal.with_suffix(".new")
-        aside.write_text(json.dumps({"id": self._id, "name": self._name, "steps": steps}))
-        _sync(aside)
+        aside.write_text(Plan(self._id, self._name, in_order(steps)).dumps())
+        self._access.settle(aside)
+        sync(aside)
         os.replace(aside, journal)
+        sync(journal.parent)
         fault(f"{self._name}.journalled")
         self._store.apply(journal)
         fault(f"{self._name}.applied")
@@ -408,21 +546,52 @@ def write_part(table: str, rows: Rows, path: Path) -> None:
         use_dictionary=dictionary,
         write_statistics=[n for n in spec.names if n not in _UNRANGED],
         row_group_size=122_880,
+        write_page_checksum=True,  # so that doctor can tell damage from odd values
     )
 
 
-def _order(step: Mapping[str, str]) -> tuple[int, str]:
-    """Place of a step among those of its transaction: readers trust the ledgers, so these tell of whole days only."""
-    ledger = step["to"].split("/")[0] in ("runs", "files")
-    return (0 if step["kind"] == "drop" else 2) if ledger else 1, step["to"]
+def is_lake(root: Path) -> bool:
+    """Whether there is a lake at ``root``.
+
+    Raises
+    ------
+    LakeError : no permission to look.
+    """
+    with in_words(root.absolute()):
+        return (root.absolute() / "data").is_dir()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def day_of(folder: Path) -> date | None:
+    """Day of a partition's folder; None: its name is not of one."""
+    try:
+        return date.fromisoformat(folder.name.removeprefix("day=")) if _DAY.fullmatch(folder.name) else None
+    except ValueError:
+        return None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def schema_of(path: Path) -> pa.Schema | None:
+    """Columns of a part; None where there is none, or one that does not read."""
+    try:
+        return pq.read_schema(path)
+    except Exception:  # damage raises whatever the decoder happened to do with it
+        return None
 
 
 def empty(table: str) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
@@ -50,7 +51,7 @@ def test_it_holds_the_packages_whole(wheel: zipfile.ZipFile) -> None:
 
 def test_it_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     info = f"hydrawatch-{PROJECT['version']}.dist-info"
-    assert {name.split("/")[0] for name in shipped(wheel)} == {*PACKAGES, info}
+    assert {name.split("/")[0] for name in shipped(wheel)} == {*PACKAGES, "hydrawatch.py", info}
     assert [n for n in shipped(wheel) if "__pycache__" in n or n.endswith((".pyc", ".pkl", ".parquet"))] == []
 
 
@@ -66,6 +67,28 @@ def test_versions_agree(wheel: zipfile.ZipFile) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in changelog or f"## [{PROJECT['version']}]" in changelog
+
+
+def test_the_face_is_there_and_knows_its_version(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """Taken from the wheel alone, as a user has it."""
+    wheel.extractall(tmp_path)
+    for arguments in (["-m", "hydrawatch", "--version"], ["-m", "detector", "--version"]):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+        assert done.stdout == f"hydrawatch {PROJECT['version']}\n"
+    code = "import hydrawatch; print(hydrawatch.__version__, hydrawatch.open_lake.__module__, hydrawatch.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == [
+        PROJECT["version"], "detector.lake.opened", str(tmp_path / "hydrawatch.py"),
+    ]  # fmt: skip
 
 
 def test_the_command_is_installed(wheel: zipfile.ZipFile) -> None:

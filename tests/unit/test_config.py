@@ -1,4 +1,4 @@
-"""Settings and the key."""
+"""Settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.config import Config, lake_key, load_config
+from detector.config import Config, load_config
 from detector.errors import ConfigError
 
 
@@ -65,21 +65,13 @@ def test_not_toml(tmp_path: Path) -> None:
         load_config(tmp_path, tmp_path / "missing.toml")
 
 
-def test_the_key_is_made_once_and_only_for_an_empty_lake(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("HYDRAWATCH_KEY", raising=False)
-    with pytest.raises(ConfigError, match="key is missing"):
-        lake_key(tmp_path, may_make=False)
-    made = lake_key(tmp_path, may_make=True)
-    assert len(made) == 64
-    assert (tmp_path / "key").stat().st_mode & 0o077 == 0
-    assert lake_key(tmp_path, may_make=False) == made
-    (tmp_path / "key").chmod(0o644)
-    with pytest.raises(ConfigError, match="others can read"):
-        lake_key(tmp_path, may_make=False)
-    monkeypatch.setenv("HYDRAWATCH_KEY", "short")
-    with pytest.raises(ConfigError, match="shorter"):
-        lake_key(tmp_path, may_make=False)
-    monkeypatch.setenv("HYDRAWATCH_KEY", "x" * 20)
-    assert lake_key(tmp_path, may_make=False) == b"x" * 20
+def test_a_group_is_a_name(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, 'lake_group = "soc"')).lake_group == "soc"
+    with pytest.raises(ConfigError, match="lake_group: expected a string"):
+        load_config(write(tmp_path, "lake_group = 7"))
+
+
+def test_settings_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+    (tmp_path / "hydrawatch.toml").mkdir()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)

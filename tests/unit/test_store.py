@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from detector.errors import LakeBusy, TableMismatch
+from detector.errors import LakeBusy, OutOfMemory, TableMismatch
 from detector.lake.store import FAULT_POINTS, Store, arrow_schema, empty
 from detector.lake.tables import tables
 
@@ -185,3 +185,36 @@ def test_parts_are_compressed_but_for_what_does_not_shrink(tmp_path: Path) -> No
             assert {c.compression for c in columns} <= {"ZSTD", "UNCOMPRESSED"}
             plain |= {(name, c.path_in_schema) for c in columns if c.compression == "UNCOMPRESSED"}
         assert plain == {("requests", "prompt_sketch")}
+
+
+def test_ingest_has_nowhere_to_spill_and_says_which_setting_helps(tmp_path: Path) -> None:
+    with Store(tmp_path, threads=1, memory_gb=0.05) as store:
+        with pytest.raises(OutOfMemory) as caught:
+            store.engine.materialise("t", "(SELECT repeat(i::VARCHAR, 200) AS s FROM range(400000) r(i))")
+        assert "memory_gb" in str(caught.value)
+        assert "temp_directory" not in str(caught.value)
+        assert list((tmp_path / "staging").iterdir()) == []
+    assert not (Path.cwd() / ".tmp").exists()
+
+
+def test_run_spills_to_a_folder_that_is_the_owners_alone(tmp_path: Path) -> None:
+    with Store(tmp_path, threads=1, memory_gb=0.05, spill=True) as store:
+        store.engine.materialise("t", "(SELECT repeat(i::VARCHAR, 200) AS s FROM range(200000) r(i))")
+        assert list((tmp_path / "staging").glob("*/duckdb_temp_*"))
+        assert (tmp_path / "staging").stat().st_mode & 0o777 == 0o700
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_what_a_kill_left_in_staging_goes_at_the_next_opening_unless_somebody_works(tmp_path: Path) -> None:
+    with Store(tmp_path) as worker:
+        left = tmp_path / "staging" / "spill" / "duckdb_temp_storage-0.tmp"
+        left.parent.mkdir()
+        left.write_text("text of somebody's prompt")
+        with worker.exclusive():
+            assert not left.exists()
+            left.parent.mkdir()
+            left.write_text("in use")
+            Store(tmp_path).close()
+            assert left.exists()
+    Store(tmp_path).close()
+    assert list((tmp_path / "staging").iterdir()) == []

@@ -1,0 +1,118 @@
+"""What ``hydrawatch doctor`` checks: the installation, the lake's parts, ledgers, key, permissions, sinks, views.
+
+It puts right what needs neither the logs nor a decision, tells of everything else with the command that cures
+it, and dies of no damage.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from detector import __version__
+from detector.config import Config
+from detector.errors import HydrawatchError, LakeBusy
+from detector.health import ledgers, parts, surroundings
+from detector.health.adopting import adopt_key
+from detector.health.report import Finding, Report
+from detector.lake import trouble
+from detector.lake.marks import Marks, read_marks
+from detector.lake.mending import mend
+from detector.lake.store import Store
+
+__all__ = ["Finding", "Report", "adopt_key", "check"]
+
+
+def check(
+    store: Store,
+    settings: Config,
+    *,
+    deep: bool = False,
+    now: datetime | None = None,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Report:
+    """Everything there is to say about a lake opened ``as_found``.
+
+    Parameters
+    ----------
+    deep : read every value of every part, and not only the footers.
+    now : time that days are held against (UTC); the clock's, if not given.
+    """
+    moment = now or datetime.now(UTC)
+    report = Report(__version__, platform.python_version(), str(store.root))
+    busy = _mend(store, report)
+    progress("reading parts")
+    report.gather("installation", surroundings.names)
+    damaged = parts.damaged_parts(store, deep=deep)
+    sound = parts.sound_parts(store, damaged)
+    try:
+        logs = ledgers.logs_by_id(store, sound)
+    except HydrawatchError:
+        logs = {}
+    try:
+        marks = read_marks(store.root)
+    except HydrawatchError:
+        marks = Marks()
+    report.gather("parts", lambda: parts.told(store, damaged, logs))
+    report.gather("folders", lambda: parts.strange(store))
+    report.gather("days", lambda: parts.future(store, moment))
+    progress("comparing ledgers")
+    if not busy:  # what another process is writing is not in the ledgers yet
+        report.gather("days", lambda: parts.missing(store, marks))
+        report.gather("ledgers", lambda: ledgers.counts(store, sound, logs))
+    report.gather("files", lambda: ledgers.unreadable(store, sound))
+    report.gather("key", lambda: surroundings.key(store))
+    report.gather("account ids", lambda: surroundings.account_ids(store, marks, settings))
+    report.gather("permissions", lambda: surroundings.permissions(store, settings))
+    report.gather("sinks", lambda: surroundings.sinks(settings))
+    report.gather("views", lambda: surroundings.views(store, broken={p.parent.parent.name for p in damaged}))
+    if not damaged:
+        report.gather("days", lambda: ledgers.due(store), into="notes")
+    report.gather("rejects", lambda: ledgers.rejected(store, sound, settings), into="notes")
+    report.gather("allow-list", lambda: surroundings.expired(settings, moment.date()), into="notes")
+    _measure(store, report)
+    return report
+
+
+def _mend(store: Store, report: Report) -> bool:
+    """Put right what can be; whether another process is writing."""
+    moved = surroundings.views_elsewhere(store.root)
+    absent = not (store.root / "hydrawatch.duckdb").exists()
+    try:
+        report.mended += mend(store)
+        if adopted := surroundings.adopt_file_key(store.root):
+            report.mended.append(adopted)
+    except LakeBusy:
+        report.notes.append(
+            Finding("another process is writing: nothing was put right, ledgers were not compared")
+        )
+        store.put_right()
+        return True
+    except (OSError, HydrawatchError) as error:
+        told = trouble.told_of(error, store.root) or error
+        report.notes.append(Finding(f"not all was put right: {told}".replace("\n  ", "; ")))
+        store.put_right()
+        return False
+    if moved and surroundings.views_elsewhere(store.root) is None:
+        report.mended.append(
+            f"the views read {moved}: this lake was moved or copied; they read this place now"
+        )
+    elif absent and (store.root / "hydrawatch.duckdb").exists():
+        report.mended.append(f"{store.root / 'hydrawatch.duckdb'}: was missing, written anew")
+    return False
+
+
+def _measure(store: Store, report: Report) -> None:
+    """Days and size."""
+    days = store.days("requests")
+    report.n_days = len(days)
+    report.first_day, report.last_day = (days[0], days[-1]) if days else (None, None)
+    for folder, _, files in os.walk(store.root):
+        for name in files:
+            try:
+                report.n_bytes += (Path(folder) / name).lstat().st_size
+            except OSError:  # gone meanwhile
+                continue

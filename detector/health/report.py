@@ -1,0 +1,62 @@
+"""What ``doctor`` has to say: faults with their cure, things to know, and what it put right itself."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+#: Findings of one kind that are told one by one.
+TOLD = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be. ``cure`` is a command to paste, or what to do in words."""
+
+    what: str
+    cure: str | None = None
+
+
+@dataclass
+class Report:
+    """All findings about one lake. ``faults`` want something done; ``notes`` are worth knowing."""
+
+    version: str
+    python: str
+    lake: str
+    n_days: int = 0
+    first_day: date | None = None
+    last_day: date | None = None
+    n_bytes: int = 0
+    faults: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def gather(self, what: str, check: Callable[[], Iterable[Finding]], *, into: str = "faults") -> None:
+        """Run one check; one that damage makes fail is itself a finding, and the next goes on."""
+        listed: list[Finding] = self.faults if into == "faults" else self.notes
+        try:
+            found = list(check())
+        except Exception as error:  # what is damaged may raise anything, and doctor has to go on
+            told = (str(error) or type(error).__name__).splitlines()[0]
+            self.faults.append(
+                Finding(
+                    f"{what} could not be checked: {told[:300]}", "put right the other faults, then ask again"
+                )
+            )
+            return
+        listed.extend(found[:TOLD])
+        if more := found[TOLD:]:
+            listed.append(Finding(f"{what}: {len(more)} more of the same kind", more[0].cure))
+
+
+def quoted(path: Path | str) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))

@@ -1,0 +1,238 @@
+"""What a lake depends on that is not in its tables: installation, key, permissions, sinks, settings, views."""
+
+from __future__ import annotations
+
+import grp
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import re
+import stat
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from detector.alert.sink import open_sinks
+from detector.config import Config
+from detector.errors import ConfigError, HydrawatchError
+from detector.health.report import Finding, quoted
+from detector.lake import key as keys
+from detector.lake.engine import analyst_query
+from detector.lake.marks import Marks, pseudonymised, read_marks
+from detector.lake.store import Store
+from detector.lake.tables import tables
+
+#: Top-level names of ours in an environment.
+PACKAGES = ("detector", "features", "rules", "hydrawatch")
+
+
+def names() -> Iterator[Finding]:
+    """Top-level packages of ours that another distribution owns as well."""
+    owners = importlib.metadata.packages_distributions()
+    for name in PACKAGES:
+        others = sorted(set(owners.get(name, [])) - {"hydrawatch"})
+        if others:
+            yield Finding(
+                f"package {name!r} is also installed by {', '.join(others)}",
+                "python -m venv hydrawatch-env && hydrawatch-env/bin/pip install hydrawatch",
+            )
+        elif importlib.util.find_spec(name) is None:
+            yield Finding(
+                f"package {name!r} is missing", "python -m pip install --force-reinstall --no-deps hydrawatch"
+            )
+
+
+def key(store: Store) -> Iterator[Finding]:
+    """Whether the key at hand is the one the lake was filled with."""
+    root, empty = store.root, store.is_empty()
+    if empty and not (root / "key").exists() and not os.environ.get(keys.VARIABLE):
+        return  # the first ingest makes it
+    try:
+        present = keys.present_key(root)
+        marks = read_marks(root)
+    except HydrawatchError as error:
+        yield _told(error)
+        return
+    if marks.key_check is not None:
+        if not empty and not keys.fits(present, marks.key_check):
+            variable = os.environ.get(keys.VARIABLE)
+            whose = keys.VARIABLE if variable else str(root / "key")
+            yield Finding(
+                f"{whose} is not the key that the lake was filled with", keys.way_out(root, marks.key_check)
+            )
+        elif (root / "key").exists() and os.environ.get(keys.VARIABLE):
+            try:
+                stray = not empty and not keys.fits(keys.file_key(root), marks.key_check)
+            except ConfigError as error:
+                yield _told(error)
+                return
+            if stray:
+                yield Finding(
+                    f"{root / 'key'} is not the key that the lake was filled with, {keys.VARIABLE} is",
+                    f"mv {quoted(root / 'key')} {quoted(root / 'key.other')}",
+                )
+    elif not empty:
+        yield Finding(
+            "nothing tells which key the lake was filled with (it is of an older version)",
+            f"hydrawatch doctor --lake {quoted(root)} --adopt-key LOG, LOG being a file that the lake has read",
+        )
+
+
+def adopt_file_key(root: Path) -> str | None:
+    """Take ``root/key`` for the key of a lake without a check value; says so."""
+    try:
+        known = read_marks(root).key_check is not None
+    except HydrawatchError:
+        known = False
+        (root / "lake.json").rename(root / "lake.json.damaged")
+    if known or not (root / "key").exists():
+        return None
+    keys.adopt(root, keys.file_key(root))
+    return f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with"
+
+
+def account_ids(store: Store, marks: Marks, settings: Config) -> Iterator[Finding]:
+    """Whether the settings would store account ids otherwise than the lake does."""
+    held = pseudonymised(store, marks)
+    if held is not None and held != settings.pseudonymise_accounts and not store.is_empty():
+        way = "keyed hashes" if held else "clear"
+        yield Finding(
+            f"the lake holds account ids as {way}, pseudonymise_accounts is {str(not held).lower()}",
+            f"set pseudonymise_accounts = {str(held).lower()} in {store.root / 'hydrawatch.toml'}",
+        )
+
+
+def permissions(store: Store, settings: Config) -> Iterator[Finding]:
+    """What others than the owner (and ``lake_group``) may reach, and what belongs to somebody else."""
+    root, group = store.root, settings.lake_group
+    allowed = 0o750 if group else 0o700
+    owner, number = root.stat().st_uid, None
+    if group:
+        try:
+            number = grp.getgrnam(group).gr_gid
+        except KeyError:
+            yield Finding(f"lake_group: no group {group!r} on this machine", "yours are listed by: id -Gn")
+            return
+    loose, strangers, outside = [], [], []
+    for path in _all(root):
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            continue
+        if found.st_mode & 0o777 & ~allowed:
+            loose.append(path)
+        if found.st_uid != owner:
+            strangers.append(path)
+        if number is not None and found.st_mode & 0o050 and found.st_gid != number:
+            outside.append(path)
+    lake = quoted(root)
+    if loose or outside:
+        whom = f"group {group} and nobody else" if group else "its owner alone"
+        chmod = (
+            f"chmod -R u=rwX,g=rX,o= {lake} && chgrp -R {quoted(group)} {lake}"
+            if group
+            else f"chmod -R go= {lake}"
+        )
+        key = f" && chmod 600 {quoted(root / 'key')}" if group and (root / "key").exists() else ""
+        staging = f" && chmod 700 {quoted(root / 'staging')}" if group else ""
+        some = (loose or outside)[0]
+        yield Finding(
+            f"the lake is personal data, but not kept to {whom}: {len(set(loose) | set(outside))} files and folders, "
+            f"the first {some}",
+            chmod + staging + key,
+        )
+    if strangers:
+        yield Finding(
+            f"{len(strangers)} files and folders belong to somebody else than the lake, the first {strangers[0]}",
+            f"sudo chown -R {_name(owner)} {lake}",
+        )
+
+
+def _all(root: Path) -> Iterator[Path]:
+    yield root
+    for folder, folders, files in os.walk(root):
+        yield from (Path(folder) / name for name in (*folders, *files))
+
+
+def _name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def sinks(settings: Config) -> Iterator[Finding]:
+    """Sinks that ``deliver`` could not open: unknown types, wrong settings, missing secrets."""
+    seen: set[object] = set()
+    for entry in settings.sinks:
+        label = entry.get("name", entry.get("type"))
+        if repr(label) in seen:
+            yield Finding(f"two sinks are named {label!r}", "give each [[sinks]] table its own name")
+        seen.add(repr(label))
+        try:
+            open_sinks([entry])
+        except HydrawatchError as error:
+            yield _told(error)
+
+
+def expired(settings: Config, today: date) -> Iterator[Finding]:
+    """Entries of the allow-list that no longer count."""
+    for entry in settings.allow:
+        if entry.expires < today:
+            yield Finding(
+                f"allow-list entry for {entry.account_id or entry.org_id} expired on {entry.expires}",
+                "remove it, or give it a later end",
+            )
+
+
+def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
+    """Views that do not answer; those over tables with damaged parts are told of as such."""
+    path = store.root / "hydrawatch.duckdb"
+    cure = f"hydrawatch doctor --lake {quoted(store.root)}"
+    if not path.exists():
+        yield Finding(f"{path}: missing", cure)
+        return
+    if not path.is_file():
+        yield Finding(f"{path}: not a file", f"mv {quoted(path)} {quoted(f'{path}.other')} && {cure}")
+        return
+    if place := views_elsewhere(store.root):
+        yield Finding(
+            f"the lake was moved or copied: {path.name} reads {place}, not {store.root}",
+            f"as its owner: {cure}",
+        )
+        return
+    for name in tables():
+        if name in broken:
+            continue
+        try:
+            analyst_query(path, f'SELECT * FROM "{name}" LIMIT 1', readable=[store.data])
+        except (HydrawatchError, duckdb.Error) as error:
+            yield Finding(f"view {name}: {str(error).splitlines()[0]}", cure)
+
+
+def views_elsewhere(root: Path) -> str | None:
+    """The folder of another lake that the views of ``root`` read; None when all is well or nothing can be told."""
+    try:
+        with duckdb.connect(str(root / "hydrawatch.duckdb"), read_only=True) as con:
+            found = con.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    except duckdb.Error:
+        return None
+    for (sql,) in found:
+        for place in re.findall(r"'((?:[^']|'')*)/data/[a-z_]+/[^/']*/[^/']*\.parquet'", sql):
+            folder = Path(place.replace("''", "'"))
+            if folder != root and not _same(folder, root):
+                return str(folder)
+    return None
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _told(error: HydrawatchError) -> Finding:
+    return Finding(f"{error.at}: {error.message}" if error.at else error.message, error.hint)

@@ -1,0 +1,137 @@
+"""What a lake remembers of how it was filled: ``DIR/lake.json``.
+
+A lake filled with two keys, or with account ids partly in clear, links nothing across the seam and says no
+word of it. So the first ``ingest`` notes both here, and later ones are held to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from detector import __version__
+from detector.errors import ConfigError, LakeError, Location
+from detector.lake.access import access_of
+from detector.lake.store import Store, sync
+from detector.lake.tables import tables
+
+_HASHED = re.compile(r"[0-9a-f]{32}")
+
+
+class MarksDamaged(LakeError):
+    """``lake.json`` does not read."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Contents of ``lake.json``; None and empty: not known, as in a lake of version 0.1.
+
+    ``key_check``: keyed hash of a constant (``detector.lake.key``). ``pseudonymised``: account ids are keyed
+    hashes. ``tables``: those of the version that made the lake. ``made_by``: that version.
+    """
+
+    key_check: str | None = None
+    pseudonymised: bool | None = None
+    tables: tuple[str, ...] = ()
+    made_by: str | None = None
+
+
+def new_marks() -> Marks:
+    """Of a lake that holds nothing yet."""
+    return Marks(tables=tuple(sorted(tables())), made_by=__version__)
+
+
+def read_marks(root: Path) -> Marks:
+    """What the lake at ``root`` remembers.
+
+    Raises
+    ------
+    MarksDamaged : the file is there and does not read.
+    """
+    path = root / "lake.json"
+    try:
+        return _marks(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Marks()
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, IsADirectoryError) as error:
+        raise MarksDamaged(
+            "damaged: it does not say which key the lake was filled with",
+            at=Location(str(path)),
+            hint=f"write it anew: hydrawatch doctor --lake {shlex.quote(str(root))}",
+        ) from error
+
+
+def _marks(found: dict[str, Any]) -> Marks:
+    check, pseudonymised = found["key_check"], found["pseudonymise_accounts"]
+    if not (check is None or (isinstance(check, str) and _HASHED.fullmatch(check))):
+        raise ValueError(check)
+    if pseudonymised not in (None, True, False):
+        raise ValueError(pseudonymised)
+    return Marks(check, pseudonymised, tuple(str(t) for t in found["tables"]), str(found["made_by"]))
+
+
+def write_marks(root: Path, marks: Marks) -> None:
+    """Write ``lake.json`` aside and put it in its place, durably: what is hashed next rests on it."""
+    told = {
+        "made_by": marks.made_by,
+        "key_check": marks.key_check,
+        "pseudonymise_accounts": marks.pseudonymised,
+        "tables": list(marks.tables),
+    }
+    path = root / "lake.json"
+    aside = root / f"lake.json.{uuid.uuid4().hex}.new"
+    try:
+        aside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        access_of(root / "data").settle(aside)
+        sync(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync(root)
+
+
+def keep_account_ids(store: Store, *, pseudonymise: bool) -> None:
+    """Note how the lake's account ids are stored, or hold a later ``ingest`` to it.
+
+    Raises
+    ------
+    ConfigError : the lake holds them the other way.
+    """
+    marks = read_marks(store.root)
+    if store.is_empty():
+        held = pseudonymise
+    else:
+        held = pseudonymise if (told := pseudonymised(store, marks)) is None else told
+    if held != pseudonymise:
+        lake = shlex.quote(str(store.root))
+        now, way = ("keyed hashes", "true") if held else ("in clear", "false")
+        raise ConfigError(
+            f"pseudonymise_accounts is {str(pseudonymise).lower()}, but this lake holds account ids "
+            + ("as keyed hashes" if held else "in clear")
+            + ": the same account would be two",
+            at=Location(str(store.root)),
+            hint=f"set pseudonymise_accounts = {way} to go on with ids {now}, "
+            f"or fill a new lake from the logs: hydrawatch ingest PATH --lake {lake}-new",
+        )
+    if marks.pseudonymised != held:
+        write_marks(store.root, replace(marks, pseudonymised=held))
+
+
+def pseudonymised(store: Store, marks: Marks) -> bool | None:
+    """Whether the lake's account ids are keyed hashes; None: an older lake whose ids may be either."""
+    if marks.pseudonymised is not None:
+        return marks.pseudonymised
+    ids = " UNION ALL ".join(
+        f"SELECT account_id FROM {store.relation(table)}"
+        for table in ("requests", "accounts", "account_events")
+    )
+    clear = store.engine.query(
+        f"SELECT 1 FROM ({ids}) WHERE NOT regexp_full_match(account_id, '[0-9a-f]{{32}}') LIMIT 1"
+    )
+    return False if clear.num_rows else None
