@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from detector.cli import attribute, backtest, cases, lab, lake
+from detector.cli import attribute, backtest, cases, delivering, lab, lake
 from detector.errors import HydrawatchError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 lake.register(app)
 cases.register(app)
+delivering.register(app)
 lab.register(app)
 attribute.register(app)
 backtest.register(app)

@@ -126,6 +126,7 @@ def run(
     Example: hydrawatch run --lake lake --since 2026-03-01
     """
     from detector import pipeline
+    from detector.pipeline.exempt import idle_entries, settings_changed
 
     levels = ("low", "medium", "high", "critical")
     if fail_on is not None and fail_on not in levels:
@@ -143,6 +144,13 @@ def run(
             days = [d for d in known if (not first or d >= first) and (not last or d <= last)]
         else:
             days = pipeline.due_days(store)
+            if (again := settings_changed(store, settings)) and again not in days:
+                say(
+                    f"{again}: the allow-list or another setting has changed since it was run; deciding it again"
+                )
+                days.append(again)
+        for note in idle_entries(store, settings):
+            say(f"note: {note}")
         if not days:
             say(f"nothing to do: {plural(len(known), 'day')} in the lake, all run and none stale")
         with bar("run", total=float(len(days))) as update:
@@ -216,15 +224,19 @@ def doctor(lake: LakeOption, config: ConfigOption = None) -> None:
 
     Example: hydrawatch doctor --lake lake
     """
+    from detector.alert.sink import sink_faults
     from detector.config import lake_key
     from detector.health import check
+    from detector.pipeline.exempt import idle_entries
 
-    store, _ = open_for_work(lake, config)
+    store, settings = open_for_work(lake, config)
     with store:
         with store.exclusive():
             store.write_views()
         lake_key(store.root, may_make=not store.parts("files"))
-        faults = check(store)
+        faults = [*check(store), *sink_faults(settings.sinks)]
+        for note in idle_entries(store, settings):
+            say(f"note: {note}")
     for fault in faults:
         say(f"fault: {fault}")
     if faults:

@@ -17,7 +17,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +63,7 @@ _UNRANGED = {"content_keys", "prompt_sketch", "system_sketch"}
 FAULT_POINTS = (
     "ingest.staged", "ingest.journalled", "ingest.half", "ingest.applied",
     "run.staged", "run.journalled", "run.half", "run.applied",
-    "deliver.sent", "deliver.staged", "deliver.journalled", "deliver.half", "deliver.applied",
+    "deliver.issued", "deliver.sending", "deliver.sent", "deliver.staged", "deliver.applied",
     "views.written",
 )  # fmt: skip
 
@@ -141,8 +141,8 @@ class Store:
         self.engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=self.root / "staging" / "spill")
         self._write_schemas()
         if any((self.root / "journal").iterdir()):
-            with self.exclusive():
-                pass  # taking the lock repairs
+            with suppress(LakeBusy), self.exclusive():
+                pass  # taking the lock repairs; whoever holds it is alive, and ends what it began
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -221,6 +221,49 @@ class Store:
                 shutil.rmtree(txn.staging, ignore_errors=True)
                 raise
             txn.commit()
+
+    @contextmanager
+    def delivering(self) -> Iterator[int]:
+        """Hold the lock of ``deliver``, which is not the writers': a receiver may take minutes, logs come meanwhile.
+
+        Yields the lock's file, in which the holder notes what is on its way.
+
+        Raises
+        ------
+        LakeBusy : another ``deliver`` of this lake is at work.
+        """
+        handle = os.open(self.root / "deliver.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LakeBusy(
+                    f"{self.root}: another hydrawatch deliver is at work",
+                    hint="wait for it; what it does not send, the next one does",
+                ) from None
+            yield handle
+        finally:
+            os.close(handle)
+
+    def append(self, table: str, rows: Rows) -> None:
+        """Add one part to a ledger that has one writer with a lock of its own: written aside, then renamed.
+
+        Needs neither the writers' lock nor a journal, since one rename is all or nothing.
+        """
+        folder = self.data / table / "all"
+        folder.mkdir(parents=True, exist_ok=True)
+        name = uuid.uuid4().hex
+        aside = folder / f"{name}.new"
+        try:
+            _write_part(tables()[table], rows, aside)
+            _sync(aside)
+            fault("deliver.staged")
+            os.replace(aside, folder / f"{name}.parquet")
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        _sync(folder)
+        fault("deliver.applied")
 
     def apply(self, journal: Path) -> None:
         """Carry out a decided transaction; doing it twice is harmless."""
@@ -327,17 +370,7 @@ class Transaction:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             raise LakeError(f"part {where} was written twice in one transaction")
-        dictionary = [n for n in spec.names if n not in _PLAIN]
-        paths = [path for field in arrow_schema(spec.columns) for path in _leaves(field.type, field.name)]
-        pq.write_table(
-            conform(spec, rows),
-            path,
-            compression={path: "none" if path in _DENSE else "zstd" for path in paths},
-            compression_level={path: 1 for path in paths if path not in _DENSE},
-            use_dictionary=dictionary,
-            write_statistics=[n for n in spec.names if n not in _UNRANGED],
-            row_group_size=122_880,
-        )
+        _write_part(spec, rows, path)
 
     def commit(self) -> None:
         """Decide, then rename. The ``runs`` and ``files`` ledgers come last."""
@@ -358,6 +391,21 @@ class Transaction:
         fault(f"{self._name}.journalled")
         self._store.apply(journal)
         fault(f"{self._name}.applied")
+
+
+def _write_part(spec: Table, rows: Rows, path: Path) -> None:
+    """``rows`` as one Parquet file in the columns of ``spec``."""
+    dictionary = [n for n in spec.names if n not in _PLAIN]
+    paths = [path for field in arrow_schema(spec.columns) for path in _leaves(field.type, field.name)]
+    pq.write_table(
+        conform(spec, rows),
+        path,
+        compression={path: "none" if path in _DENSE else "zstd" for path in paths},
+        compression_level={path: 1 for path in paths if path not in _DENSE},
+        use_dictionary=dictionary,
+        write_statistics=[n for n in spec.names if n not in _UNRANGED],
+        row_group_size=122_880,
+    )
 
 
 def _sync(path: Path) -> None:
