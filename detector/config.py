@@ -5,11 +5,12 @@ Every key has its unit and reason here; an unknown key is an error that lists th
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,19 @@ class Config:
         accounts = frozenset(a.account_id for a in live if a.account_id)
         return accounts, frozenset(a.org_id for a in live if a.org_id)
 
+    def digest(self, day: date) -> str:
+        """Hash of what decides about ``day``: thresholds, window, programmes, and the entries that act on it.
 
+        Sinks, keys of the logs and the engine's settings change no verdict; nor does an entry's reason.
+        """
+        accounts, orgs = self.allowed(day)
+        figures = [(name, float(getattr(self, name))) for name in _DECIDING]
+        told = repr((figures, sorted(self.partner_programs), sorted(accounts), sorted(orgs)))
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+#: Figures that verdicts and alerts depend on.
+_DECIDING = ("alert_budget", "alert_floor", "watch_floor", "close_after_days", "window_days")
 _SHARES = ("alert_floor", "watch_floor", "max_rejects")
 
 
@@ -197,10 +210,14 @@ def _allow(item: dict[str, Any], faults: list[str]) -> Allow | None:
     if unknown := set(item) - allowed:
         faults.append(f"allow: unknown keys {sorted(unknown)}; known: {sorted(allowed)}")
         return None
-    if not isinstance(item.get("reason"), str) or not isinstance(item.get("expires"), date):
+    expires = item.get("expires")
+    # A TOML date with a time is a date to Python, but cannot be compared with one.
+    expires = expires.date() if isinstance(expires, datetime) else expires
+    if not isinstance(item.get("reason"), str) or not item["reason"].strip() or not isinstance(expires, date):
         faults.append("allow: every entry needs a reason (string) and expires (date such as 2026-12-31)")
         return None
-    if not item.get("account_id") and not item.get("org_id"):
-        faults.append("allow: every entry needs account_id or org_id")
+    ids = {key: item[key] for key in ("account_id", "org_id") if key in item}
+    if not ids or not all(isinstance(value, str) and value for value in ids.values()):
+        faults.append("allow: every entry needs account_id or org_id, a string that is not empty")
         return None
-    return Allow(**item)
+    return Allow(reason=item["reason"], expires=expires, **ids)

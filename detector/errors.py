@@ -14,6 +14,7 @@
      ├ ModelError       a model file is missing, damaged or of another version
      ├ DataQualityError too many rejects, a silent source (exit code 3)
      └ DeliveryError    a sink did not take an alert (exit code 4)
+        └ EventRefused     it will never take this one
 
 A message says what was found, what was expected and where; ``hint`` says what to run.
 """
@@ -101,6 +102,23 @@ class DataQualityError(HydrawatchError):
 
 
 class DeliveryError(HydrawatchError):
-    """A sink did not take an alert."""
+    """A sink did not take an alert. ``arrived``: it may have it all the same, since no answer came."""
 
     exit_code = 4
+
+    def __init__(
+        self, message: str, *, at: Location | None = None, hint: str | None = None, arrived: bool = True
+    ) -> None:
+        super().__init__(message, at=at, hint=hint)
+        self.arrived = arrived
+
+
+class EventRefused(DeliveryError):
+    """A sink refuses one event for good: another try of the same event cannot succeed.
+
+    ``of_sink``: the reason more likely lies in the sink's address or credentials than in this event.
+    """
+
+    def __init__(self, message: str, *, of_sink: bool = False) -> None:
+        super().__init__(message, arrived=False)
+        self.of_sink = of_sink

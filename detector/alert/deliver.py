@@ -1,152 +1,263 @@
-"""Hands every version of every alert to every sink exactly once, and says what could not be handed over.
+"""Serves every sink on its own: none that hangs, fails or refuses holds up another.
 
-A sink that is down stops neither the others nor the record of what was sent: each success is recorded at
-once, so that a crash repeats at most the event in flight, which carries the same idempotency key.
+Each sink has a thread and a deadline. Every success and every final refusal is recorded at once, so that a
+crash repeats at most the event in flight of each sink, under the same idempotency key.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+import inspect
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from detector.alert.clean import clean
-from detector.alert.lifecycle import SEVERITIES
-from detector.alert.ocsf import detection_finding, event_key
-from detector.alert.sink import Sink
-from detector.errors import DeliveryError
+from detector.alert.sink import Opened
+from detector.errors import DeliveryError, EventRefused
 
-#: Failures in a row after which a sink is left alone for this run: each may have cost minutes of waiting.
+#: Failures in a row after which a sink is left alone for this round: each may have cost minutes of waiting.
 GIVE_UP_AFTER = 3
-
-Alert = Mapping[str, Any]
-#: What was sent already: (alert_id, version, sink).
-Sent = tuple[str, int, str]
+#: So many events refused, and none taken, speak of the sink and not of the events: they are not recorded.
+REFUSES_ALL = 3
+#: Time beyond its deadline that a sink which keeps to it needs to come to an end (s).
+_GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One event one sink took; in a dry run, one it would be given (``attempts`` 0)."""
+class Offer:
+    """One event for one sink. ``key`` is the same whenever this version is sent."""
 
     alert_id: str
     version: int
-    sink: str
-    attempts: int
+    key: str
     event: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Failure:
-    """One event one sink did not take, with the reason."""
+class Outcome:
+    """What became of an offer. ``arrived``: no answer came, but the sink may have it."""
 
-    alert_id: str
-    version: int
-    sink: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class DeliveryReport:
-    """What became of a round. ``n_already`` counts pairs of alert version and sink done in earlier ones."""
-
-    delivered: tuple[Delivery, ...]
-    failed: tuple[Failure, ...]
-    n_already: int
-    dry_run: bool
-
-    def raise_if_failed(self) -> None:
-        """Ends a command with exit code 4 when anything was not delivered.
-
-        Raises
-        ------
-        DeliveryError : tells the number of failures and the first reason of each sink.
-        """
-        if not self.failed:
-            return
-        first: dict[str, str] = {}
-        for failure in self.failed:
-            first.setdefault(failure.sink, failure.reason)
-        raise DeliveryError(
-            f"{len(self.failed)} of {len(self.failed) + len(self.delivered)} deliveries failed: "
-            + "; ".join(first.values()),
-            hint="what was delivered is recorded; run again: hydrawatch deliver",
-        )
+    offer: Offer
+    attempts: int = 0
+    reason: str | None = None
+    arrived: bool = False
 
 
-def deliver(
-    alerts: Iterable[Alert],
-    sinks: Sequence[Sink],
-    already: AbstractSet[Sent],
-    *,
-    evidence_for: Callable[[Alert], Sequence[Mapping[str, Any]]],
-    members_for: Callable[[Alert], Sequence[str]],
-    on_delivered: Callable[[Delivery], None],
-    dry_run: bool = False,
-    product_version: str | None = None,
-) -> DeliveryReport:
-    """Send what has not been sent, the most severe alert first.
+@dataclass
+class SinkReport:
+    """What became of a round at one sink. ``fault``: why the sink as a whole was not served, or not to the end.
 
-    Parameters
-    ----------
-    alerts : newest rows of ``alerts``, open and closed.
-    already : (alert_id, version, sink) of the ledger of deliveries.
-    evidence_for, members_for : rows of ``why`` and account ids of an alert; asked only for alerts to send.
-    on_delivered : called after every success, before the next try; what it raises ends the round, since
-        an unrecorded delivery would be repeated.
-    dry_run : build the events and send nothing, record nothing.
-    product_version : version of hydrawatch; None: the installed one.
+    ``n_already`` counts alerts whose present version it had, ``held`` those it refused in an earlier round.
     """
-    version = product_version or _installed()
-    delivered: list[Delivery] = []
-    failed: list[Failure] = []
-    n_already = 0
-    in_a_row = {sink.name: 0 for sink in sinks}
-    for alert in sorted(alerts, key=_urgency):
-        waiting = [s for s in sinks if (alert["alert_id"], alert["version"], s.name) not in already]
-        n_already += len(sinks) - len(waiting)
-        if not waiting:
-            continue
-        event = detection_finding(
-            alert, product_version=version, evidence=evidence_for(alert), members=members_for(alert)
+
+    name: str
+    sent: list[Outcome] = field(default_factory=list)
+    refused: list[Outcome] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
+    waiting: list[Offer] = field(default_factory=list)
+    n_already: int = 0
+    held: list[Offer] = field(default_factory=list)
+    fault: str | None = None
+
+    @property
+    def n_missing(self) -> int:
+        """Events that this round was to bring to the sink and did not."""
+        return len(self.failed) + len(self.refused) + len(self.waiting)
+
+    def first_reason(self) -> str | None:
+        """What went wrong first, in words; None: nothing."""
+        first = next((o.reason for o in (*self.failed, *self.refused)), None)
+        return "; ".join(part for part in (first, self.fault) if part) or None
+
+
+class Recorder:
+    """What a round tells whoever keeps the ledgers; called one at a time, in the thread of a sink.
+
+    What ``sent`` or ``refused`` raises ends the round: an unrecorded delivery would be repeated for ever.
+    """
+
+    def starting(self, sink: str, offer: Offer) -> None:
+        """The next thing that happens is a try."""
+
+    def sent(self, sink: str, done: Outcome) -> None:
+        """A sink took an event."""
+
+    def refused(self, sink: str, done: Outcome) -> None:
+        """A sink refused an event for good."""
+
+    def failed(self, sink: str, done: Outcome) -> None:
+        """A sink did not take an event this time."""
+
+
+def serve(
+    queues: Sequence[tuple[Opened, Sequence[Offer]]],
+    recorder: Recorder,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[SinkReport]:
+    """Offer each sink its events in their order, all sinks at the same time, and wait until the last is done.
+
+    A sink that is not done at its deadline is left where it is; what it has not taken is ``waiting``.
+    """
+    servers = [_Server(sink, offers, recorder, clock) for sink, offers in queues]
+    shared = threading.Lock()
+    over: queue.Queue[_Server] = queue.Queue()
+    running: dict[_Server, float] = {}
+    for server in servers:
+        until = clock() + server.sink.deadline_s
+        thread = threading.Thread(
+            target=server.run, args=(until, shared, over), name=f"sink {server.sink.name}", daemon=True
         )
-        for sink in waiting:
-            place: Sent = (alert["alert_id"], alert["version"], sink.name)
-            if dry_run:
-                delivered.append(Delivery(*place, attempts=0, event=event))
-                continue
-            if in_a_row[sink.name] >= GIVE_UP_AFTER:
-                failed.append(
-                    Failure(*place, f"sink {sink.name!r}: not tried after {GIVE_UP_AFTER} failures")
-                )
-                continue
-            try:
-                attempts = sink.send(event, key=event_key(alert))
-            except Exception as error:
-                # Sinks may be third parties' code: whatever one raises, the others still get their alerts.
-                in_a_row[sink.name] += 1
-                failed.append(Failure(*place, _reason(sink.name, error)))
-                continue
-            in_a_row[sink.name] = 0
-            done = Delivery(*place, attempts=attempts, event=event)
-            on_delivered(done)
-            delivered.append(done)
-    return DeliveryReport(tuple(delivered), tuple(failed), n_already, dry_run)
-
-
-def _urgency(alert: Alert) -> tuple[Any, ...]:
-    return (-SEVERITIES.index(alert["severity"]), -(alert["score"] or 0.0), alert["alert_id"])
-
-
-def _reason(sink: str, error: Exception) -> str:
-    if isinstance(error, DeliveryError):
-        return error.message
-    return f"sink {sink!r}: {type(error).__name__}: {clean(error, 200)}"
-
-
-def _installed() -> str:
+        running[server] = until + _GRACE_S
+        thread.start()
     try:
-        return importlib.metadata.version("hydrawatch")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "0"
+        while running:
+            left = min(running.values()) - clock()
+            try:
+                ended = over.get(timeout=max(left, 0.01))
+            except queue.Empty:
+                now = clock()
+                for late in [s for s, end in running.items() if end <= now]:
+                    del running[late]
+                    with shared:
+                        late.abandon()
+                continue
+            if running.pop(ended, None) is not None and ended.broke is not None:
+                raise ended.broke
+    except BaseException:
+        for server in running:
+            server.stop.set()
+        raise
+    return [server.report for server in servers]
+
+
+class _Server:
+    """One sink being served; the state that its thread and the waiting one share."""
+
+    def __init__(
+        self, sink: Opened, offers: Sequence[Offer], recorder: Recorder, clock: Callable[[], float]
+    ) -> None:
+        self.sink = sink
+        self.report = SinkReport(sink.name)
+        self.stop = threading.Event()
+        self.broke: BaseException | None = None
+        self._left = list(offers)
+        self._in_flight: Offer | None = None
+        self._pending: list[tuple[Outcome, EventRefused]] = []
+        self._recorder = recorder
+        self._clock = clock
+        self._knows_until = "until" in inspect.signature(sink.sink.send).parameters
+
+    def run(self, until: float, shared: threading.Lock, over: queue.Queue[_Server]) -> None:
+        self._shared = shared
+        try:
+            self._serve(until)
+        except BaseException as error:  # told to the thread that waits
+            self.broke = error
+        finally:
+            over.put(self)
+
+    def abandon(self) -> None:
+        """Leave a sink that is past its deadline; it may still have what is in flight."""
+        self.stop.set()
+        self.report.fault = f"not done within {self.sink.deadline_s:g} s (deadline_s), left alone"
+        if self._in_flight is not None:
+            lost = Outcome(self._in_flight, reason="no answer before the sink's deadline", arrived=True)
+            self._recorder.failed(self.sink.name, lost)
+            self.report.failed.append(lost)
+        self.report.waiting = list(self._left)
+        self._settle()
+
+    def _serve(self, until: float) -> None:
+        failures = 0
+        while self._left and not self.stop.is_set():
+            if failures >= GIVE_UP_AFTER:
+                self._end(f"left alone after {failures} failures in a row")
+                return
+            if self._clock() >= until:
+                self._end(f"not done within {self.sink.deadline_s:g} s (deadline_s)")
+                return
+            offer = self._left.pop(0)
+            with self._shared:
+                self._in_flight = offer
+                self._recorder.starting(self.sink.name, offer)
+            done, refusal = self._try(offer, until)
+            with self._shared:
+                if self.stop.is_set():
+                    if done.reason is None:
+                        self._recorder.sent(self.sink.name, done)
+                    return
+                self._in_flight = None
+                if refusal is not None:
+                    self._pending.append((done, refusal))
+                    continue
+                failures = 0 if done.reason is None else failures + 1
+                if done.reason is None:
+                    self._recorder.sent(self.sink.name, done)
+                    self.report.sent.append(done)
+                else:
+                    self._recorder.failed(self.sink.name, done)
+                    self.report.failed.append(done)
+        with self._shared:
+            if not self.stop.is_set():
+                self._settle()
+
+    def _end(self, why: str) -> None:
+        with self._shared:
+            if not self.stop.is_set():
+                self.report.fault = why
+                self.report.waiting, self._left = self._left, []
+                self._settle()
+
+    def _try(self, offer: Offer, until: float) -> tuple[Outcome, EventRefused | None]:
+        more = {"until": until} if self._knows_until else {}
+        try:
+            attempts = self.sink.sink.send(offer.event, key=offer.key, **more)
+        except EventRefused as error:
+            return Outcome(offer, reason=_words(error)), error
+        except DeliveryError as error:
+            return Outcome(offer, reason=_words(error), arrived=error.arrived), None
+        except Exception as error:
+            # Sinks may be third parties' code: whatever one raises, the others still get their alerts.
+            reason = f"sink {self.sink.name!r}: {type(error).__name__}: {clean(error, 200)}"
+            return Outcome(offer, reason=reason, arrived=True), None
+        return Outcome(offer, attempts=attempts), None
+
+    def _settle(self) -> None:
+        """Decide what refusals meant: of these events, or of a sink that takes nothing from us."""
+        nothing = not self.report.sent
+        for done, refusal in self._pending:
+            if nothing and (refusal.of_sink or len(self._pending) >= REFUSES_ALL):
+                self.report.failed.append(done)
+                self._recorder.failed(self.sink.name, done)
+            else:
+                self.report.refused.append(done)
+                self._recorder.refused(self.sink.name, done)
+        if nothing and len(self._pending) >= REFUSES_ALL and self.report.fault is None:
+            self.report.fault = "it refuses every event: look at its address and its secret"
+        self._pending = []
+
+
+def _words(error: DeliveryError) -> str:
+    where = f"{error.at}: " if error.at else ""
+    return f"{where}{error.message}" + (f"; {error.hint}" if error.hint else "")
+
+
+def raise_if_missing(reports: Sequence[SinkReport], *, command: str) -> None:
+    """Ends a command with exit code 4 when a sink lacks an event that it was to get.
+
+    Raises
+    ------
+    DeliveryError : tells, for each such sink, how many and the first reason. ``command``: what to run again.
+    """
+    told = []
+    for report in reports:
+        reason = report.first_reason()
+        if report.n_missing or report.fault:
+            many = f"{report.n_missing:,} of {report.n_missing + len(report.sent):,} events not taken"
+            told.append(f"{clean(report.name, 80)}: {many} ({clean(reason, 300)})")
+    if told:
+        raise DeliveryError("; ".join(told), hint=f"what was delivered is recorded; run again: {command}")

@@ -85,6 +85,7 @@ def reconcile(
     close_after_days: int = 14,
     moved: Mapping[str, str] | None = None,
     taken_in: Mapping[str, str] | None = None,
+    spared: Mapping[tuple[str, str], str] | None = None,
 ) -> list[Row]:
     """Today's alerts from yesterday's and today's findings.
 
@@ -100,6 +101,7 @@ def reconcile(
     moved : group -> group it was merged into. Its alert closes, with a pointer, as soon as the successor
         has an alert of the same source that is open; until then it stays, so that no alarm is lost.
     taken_in : account -> group that it is a member of now. An alert of the account alone closes likewise.
+    spared : (subject_type, subject_id) -> why it may not be alerted (allow-list). The scorer's alert closes at once.
 
     Returns
     -------
@@ -131,7 +133,10 @@ def reconcile(
         if key in today or row["state"] == "closed":
             continue
         heir = _heir(row, moved or {}, taken_in or {})
-        if heir is not None and heir[0] in open_before_closing:
+        why = (spared or {}).get((row["subject_type"], row["subject_id"]))
+        if why is not None and row["source"] == "score":
+            after[key] = _closed(row, day, f"Closed: {why}.")
+        elif heir is not None and heir[0] in open_before_closing:
             went = "Merged" if row["subject_type"] == "group" else "Taken"
             after[key] = _closed(row, day, f"{went} into group {show_id(heir[1])}: see alert {heir[0]}.")
         elif (silent := (day - row["last_day"]).days) >= close_after_days:

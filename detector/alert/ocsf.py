@@ -66,6 +66,20 @@ def activity(alert: Mapping[str, Any]) -> int:
     return 1 if alert["version"] == 1 else 2
 
 
+def told_as(event: Mapping[str, Any], done: int) -> Json:
+    """The same event as activity 1 create, 2 update or 3 close: which it is depends on what a sink heard before."""
+    status_id, status = _STATUS[done]
+    return {
+        **event,
+        "activity_id": done,
+        "activity_name": _ACTIVITY[done],
+        "type_uid": CLASS_UID * 100 + done,
+        "type_name": f"Detection Finding: {_ACTIVITY[done]}",
+        "status_id": status_id,
+        "status": status,
+    }
+
+
 def event_key(alert: Mapping[str, Any]) -> str:
     """Idempotency key of one version of an alert."""
     return f"{alert['alert_id']}:{alert['version']}"
@@ -137,6 +151,31 @@ def detection_finding(
         event["confidence_score"] = round(100 * score)
         event["risk_score"] = round(25 * (severity_id - 1) * score)
     return event
+
+
+def trial_event(key: str) -> Json:
+    """An event in the shape of an alert that is none: whether a sink takes it shows that the way is open."""
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    title = "hydrawatch test event: no alert, nothing to do"
+    return {
+        **told_as({}, 1),
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": CLASS_UID,
+        "class_name": "Detection Finding",
+        "time": now,
+        "severity_id": 1,
+        "severity": "Informational",
+        "is_alert": False,
+        "message": title,
+        "metadata": {
+            "version": OCSF_VERSION,
+            "uid": key,
+            "product": {"name": "hydrawatch", "vendor_name": "hydrawatch"},
+        },
+        "finding_info": {"uid": key, "title": title, "created_time": now, "modified_time": now},
+        "unmapped": {"test": True},
+    }
 
 
 def _finding_info(alert: Mapping[str, Any], n_accounts: int) -> Json:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from detector.alert import sinks as shipped
+from detector.alert.clean import clean
 from detector.errors import ConfigError
 
 Event = Mapping[str, Any]
@@ -32,11 +34,13 @@ class Sink(Protocol):
     def send(self, event: Event, *, key: str) -> int:
         """Hand over one event and return the number of tries it took.
 
-        ``key`` is the same whenever this event is sent, so that a receiver can drop what it has.
+        ``key`` is the same whenever this event is sent, so that a receiver can drop what it has. A sink that
+        waits may also take ``until``, a moment of ``time.monotonic`` by which it has to be done.
 
         Raises
         ------
-        DeliveryError : the sink did not take it.
+        EventRefused : the sink will never take this event.
+        DeliveryError : the sink did not take it this time.
         """
         ...
 
@@ -52,29 +56,91 @@ def _discover() -> dict[str, str]:
 SINKS: Mapping[str, str] = MappingProxyType(_discover())
 
 
-def open_sinks(config: Sequence[Mapping[str, Any]]) -> list[Sink]:
-    """The sinks a configuration asks for, in its order; with none asked for, JSON lines on stdout.
+#: Longest that one ``deliver`` waits for one sink, where its table does not say (s).
+DEADLINE_S = 600.0
 
-    Each entry has a ``type``, an optional ``name`` (default: the type) and the type's own settings.
+
+@dataclass(frozen=True)
+class Opened:
+    """A sink ready to be served; ``deadline_s`` is all that one ``deliver`` may spend on it (s)."""
+
+    sink: Sink
+    deadline_s: float = DEADLINE_S
+
+    @property
+    def name(self) -> str:
+        return self.sink.name
+
+
+@dataclass(frozen=True)
+class NotOpened:
+    """A sink that cannot be served as it is configured, with what is wrong."""
+
+    name: str
+    error: ConfigError
+
+
+def open_each(config: Sequence[Mapping[str, Any]]) -> list[Opened | NotOpened]:
+    """Every sink of a configuration, in its order, each on its own; with none asked for, JSON lines on stdout.
+
+    Each entry has a ``type``, an optional ``name`` (default: the type), an optional ``deadline_s`` and the
+    type's own settings. One that cannot be opened takes no other with it.
+    """
+    found: list[Opened | NotOpened] = []
+    names: set[str] = set()
+    for entry in config or [{"type": "jsonl"}]:
+        name = str(entry.get("name") or entry.get("type"))
+        try:
+            opened = _open(entry, names)
+        except ConfigError as error:
+            # The name is a served sink's where two have one: the report must not mix them up.
+            found.append(NotOpened(f"{name} (the second)" if name in names else name, error))
+        except Exception as error:
+            # A sink may be a third party's code: what breaks on opening it must not stop the others.
+            words = f"sink {name!r}: {type(error).__name__}: {clean(error, 200)}"
+            found.append(NotOpened(name, ConfigError(words)))
+        else:
+            found.append(opened)
+            names.add(opened.name)
+    return found
+
+
+def _open(entry: Mapping[str, Any], names: Set[str]) -> Opened:
+    settings = dict(entry)
+    kind = settings.pop("type", None)
+    if kind not in SINKS:
+        raise ConfigError(f"unknown sink type {kind!r}; known: {', '.join(SINKS)}")
+    name = settings.pop("name", kind)
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"sink {kind}: name must be a string that is not empty, found {name!r}")
+    if name in names:
+        raise ConfigError(f"two sinks are named {name!r}", hint="give each [[sinks]] table its own name")
+    deadline_s = setting(settings, "deadline_s", (int, float), DEADLINE_S, sink=name)
+    if not 0 < deadline_s < float("inf"):
+        raise ConfigError(f"sink {name!r}: deadline_s needs more than 0 seconds, found {deadline_s!r}")
+    settings.pop("deadline_s", None)
+    make: Callable[[str, Mapping[str, Any]], Sink] = importlib.import_module(SINKS[kind]).make
+    return Opened(make(name, settings), float(deadline_s))
+
+
+def open_sinks(config: Sequence[Mapping[str, Any]]) -> list[Sink]:
+    """The sinks a configuration asks for, all of them or none.
 
     Raises
     ------
     ConfigError : an unknown type, two sinks of one name, or settings the sink refuses.
     """
     opened: list[Sink] = []
-    for entry in config or [{"type": "jsonl"}]:
-        settings = dict(entry)
-        kind = settings.pop("type", None)
-        if kind not in SINKS:
-            raise ConfigError(f"unknown sink type {kind!r}; known: {', '.join(SINKS)}")
-        name = settings.pop("name", kind)
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"sink {kind}: name must be a string that is not empty, found {name!r}")
-        if name in {sink.name for sink in opened}:
-            raise ConfigError(f"two sinks are named {name!r}", hint="give each [[sinks]] table its own name")
-        make: Callable[[str, Mapping[str, Any]], Sink] = importlib.import_module(SINKS[kind]).make
-        opened.append(make(name, settings))
+    for each in open_each(config):
+        if isinstance(each, NotOpened):
+            raise each.error
+        opened.append(each.sink)
     return opened
+
+
+def sink_faults(config: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with each sink of a configuration that could not be served, in words."""
+    return [str(each.error) for each in open_each(config) if isinstance(each, NotOpened)]
 
 
 def setting(

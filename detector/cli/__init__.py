@@ -8,7 +8,19 @@ from typing import Annotated
 try:
     import typer
 
-    from detector.cli import attribute, backtest, cases, doctor, ending, ingest, lab, lake, nightly, run
+    from detector.cli import (
+        attribute,
+        backtest,
+        cases,
+        delivering,
+        doctor,
+        ending,
+        ingest,
+        lab,
+        lake,
+        nightly,
+        run,
+    )
 except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
     sys.exit(130)
 
@@ -45,6 +57,7 @@ run.register(app)
 nightly.register(app)
 cases.register(app)
 doctor.register(app)
+delivering.register(app)
 lab.register(app)
 attribute.register(app)
 backtest.register(app)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from detector.cli import cases, ending
+from detector.cli import delivering, ending
 from detector.cli.ingest import ingest
 from detector.cli.lake import ConfigOption, LakeOption
 from detector.cli.run import FailOnOption, NowOption, run
@@ -34,7 +34,7 @@ def nightly(
     codes = {"ingest": _step("ingest", lambda: ingest(paths, lake_folder, now=now, config=config))}
     if codes["ingest"] not in STOPS:
         codes["run"] = _step("run", lambda: run(lake_folder, fail_on=fail_on, now=now, config=config))
-    codes["deliver"] = _step("deliver", lambda: cases.deliver(lake_folder, config=config))
+    codes["deliver"] = _step("deliver", lambda: delivering.deliver(lake_folder, config=config))
     left_out = "" if "run" in codes else "; run was left out: it needs what ingest reads"
     say("nightly: " + ", ".join(f"{step} {code}" for step, code in codes.items()) + left_out)
     worst = min(codes.values(), key=_place)

@@ -76,6 +76,7 @@ def run(
     Example: hydrawatch run --lake lake --since 2026-03-01
     """
     from detector import pipeline
+    from detector.pipeline.exempt import idle_entries, settings_changed
 
     for level in (fail_on, fail_on_open):
         if level is not None and level not in LEVELS:
@@ -109,6 +110,9 @@ def run(
             )  # a stop half-way leaves what was not reached to the next run
             days, n_days = iter(forced), len(forced)
         else:
+            if (again := settings_changed(store, settings)) and again <= today:
+                say(f"{again}: the allow-list or another setting has changed since it was run; deciding it again")
+                pipeline.due.mark_due(store, [again])
             days = pipeline.due.days_to_run(store, until=today)
             n_days = 0
             if oldest := next(days, None):
@@ -116,6 +120,8 @@ def run(
         raised = _run_days(store, days, n_days, settings, detector, before)
         if not n_days and not (first or last):
             _say_nothing(store)
+        for note in idle_entries(store, settings):
+            say(f"note: {note}")
         _tell_ahead(store, today)
         _tell_otherwise(store, detector)
         still_open = [severity for severity, state in _alerts(store).values() if state == "open"]

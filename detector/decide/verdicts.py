@@ -17,6 +17,7 @@ import polars as pl
 
 from detector.config import ACCUSED_FROM, Config
 from detector.decide import circles, kin, scoring
+from detector.decide.exemptions import exemptions
 from detector.decide.scoring import Detector, Variant, likeliest_kind, probability, threshold
 from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE, company, lending, standing
 from detector.decide.summary import columns_of, group_columns, member_columns, parts_of, score_frame
@@ -110,7 +111,7 @@ def decide(
     group_bits = pl.DataFrame(
         {"group_id": measured["group_id"], "group_bits": score_frame(models.group, measured)}
     )
-    exempt = _exempt(facts, config, day)
+    exempt = frozenset(exemptions(facts, config, day))
     lends = lending(group_bits, previous_groups, day)
     shares = None if shared is None else kin.prepare(shared)
     known = company(models, standing(own, previous_accounts, bond, lends), shares)
@@ -144,6 +145,7 @@ def decide(
     accounts = _fold_accounts(
         known, previous_accounts, groups, exempt, charged["account_id"], limit, day, config
     )
+    groups = _spared(groups, accounts, members.filter(~pl.col("doubtful")), exempt)
     parts = pl.concat(
         [
             _group_parts(models, measured, today.join(group_bits, on="group_id", how="left", suffix="_own")),
@@ -338,16 +340,6 @@ def _account_parts(
     return found
 
 
-def _exempt(facts: pl.DataFrame, config: Config, day: date) -> frozenset[str]:
-    accounts, orgs = config.allowed(day)
-    hit = facts.filter(
-        pl.col("account_id").is_in(list(accounts))
-        | pl.col("org_id").is_in(list(orgs))
-        | pl.col("program").str.to_lowercase().is_in(list(config.partner_programs))
-    )
-    return frozenset(hit["account_id"]) | accounts
-
-
 def _charged(
     group_bits: pl.DataFrame, own: pl.DataFrame, members: pl.DataFrame, config: Config
 ) -> pl.DataFrame:
@@ -412,6 +404,34 @@ def _worse(now: pl.Expr, before: pl.Expr) -> pl.Expr:
     return pl.when(rank(now) >= rank(before)).then(now).otherwise(before)
 
 
+def _unspared(table: pl.DataFrame) -> pl.Expr:
+    """The verdict stored before, without exemptions; lakes of older releases stored one verdict alone."""
+    if "peak_verdict" in table.columns:
+        return pl.coalesce("peak_verdict", "verdict")
+    return pl.col("verdict")
+
+
+def _capped(exempt: pl.Expr) -> pl.Expr:
+    """``peak_verdict``, of exempted subjects ``watch`` at most."""
+    alert = pl.col("peak_verdict") == "alert"
+    return pl.when(exempt & alert).then(pl.lit("watch")).otherwise("peak_verdict")
+
+
+def _spared(
+    groups: pl.DataFrame, accounts: pl.DataFrame, members: pl.DataFrame, exempt: frozenset[str]
+) -> pl.DataFrame:
+    """Groups, with ``watch`` at most for those of whose accused members every one is exempted."""
+    accused = members.select("account_id", "group_id").join(
+        accounts.filter(pl.col("peak_verdict") == "alert").select("account_id"), on="account_id", how="semi"
+    )
+    whole = (
+        accused.group_by("group_id")
+        .agg(pl.col("account_id").is_in(list(exempt)).all().alias("spared"))
+        .filter("spared")["group_id"]
+    )
+    return groups.with_columns(_capped(pl.col("group_id").is_in(whole.implode())).alias("verdict"))
+
+
 def _fold_groups(
     today: pl.DataFrame,
     previous: pl.DataFrame,
@@ -474,7 +494,7 @@ def _fold_groups(
     table = table.with_columns(
         pl.when(rises).then("group_bits").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now.fill_null("clear"), pl.col("verdict").fill_null("clear")).alias("verdict"),
+        _worse(now.fill_null("clear"), _unspared(table).fill_null("clear")).alias("peak_verdict"),
         pl.when(rises).then(pl.coalesce("kind_today", "kind")).otherwise("kind").alias("kind"),
         pl.col("n_accounts").fill_null(0),
         (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
@@ -493,7 +513,7 @@ def _fold_groups(
     return table.select(
         "group_id",
         _p(pl.col("score_bits").fill_null(-99.0)).alias("score"),
-        "verdict",
+        pl.col("peak_verdict").alias("verdict"),
         pl.col("kind").fill_null("other"),
         pl.when(pl.col("successor_id").is_not_null())
         .then(pl.lit("merged"))
@@ -510,6 +530,7 @@ def _fold_groups(
         "score_bits",
         "own_bits",
         "own_day",
+        "peak_verdict",
     ).sort("group_id")
 
 
@@ -544,14 +565,14 @@ def _fold_accounts(
     by_own = pl.col("account_id").is_in(charged.implode()) & (_p(conduct) >= limit).fill_null(False)
     now = _verdict(
         pl.col("bits_today").fill_null(-99.0),
-        pl.col("account_id").is_in(list(exempt)),
+        pl.lit(False),
         pl.when(by_own).then(limit).otherwise(max(limit, ACCUSED_FROM)),
         config.watch_floor,
     )
     table = table.with_columns(
         pl.when(rises).then("bits_today").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now, pl.col("verdict").fill_null("clear")).alias("verdict"),
+        _worse(now, _unspared(table).fill_null("clear")).alias("peak_verdict"),
         pl.when(rises)
         .then(pl.when(by_group).then("group_kind").otherwise("own_kind"))
         .otherwise("kind")
@@ -565,7 +586,7 @@ def _fold_accounts(
         pl.max_horizontal(_p(pl.col("own_bits")), "own_score").alias("own_score"),
         pl.max_horizontal(_p(pl.col("kin_bits")), "kin_score").alias("kin_score"),
         _p(pl.col("lent_bits")).alias("group_score"),
-    )
+    ).with_columns(_capped(pl.col("account_id").is_in(list(exempt))).alias("verdict"))
     return table.select(
         "account_id",
         _p(pl.col("score_bits")).alias("score"),
@@ -581,4 +602,5 @@ def _fold_accounts(
         "first_day",
         "last_day",
         "n_requests",
+        "peak_verdict",
     ).sort("account_id")

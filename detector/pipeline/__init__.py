@@ -19,11 +19,12 @@ import rules
 from detector.alert import findings, lifecycle
 from detector.config import Config
 from detector.decide import identity, verdicts
+from detector.decide.exemptions import exemptions
 from detector.decide.scoring import Detector
 from detector.errors import DayMissing, ModelError
 from detector.lake.store import Store, empty
 from detector.lake.tables import tables
-from detector.pipeline import due, joined, relations
+from detector.pipeline import due, exempt, joined, relations
 from detector.pipeline.due import due_days, input_digest
 from detector.pipeline.joined import with_scaffolds
 from features import compose, plugins
@@ -170,6 +171,7 @@ def run_day(
         told: tuple[tuple[str, str], ...] = ()
         if detector is not None:
             progress("scoring")
+            facts = exempt.facts(store, config, day)
             scored = verdicts.decide(
                 detector,
                 day=day,
@@ -179,7 +181,7 @@ def run_day(
                 members=members,
                 previous_groups=standing,
                 previous_accounts=relations.state(store, "account_scores", day),
-                facts=relations.frame(store.engine.query("SELECT account_id, org_id, program FROM accounts")),
+                facts=facts,
                 merged=carried.merged,
                 shared=shared,
                 previous_members=previous,
@@ -204,6 +206,7 @@ def run_day(
                 close_after_days=config.close_after_days,
                 moved=scored.merged,
                 taken_in=dict(members.select("account_id", "group_id").iter_rows()),
+                spared=exempt.spared(scored.groups, scored.accounts, members, exemptions(facts, config, day)),
             )
             limit, n_groups = scored.threshold, len(scored.groups)
             opened, updated, closed = (
@@ -234,6 +237,7 @@ def run_day(
                 "input_digest": digest,
                 "output_digest": txn.digest(),
                 "model_digest": detector.digest() if detector else None,
+                "config_digest": config.digest(day),
                 "n_requests": n_requests,
                 "n_accounts": len(account_days),
                 "n_groups": n_groups,

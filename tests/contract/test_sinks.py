@@ -107,7 +107,7 @@ def test_bad_configurations_say_what_is_wrong(entries: list[dict[str, Any]], mes
 
 
 def test_jsonl_appends_whole_lines_and_nobody_else_reads_them(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "alerts.jsonl"
+    path = tmp_path / "alerts.jsonl"
     before = os.umask(0)
     try:
         opened = Jsonl("j", path)

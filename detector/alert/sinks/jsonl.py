@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 
 from detector.alert.sink import Event, Sink, refuse_unknown, setting
-from detector.errors import DeliveryError, Location
+from detector.errors import ConfigError, DeliveryError, Location
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,12 @@ class Jsonl:
         except OSError as error:
             where = Location(str(self.path) if self.path else "stdout")
             raise DeliveryError(
-                f"sink {self.name!r}: cannot write {key}: {error.strerror}", at=where
+                f"sink {self.name!r}: cannot write {key}: {error.strerror or error}", at=where, arrived=False
             ) from error
         return 1
 
 
 def _append(path: Path, line: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Readable by the group, as log shippers need, and by nobody else: events name accounts.
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
@@ -55,7 +55,31 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Sink:
-    """A sink from its settings: ``path``, a file to append to; ``-`` or none is stdout."""
+    """A sink from its settings: ``path``, a file to append to; ``-`` or none is stdout.
+
+    Raises
+    ------
+    ConfigError : the file's folder does not exist, it is no plain file, or it cannot be written.
+    """
     refuse_unknown(settings, ["path"], sink=name)
-    path = setting(settings, "path", str, None, sink=name)
-    return Jsonl(name, None if path in (None, "-") else Path(path).expanduser())
+    text = setting(settings, "path", str, None, sink=name)
+    if text in (None, "-"):
+        return Jsonl(name)
+    path = Path(text).expanduser()
+    at = Location(str(path))
+    try:
+        if not path.parent.is_dir():
+            # Not made: a path with a slip in it would be written to for months, and read by nobody.
+            raise ConfigError(
+                f"sink {name!r}: the folder of its file does not exist",
+                at=at,
+                hint=f"make it: mkdir -p {shlex.quote(str(path.parent))}",
+            )
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"sink {name!r}: expected a plain file", at=at, hint='stdout is path = "-"')
+        allowed = os.access(path if path.exists() else path.parent, os.W_OK)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"sink {name!r}: not a path: {error}", at=at) from error
+    if not allowed:
+        raise ConfigError(f"sink {name!r}: no permission to write its file", at=at)
+    return Jsonl(name, path)

@@ -13,7 +13,6 @@ import hmac
 import ipaddress
 import os
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +23,10 @@ from typing import Any
 import httpx
 import orjson
 
+from detector.alert.clean import clean
+from detector.alert.posting import NoAnswer, post
 from detector.alert.sink import Event, Sink, refuse_unknown, setting
-from detector.errors import ConfigError, DeliveryError
+from detector.errors import ConfigError, DeliveryError, EventRefused
 
 _PREFIX = "whsec_"
 #: Fewest bytes of a secret, as the specification asks.
@@ -36,6 +37,10 @@ _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
 #: Client errors that another try can mend: time-out, too early, too many.
 _RETRY_4XX = frozenset({408, 425, 429})
+#: Client errors that speak of the address or the credentials rather than of one event.
+_OF_SINK = frozenset({401, 404, 407, 410})
+#: Answers of a proxy that lost the receiver's: it may have stored the event.
+_UNSURE = frozenset({502, 504})
 
 
 def sign(secrets: Sequence[bytes], key: str, timestamp: int, body: bytes) -> str:
@@ -53,8 +58,9 @@ def sign(secrets: Sequence[bytes], key: str, timestamp: int, body: bytes) -> str
 class Webhook:
     """One signed POST an event, tried again with growing waits while another try may help.
 
-    ``max_wait_s`` is the longest wait a receiver may ask for with Retry-After; beyond it the sink gives
-    up, and the next ``deliver`` sends what is left. ``clock`` gives seconds since 1970.
+    ``timeout_s`` is all that a try may take, ``max_wait_s`` the longest wait a receiver may ask for with
+    Retry-After; beyond it the sink gives up, and the next ``deliver`` sends what is left. ``clock`` gives
+    seconds since 1970.
     """
 
     name: str
@@ -63,7 +69,7 @@ class Webhook:
     timeout_s: float = 10.0
     max_tries: int = 5
     max_wait_s: float = 300.0
-    transport: httpx.BaseTransport | None = None
+    transport: httpx.MockTransport | None = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random)
@@ -74,37 +80,60 @@ class Webhook:
         port = f":{self.url.port}" if self.url.port else ""
         return f"{self.url.scheme}://{self.url.host}{port}"
 
-    def send(self, event: Event, *, key: str) -> int:
+    def send(self, event: Event, *, key: str, until: float | None = None) -> int:
+        """``until``: moment of ``time.monotonic`` by which this sink must be done; no try goes beyond it."""
         body = orjson.dumps(event)
-        # A context made once and given to every client: reading the system's certificates takes long.
-        verify = _tls() if self.transport is None else True
-        with httpx.Client(
-            transport=self.transport, timeout=self.timeout_s, follow_redirects=False, verify=verify
-        ) as client:
-            for tries in range(1, self.max_tries + 1):
-                asked: float | None = None
-                try:
-                    with client.stream(
-                        "POST", self.url, content=body, headers=self._headers(key, body)
-                    ) as answer:
-                        status = answer.status_code
-                        asked = retry_after(answer.headers.get("retry-after"), self.clock())
-                except httpx.RequestError as error:
-                    fault = type(error).__name__
-                else:
-                    if 200 <= status < 300:
-                        return tries
-                    fault = f"HTTP {status}"
-                    if status < 500 and status not in _RETRY_4XX:
-                        hint = (
-                            "redirects are not followed: set the final URL" if 300 <= status < 400 else None
-                        )
-                        raise self._failure(key, f"refused it with {fault}", hint)
-                if asked is not None and asked > self.max_wait_s:
-                    raise self._failure(key, f"answered {fault} and asked to wait {asked:.0f} s")
-                if tries < self.max_tries:
-                    self.sleep(self._wait(tries, asked))
-        raise self._failure(key, f"did not take it in {self.max_tries} tries, last {fault}")
+        arrived = False
+        for tries in range(1, self.max_tries + 1):
+            asked: float | None = None
+            seconds = self.timeout_s if until is None else min(self.timeout_s, until - time.monotonic())
+            if seconds <= 0:
+                raise self._failure(key, "had no time left for a try", arrived=arrived)
+            try:
+                answer = post(
+                    self.url, body, self._headers(key, body), seconds=seconds, transport=self.transport
+                )
+            except NoAnswer as error:
+                fault = error.reason
+                arrived = arrived or error.arrived
+            else:
+                if 200 <= answer.status < 300:
+                    return tries
+                fault = f"HTTP {answer.status}"
+                if 300 <= answer.status < 400:
+                    raise self._failure(
+                        key,
+                        f"answered {fault}, a redirect{self._target(answer.location)}",
+                        hint="redirects are not followed: set the final URL",
+                        arrived=arrived,
+                    )
+                if answer.status < 500 and answer.status not in _RETRY_4XX:
+                    raise EventRefused(
+                        f"sink {self.name!r}: {self.where} refused it with {fault} ({key})",
+                        of_sink=answer.status in _OF_SINK,
+                    )
+                arrived = arrived or answer.status in _UNSURE
+                asked = retry_after(answer.retry_after, self.clock())
+            if asked is not None and asked > self.max_wait_s:
+                raise self._failure(key, f"answered {fault} and asked to wait {asked:.0f} s", arrived=arrived)
+            if tries == self.max_tries:
+                break
+            wait = self._wait(tries, asked)
+            if until is not None and time.monotonic() + wait >= until:
+                break
+            self.sleep(wait)
+        told = "1 try: " if tries == 1 else f"{tries} tries, last "
+        raise self._failure(key, f"did not take it in {told}{fault}", arrived=arrived)
+
+    def _target(self, location: str | None) -> str:
+        """Host that a redirect names, without the path, which may hold a secret."""
+        if location is None:
+            return ""
+        try:
+            host = self.url.join(location).host
+        except (httpx.InvalidURL, ValueError):
+            return ""
+        return f" to {clean(host, 120)}" if host else ""
 
     def _headers(self, key: str, body: bytes) -> dict[str, str]:
         # Signed anew for every try: receivers refuse a time more than five minutes old.
@@ -123,11 +152,8 @@ class Webhook:
         wait = wait / 2 + self.rng.uniform(0, wait / 2)
         return wait if asked is None else max(wait, asked)
 
-    def _failure(self, key: str, what: str, hint: str | None = None) -> DeliveryError:
-        return DeliveryError(
-            f"sink {self.name!r}: {self.where} {what} ({key})",
-            hint=hint or "the alert stays undelivered; run: hydrawatch deliver",
-        )
+    def _failure(self, key: str, what: str, *, arrived: bool, hint: str | None = None) -> DeliveryError:
+        return DeliveryError(f"sink {self.name!r}: {self.where} {what} ({key})", hint=hint, arrived=arrived)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -144,15 +170,6 @@ def retry_after(value: str | None, now: float) -> float | None:
     # An HTTP date is always GMT; "-0000" is parsed as without zone.
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return max(0.0, moment.timestamp() - now)
-
-
-_context: list[ssl.SSLContext] = []
-
-
-def _tls() -> ssl.SSLContext:
-    if not _context:
-        _context.append(httpx.create_ssl_context())
-    return _context[0]
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Sink:

@@ -1,0 +1,224 @@
+"""The command that tells people: deliver."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from detector.cli.lake import ConfigOption, LakeOption, open_for_work
+from detector.cli.show import bar, clean, json_line, plural, say
+
+if TYPE_CHECKING:
+    from detector.alert.deliver import Offer, Outcome, SinkReport
+    from detector.alert.sink import NotOpened, Opened
+    from detector.config import Config
+    from detector.lake.store import Store
+    from detector.pipeline.delivery import Queue
+
+#: Alerts named under one reason; the number tells of the rest.
+_NAMED = 5
+
+
+def deliver(
+    lake: LakeOption,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would be sent, send and record nothing")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help='one {"sink": ..., "event": ...} a line')] = False,
+    test: Annotated[bool, typer.Option("--test", help="send every sink one event that is no alert")] = False,
+    retry_refused: Annotated[
+        bool, typer.Option("--retry-refused", help="offer again what a sink refused for good")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send every alert that is new, has changed or is gone, once to each sink of the configuration.
+
+    Sinks are served at the same time and apart: one that is down, slow or set up wrongly holds up no other.
+    Without a configured sink: OCSF Detection Findings as JSON lines on stdout.
+
+    Example: hydrawatch deliver --lake lake --dry-run
+    """
+    from detector.alert.deliver import raise_if_missing
+    from detector.alert.sink import Opened, open_each
+
+    if dry_run and test:
+        raise typer.BadParameter("choose --dry-run or --test")
+    store, settings = open_for_work(lake, config)
+    command = f"hydrawatch deliver --lake {shlex.quote(str(lake))}"
+    command += f" --config {shlex.quote(str(config))}" if config else ""
+    with store:
+        found = open_each(settings.sinks)
+        sinks = [printed(each, json=json) for each in found if isinstance(each, Opened)]
+        lost = [each for each in found if not isinstance(each, Opened)]
+        if test:
+            reports = _test(sinks, json=json)
+        elif dry_run:
+            reports = _dry(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
+        else:
+            reports = _send(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
+    reports += [_unserved(each, reports) for each in lost if each.name not in {r.name for r in reports}]
+    for report in reports:
+        _tell(report, dry_run=dry_run, test=test, command=command)
+    raise_if_missing(reports, command=command + (" --test" if test else ""))
+
+
+def _send(
+    store: Store,
+    settings: Config,
+    sinks: Sequence[Opened],
+    lost: Sequence[NotOpened],
+    *,
+    json: bool,
+    retry_refused: bool,
+) -> list[SinkReport]:
+    from detector.alert.deliver import serve
+    from detector.pipeline import delivery
+
+    with store.delivering() as handle, bar("delivering") as update:
+
+        def on_sent(sink: str, done: Outcome) -> None:
+            if json and not isinstance(by_name[sink].sink, Printed):
+                _line(sink, done.offer)
+            update(0.0, done.offer.alert_id)
+
+        by_name = {sink.name: sink for sink in sinks}
+        ledger = delivery.Ledger(store, handle, on_sent)
+        names = [*by_name, *(each.name for each in lost if each.name not in by_name)]
+        plan = delivery.plan(store, names, settings, retry_refused=retry_refused)
+        ledger.issue(plan.to_issue)
+        reports = serve([(sink, plan.queues[sink.name].offers) for sink in sinks], ledger)
+        ledger.close()
+    return _with_queues(reports, plan.queues, lost)
+
+
+def _dry(
+    store: Store,
+    settings: Config,
+    sinks: Sequence[Opened],
+    lost: Sequence[NotOpened],
+    *,
+    json: bool,
+    retry_refused: bool,
+) -> list[SinkReport]:
+    from detector.alert.deliver import Outcome, SinkReport
+    from detector.pipeline import delivery
+
+    names = list(dict.fromkeys([*(s.name for s in sinks), *(each.name for each in lost)]))
+    plan = delivery.plan(store, names, settings, retry_refused=retry_refused)
+    reports = []
+    for sink in sinks:
+        offers = plan.queues[sink.name].offers
+        for offer in offers:
+            if json:
+                _line(sink.name, offer)
+            else:
+                title = offer.event["finding_info"]["title"]
+                what = f"{offer.alert_id} v{offer.version} {offer.event['activity_name']}"
+                typer.echo(f"{clean(sink.name)}\t{what}\t{clean(title)}")
+        reports.append(SinkReport(sink.name, sent=[Outcome(offer) for offer in offers]))
+    return _with_queues(reports, plan.queues, lost)
+
+
+def _test(sinks: Sequence[Opened], *, json: bool) -> list[SinkReport]:
+    """Every sink gets one event that is no alert; nothing is recorded."""
+    import uuid
+
+    from detector.alert.deliver import Offer, Recorder, serve
+    from detector.alert.ocsf import trial_event
+
+    class Shown(Recorder):
+        def sent(self, sink: str, done: Outcome) -> None:
+            if json and sink not in printing:
+                _line(sink, done.offer)
+
+    printing = {sink.name for sink in sinks if isinstance(sink.sink, Printed)}
+    key = f"test:{uuid.uuid4().hex[:16]}"
+    return serve([(sink, [Offer("test", 1, key, trial_event(key))]) for sink in sinks], Shown())
+
+
+def _with_queues(
+    reports: Iterable[SinkReport], queues: dict[str, Queue] | Any, lost: Sequence[NotOpened]
+) -> list[SinkReport]:
+    from detector.alert.deliver import SinkReport
+
+    served = list(reports)
+    for each in lost:
+        if each.name not in {report.name for report in served}:
+            served.append(SinkReport(each.name, waiting=list(queues[each.name].offers), fault=_words(each)))
+    for report in served:
+        report.n_already = queues[report.name].n_already
+        report.held = queues[report.name].held
+    return served
+
+
+def _unserved(each: NotOpened, reports: Sequence[SinkReport]) -> SinkReport:
+    from detector.alert.deliver import SinkReport
+
+    return SinkReport(each.name, fault=_words(each))
+
+
+def _words(each: NotOpened) -> str:
+    return f"not served: {each.error}".replace("\n  ", "; ")
+
+
+def _tell(report: SinkReport, *, dry_run: bool, test: bool, command: str) -> None:
+    """One line a sink, and under it what went wrong, each reason once."""
+    noun = "test event" if test else "event"
+    told = [f"{plural(len(report.sent), noun)} {'would be sent' if dry_run else 'sent'}"]
+    told += [f"{report.n_already:,} sent before"] if report.n_already else []
+    told += [f"{len(report.refused):,} refused for good"] if report.refused else []
+    told += [f"{len(report.failed):,} failed"] if report.failed else []
+    told += [f"{len(report.waiting):,} not tried"] if report.waiting else []
+    say(f"{clean(report.name)}: {', '.join(told)}")
+    if report.fault:
+        say(f"    {clean(report.fault, width=400)}")
+    for outcomes in (report.refused, report.failed):
+        by_reason: dict[str, list[str]] = {}
+        for outcome in outcomes:
+            # The key ends the reason: without it, one reason is one line.
+            reason = str(outcome.reason).replace(f" ({outcome.offer.key})", "")
+            by_reason.setdefault(reason, []).append(f"{outcome.offer.alert_id} v{outcome.offer.version}")
+        for reason, alerts in by_reason.items():
+            more = f" and {len(alerts) - _NAMED:,} more" if len(alerts) > _NAMED else ""
+            say(f"    {', '.join(alerts[:_NAMED])}{more}: {clean(reason, width=400)}")
+    if report.refused:
+        say(f"    not tried again before they change; once mended: {command} --retry-refused")
+    elif report.held:
+        names = ", ".join(f"{o.alert_id} v{o.version}" for o in report.held[:_NAMED])
+        more = f" and {len(report.held) - _NAMED:,} more" if len(report.held) > _NAMED else ""
+        say(
+            f"    {len(report.held):,} refused before and not tried: {names}{more}; again: {command} --retry-refused"
+        )
+
+
+def _line(sink: str, offer: Offer) -> None:
+    typer.echo(json_line({"sink": sink, "event": offer.event}))
+
+
+class Printed:
+    """Stands for stdout under ``--json``: the line names the sink beside the event."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def send(self, event: Any, *, key: str) -> int:
+        typer.echo(json_line({"sink": self.name, "event": event}))
+        return 1
+
+
+def printed(opened: Opened, *, json: bool) -> Opened:
+    """The sink, or what stands for it where events are printed anyway."""
+    from detector.alert.sink import Opened
+    from detector.alert.sinks.jsonl import Jsonl
+
+    if json and isinstance(opened.sink, Jsonl) and opened.sink.path is None:
+        return Opened(Printed(opened.name), opened.deadline_s)
+    return opened
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(deliver)

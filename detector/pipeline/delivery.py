@@ -1,0 +1,345 @@
+"""What a lake has to tell and to whom: versions of its alerts, what each sink heard, and the ledgers of both.
+
+Nothing here waits for the network, and nothing holds the writers' lock: the ledgers of ``deliver`` have one
+writer, who holds the lock of ``deliver``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+
+from detector.alert import versions
+from detector.alert.deliver import Offer, Outcome, Recorder
+from detector.alert.lifecycle import SEVERITIES
+from detector.alert.ocsf import detection_finding, event_key, told_as
+from detector.alert.versions import Version
+from detector.config import Config
+from detector.lake.engine import literal
+from detector.lake.store import Store, fault
+from detector.pipeline import withdrawal
+
+Row = dict[str, Any]
+
+#: Member accounts named in one event; the count tells of the rest.
+NAMED_MEMBERS = 20
+_CREATE, _UPDATE, _CLOSE = 1, 2, 3
+
+
+def rows(store: Store, view: str, where: str = "true") -> list[Row]:
+    """Rows of a view."""
+    found = store.engine.query(f"SELECT * FROM ({store.view_sql()[view]}) WHERE {where}", of=view)
+    return list(found.to_pylist())
+
+
+@dataclass
+class Queue:
+    """What one sink is to get, most urgent first; ``held``: what it refused before and is not offered again."""
+
+    offers: list[Offer] = field(default_factory=list)
+    held: list[Offer] = field(default_factory=list)
+    n_already: int = 0
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round: a queue for each sink, and the versions to write down before the first try."""
+
+    queues: Mapping[str, Queue]
+    to_issue: tuple[Version, ...]
+
+
+@dataclass
+class _Heard:
+    """What the sinks of a lake heard, by (alert, sink): versions taken, refused, and perhaps arrived."""
+
+    sent: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    refused: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    perhaps: set[tuple[str, str]] = field(default_factory=set)
+
+    def highest(self) -> dict[str, int]:
+        """Alert -> highest version some sink took."""
+        found: dict[str, int] = {}
+        for (alert, _), taken in self.sent.items():
+            found[alert] = max(found.get(alert, 0), *taken)
+        return found
+
+
+def plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: bool = False) -> Round:
+    """What each of ``sinks`` has still to be told, from one state of the lake.
+
+    The first word a sink hears of an alert is Create; what closed before it heard of it is not told.
+    """
+    while True:
+        before = _state(store)
+        found = _plan(store, sinks, config, retry_refused=retry_refused)
+        if _state(store) == before:  # no run swapped its days in between
+            return found
+
+
+def _state(store: Store) -> Any:
+    return store.engine.query(f"SELECT count(*), max(ran_at) FROM {store.relation('runs')}").to_pylist()
+
+
+def _plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: bool) -> Round:
+    heard = _read_heard(store)
+    product = _installed()
+    alerts = rows(store, "alerts")
+
+    def build(row: versions.Row, version: int) -> versions.Event:
+        named = _members(store, row) or []
+        alert = {**row, "version": version}
+        return detection_finding(
+            alert, product_version=product, evidence=_evidence(store, row), members=named[:NAMED_MEMBERS]
+        )
+
+    newest, taken = _issued(store), heard.highest()
+    newest |= _of_older_release(store, {a: v for a, v in taken.items() if a not in newest}, alerts, build)
+    now = versions.present(alerts, newest, taken, members_for=lambda row: _compared(store, row), build=build)
+    day = _newest_day(store, alerts)
+    if day is not None:
+        why = withdrawal.Reasons(store, config, alerts, day)
+        now += versions.withdrawn(newest, alerts, day=day, reason_for=why.of, build=_bare(product))
+    now.sort(key=_urgency)
+    queues: dict[str, Queue] = {}
+    wanted: set[str] = set()
+    for sink in sinks:
+        queue = queues[sink] = Queue()
+        for version in now:
+            taken_here = heard.sent.get((version.alert_id, sink), set())
+            if taken_here and max(taken_here) >= version.version:
+                queue.n_already += 1
+                continue
+            if version.closed and not taken_here and (version.alert_id, sink) not in heard.perhaps:
+                continue
+            done = _CLOSE if version.closed else _UPDATE if taken_here else _CREATE
+            key = event_key({"alert_id": version.alert_id, "version": version.version})
+            offer = Offer(version.alert_id, version.version, key, told_as(version.event, done))
+            if version.version in heard.refused.get((version.alert_id, sink), set()) and not retry_refused:
+                queue.held.append(offer)
+                continue
+            queue.offers.append(offer)
+            wanted.add(version.alert_id)
+    to_issue = tuple(v for v in now if not v.issued and (v.alert_id in wanted or v.alert_id in taken))
+    return Round(queues, to_issue)
+
+
+def _urgency(version: Version) -> tuple[Any, ...]:
+    told = version.content
+    return (-SEVERITIES.index(told["severity"]), -(told["score"] or 0.0), version.alert_id)
+
+
+def _newest_day(store: Store, alerts: Sequence[Row]) -> date | None:
+    """The day the alerts stand at; None: no day was ever run, and nothing can be said to be gone."""
+    days: list[date] = [row["day"] for row in alerts or rows(store, "runs")]
+    return max(days, default=None)
+
+
+def _read_heard(store: Store) -> _Heard:
+    heard = _Heard()
+    for row in rows(store, "deliveries"):
+        where = heard.refused if row["outcome"] == "refused" else heard.sent
+        where[row["alert_id"], row["sink"]].add(row["version"])
+    heard.perhaps = {(r["alert_id"], r["sink"]) for r in rows(store, "delivery_failures", "arrived")}
+    return heard
+
+
+def _issued(store: Store) -> dict[str, Version]:
+    """Alert -> newest version written down."""
+    newest = "true QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY version DESC, issued_at) = 1"
+    return {
+        r["alert_id"]: Version(
+            r["alert_id"], r["version"], json.loads(r["content"]), json.loads(r["event"]), issued=True
+        )
+        for r in rows(store, "alert_versions", newest)
+    }
+
+
+def _of_older_release(
+    store: Store, taken: Mapping[str, int], alerts: Sequence[Row], build: versions.Build
+) -> dict[str, Version]:
+    """Alerts that sinks took before versions were written down and that the lake no longer holds, as last known."""
+    lost = sorted(set(taken) - {a["alert_id"] for a in alerts})
+    if not lost:
+        return {}
+    names = ", ".join(literal(name) for name in lost)
+    found = store.engine.query(
+        f"""SELECT * FROM {store.relation("alerts")} WHERE alert_id IN ({names})
+        QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY day DESC) = 1""",
+        of="alerts",
+    ).to_pylist()
+    return {
+        row["alert_id"]: Version(
+            row["alert_id"],
+            taken[row["alert_id"]],
+            versions.content_of(row),
+            build(row, taken[row["alert_id"]]),
+            issued=True,
+        )
+        for row in found
+    }
+
+
+def _bare(product: str) -> versions.Build:
+    def build(row: versions.Row, version: int) -> versions.Event:
+        return detection_finding(
+            {**row, "version": version}, product_version=product, evidence=[], members=[]
+        )
+
+    return build
+
+
+def _members(store: Store, alert: versions.Row) -> list[str] | None:
+    """Accounts of an alert as they were when it was last told, most strongly tied first; None: not kept any more."""
+    if alert["subject_type"] == "account":
+        return [alert["subject_id"]]
+    day = alert["updated_day"]
+    if not store.parts("group_members", day):
+        return None
+    found = store.engine.query(
+        f"""SELECT account_id FROM {store.relation("group_members", [day])}
+        WHERE group_id = {literal(alert["subject_id"])}
+        ORDER BY coalesce(strength_bits, 0) DESC, account_id""",
+        of="group_members",
+    ).to_pylist()
+    return [r["account_id"] for r in found]
+
+
+def _compared(store: Store, alert: versions.Row) -> list[str] | None:
+    """Members that have to stay the same for an alert to read alike: all of them, where an event names them all."""
+    if alert["subject_type"] == "account" or alert["state"] == "closed":
+        return None
+    found = _members(store, alert)
+    return None if found is None or len(found) > NAMED_MEMBERS else found
+
+
+def _evidence(store: Store, alert: versions.Row) -> list[Row]:
+    column = "account_id" if alert["subject_type"] == "account" else "group_id"
+    day = alert["updated_day"]
+    return rows(store, "why", f"{column} = {literal(alert['subject_id'])} AND day = DATE '{day}'")
+
+
+def _installed() -> str:
+    try:
+        return importlib.metadata.version("hydrawatch")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        return "0"
+
+
+class Ledger(Recorder):
+    """Writes down what becomes of events. ``handle``: the lock's file, in which stands what is on its way.
+
+    ``on_sent`` is told of every event taken, once it is written down.
+    """
+
+    def __init__(self, store: Store, handle: int, on_sent: Callable[[str, Outcome], None]) -> None:
+        self._store = store
+        self._handle = handle
+        self._on_sent = on_sent
+        self._flying: dict[str, list[Any]] = {}
+        for left in (store.data / "deliveries").parent.glob("*/all/*.new"):
+            left.unlink(missing_ok=True)
+        for sink, (alert_id, version) in self._read().items():
+            # Stopped between a try and its answer: the sink may have it, and is offered it again.
+            lost = Outcome(Offer(alert_id, version, "", {}), reason="stopped on its way", arrived=True)
+            self._write_failure(sink, lost)
+        self._note()
+
+    def issue(self, made: Sequence[Version]) -> None:
+        """Write new versions down, before anybody is told of them."""
+        if not made:
+            return
+        now = _now()
+        self._append(
+            "alert_versions",
+            [
+                {
+                    "alert_id": v.alert_id,
+                    "version": v.version,
+                    "state": v.content["state"],
+                    "issued_at": now,
+                    "content": json.dumps(v.content),
+                    "event": json.dumps(v.event),
+                }
+                for v in made
+            ],
+        )
+        fault("deliver.issued")
+
+    def starting(self, sink: str, offer: Offer) -> None:
+        self._flying[sink] = [offer.alert_id, offer.version]
+        self._note()
+        fault("deliver.sending")
+
+    def sent(self, sink: str, done: Outcome) -> None:
+        fault("deliver.sent")
+        self._settled(sink, done, "sent")
+        self._on_sent(sink, done)
+
+    def refused(self, sink: str, done: Outcome) -> None:
+        self._settled(sink, done, "refused")
+
+    def failed(self, sink: str, done: Outcome) -> None:
+        self._write_failure(sink, done)
+        self._landed(sink)
+
+    def close(self) -> None:
+        """Forget what was on its way: all of it is written down."""
+        self._flying.clear()
+        self._note()
+
+    def _settled(self, sink: str, done: Outcome, outcome: str) -> None:
+        row = {
+            "alert_id": done.offer.alert_id,
+            "version": done.offer.version,
+            "sink": sink,
+            "delivered_at": _now(),
+            "attempts": done.attempts or 1,
+            "outcome": outcome,
+            "reason": done.reason,
+        }
+        self._append("deliveries", [row])
+        self._landed(sink)
+
+    def _write_failure(self, sink: str, done: Outcome) -> None:
+        row = {
+            "alert_id": done.offer.alert_id,
+            "version": done.offer.version,
+            "sink": sink,
+            "failed_at": _now(),
+            "reason": done.reason,
+            "arrived": done.arrived,
+        }
+        self._append("delivery_failures", [row])
+
+    def _append(self, table: str, made: list[Row]) -> None:
+        schema = {name: pl.String for name, value in made[0].items() if value is None}
+        self._store.append(table, pl.DataFrame(made, schema_overrides=schema))
+
+    def _landed(self, sink: str) -> None:
+        self._flying.pop(sink, None)
+        self._note()
+
+    def _note(self) -> None:
+        # One write of the whole file, padded: a kill leaves the old note or the new one.
+        size = os.fstat(self._handle).st_size
+        os.pwrite(self._handle, json.dumps(self._flying).encode().ljust(size), 0)
+
+    def _read(self) -> dict[str, tuple[str, int]]:
+        try:
+            found = json.loads(os.pread(self._handle, 1 << 20, 0) or b"{}")
+            return {str(sink): (str(alert), int(version)) for sink, (alert, version) in found.items()}
+        except (ValueError, TypeError, AttributeError):
+            return {}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

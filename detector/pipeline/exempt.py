@@ -1,0 +1,135 @@
+"""What the allow-list and the settings mean for a lake: who is exempted, what changed, what no longer acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+
+import polars as pl
+
+from detector.alert.clean import clean, show_id
+from detector.config import Config
+from detector.decide.exemptions import Exemption, exemptions
+from detector.lake.engine import literal
+from detector.lake.store import Store
+from detector.pipeline import relations
+
+#: Exempted accounts named in one sentence; the case file lists all.
+_NAMED = 5
+
+
+def facts(store: Store, config: Config, day: date) -> pl.DataFrame:
+    """account_id, org_id, program of the accounts known by the end of ``day``.
+
+    Where the accounts file tells no organisation, the one that the requests of the window name counts: a site
+    may have no accounts file at all, and exempt an organisation of its logs.
+    """
+    end = day + timedelta(days=1)
+    known = relations.frame(
+        store.engine.query(
+            f"""SELECT account_id, org_id, program FROM {store.relation("accounts")}
+            WHERE valid_from IS NULL OR valid_from < DATE '{end}'
+            QUALIFY row_number() OVER (
+                PARTITION BY account_id ORDER BY valid_from DESC NULLS LAST, file_id DESC, line DESC) = 1""",
+            of="facts of accounts",
+        )
+    )
+    _, orgs = config.allowed(day)
+    if not orgs:
+        return known
+    days = [d for d in store.days("requests") if day - timedelta(days=config.window_days) < d <= day]
+    names = ", ".join(literal(org) for org in sorted(orgs))
+    told = relations.frame(
+        store.engine.query(
+            f"""SELECT account_id, max(org_id) AS told FROM {store.relation("requests", days)}
+            WHERE org_id IN ({names}) GROUP BY account_id""",
+            of="organisations of the logs",
+        )
+    )
+    return known.join(told, on="account_id", how="full", coalesce=True).select(
+        "account_id", pl.coalesce("org_id", "told").alias("org_id"), "program"
+    )
+
+
+def exempted(store: Store, config: Config, day: date) -> dict[str, Exemption]:
+    """Account -> what exempts it on ``day``."""
+    return exemptions(facts(store, config, day), config, day)
+
+
+def settings_changed(store: Store, config: Config) -> date | None:
+    """The newest day run, if it was decided with other settings than ``config`` has for it; else None.
+
+    Days of older releases did not note their settings: they count as decided with the defaults.
+    """
+    ran = store.engine.query(
+        f"SELECT day, config_digest FROM {store.relation('runs')} ORDER BY day DESC LIMIT 1", of="runs"
+    ).to_pylist()
+    if not ran or ran[0]["day"] not in store.days("requests"):
+        return None
+    day: date = ran[0]["day"]
+    return day if (ran[0]["config_digest"] or Config().digest(day)) != config.digest(day) else None
+
+
+def idle_entries(store: Store, config: Config) -> list[str]:
+    """Entries of the allow-list that do nothing, in words: expired, or of nobody the lake knows."""
+    if not config.allow:
+        return []
+    day = max((*store.days("runs"), *store.days("requests")), default=None)
+    if day is None:
+        return []
+    told = []
+    for entry in config.allow:
+        name = (
+            f"account {show_id(entry.account_id)}"
+            if entry.account_id
+            else f"organisation {show_id(entry.org_id)}"
+        )
+        if entry.expires < day:
+            told.append(
+                f"the allow-list entry of {name} expired on {entry.expires}: it no longer acts "
+                f"(reason it was made for: {clean(entry.reason, 120)})"
+            )
+        elif not _known(store, entry.account_id, entry.org_id):
+            told.append(
+                f"the allow-list entry of {name} fits no account of the lake: is the id written as in the logs?"
+            )
+    return told
+
+
+def _known(store: Store, account: str | None, org: str | None) -> bool:
+    wanted = [f"{c} = {literal(v)}" for c, v in (("account_id", account), ("org_id", org)) if v]
+    which = " OR ".join(wanted)
+    return any(
+        store.engine.query(f"SELECT 1 FROM {store.relation(table)} WHERE {which} LIMIT 1", of=table).num_rows
+        for table in ("accounts", "requests")
+    )
+
+
+def spared(
+    groups: pl.DataFrame, accounts: pl.DataFrame, members: pl.DataFrame, exempt: Mapping[str, Exemption]
+) -> dict[tuple[str, str], str]:
+    """(subject_type, subject_id) -> why it is ``watch`` at most, of all that would be an alert otherwise."""
+    held = (pl.col("peak_verdict") == "alert") & (pl.col("verdict") != "alert")
+    found: dict[tuple[str, str], str] = {}
+    for name in accounts.filter(held)["account_id"]:
+        if name in exempt:
+            found["account", name] = clean(exempt[name].words(), 300)
+    gone = dict(
+        groups.filter(pl.col("successor_id").is_not_null()).select("group_id", "successor_id").iter_rows()
+    )
+    for name in groups.filter(held)["group_id"]:
+        inside = members.filter(pl.col("group_id") == name)["account_id"]
+        found["group", name] = f"all of its accused accounts are exempted: {listed(inside, exempt)}"
+    for name, heir in gone.items():
+        if ("group", heir) in found:
+            found.setdefault(
+                ("group", name), f"merged into group {show_id(heir)}, of which {found['group', heir]}"
+            )
+    return found
+
+
+def listed(accounts: Iterable[str], exempt: Mapping[str, Exemption]) -> str:
+    """The exempted ones among ``accounts`` with their entries, cut after some."""
+    words = sorted(f"{show_id(a)} ({exempt[a].words()})" for a in accounts if a in exempt)
+    more = f" and {len(words) - _NAMED:,} more" if len(words) > _NAMED else ""
+    return "; ".join(clean(w, 200) for w in words[:_NAMED]) + more
