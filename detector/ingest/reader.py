@@ -120,6 +120,7 @@ class Reader:
             return values.elements(
                 chunks,
                 in_array=wrapped is not None,
+                in_member=wrapped is not None,
                 skip=skip + wrapped.end() if wrapped else 0,
                 block_bytes=block_bytes,
                 max_line=max_line,
