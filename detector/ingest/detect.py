@@ -14,7 +14,7 @@ from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Format, Options, Record, formats, native
 from detector.ingest.mapping import is_record
 from detector.ingest.splitting import Block
-from detector.ingest.unpack import text_of
+from detector.ingest.unpack import shown
 
 #: Entries that vote, and lines looked at for them: a container's log starts with its program's own text.
 _LOOK_AT, _LINES = 200, 20_000
@@ -88,7 +88,7 @@ def _untold(path: Path, records: list[Record], votes: Counter[str]) -> LogError:
         message += "; none has a time in it, so it is taken for no log"
     else:
         kind = LogError
-    return kind(message, at=Location(text_of(path)), hint=f"force one with --format NAME - {told}")
+    return kind(message, at=Location(shown(path)), hint=f"force one with --format NAME - {told}")
 
 
 def _records(blocks: list[Block]) -> tuple[list[Record], int]:

@@ -102,7 +102,7 @@ def loads(text: str | bytes) -> object:
     except ValueError:
         pass
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    raw = raw.strip(_JUNK).removeprefix(b"\xef\xbb\xbf")
+    raw = raw.strip(_JUNK).removeprefix(b"\xef\xbb\xbf").rstrip(b",")
     if not raw.startswith(b"{"):
         match = _PREFIX.match(raw[:2048].decode("utf-8", "surrogateescape"))
         if not match:

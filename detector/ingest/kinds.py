@@ -37,7 +37,7 @@ _NAMES = {
 }  # fmt: skip
 #: Names of what people write: a line of JSON in it is an example.
 _WRITTEN = re.compile(
-    r"(readme|license|licence|changelog|notice|authors|makefile|dockerfile|contributing|security)\b.*|.*\.("
+    r"(readme|license|licence|changelog|notice|authors|makefile|dockerfile|contributing|security)(\.txt)?|.*\.("
     r"md|rst|adoc|html?|xml|ya?ml|toml|ini|cfg|conf|py|ipynb|js|mjs|ts|tsx|jsx|go|rs|java|kt|c|h|cc|cpp|hpp|cs|rb"
     r"|php|pl|sh|bash|zsh|ps1|sql|css|scss|svg|tf|lua|r|jl\.md|tex|bib|diff|patch|service|timer)",
     re.I,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from detector.errors import Location, LogError
 from detector.ingest.splitting import BLOCK_BYTES, BLOCK_LINES, MAX_LINE, Block, Reject, block_of_list
-from detector.ingest.unpack import text_of
+from detector.ingest.unpack import shown
 
 _ROWS = 16_384
 #: Bytes of a column chunk from which on a dictionary, or shared beginnings, could unpack to too much: it is
@@ -52,8 +52,8 @@ def parquet_blocks(
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        detail = " ".join(str(error).split())[:200]
-        raise LogError(f"not a readable Parquet file: {detail}", at=Location(text_of(path))) from error
+        detail = shown(" ".join(str(error).split())[:200])
+        raise LogError(f"not a readable Parquet file: {detail}", at=Location(shown(path))) from error
 
 
 def _blocks(path: Path, max_line: int, block_bytes: int) -> Iterator[Block]:
@@ -86,7 +86,7 @@ def _blocks(path: Path, max_line: int, block_bytes: int) -> Iterator[Block]:
 
 def _refused(path: Path, what: str) -> LogError:
     hint = "if it is a log, write it anew in smaller row groups"
-    return LogError(f"refused, it would fill the memory: {what}", at=Location(text_of(path)), hint=hint)
+    return LogError(f"refused, it would fill the memory: {what}", at=Location(shown(path)), hint=hint)
 
 
 def _plan(group: Any) -> tuple[list[str], int]:

@@ -14,7 +14,7 @@ from detector.errors import Location, LogError
 from detector.ingest import containers, parquet, splitting, tabular, values
 from detector.ingest.sources import Source
 from detector.ingest.splitting import BLOCK_BYTES, MAX_LINE, Block, Reject
-from detector.ingest.unpack import ByteStream, opened
+from detector.ingest.unpack import ByteStream, opened, shown
 
 _HEAD = 1 << 20
 #: Blocks and bytes kept for a look at a file's first entries.
@@ -120,6 +120,7 @@ class Reader:
             return values.elements(
                 chunks,
                 in_array=wrapped is not None,
+                in_member=wrapped is not None,
                 skip=skip + wrapped.end() if wrapped else 0,
                 block_bytes=block_bytes,
                 max_line=max_line,
@@ -147,7 +148,7 @@ def as_log_error(source: Source) -> Iterator[None]:
 
     A panic of a Rust library is no ``Exception``; it is told by its name, as each library has a class of its own.
     """
-    at = Location(source.name)
+    at = Location(shown(source.path))
     try:
         yield
     except OSError as error:

@@ -17,13 +17,14 @@ from pathlib import Path
 from detector.errors import Location, LogError
 from detector.ingest import kinds
 from detector.ingest.kinds import Kind, Layout, Status
-from detector.ingest.unpack import Packing, text_of
+from detector.ingest.unpack import Packing, shown, text_of
 
 KINDS = "JSON lines or arrays, CSV with a header, Parquet; each but Parquet also as gz, zst, bz2, xz or lz4"
 #: Files that tools put beside their data. Such a name alone is enough.
 _MARKERS = re.compile(
     r"_success|_started.*|_committed.*|_metadata|_common_metadata|.*\.(crc|md5|sha\d*|sha\d*sum|asc|sig|idx|pos|sst)"
     r"|(md5|sha\d+)sums?(\..*)?|checksums?(\..*)?|manifest([.\-_].*)?|.*\.manifest|.*[-_]manifest\.json"
+    r"|_delta_log|_spark_metadata|_temporary|.*\.metadata\.json|snap-.*\.avro|.*-m\d+\.avro"
     r"|aws-logs-write-test|.*-permission-check|.*elbaccesslogtestfile|.*_cloudtrail-digest_.*"
     r"|thumbs\.db|desktop\.ini|lost\+found|@eadir",
     re.I,
@@ -94,9 +95,7 @@ def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | N
     """
     given = [Path(path) for path in paths]
     if given and not any(os.path.lexists(path) for path in given):
-        raise LogError(
-            "no such file or folder", at=Location(text_of(given[0])), hint=f"what is read: {KINDS}"
-        )
+        raise LogError("no such file or folder", at=Location(shown(given[0])), hint=f"what is read: {KINDS}")
     walk = _Walk(tuple(ignore), _identity(lake) if lake else None)
     for path in given:
         walk.take(path)
@@ -131,7 +130,7 @@ class _Walk:
         except OSError as error:  # also a link that leads to itself
             return self._skip(given, "unreadable", f"cannot be read: {error.strerror}")
         if holder:
-            reason = f"part of a lake ({text_of(holder)}), which is never read: keep logs outside of it"
+            reason = f"part of a lake ({shown(holder)}), which is never read: keep logs outside of it"
             return self._skip(given, "unreadable", reason)
         if not stat.S_ISDIR(status.st_mode):
             return self._file(given, explicit=True)
@@ -174,7 +173,7 @@ class _Walk:
                 status = folder.stat()
                 identity = (status.st_dev, status.st_ino)
                 if identity in self._folders:
-                    self._skip(folder, "passed", f"the same folder as {text_of(self._folders[identity])}")
+                    self._skip(folder, "passed", f"the same folder as {shown(self._folders[identity])}")
                     continue
                 self._folders[identity] = folder
                 with os.scandir(folder) as entries:
@@ -191,7 +190,7 @@ class _Walk:
                 elif is_folder and self._is_lake(path):
                     self._skip(path, "passed", "a lake, which is never read")
                 elif os.path.islink(path) and (holder := self._lake_above(path)):
-                    self._skip(path, "passed", f"part of a lake ({text_of(holder)}), which is never read")
+                    self._skip(path, "passed", f"part of a lake ({shown(holder)}), which is never read")
                 elif is_folder:
                     inner.append(path)
                 else:
@@ -218,7 +217,7 @@ class _Walk:
                 return self._skip(path, "unreadable" if explicit else "passed", reason)
             identity = (status.st_dev, status.st_ino)
             if identity in self._files:
-                return self._skip(path, "passed", f"the same file as {text_of(self._files[identity])}")
+                return self._skip(path, "passed", f"the same file as {shown(self._files[identity])}")
             told = kinds.tell(path, status.st_size)
         except OSError as error:
             what = "a link to nothing" if path.is_symlink() and not path.exists() else error.strerror or error

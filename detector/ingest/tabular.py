@@ -17,7 +17,7 @@ import orjson
 
 from detector.errors import Location, LogError
 from detector.ingest.splitting import BLOCK_BYTES, Block, Reject, block_of_list
-from detector.ingest.unpack import text_of
+from detector.ingest.unpack import shown
 from features import schema
 
 _ROWS = 16_384
@@ -230,14 +230,14 @@ def _header(physical: _Physical, path: Path, separator: str) -> list[str]:
     try:
         header = next(csv.reader(physical, strict=True, delimiter=separator), [])
     except csv.Error as error:
-        raise LogError(f"not a CSV header: {error}", at=Location(text_of(path), 1)) from None
+        raise LogError(f"not a CSV header: {error}", at=Location(shown(path), 1)) from None
     physical.done()
     names = spelled([name.strip() for name in header])
     given = [n for n in names if n]
     if not given or len(set(given)) != len(given) or not all(n.isprintable() for n in names):
         raise LogError(
             "expected a header line of distinct column names",
-            at=Location(text_of(path), 1),
+            at=Location(shown(path), 1),
             hint="see docs/formats.md",
         )
     return names

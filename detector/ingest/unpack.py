@@ -9,6 +9,7 @@ import bz2
 import codecs
 import lzma
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,12 +30,19 @@ _BITE: dict[str, int] = {"gz": 1 << 15, "zst": 1 << 10, "bz2": 1 << 15, "xz": 1 
 _XZ_MEMORY = 256 << 20
 #: Packed bytes of one frame of the Collector.
 MAX_FRAME = 64 << 20
+_SURROGATES = re.compile("[\ud800-\udfff]")  # as Python spells bytes of a name that are no UTF-8
 _ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
 
 
 def text_of(path: Path | str) -> str:
     """A path as text that can be stored and sent: bytes that are no UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    return _SURROGATES.sub("\ufffd", str(path))
+
+
+def shown(text: Path | str) -> str:
+    """A path or a library's words for a message: one line, nothing in it that steers a terminal."""
+    plain = text_of(text)
+    return "".join(c if c.isprintable() else "\ufffd" for c in plain)
 
 
 def opened(path: Path) -> IO[bytes]:

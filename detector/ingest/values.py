@@ -20,8 +20,11 @@ class _Scanner:
     A value beyond ``max_line`` is let go piece by piece and comes out as its length alone.
     """
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, *, in_member: bool = False) -> None:
         self.max_line = max_line
+        self.in_member = in_member  # the values are of a list that is a member of an object
+        self.is_closed = False  # that list has ended: what has a name before it now is no entry
+        self.has_name = False
         self.buffer = b""
         self.closers = bytearray()  # what closes the brackets still open, outermost first
         self.start = -1  # where the present value begins in the buffer; -1: between values
@@ -47,8 +50,13 @@ class _Scanner:
                 while self.closers.pop() != text[0]:
                     pass
                 if not self.closers:
-                    yield self._value(token.end())
-                    self.start = -1
+                    value = self._value(token.end())
+                    if not (self.is_closed and self.has_name):
+                        yield value
+                    self.start, self.has_name = -1, False
+            elif not self.closers:
+                self.is_closed |= self.in_member and text == b"]"
+                self.has_name = text[:1] == b'"'
         else:
             self.at = len(self.buffer)
         self._let_go()
@@ -84,6 +92,7 @@ def elements(
     chunks: Iterable[bytes],
     *,
     in_array: bool,
+    in_member: bool = False,
     skip: int = 0,
     block_bytes: int = BLOCK_BYTES,
     max_line: int = MAX_LINE,
@@ -91,9 +100,10 @@ def elements(
     """Blocks of JSON values: an array's elements (``in_array``), or values one after another.
 
     ``line`` counts values, from 1. Scalars between them are passed over. ``skip``: bytes before the first
-    value, or before the array's bracket.
+    value, or before the array's bracket. ``in_member``: that array is a member of an object, whose other
+    members are no values.
     """
-    scanner = _Scanner(max_line)
+    scanner = _Scanner(max_line, in_member=in_member)
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
     number, n_held = 0, 0

@@ -157,7 +157,7 @@ PREFIXES = [
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_what_shippers_write_before_a_record_is_taken_off(prefix: str) -> None:
     assert loads(prefix + TEXT) == ROW
-    assert loads((prefix + TEXT + "\r\n").encode()) == ROW
+    assert loads((prefix + TEXT + ",\r\n").encode()) == ROW
 
 
 @pytest.mark.parametrize(

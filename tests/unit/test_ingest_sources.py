@@ -145,6 +145,7 @@ def test_logs_that_start_with_something_else_are_read(tmp_path: Path, name: str,
         ("_SUCCESS", b"", "marker"),
         ("a.jsonl.crc", b"crc\0\1", "marker"),
         ("SHA256SUMS", b"0a1b  a.jsonl\n", "marker"),
+        ("t/_delta_log/0.json", b'{"commitInfo": {"timestamp": 1793610000000}}\n', "marker"),
         ("manifest.json", b'{"files": []}', "marker"),
         (".hidden.jsonl", LINE, "hidden"),
         ("empty.jsonl", b"", "empty"),
@@ -348,6 +349,11 @@ def test_any_file_name_is_survived(tmp_path: Path) -> None:
     assert len(found.sources) == len(names)
     assert all(source.name.encode() and records(source) for source in found.sources)
     assert sum("\ufffd" in source.name for source in found.sources) == 1
+    for source in found.sources:
+        source.path.unlink()
+        with pytest.raises(LogError) as caught:
+            list(Reader(source))
+        assert str(caught.value).isprintable()
 
 
 def test_bodies_that_bedrock_keeps_beside_its_log_are_passed_over(tmp_path: Path) -> None:
