@@ -238,7 +238,7 @@ def _outcome(records: Records) -> Columns:
                 if event == "exception":
                     name = own.get("exception.type") if name is None else name
                     words += [own.get("exception.type"), own.get("exception.message")]
-        status.append(_code(name, http, words))
+        status.append(error_status(name, http, words))
         errors.append(name)
     return {"status": status, "error_class": errors} | _first_chunks(records, events)
 
@@ -247,7 +247,11 @@ def _hashed(value: Any) -> Any:
     return value if value.__class__ in (str, int) else None
 
 
-def _code(name: Any, http: Any, words: Sequence[Any]) -> Any:
+def error_status(name: Any, http: Any, words: Sequence[Any]) -> Any:
+    """Status of a failed call: a name that is a code, the HTTP status, a code in words, else the code of an error's name.
+
+    ``words`` : what was said of the error; its first text, and the third, may be the name of an error.
+    """
     if _CODE.fullmatch(str(name)):
         return name
     if 400 <= _number(http) < 600:
