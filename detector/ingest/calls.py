@@ -55,15 +55,17 @@ def columns(records: Records, options: Options, found: Columns) -> Columns:
     return made | _conversations(records) | _tools(records) | _outcome(records)
 
 
-def request_ids(records: Records, *others: Path) -> list[Any]:
-    """The response's id, else ids given by the format, else trace and span."""
+def request_ids(records: Records, others: tuple[Path, ...] = (), last: tuple[Path, ...] = ()) -> list[Any]:
+    """The response's id or an id of the store's own, else trace and span, at ``last`` an id that may be anything's."""
     named = records.first(*rooted(semconv.RESPONSE_ID, "a"), *others)
     if None not in named:
         return named
-    parts = zip(named, records.first("span/traceId"), records.first("span/spanId"), strict=True)
+    spans = zip(
+        records.first("span/traceId"), records.first("span/spanId"), records.first(*last), strict=True
+    )
     return [
-        name if name is not None else f"{t}:{s}" if t is not None and s is not None else None
-        for name, t, s in parts
+        name if name is not None else f"{trace}:{span}" if trace is not None and span is not None else other
+        for name, (trace, span, other) in zip(named, spans, strict=True)
     ]
 
 
@@ -236,7 +238,7 @@ def _outcome(records: Records) -> Columns:
                 if event == "exception":
                     name = own.get("exception.type") if name is None else name
                     words += [own.get("exception.type"), own.get("exception.message")]
-        status.append(_code(name, http, words))
+        status.append(error_status(name, http, words))
         errors.append(name)
     return {"status": status, "error_class": errors} | _first_chunks(records, events)
 
@@ -245,7 +247,11 @@ def _hashed(value: Any) -> Any:
     return value if value.__class__ in (str, int) else None
 
 
-def _code(name: Any, http: Any, words: Sequence[Any]) -> Any:
+def error_status(name: Any, http: Any, words: Sequence[Any]) -> Any:
+    """Status of a failed call: a name that is a code, the HTTP status, a code in words, else the code of an error's name.
+
+    ``words`` : what was said of the error; its first text, and the third, may be the name of an error.
+    """
     if _CODE.fullmatch(str(name)):
         return name
     if 400 <= _number(http) < 600:
