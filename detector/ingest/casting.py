@@ -233,6 +233,25 @@ def _whole(value: Any, limit: int) -> int | None:
     return exact
 
 
+def total(count: Any, *apart: Any) -> Any:
+    """``count`` with the counts that a log keeps ``apart`` from it (tokens read from and written to a cache).
+
+    ``count`` as it stands where it is not known or no count itself.
+    """
+    try:
+        whole = _whole(count, _LIMIT["BIGINT"]) if count is not None else None
+    except (ValueError, OverflowError):
+        return count
+    if whole is None:
+        return count
+    for value in apart:
+        try:
+            whole += (_whole(value, _LIMIT["BIGINT"]) or 0) if value is not None else 0
+        except (ValueError, OverflowError):
+            continue
+    return whole
+
+
 def _boolean(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value

@@ -26,7 +26,7 @@ _IMAGE = frozenset(("image", "image_url", "input_image"))
 _RESULT_KEYS = frozenset(("toolResult", "functionResponse", "function_response"))
 _IMAGE_KEYS = frozenset(("image", "image_url"))
 #: State that the provider minted and only the account it was given to can send back.
-_MINTED_KEYS = ("signature", "encrypted_content", "thoughtSignature", "thought_signature")
+_MINTED_KEYS = ("signature", "encrypted_content", "thoughtSignature", "thought_signature", "redactedContent")
 #: Most values of such state kept of one request.
 MAX_STATE = 256
 #: Text that is longer than this without a gap and says base64 is data, not prose.
@@ -312,6 +312,19 @@ def tools(offered: Any) -> tuple[int | None, list[str] | None]:
             if name.__class__ is str:
                 names.append(name)
     return n, names
+
+
+def n_stops(asked: Any) -> int | None:
+    """Stop sequences asked for: of a list, of its JSON text, or one given as text; None where none is spoken of."""
+    listed = as_list(asked)
+    return len(listed) if listed is not None else 1 if asked.__class__ is str and asked else None
+
+
+def n_logprobs(top: Any, asked: Any) -> Any:
+    """Alternatives asked for by ``top_logprobs`` and the older ``logprobs``, a flag or itself a number."""
+    if asked is True:
+        return max(top, 1) if top.__class__ is int else 1
+    return 0 if asked is False else top if top is not None and top.__class__ not in (dict, list) else asked
 
 
 def state_in(message: Any) -> list[str]:

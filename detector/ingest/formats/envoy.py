@@ -1,0 +1,146 @@
+"""Envoy access logs in JSON: Envoy AI Gateway, Istio, Higress. Their keys are the operator's choice: the map can be set.
+
+An access log carries no text, except where Higress writes the conversation into its ``ai_log`` member (JSON text whose
+numbers are text too). ``x-forwarded-for`` can be forged by the client up to what one's own proxies append: with N
+trusted hops the address N places left of the last is taken.
+
+Sources: Envoy AI Gateway, "Access logs" and envoyproxy/ai-gateway#1305 (older key names); Istio, "Default access log
+format"; alibaba/higress, plugin ``ai-statistics``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from detector.ingest.address import forwarded
+from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.messages import NONE, Conversation, conversation
+from detector.ingest.records import Path, Records
+
+#: Canonical name -> JSON keys in order; those of Envoy AI Gateway first. ``x-account-id``, ``x-api-key-id``, ``x-org-id``
+#: and ``ja4`` are to be added by the operator.
+KEYS: dict[str, tuple[Path, ...]] = {
+    "request_id": ("x-request-id", "request_id"),
+    "ts": ("start_time",),
+    "account_id": ("x-account-id", "ai_log/consumer", "consumer"),
+    "api_key_id": ("x-api-key-id",),
+    "org_id": ("x-org-id",),
+    "model": ("gen_ai.request.model", "genai_model_name", "ai_log/model"),
+    "pathway": ("gen_ai.provider.name", "gen_ai.backend.name", "genai_backend_name"),
+    "operation": ("x-envoy-origin-path", "path"),
+    "source_ip": ("x-forwarded-for", "x_forwarded_for"),
+    "user_agent": ("user-agent", "user_agent"),
+    "ja4": ("ja4",),
+    "session_id": ("x-session-id", "ai_log/session_id"),
+    "input_tokens": ("gen_ai.usage.input_tokens", "genai_tokens_input", "ai_log/input_token"),
+    "output_tokens": ("gen_ai.usage.output_tokens", "genai_tokens_output", "ai_log/output_token"),
+    "cached_tokens": ("gen_ai.usage.cached_input_tokens",),
+    "reasoning_tokens": ("gen_ai.usage.reasoning_tokens",),
+    "latency_ms": ("duration", "ai_log/llm_service_duration"),
+    "ttft_ms": ("ai_log/llm_first_token_duration",),
+    "status": ("response_code",),
+}
+#: Columns that come from a conversation, and where they lie in it.
+CONVERSATION = {
+    "prompt": "prompt", "system_prompt": "system", "turn": "turn", "n_images": "n_images", "carried": "carried",
+}  # fmt: skip
+#: Keys that Envoy writes and no column takes, and those of columns for which a site may have set another.
+_PASSED = frozenset(key for keys in KEYS.values() for key in keys if isinstance(key, str)) | frozenset(
+    (":authority", "authority", "method", "protocol", "bytes_received", "bytes_sent", "connection_termination_details",
+     "downstream_local_address", "downstream_remote_address", "upstream_cluster", "upstream_host", "upstream_local_address",
+     "upstream_transport_failure_reason", "upstream_service_time", "requested_server_name", "response_code_details",
+     "route_name", "trace_id", "istio_policy_status", "x-envoy-upstream-service-time", "x-envoy-original-path",
+     "gen_ai.usage.total_tokens", "gen_ai.request.model_override", "gen_ai.response.model", "genai_model_name_override",
+     "genai_tokens_total", "response_flags", "virtual_cluster", "log_name", "mcp.method.name", "mcp.session.id",
+     "mcp.provider.name", "mcp.tool.name", "jsonrpc.request.id", "ai_log")
+)  # fmt: skip
+#: Paths of inference, in any of the providers' spellings; a line without model elsewhere is no model call.
+_INFERENCE = re.compile(
+    "completions|messages|responses|embeddings|[gG]enerateContent|/invoke|/converse|/model/|rerank|images/generations"
+)
+
+
+def table(options: Options) -> Mapping[str, tuple[Path, ...]]:
+    """The map in force: a key that a site sets stands in place of those for its column."""
+    return KEYS | {name: set_path(key) for name, key in options.envoy_keys.items()}
+
+
+def set_path(key: str) -> tuple[Path, ...]:
+    """A key as it stands, and with ``/`` in it also the path it names."""
+    return ((key,), key) if "/" in key else ((key,),)
+
+
+def _sniff(record: Record) -> bool:
+    keys = set(record)
+    return len(keys & {"response_code", "response_flags", "start_time", "duration", "x-request-id",
+                       "downstream_remote_address", "x-envoy-origin-path", "bytes_sent"}) >= 4  # fmt: skip
+
+
+def _derive(records: Records, options: Options, columns: Columns) -> Columns:
+    targets = columns["operation"]
+    peers = records.first("downstream_remote_address")
+    tools = records.first("mcp.method.name")
+    talks = _talks(records, options)
+    return {
+        "account_id": [
+            a if a is not None else o if o is not None else k
+            for a, o, k in zip(columns["account_id"], columns["org_id"], columns["api_key_id"], strict=True)
+        ],
+        "operation": [t.partition("?")[0] if isinstance(t, str) else t for t in targets],
+        "source_ip": [
+            forwarded(given, options.trusted_hops) or peer
+            for given, peer in zip(columns["source_ip"], peers, strict=True)
+        ],
+        "status": [
+            _status(code, flags)
+            for code, flags in zip(columns["status"], records.first("response_flags"), strict=True)
+        ],
+        "other": [
+            model is None and n is None and (tool is not None or (target is not None and not _infers(target)))
+            for model, n, tool, target in zip(
+                columns["model"], columns["input_tokens"], tools, targets, strict=True
+            )
+        ],
+    } | {
+        name: [getattr(t, attribute) for t in talks]
+        for name, attribute in CONVERSATION.items()
+        if name == "prompt" or name not in columns
+    }  # fmt: skip
+
+
+def _talks(records: Records, options: Options) -> list[Conversation]:
+    """The conversation of each entry: under the site's own key, else in Higress's member."""
+    if key := options.envoy_keys.get("prompt"):
+        values = zip(*(records.at(path) for path in set_path(key)), strict=True)
+        return [conversation(next((v for v in row if v), None)) for row in values]
+    return [
+        conversation(messages) if messages else
+        # The last user turn alone: text, or its parts; which turn it was is not said.
+        conversation([{"role": "user", "content": question}])._replace(turn=None) if question else NONE
+        for messages, question in zip(records.at("ai_log/messages"), records.at("ai_log/question"), strict=True)
+    ]  # fmt: skip
+
+
+def _infers(target: Any) -> bool:
+    return isinstance(target, str) and bool(_INFERENCE.search(target))
+
+
+def _status(code: Any, flags: Any) -> Any:
+    """Envoy writes 0 where no answer went out; the flag DC says that the client had left."""
+    if str(code).strip() != "0":
+        return code
+    return 499 if isinstance(flags, str) and "DC" in flags else 500
+
+
+FORMAT = Format(
+    name="envoy",
+    meaning="Envoy, Envoy AI Gateway, Istio and Higress access logs as JSON lines; the keys can be set",
+    capabilities=frozenset(("prompts", "ip", "account", "ja4", "tokens", "latency", "session")),
+    sniff=_sniff,
+    fields=KEYS,
+    table=table,
+    derive=_derive,
+    passed=_PASSED,
+)
