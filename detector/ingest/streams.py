@@ -6,14 +6,14 @@ what it cost and what state it handed out stand in different events with every m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from detector.ingest.messages import state_in
 from detector.ingest.records import as_list, as_object, opened_json, something
 
 #: Keys under which an answer, or one event of it, says how it ended.
-FINISH_KEYS = ("stopReason", "stop_reason", "completionReason", "finish_reason", "finishReason")
+FINISH_KEYS = ("stopReason", "stop_reason", "completionReason", "finish_reason", "finishReason", "done_reason")
 #: Lists whose first element is the answer proper.
 CHOICES = ("choices", "results", "outputs", "generations", "candidates")
 GUARDRAIL, METRICS = "amazon-bedrock-guardrailAction", "amazon-bedrock-invocationMetrics"
@@ -82,8 +82,10 @@ def _folded(events: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def finish(body: dict[str, Any]) -> Any:
+def finish(body: Mapping[str, Any]) -> Any:
     """How an answer ended, in its maker's word; None where it does not say."""
+    if body.get("object") == "response":
+        return as_object(body.get("incomplete_details")).get("reason") or body.get("status")
     for key in FINISH_KEYS:
         if (word := something(body.get(key))) is not None:
             return word
