@@ -57,6 +57,8 @@ class Config:
     account_attribute: str | None = None
     #: Canonical name -> JSON key for Envoy access logs.
     envoy_keys: Mapping[str, str] = field(default_factory=dict)
+    #: Canonical name -> path, or several of which the first that says something is taken, for any JSON or CSV.
+    mapped_keys: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     #: Proxies of yours that append to x-forwarded-for (count from the right).
     trusted_hops: int = 0
     #: Share of lines that may be rejected before ``ingest`` ends with exit code 3 (0..1).
@@ -156,7 +158,23 @@ def _typed(name: str, value: Any, faults: list[str]) -> Any:
         faults.append(f'ignore: expected a list of patterns such as "*.tmp", found {value!r}')
     if name == "window_days" and isinstance(value, int) and value < 1:
         faults.append(f"{name}: expected 1 or more, found {value!r}")
+    if name in ("envoy_keys", "mapped_keys") and isinstance(value, dict):
+        return _keys(name, value, faults)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _keys(table: str, given: dict[str, Any], faults: list[str]) -> dict[str, Any]:
+    """Names and the keys or paths they lie under; several only for ``mapped_keys``."""
+    made: dict[str, Any] = {}
+    for name, value in given.items():
+        several = isinstance(value, list) and table == "mapped_keys"
+        listed = value if several else [value]
+        if not listed or not all(isinstance(v, str) and v for v in listed):
+            wanted = "a path, or a list of paths" if table == "mapped_keys" else "a key"
+            faults.append(f"{table}.{name}: expected {wanted} (strings), found {value!r}")
+        else:
+            made[name] = tuple(value) if several else value
+    return made
 
 
 def _name(wanted: type | tuple[type, ...]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detector.cli.lake import ConfigOption, LakeOption, open_for_work
+from detector.cli.mapping import SuggestOption
 from detector.cli.show import bar, clean, plural, say, word
 from detector.errors import DataQualityError
 
@@ -63,6 +64,7 @@ def ingest(
         str | None, typer.Option("--now", help="read as if it were this time (ISO 8601)", show_default=False)
     ] = None,
     config: ConfigOption = None,
+    suggest: SuggestOption = None,
 ) -> None:
     """Read logs into the lake: metadata and measurements are kept, text is dropped.
 
@@ -98,6 +100,7 @@ def ingest(
                     key=key,
                     account_attribute=settings.account_attribute,
                     envoy_keys=settings.envoy_keys or None,
+                    mapped_keys=settings.mapped_keys or None,
                     trusted_hops=settings.trusted_hops,
                     pseudonymise=settings.pseudonymise_accounts,
                     max_rejects=limit,
@@ -190,7 +193,7 @@ def _tell_read(report: FileReport, path: str) -> None:
     for note, n in report.notes.most_common():
         say(f"    {plural(n, 'line')}: {clean(note)}")
     for remark in report.remarks:
-        say(f"    {clean(remark)}")
+        say(f"    {clean(remark, width=4000)}")
 
 
 def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:

@@ -65,6 +65,10 @@ _SHAPES = (
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d %H:%M:%S%.f",
 )
+_WEB_SERVER = re.compile(
+    r"(?P<day>\d\d)/(?P<month>[A-Za-z]{3})/(?P<year>\d{4}):(?P<time>\d\d:\d\d:\d\d)(?: (?P<zone>[+-]\d{4}))?", re.ASCII
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FRACTION = re.compile(r"([.,]\d{6})\d+")
 _TRUE = frozenset(("true", "t", "yes", "on", "1", "1.0"))
 _FALSE = frozenset(("false", "f", "no", "off", "0", "0.0"))
@@ -252,6 +256,15 @@ def total(count: Any, *apart: Any) -> Any:
     return whole
 
 
+def scaled(value: Any, factor: float) -> Any:
+    """A number in another unit; ``value`` as it stands where it is none."""
+    try:
+        number = _float(value) if value is not None else None
+    except (ValueError, OverflowError):
+        return value
+    return number * factor if number is not None else None
+
+
 def _boolean(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
@@ -397,6 +410,8 @@ def epoch_us(value: Any) -> int | None:
         text = value.strip()
         if text[4:5] == "-":
             return _iso(text)
+        if text[2:3] == "/":
+            return _web_server(text)
         try:
             value = int(text) if text.isdigit() else float(text)
         except ValueError:
@@ -407,6 +422,16 @@ def epoch_us(value: Any) -> int | None:
         if 0.9 * scale <= value <= 4.2 * scale:
             return value * unit if isinstance(value, int) else round(value * unit)
     return int(value) // 1000 if 0.9e18 <= value <= 4.2e18 else None
+
+
+def _web_server(text: str) -> int | None:
+    """A time as web servers write it: ``01/Nov/2026:10:00:00 +0000``."""
+    found = _WEB_SERVER.fullmatch(text)
+    if found is None or found["month"].lower() not in _MONTHS:
+        return None
+    zone = found["zone"] or "+0000"
+    month = _MONTHS.index(found["month"].lower()) + 1
+    return _iso(f"{found['year']}-{month:02}-{found['day']}T{found['time']}{zone}")
 
 
 def _iso(text: str) -> int | None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, DataQualityError, LogError, NotALog
-from detector.ingest import ledger, mapping
+from detector.ingest import advice, ledger, mapping
 from detector.ingest.bounds import Bounds
 from detector.ingest.detect import detect, named
-from detector.ingest.formats import Format, Options
+from detector.ingest.formats import Format, Options, mapped
 from detector.ingest.intake import Intake
 from detector.ingest.known import KnownState
 from detector.ingest.ledger import Row, Settings, forced_of, gave_nothing, identify, row_of
@@ -50,6 +50,7 @@ def ingest(
     key: bytes,
     account_attribute: str | None = None,
     envoy_keys: Mapping[str, str] | None = None,
+    mapped_keys: mapped.Keys | None = None,
     trusted_hops: int = 0,
     pseudonymise: bool = False,
     max_rejects: float = 0.5,
@@ -74,6 +75,7 @@ def ingest(
     key : the lake's key for keyed hashes.
     account_attribute : log attribute that names the account, before the format's own order.
     envoy_keys : canonical name -> JSON key, for Envoy.
+    mapped_keys : canonical name -> path or paths, for ``mapped``.
     trusted_hops : proxies of one's own that append to x-forwarded-for.
     pseudonymise : store account ids as keyed hashes.
     max_rejects : share of all lines of this call that may be rejected (0..1).
@@ -92,15 +94,25 @@ def ingest(
     Raises
     ------
     LogError : a named path does not exist.
-    ConfigError : no such format, or an Envoy key for a column that does not exist.
+    ConfigError : no such format, an Envoy key for a column that does not exist, or a map that cannot work.
     DataQualityError : more rejects than ``max_rejects``, what was kept is stored.
     """
     forced = named(format)
-    options = Options(account_attribute, dict(envoy_keys or {}), trusted_hops=trusted_hops)
+    options = Options(
+        account_attribute,
+        dict(envoy_keys or {}),
+        {name: path if isinstance(path, str) else list(path) for name, path in (mapped_keys or {}).items()},
+        trusted_hops,
+    )
     columns = {c.name for c in schema.CANONICAL}
     if strange := sorted(set(options.envoy_keys) - columns):
         raise ConfigError(
             f"envoy_keys: no such column {strange[0]!r}", hint=f"columns: {', '.join(sorted(columns))}"
+        )
+    if (wrong := mapped.faults(options.mapped_keys)) and (options.mapped_keys or forced is mapped.FORMAT):
+        raise ConfigError(
+            f"mapped_keys: {'; '.join(wrong) if options.mapped_keys else 'not set, and --format mapped needs it'}",
+            hint="let a map be proposed: hydrawatch ingest --suggest FILE (columns: see docs/formats.md, mapped)",
         )
     found = found or find(paths, ignore=ignore, lake=store.root)
     moment = (now.astimezone(UTC) if now and now.tzinfo else now or datetime.now(UTC)).replace(tzinfo=None)
@@ -216,7 +228,7 @@ class _Call:
             else None
         )
         reader = Reader(source)
-        form, content = detect(source.path, reader.head(), self.forced)
+        form, content = detect(source.path, reader.head(), self.forced, self.settings.options)
         report = FileReport(source.path, form.name, content)
         given = Given(self.known.keying) if replacement else None
         changed: list[Row] = []
@@ -248,6 +260,8 @@ class _Call:
             txn.add("files", ledger.frame([row]), part=self.known.part(identity, "files"))
         self.known.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
         self._remark(report, intake, identity)
+        if words := advice.of(report, form, self.known.store.root):
+            report.remarks.append(words)
         return report
 
     def _identify(self, source: Source) -> tuple[str, list[Row]]:
@@ -286,7 +300,7 @@ class _Call:
             return []
         if now == "auto":
             try:
-                form, _ = detect(source.path, Reader(source).head(), None)
+                form, _ = detect(source.path, Reader(source).head(), None, self.settings.options)
             except LogError:
                 return []  # it had to be forced
             if form.name == row["format"]:

@@ -113,6 +113,7 @@ class Intake:
         report.n_other += mapped.n_other
         report.notes.update(mapped.notes)
         report.unknown_keys |= mapped.unknown
+        report.keys |= mapped.keys
         if mapped.n_named is not None:
             self.n_named = (self.n_named or 0) + mapped.n_named
 

@@ -51,6 +51,8 @@ class Mapped:
     rejects: list[Reject] = field(default_factory=list)
     n_other: int = 0
     unknown: set[str] = field(default_factory=set)
+    #: Keys of some entries, for formats whose keys a site sets.
+    keys: set[str] = field(default_factory=set)
     #: Kept entries in which something was taken as not known: what, and how often.
     notes: Counter[str] = field(default_factory=Counter)
     #: Entries on which ``account_attribute`` was found; None: none is set.
@@ -86,7 +88,8 @@ class RecordMapper:
         self._columns = COLUMNS[content]
         self._paths = {c.name: p for c in self._columns if (p := form.paths(options).get(c.name))}
         self._named = _attribute_paths(form, options.account_attribute)
-        self._known = _known(form, self._paths, options)
+        further = {name: paths for name, paths in form.paths(options).items() if name not in form.fields}
+        self._known = _known(form, self._paths | further, options)
         self._placeholders = placeholders.known(options.placeholders)
         # A site's own attribute lies beside the canonical columns, where only the longer way looks.
         self._quick = form.name == "native" and content == "requests" and not options.account_attribute
@@ -111,7 +114,7 @@ class RecordMapper:
             return None
         self._n_failed = 0
         rows, plain = quick.typed(found, self._columns, REQUIRED[self._content])
-        unknown = self._unknown(_objects(block.raw.head(_SAMPLE)))
+        unknown = self._unknown(entries_of(block.raw.head(_SAMPLE)))
         if plain.all():
             return self._without_placeholders(Mapped(rows, unknown=unknown))
         if plain.sum() < found.height // 2:
@@ -138,6 +141,8 @@ class RecordMapper:
                 numbers, entries = list(compress(numbers, read)), list(compress(entries, read))
             if not raw.lines:
                 mapped.unknown = self._unknown(entries[:_SAMPLE])
+                if self._form.setting:
+                    mapped.keys = {name for entry in entries[:_SAMPLE] for name in entry}
             for low in range(0, len(entries), _CHUNK):
                 self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], raw, mapped)
         return self._typed(raw, mapped)
@@ -146,7 +151,8 @@ class RecordMapper:
         """Entries of some lines and the line of each; what is none goes to ``mapped``."""
         numbers: list[int] = []
         entries: list[Record] = []
-        rejects, spread, sniff = mapped.rejects, self._form.spread, self._form.sniff
+        rejects, spread = mapped.rejects, self._form.spread
+        sniff = self._form.sniff if self._form.chosen is None else self._is_own
         texts = lines.column("text").to_pylist()
         for number, text in zip(lines.column("line").to_pylist(), texts, strict=True):
             if is_too_complex(text):
@@ -181,6 +187,9 @@ class RecordMapper:
                         mapped.n_other += len(entries) == n_before
                     numbers.extend([number] * (len(entries) - n_before))
         return numbers, entries
+
+    def _is_own(self, record: Record) -> bool:
+        return self._form.knows(record, self._options)
 
     def _pull(self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped) -> None:
         """Add the columns of some entries to ``raw``, by the format's table and function.
@@ -328,7 +337,7 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass")) - text.endswith("\n")
 
 
-def _objects(lines: pa.Table) -> list[Record]:
+def entries_of(lines: pa.Table) -> list[Record]:
     """Entries in some lines that are entries as they stand."""
     found: list[Record] = []
     for text in lines.column("text").to_pylist():

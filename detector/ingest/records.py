@@ -199,6 +199,22 @@ def steps(path: Path) -> tuple[str, ...]:
     return path if isinstance(path, tuple) else tuple(path.split("/")) if path else ()
 
 
+def named_paths(text: str) -> tuple[Path, ...]:
+    """The paths that a site may mean by ``text``: a key as it stands, keys with ``/`` or dots between them, and a key that
+    holds dots inside an object, or before one.
+    """
+    found: list[Path] = [(text,)]
+    if "/" in text:
+        found.append(tuple(text.split("/")))
+    elif "." in text:
+        found.append(tuple(text.split(".")))
+        head, _, tail = text.partition(".")
+        found.append((head, tail))
+        head, _, tail = text.rpartition(".")
+        found.append((head, tail))
+    return tuple(dict.fromkeys(found))
+
+
 def _element(value: Any, at: int) -> Any:
     listed = value if value.__class__ is list else as_list(value)
     return listed[at] if listed and -len(listed) <= at < len(listed) else None

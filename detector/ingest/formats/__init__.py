@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -35,14 +35,14 @@ class Options:
     ----------
     account_attribute : log attribute that names the account, before the format's own order.
     envoy_keys : canonical name -> JSON key, for Envoy.
-    mapped_keys : canonical name -> path, for ``mapped``.
+    mapped_keys : canonical name -> path, or several paths, for ``mapped``.
     trusted_hops : proxies of one's own that append to x-forwarded-for.
     placeholders : texts that stand for content which was not logged, beside those shipped.
     """
 
     account_attribute: str | None = None
     envoy_keys: Mapping[str, str] = field(default_factory=dict)
-    mapped_keys: Mapping[str, str] = field(default_factory=dict)
+    mapped_keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     trusted_hops: int = 0
     placeholders: tuple[str, ...] = ()
 
@@ -70,6 +70,8 @@ class Format:
     names : an entry's key names, for counting those no column takes; None: its top-level keys.
     passed : names that are meant to be passed over.
     contents : what else than requests it can hold.
+    chosen : whether a site's options say that an entry is of this format; then no other is asked.
+    setting : the table of the configuration that names its keys, where there is one.
     """
 
     name: str
@@ -86,10 +88,16 @@ class Format:
     names: Callable[[Record], Iterator[str]] | None = None
     passed: frozenset[str] = frozenset()
     contents: tuple[str, ...] = ("requests",)
+    chosen: Callable[[Record, Options], bool] | None = None
+    setting: str | None = None
 
     def __post_init__(self) -> None:
         if unknown := self.capabilities - set(CAPABILITIES):
             raise ValueError(f"format {self.name!r}: unknown capabilities {sorted(unknown)}")
+
+    def knows(self, record: Record, options: Options) -> bool:
+        """Whether ``record`` is of this format, by its looks or by what a site has set."""
+        return self.sniff(record) or (self.chosen is not None and self.chosen(record, options))
 
     def paths(self, options: Options) -> Mapping[str, tuple[Path, ...]]:
         """Canonical column -> candidate paths under a site's options."""

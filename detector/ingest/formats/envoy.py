@@ -17,7 +17,7 @@ from typing import Any
 from detector.ingest.address import forwarded
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import NONE, Conversation, conversation
-from detector.ingest.records import Path, Records
+from detector.ingest.records import Path, Records, named_paths
 
 #: Canonical name -> JSON keys in order; those of Envoy AI Gateway first. ``x-account-id``, ``x-api-key-id``, ``x-org-id``
 #: and ``ja4`` are to be added by the operator.
@@ -64,12 +64,7 @@ _INFERENCE = re.compile(
 
 def table(options: Options) -> Mapping[str, tuple[Path, ...]]:
     """The map in force: a key that a site sets stands in place of those for its column."""
-    return KEYS | {name: set_path(key) for name, key in options.envoy_keys.items()}
-
-
-def set_path(key: str) -> tuple[Path, ...]:
-    """A key as it stands, and with ``/`` in it also the path it names."""
-    return ((key,), key) if "/" in key else ((key,),)
+    return KEYS | {name: named_paths(key) for name, key in options.envoy_keys.items()}
 
 
 def _sniff(record: Record) -> bool:
@@ -113,7 +108,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 def _talks(records: Records, options: Options) -> list[Conversation]:
     """The conversation of each entry: under the site's own key, else in Higress's member."""
     if key := options.envoy_keys.get("prompt"):
-        values = zip(*(records.at(path) for path in set_path(key)), strict=True)
+        values = zip(*(records.at(path) for path in named_paths(key)), strict=True)
         return [conversation(next((v for v in row if v), None)) for row in values]
     return [
         conversation(messages) if messages else
@@ -143,4 +138,5 @@ FORMAT = Format(
     table=table,
     derive=_derive,
     passed=_PASSED,
+    setting="envoy_keys",
 )
