@@ -41,6 +41,8 @@ def content_of(name: str, records: list[Record]) -> str:
 
 def _sniff(record: Record) -> bool:
     keys = set(record)
+    if {"user_id", "api_key_id", "account_id", "created_at"} <= keys and "ts" not in keys:
+        return False  # a relay's row: its account_id is an upstream account, not the customer
     return (
         len(keys & {"request_id", "ts", "account_id", "model", "prompt"}) >= 3
         or {"account_id", "event"} <= keys
