@@ -1,0 +1,115 @@
+"""Kong Gateway with its AI plugins: what a logging plugin writes (file-log, http-log, tcp-log ...).
+
+Up to 3.8 the figures lie under the plugin's name with ``prompt_token`` and ``completion_token``, and the payload of the
+request beside the plugins; since then all of it lies under ``ai.proxy``. Payloads are JSON in a text and there only with
+``log_payloads``. Other traffic of the same gateway is no model call.
+
+Sources: Kong, "AI Gateway audit log reference" (3.7, 3.8 and current) and "Kong log format".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from detector.ingest import bodies
+from detector.ingest.address import forwarded
+from detector.ingest.bodies import first_of
+from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.records import Path, Records, as_object, something
+
+_FIELDS: dict[str, tuple[Path, ...]] = {
+    "request_id": ("request/id", "response/headers/x-kong-request-id", "request/headers/x-kong-request-id"),
+    "ts": ("started_at",),
+    "api_key_id": ("authenticated_entity/id",),
+    "source_ip": ("client_ip", "request/headers/x-forwarded-for"),
+    "user_agent": ("request/headers/user-agent", "request/headers/User-Agent"),
+    "operation": ("request/uri",),
+    "latency_ms": ("latencies/request",),
+    "status": ("response/status",),
+}
+_ACCOUNT: tuple[Path, ...] = (
+    "consumer/id", "consumer/custom_id", "consumer/username", "authenticated_entity/consumer_id", "authenticated_entity/id",
+)  # fmt: skip
+_PASSED = frozenset(
+    ("ai", "consumer", "authenticated_entity", "request", "response", "latencies", "route", "service", "tries",
+     "upstream_uri", "upstream_status", "workspace", "workspace_name", "source", "tls", "websocket", "client_ip", "started_at")
+)  # fmt: skip
+#: Where the plugin that asked the model writes, the proxy before those that only change a request.
+_PROXIES = ("proxy", "ai-proxy", "ai-proxy-advanced")
+_INFERENCE = re.compile(
+    r"completions|messages|responses|embeddings|generatecontent|/invoke|/converse|/model/|rerank|images/generations",
+    re.IGNORECASE,
+)
+
+
+def _sniff(record: Record) -> bool:
+    keys = set(record)
+    return {"started_at", "latencies", "request"} <= keys and bool(keys & {"response", "client_ip", "route"})
+
+
+def _derive(records: Records, options: Options, columns: Columns) -> Columns:
+    plugins = [_asker(ai) for ai in records.objects("ai")]
+    told = Records(records.lines, plugins)
+    sent = [
+        as_object(v)
+        for v in first_of(
+            told.first_whole("payload/request", "payload/request_body"),
+            records.first_whole("ai/payload/request"),
+        )
+    ]
+    asked = bodies.asked(sent)
+    answered = bodies.answered(told.first_whole("payload/response", "payload/response_body"))
+    models = first_of(told.first("meta/request_model"), [something(body.get("model")) for body in sent])
+    # The answer first: what Kong counts leaves out the cached tokens that some makers count apart.
+    tokens = first_of(
+        answered["input_tokens"],
+        told.first("usage/prompt_tokens", "usage/prompt_token", "usage/input_tokens"),
+    )
+    modes = told.first("meta/request_mode")
+    return asked | answered | {
+        "model": models,
+        "pathway": told.first("meta/provider_name"),
+        "operation": [v.partition("?")[0] if isinstance(v, str) else v for v in columns["operation"]],
+        "source_ip": [forwarded(v, options.trusted_hops) for v in columns["source_ip"]],
+        "input_tokens": tokens,
+        "output_tokens": first_of(
+            told.first("usage/completion_tokens", "usage/completion_token", "usage/output_tokens"), answered["output_tokens"]
+        ),
+        "cached_tokens": first_of(
+            answered["cached_tokens"], told.first("usage/prompt_tokens_details/cached_tokens")
+        ),
+        "reasoning_tokens": first_of(
+            told.first("usage/completion_tokens_details/reasoning_tokens"), answered["reasoning_tokens"]
+        ),
+        "latency_ms": first_of(columns["latency_ms"], told.first("meta/llm_latency")),
+        "ttft_ms": told.first("usage/time_to_first_token"),
+        "stream": first_of(
+            [None if v is None else str(v).startswith("stream") for v in modes], asked["stream"]
+        ),
+        "other": [
+            model is None and n is None and not (isinstance(uri, str) and _INFERENCE.search(uri))
+            for model, n, uri in zip(models, tokens, columns["operation"], strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _asker(ai: Record) -> Any:
+    """What the plugin wrote that asked the model; empty where none did."""
+    for name in _PROXIES:
+        if found := as_object(ai.get(name)):
+            return found
+    return next((v for v in ai.values() if v.__class__ is dict and ("usage" in v and "meta" in v)), {})
+
+
+FORMAT = Format(
+    name="kong",
+    meaning="Kong Gateway logs with AI plugins",
+    capabilities=frozenset(("prompts", "ip", "account", "params", "logprobs", "tokens", "latency")),
+    sniff=_sniff,
+    fields=_FIELDS,
+    account=_ACCOUNT,
+    roots=("", "consumer", "request/headers"),
+    derive=_derive,
+    passed=_PASSED,
+)
