@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import ConfigError, DataQualityError, LogError, NotALog
-from detector.ingest import advice, ledger, mapping
+from detector.ingest import advice, beside, ledger, mapping
 from detector.ingest.bounds import Bounds
 from detector.ingest.detect import detect, named
 from detector.ingest.formats import Format, Options, mapped
@@ -132,7 +132,10 @@ def ingest(
         )  # fmt: skip
         known = KnownState(store, key, pseudonymise=pseudonymise, now=moment)
         n_processes = workers or _workers(found.sources)
-        call = _Call(known, forced, Settings(format, options, pseudonymise), bounds, again, Pool(n_processes))
+        completed = beside.gather(found.sources, known.ledger.files.values(), moment)
+        call = _Call(
+            known, forced, Settings(format, options, pseudonymise), bounds, again, Pool(n_processes), completed
+        )
         if again and announce:
             call.announce(found.sources, announce)
         try:
@@ -181,6 +184,7 @@ class _Call:
     bounds: Bounds
     again: bool
     pool: Pool
+    completed: beside.Completed
 
     def announce(self, sources: Iterable[Source], tell: Callable[[Path, int, list[date]], None]) -> None:
         """Say of each file what of it goes, before anything is done."""
@@ -236,7 +240,7 @@ class _Call:
             identity,
             unknown=replacement.unknown if replacement and (self.again or replacement.n_rows) else None,
         ) as txn:
-            intake = Intake(self.known, txn, identity, report, self.bounds, given)
+            intake = Intake(self.known, txn, identity, report, self.bounds, given, self.completed)
             if replacement and replacement.ingested_at:
                 intake.now = replacement.ingested_at
             if content == "requests":
@@ -260,6 +264,8 @@ class _Call:
             txn.add("files", ledger.frame([row]), part=self.known.part(identity, "files"))
         self.known.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
         self._remark(report, intake, identity)
+        if form.beside and self.completed.n_left_out:
+            report.notes[beside.LEFT_OUT] += self.completed.n_left_out
         if words := advice.of(report, form, self.known.store.root):
             report.remarks.append(words)
         return report

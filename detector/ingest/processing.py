@@ -90,9 +90,16 @@ class BlockProcessor:
             mapped.rows = mapped.rows.with_columns(hashed.alias("account_id"))
         return mapped
 
-    def keep(self, which: pl.Series) -> Kept:
-        """Measure the rows of the last block for which ``which`` is true, and write what has gathered."""
-        rows = self._rows if which.all() else self._rows.filter(which)
+    def keep(self, which: pl.Series, beside: pl.DataFrame | None = None) -> Kept:
+        """Measure the rows of the last block for which ``which`` is true, and write what has gathered.
+
+        ``beside``: what another log knows of the block's rows; it goes before what their own says.
+        """
+        rows = self._rows
+        if beside is not None:
+            rows = rows.with_columns(pl.coalesce(known, rows[known.name]) for known in beside.get_columns())
+        if not which.all():
+            rows = rows.filter(which)
         self._rows = pl.DataFrame()
         notes: Counter[str] = Counter()
         if not rows.height:
@@ -271,6 +278,7 @@ class Judge(Protocol):
     """Decides between the steps; see ``intake.Intake``."""
 
     def judge(self, mapped: Mapped) -> pl.Series: ...
+    def beside(self, mapped: Mapped) -> pl.DataFrame | None: ...
     def kept(self, kept: Kept) -> list[int]: ...
     def shown(self, skeletons: pl.DataFrame) -> None: ...
     def written(self, parts: Iterable[tuple[date, str]]) -> None: ...
@@ -292,7 +300,8 @@ def process(processors: list[Processor], blocks: Iterable[Block], judge: Judge) 
     while busy:
         batch, busy[:] = list(busy), []
         for processor in batch:
-            processor.send("keep", judge.judge(processor.receive()))
+            mapped = processor.receive()
+            processor.send("keep", judge.judge(mapped), judge.beside(mapped))
         for processor in batch:
             processor.send("show", judge.kept(processor.receive()))
             judge.shown(processor.receive())

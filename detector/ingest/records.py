@@ -193,16 +193,6 @@ def _said(values: list[Any]) -> list[Any]:
         return values
     return [something(v) for v in values]
 
-    def first_whole(self, *paths: Path) -> list[Any]:
-        """The first value along ``paths`` that says something, an object or a list among them."""
-        found: list[Any] = [None] * len(self)
-        for path in paths:
-            found = [
-                v if f is None and (v.__class__ in (dict, list) or something(v) is not None) else f
-                for f, v in zip(found, self.at(path), strict=True)
-            ]
-        return found
-
 
 def steps(path: Path) -> tuple[str, ...]:
     """The keys of a path."""

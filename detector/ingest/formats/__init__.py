@@ -48,6 +48,20 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A log that completes a format's requests and makes none itself.
+
+    Parameters
+    ----------
+    sniff : whether a parsed entry is of that log.
+    read : an entry to the request's id and what it says of it, or None.
+    """
+
+    sniff: Callable[[Record], bool]
+    read: Callable[[Record], tuple[str, Mapping[str, str]] | None]
+
+
+@dataclass(frozen=True)
 class Format:
     """One log format.
 
@@ -72,6 +86,7 @@ class Format:
     contents : what else than requests it can hold.
     chosen : whether a site's options say that an entry is of this format; then no other is asked.
     setting : the table of the configuration that names its keys, where there is one.
+    beside : a log that knows more of its requests. ``sniff`` must know its entries too, and ``derive`` say ``other``.
     """
 
     name: str
@@ -90,6 +105,7 @@ class Format:
     contents: tuple[str, ...] = ("requests",)
     chosen: Callable[[Record, Options], bool] | None = None
     setting: str | None = None
+    beside: Beside | None = None
 
     def __post_init__(self) -> None:
         if unknown := self.capabilities - set(CAPABILITIES):

@@ -1,8 +1,9 @@
 """Amazon Bedrock model-invocation logs: Converse and the bodies of every maker that Bedrock serves.
 
 A customer's own log: the account is the calling role (its session name left off) or user, the organisation the AWS
-account. Addresses and clients are in CloudTrail, not here. Bedrock counts tokens read from and written to its cache
-beside ``inputTokenCount``; here they are part of ``input_tokens``, as in every format.
+account. Addresses and clients are in CloudTrail, whose events complete the calls of this log and are none themselves.
+Bedrock counts tokens read from and written to its cache beside ``inputTokenCount``; here they are part of
+``input_tokens``, as in every format.
 
 Sources: "Monitor model invocation using CloudWatch Logs and Amazon S3" and "Inference request parameters and response
 fields" (Amazon Bedrock user guide), "Converse" (API reference), elastic/integrations ``aws_bedrock`` invocation.
@@ -17,8 +18,8 @@ from typing import Any
 from detector.ingest import bodies, streams
 from detector.ingest.bodies import first_of
 from detector.ingest.casting import total
-from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.records import Path, Records
+from detector.ingest.formats import Beside, Columns, Format, Options, Record
+from detector.ingest.records import Path, Records, as_object, something
 
 _IN, _OUT = "input/inputBodyJson", "output/outputBodyJson"
 _FIELDS: dict[str, tuple[Path, ...]] = {
@@ -33,7 +34,10 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
 _ACCOUNT: tuple[Path, ...] = ("identity/arn", "accountId")
 _PASSED = frozenset(
     ("schemaVersion", "region", "inferenceRegion", "input", "output", "identity", "requestMetadata", "performanceConfig",
-     "schemaType", "status")
+     "schemaType", "status", "eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion",
+     "sourceIPAddress", "userAgent", "requestParameters", "responseElements", "additionalEventData", "requestID", "eventID",
+     "readOnly", "resources", "eventType", "managementEvent", "recipientAccountId", "eventCategory", "tlsDetails",
+     "errorMessage", "sessionCredentialFromConsole", "sharedEventID", "vpcEndpointId", "apiVersion")
 )  # fmt: skip
 #: HTTP status of the service's error names.
 _ERRORS = {
@@ -41,15 +45,47 @@ _ERRORS = {
     "ServiceQuotaExceeded": 429, "TooManyRequests": 429, "Validation": 400, "ModelTimeout": 408, "ModelNotReady": 429,
     "ModelError": 424, "ModelStreamError": 424, "ServiceUnavailable": 503, "InternalServer": 500,
 }  # fmt: skip
+_SERVICES = frozenset(("bedrock.amazonaws.com", "bedrock-runtime.amazonaws.com"))
 _STATUS = re.compile(r"[1-5][0-9][0-9]")
 #: An assumed role is one caller, however many sessions it opens.
 _ROLE = re.compile(r"(.*:assumed-role/[^/]+)/.*", re.DOTALL)
 
 
 def _sniff(record: Record) -> bool:
-    return record.get("schemaType") == "ModelInvocationLog" or {"requestId", "modelId", "timestamp"} <= set(
-        record
+    keys = set(record)
+    return (
+        record.get("schemaType") == "ModelInvocationLog"
+        or {"requestId", "modelId", "timestamp"} <= keys
+        or _is_trail(record)
     )
+
+
+def _is_trail(record: Record) -> bool:
+    """An event of CloudTrail, whatever service it is of."""
+    return {"eventSource", "eventName", "eventTime", "userIdentity"} <= set(record)
+
+
+def _trail(record: Record) -> tuple[str, Record] | None:
+    """What CloudTrail knows of a call: address, client, and the key where it is a long-lived one.
+
+    Keys that begin with ASIA live for hours and tell no caller from another.
+    """
+    number = something(record.get("requestID"))
+    if str(record.get("eventSource")) not in _SERVICES or number is None:
+        return None
+    key = as_object(record.get("userIdentity")).get("accessKeyId")
+    found = {
+        "source_ip": record.get("sourceIPAddress"),
+        "user_agent": record.get("userAgent"),
+        "api_key_id": key if isinstance(key, str) and key.startswith("AKIA") else None,
+    }
+    return str(number), {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, str)
+        and something(value)
+        and not value.endswith(("amazonaws.com", "AWS Internal"))
+    }
 
 
 def _spread(record: Record) -> Iterator[Record]:
@@ -73,6 +109,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     )
     whole, read, written = (first_of(own, answered) for own, answered in counts)
     return bodies.asked(records.objects(_IN)) | answers | {
+        "other": [_is_trail(entry) for entry in records.entries],
         "account_id": [_ROLE.sub(r"\1", a) if isinstance(a, str) else a for a in columns["account_id"]],
         "model": [m.rpartition("/")[2] or m if isinstance(m, str) else m for m in columns["model"]],
         "pathway": ["bedrock"] * len(records),
@@ -115,4 +152,5 @@ FORMAT = Format(
     derive=_derive,
     spread=_spread,
     passed=_PASSED,
+    beside=Beside(_is_trail, _trail),
 )

@@ -33,7 +33,8 @@ _ACCOUNT: tuple[Path, ...] = (
 )  # fmt: skip
 _PASSED = frozenset(
     ("ai", "consumer", "authenticated_entity", "request", "response", "latencies", "route", "service", "tries",
-     "upstream_uri", "upstream_status", "workspace", "workspace_name", "source", "tls", "websocket", "client_ip", "started_at")
+     "upstream_uri", "upstream_status", "workspace", "workspace_name", "source", "tls", "websocket",
+     "client_ip", "started_at")
 )  # fmt: skip
 #: Where the plugin that asked the model writes, the proxy before those that only change a request.
 _PROXIES = ("proxy", "ai-proxy", "ai-proxy-advanced")
@@ -54,12 +55,12 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     sent = [
         as_object(v)
         for v in first_of(
-            told.first_whole("payload/request", "payload/request_body"),
-            records.first_whole("ai/payload/request"),
+            told.first_held("payload/request", "payload/request_body"),
+            records.first_held("ai/payload/request"),
         )
     ]
     asked = bodies.asked(sent)
-    answered = bodies.answered(told.first_whole("payload/response", "payload/response_body"))
+    answered = bodies.answered(told.first_held("payload/response", "payload/response_body"))
     models = first_of(told.first("meta/request_model"), [something(body.get("model")) for body in sent])
     # The answer first: what Kong counts leaves out the cached tokens that some makers count apart.
     tokens = first_of(
