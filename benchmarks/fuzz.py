@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
-from detector.ingest.door import ingest
 
+from detector.ingest.door import ingest
 from detector.ingest.formats import formats
 from detector.lake.store import Store
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from detector.ingest.door import ingest
 
 from detector.backtest.synth.formats import WRITERS
+from detector.ingest.door import ingest
 from detector.lake.store import Store
 from features.request import measure
 

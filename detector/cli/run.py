@@ -111,7 +111,9 @@ def run(
             days, n_days = iter(forced), len(forced)
         else:
             if (again := settings_changed(store, settings)) and again <= today:
-                say(f"{again}: the allow-list or another setting has changed since it was run; deciding it again")
+                say(
+                    f"{again}: the allow-list or another setting has changed since it was run; deciding it again"
+                )
                 pipeline.due.mark_due(store, [again])
             days = pipeline.due.days_to_run(store, until=today)
             n_days = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from detector.ingest.formats import Format
 from detector.ingest.report import FileReport
+from detector.ingest.unpack import text_of
 
 #: Share of the lines that must lack the account before it is the map's fault and not some lines'.
 _NEARLY_ALL = 0.9
@@ -36,5 +37,5 @@ def of(report: FileReport, form: Format, lake: Path) -> str:
         f"no key of the entries is known to name the account: write which one does into {lake / 'hydrawatch.toml'}, "
         f'under [{form.setting}]: account_id = "KEY"; keys of the entries: {listed}{more}; '
         f"if none of them says who called, add it to the access log; then: "
-        f"hydrawatch ingest {shlex.quote(str(report.path))} --lake {shlex.quote(str(lake))}"
+        f"hydrawatch ingest {shlex.quote(text_of(report.path))} --lake {shlex.quote(str(lake))}"
     )

@@ -12,10 +12,10 @@ from detector.errors import ConfigError, Location, LogError, NotALog
 from detector.ingest import envelopes
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Format, Options, Record, formats, native
-from detector.ingest.mapping import is_record
 from detector.ingest.splitting import Block
-from detector.ingest.unpack import shown
+from detector.ingest.unpack import text_of
 
+NO_OPTIONS = Options()
 #: Entries that vote, and lines looked at for them: a container's log starts with its program's own text.
 _LOOK_AT, _LINES = 200, 20_000
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
@@ -38,14 +38,19 @@ def named(name: str) -> Format | None:
     return formats()[name]
 
 
+def is_record(record: Record, options: Options = NO_OPTIONS) -> bool:
+    """Whether any format knows ``record`` as it stands: then nothing in it is a wrapper."""
+    return any(f.knows(record, options) for f in formats().values())
+
+
 def detect(
-    path: Path, head: Block | Iterable[Block], forced: Format | None, options: Options | None = None
+    path: Path, head: Block | Iterable[Block], forced: Format | None, options: Options = NO_OPTIONS
 ) -> tuple[Format, str]:
     """Format and content of the file whose first blocks are ``head``.
 
     Every readable entry has a vote, wrappers taken off; lines that are no entries have none. Account facts
-    come in native files only, so those are read as native whatever is forced. A format that the site's
-    ``options`` name for most entries (a map of its own) goes before those told by what entries look like.
+    come in native files only, so those are read as native whatever is forced. A format that the site's ``options``
+    name for most entries (a map of its own) goes before those that are told by what entries look like.
 
     Raises
     ------
@@ -53,9 +58,8 @@ def detect(
     LogError : nothing tells.
     """
     blocks = [head] if isinstance(head, Block) else list(head)
-    records, n_other = _records(blocks)
-    if forced is None and options is not None:
-        forced = _named_by_site(records, options)
+    records, n_other = records_in(blocks, options)
+    forced = forced or _named_by_site(records, options)
     votes = Counter(f.name for record in records for f in formats().values() if f.sniff(record))
     form = forced
     if forced is None or (forced.name not in votes and "native" in votes):
@@ -71,13 +75,6 @@ def detect(
     return form, native.content_of(path.name, records) if form.name == "native" else "requests"
 
 
-def _named_by_site(records: list[Record], options: Options) -> Format | None:
-    for form in formats().values():
-        if form.chosen and sum(form.chosen(r, options) for r in records) * 2 > len(records):
-            return form
-    return None
-
-
 def _untold(path: Path, records: list[Record], votes: Counter[str]) -> LogError:
     told = "; ".join(f"{f.name}: {f.meaning}" for f in formats().values())
     tied = f" (could be {' or '.join(sorted(votes))})" if votes else ""
@@ -88,10 +85,17 @@ def _untold(path: Path, records: list[Record], votes: Counter[str]) -> LogError:
         message += "; none has a time in it, so it is taken for no log"
     else:
         kind = LogError
-    return kind(message, at=Location(shown(path)), hint=f"force one with --format NAME - {told}")
+    return kind(message, at=Location(text_of(path)), hint=f"force one with --format NAME - {told}")
 
 
-def _records(blocks: list[Block]) -> tuple[list[Record], int]:
+def _named_by_site(records: list[Record], options: Options) -> Format | None:
+    for form in formats().values():
+        if form.chosen and sum(form.chosen(r, options) for r in records) * 2 > len(records):
+            return form
+    return None
+
+
+def records_in(blocks: list[Block], options: Options = NO_OPTIONS) -> tuple[list[Record], int]:
     """The first records, and how many entries before the last of them are no calls."""
     n_other = 0
     found: list[Record] = []
@@ -99,7 +103,7 @@ def _records(blocks: list[Block]) -> tuple[list[Record], int]:
         if is_too_complex(text):
             continue
         try:
-            entries = envelopes.unwrap(envelopes.loads(text), is_record)
+            entries = envelopes.unwrap(envelopes.loads(text), lambda r: is_record(r, options))
         except ValueError:
             continue
         for entry in entries:

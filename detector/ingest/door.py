@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +101,11 @@ def ingest(
     """
     forced = named(format)
     options = Options(
-        account_attribute, dict(envoy_keys or {}), dict(mapped_keys or {}), trusted_hops, tuple(placeholders)
+        account_attribute,
+        dict(envoy_keys or {}),
+        {name: path if isinstance(path, str) else list(path) for name, path in (mapped_keys or {}).items()},
+        trusted_hops,
+        tuple(placeholders),
     )
     columns = {c.name for c in schema.CANONICAL}
     if strange := sorted(set(options.envoy_keys) - columns):
@@ -131,10 +135,18 @@ def ingest(
         )  # fmt: skip
         known = KnownState(store, key, pseudonymise=pseudonymise, now=moment)
         n_processes = workers or _workers(found.sources)
-        call = _Call(known, forced, Settings(format, options, pseudonymise), bounds, again, Pool(n_processes))
+        completed = beside.gather(found.sources, known.ledger.files.values(), moment)
+        call = _Call(
+            known,
+            forced,
+            Settings(format, options, pseudonymise),
+            bounds,
+            again,
+            Pool(n_processes),
+            completed,
+        )
         if again and announce:
             call.announce(found.sources, announce)
-        call.completed = beside.gather(found.sources, call.may_complete)
         try:
             call.take_all(found.sources, done, progress)
         finally:
@@ -181,17 +193,7 @@ class _Call:
     bounds: Bounds
     again: bool
     pool: Pool
-    completed: beside.Completed = field(default_factory=beside.Completed)
-
-    def may_complete(self, source: Source) -> bool:
-        """Whether a file is new, or of the last days: a log may come later than the one that completes it."""
-        try:
-            age = self.known.now.replace(tzinfo=UTC).timestamp() - source.path.stat().st_mtime
-            return (
-                self.again or age < beside.RECENT or identify(source.path)[0] not in self.known.ledger.files
-            )
-        except (OSError, LogError):
-            return False
+    completed: beside.Completed
 
     def announce(self, sources: Iterable[Source], tell: Callable[[Path, int, list[date]], None]) -> None:
         """Say of each file what of it goes, before anything is done."""
@@ -247,13 +249,13 @@ class _Call:
             identity,
             unknown=replacement.unknown if replacement and (self.again or replacement.n_rows) else None,
         ) as txn:
-            intake = Intake(self.known, txn, identity, report, self.bounds, given)
+            intake = Intake(self.known, txn, identity, report, self.bounds, given, self.completed)
             if replacement and replacement.ingested_at:
                 intake.now = replacement.ingested_at
             if content == "requests":
                 task = Task(
                     form.name, content, self.settings.options, self.known.key, self.known.pseudonymise, identity,
-                    str(txn.folder()), self.completed.of(form), ALL_ROWS // self.pool.workers,
+                    str(txn.folder()), ALL_ROWS // self.pool.workers,
                 )  # fmt: skip
                 with self.pool.processors(task, source.n_bytes) as processors:
                     process(processors, _told(reader, tell), intake)
@@ -270,7 +272,11 @@ class _Call:
                 row |= {"ingested_at": replacement.ingested_at, "reread_at": self.known.now}
             txn.add("files", ledger.frame([row]), part=self.known.part(identity, "files"))
         self.known.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
-        self._remark(report, intake, identity, form)
+        self._remark(report, intake, identity)
+        if form.beside and self.completed.n_left_out:
+            report.notes[beside.LEFT_OUT] += self.completed.n_left_out
+        if words := advice.of(report, form, self.known.store.root):
+            report.remarks.append(words)
         return report
 
     def _identify(self, source: Source) -> tuple[str, list[Row]]:
@@ -317,12 +323,8 @@ class _Call:
             now = form.name
         return [f"format was {row['format']}, is {now}"]
 
-    def _remark(self, report: FileReport, intake: Intake, identity: str, form: Format) -> None:
+    def _remark(self, report: FileReport, intake: Intake, identity: str) -> None:
         """Say what the counts alone do not."""
-        if words := advice.of(report, form, self.known.store.root):
-            report.remarks.append(words)
-        if form.beside and self.completed.n_left_out:
-            report.notes[beside.LEFT_OUT] += self.completed.n_left_out
         attribute = self.settings.options.account_attribute
         if attribute and report.content == "requests" and report.n_lines and intake.n_named == 0:
             report.remarks.append(

@@ -19,6 +19,7 @@ from detector.ingest.replace import Given
 from detector.ingest.report import FileReport
 
 if TYPE_CHECKING:
+    from detector.ingest.beside import Completed
     from detector.lake.store import Transaction
 
 #: Skeletons that wait in memory before they are written as a part.
@@ -39,6 +40,7 @@ class Intake:
         report: FileReport,
         bounds: Bounds,
         given: Given | None = None,
+        completed: Completed | None = None,
     ) -> None:
         self.known = known
         self.txn = txn
@@ -46,6 +48,7 @@ class Intake:
         self.report = report
         self.bounds = bounds
         self.given = given
+        self._completed = completed
         #: Lines on which the attribute that names the account was found; None: the mapping does not tell.
         self.n_named: int | None = None
         #: When the file was read; an earlier moment when it is read again.
@@ -87,6 +90,12 @@ class Intake:
         which = np.zeros(mapped.rows.height, dtype=np.bool_)
         which[np.flatnonzero(believed.to_numpy())[new.to_numpy()]] = True
         return pl.Series(which)
+
+    def beside(self, mapped: mapping.Mapped) -> pl.DataFrame | None:
+        """What another log knows of the rows of a block."""
+        return (
+            self._completed.rows(self.report.format, mapped.rows["request_id"]) if self._completed else None
+        )
 
     def kept(self, kept: Kept) -> list[int]:
         """Take note of what was kept of a block; the templates whose skeletons are to be shown."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any, TypeAlias
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from detector.ingest import casting, envelopes, placeholders, quick
 from detector.ingest.complexity import is_too_complex
-from detector.ingest.formats import Columns, Format, Options, Record, formats
+from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.records import Path, Records, something, steps
 from detector.ingest.splitting import Block, Reject
@@ -35,8 +35,6 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "account_events": ("ts", "account_id", "event"),
     "model_releases": ("model", "released_at"),
 }
-#: Columns of requests that another log knows, by request id.
-Beside: TypeAlias = Mapping[str, Mapping[str, str]]
 #: Entries of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
 #: Entries worked on at once: few enough that what was parsed is still in the processor's cache when its columns are read.
@@ -61,16 +59,6 @@ class Mapped:
     n_named: int | None = None
 
 
-def _complete(columns: Columns, beside: Beside) -> None:
-    """Put what another log knows of requests, by their ids, before what their own says."""
-    requests = columns["request_id"]
-    for row, number in enumerate(requests):
-        found = beside.get(str(number)) if number is not None else None
-        for name, value in found.items() if found else ():
-            columns[name] = columns[name] if name in columns else [None] * len(requests)
-            columns[name][row] = value
-
-
 @dataclass
 class _Raw:
     """Columns of a block as they gather, a value an entry; a column that only some entries had is filled with None."""
@@ -93,9 +81,8 @@ class _Raw:
 class RecordMapper:
     """Maps blocks of one format and content."""
 
-    def __init__(self, form: Format, content: str, options: Options, beside: Beside | None = None) -> None:
+    def __init__(self, form: Format, content: str, options: Options) -> None:
         self._form = form
-        self._beside = beside or {}
         self._content = content
         self._options = options
         self._columns = COLUMNS[content]
@@ -164,7 +151,8 @@ class RecordMapper:
         """Entries of some lines and the line of each; what is none goes to ``mapped``."""
         numbers: list[int] = []
         entries: list[Record] = []
-        rejects, spread, sniff = mapped.rejects, self._form.spread, self._form.sniff
+        rejects, spread = mapped.rejects, self._form.spread
+        sniff = self._form.sniff if self._form.chosen is None else self._is_own
         texts = lines.column("text").to_pylist()
         for number, text in zip(lines.column("line").to_pylist(), texts, strict=True):
             if is_too_complex(text):
@@ -199,6 +187,9 @@ class RecordMapper:
                         mapped.n_other += len(entries) == n_before
                     numbers.extend([number] * (len(entries) - n_before))
         return numbers, entries
+
+    def _is_own(self, record: Record) -> bool:
+        return self._form.knows(record, self._options)
 
     def _pull(self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped) -> None:
         """Add the columns of some entries to ``raw``, by the format's table and function.
@@ -244,8 +235,6 @@ class RecordMapper:
             columns["account_id"] = account
         if self._form.derive:
             columns |= self._form.derive(records, self._options, columns)
-        if self._beside:
-            _complete(columns, self._beside)
         if any(len(values) != len(records) for values in columns.values()):
             raise ValueError("columns of different lengths")
         return columns, n_named
@@ -349,20 +338,16 @@ def _size(text: str) -> int:
 
 
 def entries_of(lines: pa.Table) -> list[Record]:
-    """Entries of lines, wrappers taken off; what is none is left out."""
+    """Entries in some lines that are entries as they stand."""
     found: list[Record] = []
     for text in lines.column("text").to_pylist():
         try:
-            entries = envelopes.unwrap(envelopes.loads(text), is_record)
+            parsed = envelopes.loads(text)
         except ValueError:
             continue
-        found.extend(entry for entry in entries if not isinstance(entry, envelopes.Fault))
+        if isinstance(parsed, dict):
+            found.append(parsed)
     return found
-
-
-def is_record(record: Record) -> bool:
-    """Whether any format knows ``record`` as it stands: then nothing in it is a wrapper."""
-    return any(f.sniff(record) for f in formats().values())
 
 
 def _attribute_paths(form: Format, attribute: str | None) -> tuple[Path, ...]:

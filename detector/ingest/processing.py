@@ -28,7 +28,7 @@ import polars as pl
 from detector.errors import LakeError
 from detector.ingest import requests
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Beside, Mapped, RecordMapper
+from detector.ingest.mapping import Mapped, RecordMapper
 from detector.ingest.splitting import Block
 from features.request.keyed import keyed_hash
 
@@ -45,8 +45,7 @@ SHARED_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Task:
-    """What is the same for all blocks of a file. ``folder`` is where its parts of requests are written, ``beside`` what
-    another log knows of its requests."""
+    """What is the same for all blocks of a file. ``folder`` is where its parts of requests are written."""
 
     form: str
     content: str
@@ -55,7 +54,6 @@ class Task:
     pseudonymise: bool
     identity: str
     folder: str
-    beside: Beside
     all_rows: int = ALL_ROWS
 
 
@@ -76,7 +74,7 @@ class BlockProcessor:
     def begin(self, task: Task) -> None:
         """Get ready for a file."""
         self._task = task
-        self._mapper = RecordMapper(formats()[task.form], task.content, task.options, task.beside)
+        self._mapper = RecordMapper(formats()[task.form], task.content, task.options)
         self._rows = pl.DataFrame()
         self._waiting: dict[date, list[pl.DataFrame]] = {}
         self._n_waiting: Counter[date] = Counter()
@@ -92,9 +90,16 @@ class BlockProcessor:
             mapped.rows = mapped.rows.with_columns(hashed.alias("account_id"))
         return mapped
 
-    def keep(self, which: pl.Series) -> Kept:
-        """Measure the rows of the last block for which ``which`` is true, and write what has gathered."""
-        rows = self._rows if which.all() else self._rows.filter(which)
+    def keep(self, which: pl.Series, beside: pl.DataFrame | None = None) -> Kept:
+        """Measure the rows of the last block for which ``which`` is true, and write what has gathered.
+
+        ``beside``: what another log knows of the block's rows; it goes before what their own says.
+        """
+        rows = self._rows
+        if beside is not None:
+            rows = rows.with_columns(pl.coalesce(known, rows[known.name]) for known in beside.get_columns())
+        if not which.all():
+            rows = rows.filter(which)
         self._rows = pl.DataFrame()
         notes: Counter[str] = Counter()
         if not rows.height:
@@ -273,6 +278,7 @@ class Judge(Protocol):
     """Decides between the steps; see ``intake.Intake``."""
 
     def judge(self, mapped: Mapped) -> pl.Series: ...
+    def beside(self, mapped: Mapped) -> pl.DataFrame | None: ...
     def kept(self, kept: Kept) -> list[int]: ...
     def shown(self, skeletons: pl.DataFrame) -> None: ...
     def written(self, parts: Iterable[tuple[date, str]]) -> None: ...
@@ -294,7 +300,8 @@ def process(processors: list[Processor], blocks: Iterable[Block], judge: Judge) 
     while busy:
         batch, busy[:] = list(busy), []
         for processor in batch:
-            processor.send("keep", judge.judge(processor.receive()))
+            mapped = processor.receive()
+            processor.send("keep", judge.judge(mapped), judge.beside(mapped))
         for processor in batch:
             processor.send("show", judge.kept(processor.receive()))
             judge.shown(processor.receive())

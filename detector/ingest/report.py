@@ -47,7 +47,7 @@ class FileReport:
     remarks: list[str] = field(default_factory=list)
     #: Keys found in a sample of the lines that no column takes.
     unknown_keys: set[str] = field(default_factory=set)
-    #: Keys found in a sample of the lines, whether a column takes them or not.
+    #: Keys of a sample of the lines, taken or not, of formats whose keys a site sets.
     keys: set[str] = field(default_factory=set)
     first_ts: datetime | None = None
     last_ts: datetime | None = None

@@ -10,22 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from detector.errors import LogError
 from detector.ingest.casting import time_of
-from detector.ingest.detect import detect
+from detector.ingest.detect import detect, records_in
 from detector.ingest.key_names import NAMES
-from detector.ingest.mapping import entries_of
 from detector.ingest.reader import Reader
 from detector.ingest.records import as_list, as_object, something
 from detector.ingest.sources import find
-from detector.ingest.splitting import Block
 
-#: Entries looked at, objects within one another, and paths kept.
-_ENTRIES, _DEPTH, _PATHS = 2000, 5, 2000
+#: Objects within one another that are looked into, and paths kept.
+_DEPTH, _PATHS = 5, 2000
 #: A path that fewer entries have than this share is not proposed where another fits.
 _RARE = 0.02
 
@@ -103,22 +100,16 @@ def suggest(path: Path) -> str:
 
 
 def _entries(path: Path) -> tuple[list[Mapping[str, Any]], str]:
-    found: list[Mapping[str, Any]] = []
+    """The first entries of a file, and the format that it has without a map."""
     sources = find([path]).sources
     if not sources:
         return [], ""
-    first: Block | None = None
-    for block in Reader(sources[0]):
-        first = first or block
-        found.extend(islice(entries_of(block.lines.slice(0, _ENTRIES)), _ENTRIES - len(found)))
-        if len(found) >= _ENTRIES:
-            break
-    known = ""
-    if first is not None and found:
-        try:
-            known = detect(path, first, None)[0].name
-        except LogError:
-            known = ""
+    head = Reader(sources[0]).head()
+    found, _ = records_in(head)
+    try:
+        known = detect(path, head, None)[0].name if found else ""
+    except LogError:
+        known = ""
     return found, known
 
 

@@ -363,14 +363,14 @@ def test_an_account_attribute_found_nowhere_is_said(
 ) -> None:
     from detector.ingest import mapping
 
-    inner = mapping.Mapping.map
+    inner = mapping.RecordMapper.map
 
-    def named(self: mapping.Mapping, block: Any) -> mapping.Mapped:
+    def named(self: mapping.RecordMapper, block: Any) -> mapping.Mapped:
         mapped = inner(self, block)
         mapped.n_named = 0  # type: ignore[attr-defined]
         return mapped
 
-    monkeypatch.setattr(mapping.Mapping, "map", named)
+    monkeypatch.setattr(mapping.RecordMapper, "map", named)
     path = log(tmp_path / "requests.jsonl", request(1))
     report = take(store, path, account_attribute="tenant_x")["requests.jsonl"]
     assert report.remarks == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from detector.config import load_config
 from detector.errors import ConfigError, DataQualityError, LogError
 from detector.ingest.door import ingest
 from detector.ingest.formats import mapped
+from detector.ingest.report import FileReport
 from detector.ingest.suggest import suggest
 from detector.lake.store import Store
 
@@ -137,9 +139,11 @@ def test_a_log_that_names_no_account_is_told_the_setting_and_its_keys(
         "x-envoy-origin-path": "/v1/chat/completions", "x-request-id": "r-0", "genai_model_name": "q", "x-tenant": "t",
     }  # fmt: skip
     path = log(tmp_path / name, *[row | {"x-request-id": f"r-{i}"} for i in range(5)])
-    with pytest.raises(DataQualityError) as caught:
-        ingest([path], store, key=KEY)
-    advice = str(caught.value.hint)
+    reports: list[FileReport] = []
+    with pytest.raises(DataQualityError):
+        ingest([path], store, key=KEY, each=reports.append)
+    (advice,) = reports[0].remarks
+    assert advice.endswith(f"hydrawatch ingest {shlex.quote(str(path))} --lake {store.root}")
     for words in (
         "[envoy_keys]",
         'account_id = "KEY"',
@@ -151,10 +155,10 @@ def test_a_log_that_names_no_account_is_told_the_setting_and_its_keys(
     (report,) = ingest(
         [log(path, row | {"x-request-id": "s"})], store, key=KEY, envoy_keys={"account_id": "x-tenant"}
     )
-    assert (report.n_requests, report.advice) == (1, "")
+    assert (report.n_requests, report.remarks) == (1, [])
 
 
 def test_a_log_in_which_some_lines_name_no_account_needs_no_advice(tmp_path: Path, store: Store) -> None:
     rows = own(4) + [row | {"rid": f"x{i}", "auth": {}} for i, row in enumerate(own(2))]
     (report,) = ingest([log(tmp_path / "own.jsonl", *rows)], store, key=KEY, mapped_keys=KEYS)
-    assert (report.n_requests, report.n_rejects, report.advice) == (4, 2, "")
+    assert (report.n_requests, report.n_rejects, report.remarks) == (4, 2, [])

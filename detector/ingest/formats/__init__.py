@@ -111,6 +111,10 @@ class Format:
         if unknown := self.capabilities - set(CAPABILITIES):
             raise ValueError(f"format {self.name!r}: unknown capabilities {sorted(unknown)}")
 
+    def knows(self, record: Record, options: Options) -> bool:
+        """Whether ``record`` is of this format, by its looks or by what a site has set."""
+        return self.sniff(record) or (self.chosen is not None and self.chosen(record, options))
+
     def paths(self, options: Options) -> Mapping[str, tuple[Path, ...]]:
         """Canonical column -> candidate paths under a site's options."""
         return self.table(options) if self.table else self.fields

@@ -21,6 +21,9 @@ from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import conversation
 from detector.ingest.records import Path, Records, as_list, as_object, something
 
+#: Where the pieces of an LLM log stand, put together, in the entry of their call.
+_LLM = "llm log"
+
 
 def _either_way(*names: str) -> tuple[Path, ...]:
     """A property by its name in resource logs, with a capital (some exports), and as a column of a table."""
@@ -35,7 +38,10 @@ def _either_way(*names: str) -> tuple[Path, ...]:
 _FIELDS: dict[str, tuple[Path, ...]] = {
     "request_id": ("correlationId", *_either_way("correlationId")),
     "ts": ("time", "TimeGenerated"),
-    "model": _either_way("deploymentName", "modelDeploymentName", "modelName"),
+    "model": (
+        f"{_LLM}/deploymentName", f"{_LLM}/modelName",
+        *_either_way("deploymentName", "modelDeploymentName", "modelName"),
+    ),
     "api_key_id": _either_way("apimSubscriptionId"),
     "org_id": ("resourceId", "_ResourceId", "ResourceId"),
     "source_ip": ("callerIpAddress", "CallerIpAddress", "CallerIPAddress"),
@@ -43,11 +49,11 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
         f"{path}/{name}" for path in _either_way("requestHeaders") for name in ("User-Agent", "user-agent")
     ),
     "operation": (*_either_way("operationId"), "operationName", "OperationName"),
-    "input_tokens": _either_way("promptTokens"),
-    "output_tokens": _either_way("completionTokens"),
+    "input_tokens": (f"{_LLM}/promptTokens", *_either_way("promptTokens")),
+    "output_tokens": (f"{_LLM}/completionTokens", *_either_way("completionTokens")),
     "latency_ms": ("durationMs", "TotalTime", "DurationMs"),
     "status": (*_either_way("responseCode"), "resultSignature", "ResultSignature"),
-    "stream": _either_way("isStreamCompletion"),
+    "stream": (f"{_LLM}/isStreamCompletion", *_either_way("isStreamCompletion")),
 }  # fmt: skip
 _ACCOUNT: tuple[Path, ...] = (
     *_either_way("userId", "apimSubscriptionId", "objectId", "callerObjectId"), "resourceId", "_ResourceId", "ResourceId",
@@ -60,9 +66,9 @@ _INFERENCE = re.compile(
     re.IGNORECASE,
 )
 _PASSED = frozenset(
-    ("properties", "properties_s", "category", "Category", "Type", "TenantId", "Tenant", "event", "location", "Location",
-     "Level", "Sku", "DeploymentVersion", "isRequestSuccess", "IsRequestSuccess", "resultType", "truncated", "Region",
-     "SourceSystem", "_SubscriptionId", "_BilledSize", "_IsBillable", "ApiVersion", "TotalTokens", "RequestId",
+    (_LLM, "properties", "properties_s", "category", "Category", "Type", "TenantId", "Tenant", "event", "location",
+     "Location", "Level", "Sku", "DeploymentVersion", "isRequestSuccess", "IsRequestSuccess", "resultType", "truncated",
+     "Region", "SourceSystem", "_SubscriptionId", "_BilledSize", "_IsBillable", "ApiVersion", "TotalTokens", "RequestId",
      "RequestMessages", "ResponseMessages", "SequenceNumber", "RequestBody", "ResponseBody", "BackendRequestBody",
      "BackendResponseBody", "BackendResponseCode", "BackendTime", "BackendUrl", "BackendMethod", "BackendProtocol",
      "BackendId", "BackendRequestHeaders", "BackendResponseHeaders", "ApiId", "ApiRevision", "Cache", "CacheTime",
@@ -74,13 +80,11 @@ _PASSED = frozenset(
 
 
 def _sniff(record: Record) -> bool:
-    if record.get("Type") in _TABLES:
+    if str(record.get("Type")) in _TABLES:
         return True
     keys = set(record)
-    if record.get("category", record.get("Category")) in _CATEGORIES and keys & {
-        "properties",
-        "properties_s",
-    }:
+    category = str(record.get("category", record.get("Category")))
+    if category in _CATEGORIES and keys & {"properties", "properties_s"}:
         return bool(keys & {"correlationId", "CorrelationId", "resourceId", "ResourceId"})
     return "CorrelationId" in keys and bool(
         keys & {"ApimSubscriptionId", "SequenceNumber", "BackendResponseCode"}
@@ -115,15 +119,30 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
             columns["stream"], [None if v is None else v == "Streaming" for v in streams], asked["stream"]
         ),
     }  # fmt: skip
-    whole = columns | made
-    told = _pieces(records)
-    whole["other"] = [
-        piece is None and not _is_call(model, operation, url)
-        for piece, model, operation, url in zip(told, whole["model"], operations, urls, strict=True)
+    if any(_LLM in entry for entry in records.entries):
+        _add_text(made, records)
+    made["other"] = [
+        _LLM not in entry and not _is_call(model, operation, url)
+        for entry, model, operation, url in zip(records.entries, made["model"], operations, urls, strict=True)
     ]
-    if any(piece is not None for piece in told):
-        _put_together(whole, records, told)
-    return whole
+    return made
+
+
+def _add_text(made: Columns, records: Records) -> None:
+    """Prompts and endings of LLM logs, where the gateway's row has no bodies."""
+    talks = [conversation(v) for v in records.at(f"{_LLM}/requestMessages")]
+    ended = bodies.answered(records.at(f"{_LLM}/responseMessages"))
+    text: Columns = {
+        "prompt": [t.prompt for t in talks],
+        "system_prompt": [t.system for t in talks],
+        "turn": [t.turn for t in talks],
+        "n_images": [t.n_images for t in talks],
+        "carried": [t.carried for t in talks],
+        "finish_reason": ended["finish_reason"],
+        "minted": ended["minted"],
+    }
+    for name, values in text.items():
+        made[name] = first_of(made[name], values)
 
 
 def _deployment(url: Any) -> str | None:
@@ -136,53 +155,57 @@ def _is_call(model: Any, operation: Any, url: Any) -> bool:
     return model is not None or any(isinstance(v, str) and _INFERENCE.search(v) for v in (operation, url))
 
 
-def _pieces(records: Records) -> list[int | None]:
-    """Which piece of an LLM log a row is; None for rows of other logs."""
-    found: list[int | None] = []
-    numbers = records.first(*_either_way("sequenceNumber"))
-    for number, entry in zip(numbers, records.entries, strict=True):
-        is_llm = (
-            number is not None
-            or entry.get("Type") == "ApiManagementGatewayLlmLog"
-            or entry.get("category", entry.get("Category")) == "GatewayLlmLogs"
-        )
-        digits = str(number).strip()
-        found.append((int(digits) if digits.isascii() and digits.isdigit() else 0) if is_llm else None)
-    return found
-
-
-def _put_together(whole: Columns, records: Records, pieces: list[int | None]) -> None:
-    """One request of the rows of each call: the gateway's row, else the first piece, completed from the others."""
-    calls: dict[str, list[int]] = {}
-    for row, number in enumerate(whole["request_id"]):
-        if number is not None:
-            calls.setdefault(str(number), []).append(row)
-    requests = records.first_held(*_either_way("requestMessages"))
-    answers = records.first_held(*_either_way("responseMessages"))
-    for rows in calls.values():
-        parts = sorted((row for row in rows if pieces[row] is not None), key=lambda row: (pieces[row], row))
-        if not parts:
+def _join(entries: list[Record]) -> list[bool]:
+    """The pieces of an LLM log go to their gateway's row, else to the first of them; the others are not read on."""
+    pieces: dict[str, list[tuple[int, int]]] = {}
+    gateways: dict[str, int] = {}
+    for at, entry in enumerate(entries):
+        number = entry.get("correlationId", entry.get("CorrelationId")) or _property(entry, "correlationId")
+        if not isinstance(number, str):
             continue
-        head = next((row for row in rows if pieces[row] is None), parts[0])
-        whole["other"][head] = False
-        said = conversation(_joined([requests[row] for row in parts]))
-        ended = bodies.answered([_joined([answers[row] for row in parts])])
-        from_text = {
-            "prompt": said.prompt, "system_prompt": said.system, "turn": said.turn, "n_images": said.n_images,
-            "carried": said.carried, "finish_reason": ended["finish_reason"][0], "minted": ended["minted"][0],
-        }  # fmt: skip
-        for name, values in whole.items():
-            if name == "other":
-                continue
-            if values[head] is None or (name.endswith("_tokens") and not values[head]):
-                # Pieces that carry text carry zeros for tokens.
-                found = (values[row] for row in parts if values[row] not in (None, 0, "0"))
-                values[head] = next(found, values[head])
-            if values[head] is None:
-                values[head] = from_text.get(name)
-        for row in parts:
-            if row != head:
-                whole["other"][row] = True
+        piece = _piece(entry)
+        if piece is None:
+            gateways.setdefault(number, at)
+        else:
+            pieces.setdefault(number, []).append((piece, at))
+    read = [True] * len(entries)
+    for number, found in pieces.items():
+        rows = [at for _, at in sorted(found)]
+        head = gateways.get(number, rows[0])
+        entries[head] = {**entries[head], _LLM: _whole([entries[at] for at in rows])}
+        for at in rows:
+            read[at] = at == head
+    return read
+
+
+def _property(entry: Record, name: str) -> Any:
+    properties = as_object(entry.get("properties") or entry.get("properties_s"))
+    capital = name[0].upper() + name[1:]
+    return properties.get(name, properties.get(capital, entry.get(capital)))
+
+
+def _piece(entry: Record) -> int | None:
+    """Which piece of an LLM log an entry is; None for entries of other logs."""
+    number = _property(entry, "sequenceNumber")
+    if number is None and (
+        entry.get("Type") != "ApiManagementGatewayLlmLog"
+        and entry.get("category", entry.get("Category")) != "GatewayLlmLogs"
+    ):
+        return None
+    digits = str(number).strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+
+
+def _whole(pieces: list[Record]) -> dict[str, Any]:
+    """An LLM log put together. Pieces that carry text carry zeros for tokens."""
+    made: dict[str, Any] = {
+        name: _joined([_property(piece, name) for piece in pieces])
+        for name in ("requestMessages", "responseMessages")
+    }
+    for name in ("promptTokens", "completionTokens", "deploymentName", "modelName", "isStreamCompletion"):
+        values = [v for piece in pieces if something(v := _property(piece, name)) is not None]
+        made[name] = next((v for v in values if v not in (0, "0")), next(iter(values), None))
+    return made
 
 
 def _joined(pieces: list[Any]) -> Any:
@@ -203,5 +226,6 @@ FORMAT = Format(
     account=_ACCOUNT,
     roots=("", "properties"),
     derive=_derive,
+    join=_join,
     passed=_PASSED,
 )

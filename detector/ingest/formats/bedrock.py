@@ -71,7 +71,7 @@ def _trail(record: Record) -> tuple[str, Record] | None:
     Keys that begin with ASIA live for hours and tell no caller from another.
     """
     number = something(record.get("requestID"))
-    if record.get("eventSource") not in _SERVICES or number is None:
+    if str(record.get("eventSource")) not in _SERVICES or number is None:
         return None
     key = as_object(record.get("userIdentity")).get("accessKeyId")
     found = {

@@ -20,7 +20,7 @@ from detector.ingest.messages import NONE, minted, n_logprobs, n_stops, tools
 from detector.ingest.records import Path, Records, as_list, as_object, something
 
 
-def _both(*names: str) -> tuple[Path, ...]:
+def _both(*names: str) -> tuple[str, ...]:
     """Names of the export, and as the API spells them."""
     return tuple(spelled for name in names for spelled in dict.fromkeys((name, _camel(name))))
 
@@ -50,7 +50,7 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
 #: Kinds of usage, each tokens of its own; what is read from a cache and what was hidden reasoning, in several spellings.
 _CACHED = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "input_cache_read_tokens")
 _REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
-_PASSED = frozenset(
+_PASSED: frozenset[str] = frozenset(
     (*_both("trace_id", "parent_observation_id", "end_time", "status_message", "model_parameters", "usage_details",
             "cost_details", "completion_start_time", "prompt_name", "prompt_version", "total_cost", "model_id",
             "created_at", "updated_at", "prompt_id", "tool_calls", "tool_call_names", "tool_definitions", "trace_name",
