@@ -19,7 +19,11 @@ SHINGLE_TOKENS = 3
 _C = Column
 
 CANONICAL: tuple[Column, ...] = (
-    _C("request_id", "VARCHAR", "the log's own id of the request; the same id twice counts once"),
+    _C(
+        "request_id",
+        "VARCHAR",
+        "the log's own id of the request; one account's twice in a second counts once",
+    ),
     _C("ts", "TIMESTAMP", "when the request arrived; ISO 8601 or epoch s, ms, us or ns", "UTC"),
     _C("account_id", "VARCHAR", "who is answerable: user id, else organisation, else key id"),
     _C("model", "VARCHAR", "model asked for"),
@@ -114,7 +118,7 @@ CONTENT_KEY_KINDS = {
 
 #: What the door leaves of a request. ``day`` is the partition.
 REQUESTS: tuple[Column, ...] = (
-    _C("request_id", "VARCHAR", "the log's own id of the request"),
+    _C("request_id", "VARCHAR", "the log's own id of the request; not unique"),
     _C("ts", "TIMESTAMP", "when the request arrived", "UTC"),
     _C("day", "DATE", "partition: the UTC day of ts"),
     _C("account_id", "VARCHAR", "who is answerable for the request"),

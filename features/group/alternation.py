@@ -15,7 +15,7 @@ _MIN_REQUESTS = 20
 _SQL = f"""
 WITH steps AS (
     SELECT group_id, account_id,
-        lag(account_id) OVER (PARTITION BY group_id ORDER BY ts, request_id) AS before_id
+        lag(account_id) OVER (PARTITION BY group_id ORDER BY ts, request_id, account_id) AS before_id
     FROM member_requests
 ),
 passed AS (

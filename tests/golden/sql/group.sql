@@ -9,7 +9,7 @@ spine AS (
 m_alternation AS (
     WITH steps AS (
         SELECT group_id, account_id,
-            lag(account_id) OVER (PARTITION BY group_id ORDER BY ts, request_id) AS before_id
+            lag(account_id) OVER (PARTITION BY group_id ORDER BY ts, request_id, account_id) AS before_id
         FROM member_requests
     ),
     passed AS (
@@ -613,8 +613,8 @@ m_synchrony AS (
 ),
 m_templates AS (
     WITH keyed AS (
-        SELECT group_id, account_id, request_id, prompt_hash, key FROM (
-            SELECT group_id, account_id, request_id, prompt_hash, each_of(content_keys) AS key
+        SELECT group_id, account_id, request_id, ts, prompt_hash, key FROM (
+            SELECT group_id, account_id, request_id, ts, prompt_hash, each_of(content_keys) AS key
             FROM member_requests
         ) AS keys WHERE key_kind(key) IN (2, 4, 5, 7, 8, 9, 10)
     ),
@@ -639,12 +639,12 @@ m_templates AS (
         FROM inside JOIN everybody ON inside.key = everybody.key LEFT JOIN known ON inside.key = known.key
     ),
     marked AS (
-        SELECT keyed.group_id, keyed.account_id, keyed.request_id,
+        SELECT keyed.group_id, keyed.account_id, keyed.request_id, keyed.ts,
             max(CASE WHEN judged.own THEN 1 ELSE 0 END) AS own,
             max(CASE WHEN judged.own AND judged.fresh THEN 1 ELSE 0 END) AS fresh,
             max(CASE WHEN judged.own THEN is_system ELSE 0 END) AS own_system
         FROM keyed JOIN judged ON keyed.group_id = judged.group_id AND keyed.key = judged.key
-        GROUP BY keyed.group_id, keyed.account_id, keyed.request_id
+        GROUP BY keyed.group_id, keyed.account_id, keyed.request_id, keyed.ts
     ),
     covered AS (
         SELECT group_id, count(*) AS n_shared, sum(own) AS n_own, sum(fresh) AS n_fresh,
