@@ -67,11 +67,12 @@ class Settings:
         """
         if not row["settings"]:
             return []
-        then, now = json.loads(row["settings"]), self.of(row["format"], row["content"])
+        then, now = json.loads(row["settings"]), json.loads(_text(self.of(row["format"], row["content"])))
         return [
             f"{name} was {_shown(then.get(name))}, is {_shown(now.get(name))}"
             for name in sorted(set(then) | set(now))
-            if name not in ("format", "reader") and then.get(name) != now.get(name)
+            # One that was not there when the file was read is one that is not set.
+            if name not in ("format", "reader") and (then.get(name) or None) != (now.get(name) or None)
         ]
 
     def reader_changed(self, row: Row) -> bool:
@@ -83,7 +84,8 @@ def options_of(row: Row, today: Options) -> Options:
     """Options a file of the ledger was read under; those of today where nothing is known."""
     then = json.loads(row["settings"]) if row["settings"] else {}
     known = {f.name for f in fields(Options)}
-    return Options(**{**asdict(today), **{k: v for k, v in then.items() if k in known}})
+    theirs = {k: tuple(v) if isinstance(v, list) else v for k, v in then.items() if k in known}
+    return Options(**{**asdict(today), **theirs})
 
 
 def forced_of(row: Row) -> str:
@@ -92,7 +94,11 @@ def forced_of(row: Row) -> str:
 
 
 def _shown(value: object) -> str:
-    return "not set" if value in (None, {}, "") else json.dumps(value)
+    return json.dumps(value) if value else "not set"
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)
 
 
 def full_path(path: Path) -> str:
@@ -149,8 +155,7 @@ def frame(rows: list[Row]) -> pl.DataFrame:
 
 def row_of(report: FileReport, identity: str, n_bytes: int, settings: Settings, now: datetime) -> Row:
     """A file's row in ``files``."""
-    own = settings.of(report.format, report.content)
-    text = json.dumps(own, sort_keys=True)
+    text = _text(settings.of(report.format, report.content))
     return {
         "file_id": identity, "path": full_path(report.path), "status": report.status,
         "reason": report.reason or None, "format": report.format, "content": report.content,

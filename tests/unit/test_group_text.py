@@ -51,6 +51,16 @@ def test_mixing_lowers_the_share_of_own_text_and_not_its_count() -> None:
     assert diluted["n_own_text_requests"] == pure["n_own_text_requests"] == 15
 
 
+def test_one_request_id_sent_again_and_again_hides_no_request() -> None:
+    """Where a proxy keeps the client's id, a client may send all its requests under one."""
+    sent = [request(who, 100 * i + ord(who), content_keys=[OPENING]) for who in "abc" for i in range(5)]
+    times = [{"ts": f"2026-03-02 09:{at:02d}:00"} for at in range(len(sent))]
+    honest = [one | time for one, time in zip(sent, times, strict=True)]
+    assert measure("templates", "abc", requests=[one | {"request_id": "x"} for one in honest]) == measure(
+        "templates", "abc", requests=honest
+    )
+
+
 def test_a_class_repeats_across_members_and_a_divided_list_does_not() -> None:
     lesson = [request(who, i) for who in "abcd" for i in range(5)]
     divided = [request(who, 5 * place + i) for place, who in enumerate("abcd") for i in range(5)]

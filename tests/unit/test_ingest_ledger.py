@@ -298,6 +298,30 @@ def test_settings_that_do_not_bear_on_a_file_do_not_make_it_another(store: Store
     assert take(store, path, trusted_hops=1)["requests.jsonl"].outdated
 
 
+def test_a_setting_that_came_later_or_holds_a_list_does_not_make_every_file_another(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detector.ingest.formats import Options
+    from detector.ingest.ledger import Settings, options_of
+
+    inner = Settings.of
+
+    def more(value: object) -> Any:
+        return lambda self, form, content: inner(self, form, content) | {"later": value}
+
+    path = log(tmp_path / "requests.jsonl", request(1))
+    take(store, path)
+    for empty_value in ((), {}, 0, None, False):
+        monkeypatch.setattr(Settings, "of", more(empty_value))
+        assert not take(store, path)["requests.jsonl"].outdated
+    monkeypatch.setattr(Settings, "of", more(("a", "b")))
+    assert 'later was not set, is ["a", "b"]' in take(store, path)["requests.jsonl"].outdated
+    take(store, path, again=True)
+    assert not take(store, path)["requests.jsonl"].outdated
+    [row] = rows(store, "files")
+    assert options_of(row, Options("today")).account_attribute is None
+
+
 def test_a_forced_format_that_keeps_giving_is_not_named_night_after_night(
     store: Store, tmp_path: Path
 ) -> None:
