@@ -10,13 +10,14 @@ over or unreadable; no file stops the others.
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.errors import ConfigError, DataQualityError, LogError, NotALog
+from detector.errors import ConfigError, DataQualityError, HydrawatchError, LogError, NotALog
 from detector.ingest import advice, beside, ledger, mapping
 from detector.ingest.bounds import Bounds
 from detector.ingest.detect import detect, named
@@ -223,6 +224,12 @@ class _Call:
             except LogError as error:
                 words = f"{error.message}; {error.hint}" if error.hint else error.message
                 report = FileReport(source.path, status="unreadable", reason=words)
+            except (HydrawatchError, OSError):
+                raise  # of the lake or the machine: no other file would fare better
+            except Exception as error:  # whatever a file holds, the others are read
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                words = f"a fault of hydrawatch: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
+                report = FileReport(source.path, status="unreadable", reason=f"{words}; please report it")
             done(report)
             n_done += source.n_bytes
             tell(0, source, n_done)
