@@ -73,7 +73,8 @@ def mutated(rng: random.Random, line: str) -> bytes:
         )
     try:
         value = json.loads(line)
-    except ValueError:
+        list(_nodes(value))
+    except (ValueError, RecursionError):
         return raw
     for _ in range(rng.choice((1, 1, 2, 5))):
         path = rng.choice(list(_nodes(value)))

@@ -16,10 +16,20 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from detector.errors import ConfigError, OutOfMemory, QueryError
+from detector.errors import OutOfMemory, QueryError
+from detector.lake.parts import Parts
+from detector.lake.statement import parse_statement
+from detector.lake.views import literal as literal
+from detector.lake.views import quote as quote
+from detector.lake.views import read_views
 from features import compose
 
 Rows: TypeAlias = pa.Table | pl.DataFrame
+
+_NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
 
 class Engine(Protocol):
@@ -45,7 +55,7 @@ class DuckDB:
     def __init__(
         self, *, threads: int | None = None, memory_gb: float | None = None, spill: Path | None = None
     ) -> None:
-        config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        config: dict[str, Any] = dict(_NO_EXTENSIONS)
         if threads:
             config["threads"] = threads
         if memory_gb:
@@ -119,16 +129,6 @@ def _failed(of: str, error: duckdb.Error) -> QueryError:
     )
 
 
-def quote(name: str) -> str:
-    """A SQL identifier, quoted."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """A SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def write_views(
     path: Path, views: dict[str, str], *, settle: Callable[[Path], None] = lambda path: None
 ) -> None:
@@ -158,32 +158,89 @@ def write_views(
             left.unlink(missing_ok=True)
 
 
-def analyst_query(path: Path, sql: str, *, readable: Sequence[Path], limit_gb: float = 4.0) -> pa.Table:
-    """Run an analyst's SELECT on the views file, with no way to other files, the network or settings.
+def analyst_query(
+    path: Path,
+    sql: str,
+    *,
+    readable: Sequence[Path],
+    limit_gb: float | None = None,
+    limit_s: float = 600.0,
+) -> pa.Table:
+    """Run one statement that reads on the views file, where no path can be written and none but their parts read.
+
+    ``readable`` are the folders whose parts the views may read. ``limit_gb`` (default: half of the machine's memory)
+    holds the engine, which never spills, and the answer, each; ``limit_s`` the seconds it may run.
 
     Raises
     ------
-    ConfigError : it is not one single SELECT.
-    QueryError : DuckDB refused it.
+    ConfigError : it is not one single statement that reads.
+    LakeError : the views are of another place, or cannot be read.
+    QueryError : DuckDB refused it, or it went beyond a limit.
     """
-    try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise QueryError(f"query: {error}") from error
-    kinds = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-    if len(statements) != 1 or statements[0].type not in kinds:
-        raise ConfigError(
-            "expected one SELECT", hint='quote the whole statement: hydrawatch query "SELECT ..."'
+    gigabytes = limit_gb or max(0.5, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2e9)
+    for last_try in (False, False, True):
+        with duckdb.connect(":memory:", config=_NO_EXTENSIONS) as con:
+            statement = parse_statement(con, sql)
+            views, parts = read_views(con, path, statement, readable)
+            try:
+                _shut(con, parts, gigabytes, limit_s)
+                return _answer(con, statement.sql, views, gigabytes)
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                # Arrow hands on what DuckDB says while rows stream as an OSError of its own.
+                if not parts.missing or last_try:
+                    raise QueryError(f"query: {_explain(error, gigabytes, limit_s)}") from error
+            except RuntimeError as error:
+                if "interrupted" in str(error).lower():  # Ctrl-C, as DuckDB hands it on
+                    raise KeyboardInterrupt from error
+                raise
+        # A run replaced a part between listing and reading: look again.
+    raise AssertionError
+
+
+def _shut(con: duckdb.DuckDBPyConnection, parts: Parts, gigabytes: float, seconds: float) -> None:
+    """Leave ``con`` nothing to reach but ``parts``, no file to spill to, and limits."""
+    con.register_filesystem(parts)
+    allowed = ", ".join(literal(name) for name in parts.names)
+    for setting in (
+        "TimeZone = 'UTC'",
+        "enable_progress_bar = false",
+        "temp_directory = ''",
+        f"memory_limit = '{gigabytes:g}GB'",
+        f"max_execution_time = {max(1, int(seconds * 1000))}",
+        "python_enable_replacements = false",
+        f"allowed_paths = [{allowed}]",
+        "enable_external_access = false",
+    ):
+        con.execute(f"SET {setting}").fetchall()
+
+
+def _answer(con: duckdb.DuckDBPyConnection, sql: str, views: dict[str, str], gigabytes: float) -> pa.Table:
+    con.execute(
+        "ATTACH ':memory:' AS hydrawatch"
+    ).fetchall()  # the name a client sees that opens the file itself
+    con.execute("USE hydrawatch").fetchall()
+    for view in views.values():
+        con.execute(view).fetchall()
+    con.execute("SET lock_configuration = true").fetchall()
+    batches, size = [], 0
+    with con.sql(sql).to_arrow_reader(122_880) as reader:
+        for batch in reader:
+            batches.append(batch)
+            size += batch.nbytes
+            if size > gigabytes * 1e9:
+                raise pa.ArrowCapacityError(
+                    f"the answer is larger than {gigabytes:g} GB: aggregate, or add a LIMIT"
+                )
+        return pa.Table.from_batches(batches, reader.schema)
+
+
+def _explain(error: Exception, gigabytes: float, seconds: float) -> str:
+    """DuckDB's words, without the advice that an analyst cannot follow."""
+    text = str(error)
+    if "Out of Memory" in text:
+        return (
+            f"the statement needs more than {gigabytes:g} GB of memory: narrow it, for instance to some days"
         )
-    with duckdb.connect(str(path), read_only=True) as con:
-        con.execute("SET TimeZone = 'UTC'").fetchall()
-        con.execute("SET enable_progress_bar = false").fetchall()
-        con.execute(f"SET memory_limit = '{limit_gb:g}GB'").fetchall()
-        allowed = ", ".join(literal(str(p)) for p in readable)
-        con.execute(f"SET allowed_directories = [{allowed}]").fetchall()
-        con.execute("SET enable_external_access = false").fetchall()
-        con.execute("SET lock_configuration = true").fetchall()
-        try:
-            return con.sql(sql).to_arrow_table()
-        except duckdb.Error as error:
-            raise QueryError(f"query: {error}") from error
+    if "maximum execution time" in text:
+        return f"the statement ran longer than {seconds:g} s: narrow it, for instance to some days"
+    return text
