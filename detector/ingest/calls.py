@@ -8,9 +8,9 @@ from typing import Any
 
 from detector.ingest import semconv
 from detector.ingest.address import forwarded
-from detector.ingest.carriers import answer_of, finish_in, offered, said, scattered, span_events
+from detector.ingest.carriers import answer_of, conversations, finish_in, has_events, offered, span_events
 from detector.ingest.formats import Columns, Options
-from detector.ingest.messages import NONE, carried, minted, tools
+from detector.ingest.messages import minted, tools
 from detector.ingest.records import Path, Records, as_list, something
 from detector.ingest.semconv import rooted
 
@@ -52,7 +52,7 @@ def columns(records: Records, options: Options, found: Columns) -> Columns:
         "minted": _minted(records, answers),
         "stream": _streamed(found["stream"], found["operation"]),
     }
-    return made | _conversations(records) | _tools(records) | _outcome(records)
+    return made | conversations(records) | _tools(records) | _outcome(records)
 
 
 def request_ids(records: Records, others: tuple[Path, ...] = (), last: tuple[Path, ...] = ()) -> list[Any]:
@@ -78,31 +78,6 @@ def _some(values: Sequence[Any]) -> bool:
     return values.count(None) < len(values)
 
 
-def _conversations(records: Records) -> Columns:
-    values = records.first_held(*rooted(semconv.MESSAGES, "a"))
-    systems = records.first_held(*rooted(semconv.SYSTEM, "a"))
-    talks = [
-        said(value, system) if value is not None else scattered(entry)
-        for value, system, entry in zip(values, systems, records.entries, strict=True)
-    ]
-    if _some(systems):
-        talks = [
-            said(None, system) if talk is NONE and system is not None else talk
-            for talk, system in zip(talks, systems, strict=True)
-        ]
-    held = [t.carried for t in talks]
-    previous = records.first(*rooted(semconv.PREVIOUS, "a"))
-    if _some(previous):
-        held = [carried(h, p) if p is not None else h for h, p in zip(held, previous, strict=True)]
-    return {
-        "prompt": [t.prompt for t in talks],
-        "system_prompt": [t.system for t in talks],
-        "turn": [t.turn for t in talks],
-        "n_images": [t.n_images for t in talks],
-        "carried": held,
-    }
-
-
 def _tools(records: Records) -> Columns:
     values = records.first_held(*rooted(semconv.TOOLS, "a"))
     if any(name.startswith(semconv.FLAT_TOOLS) for name in records.names("a") if name.__class__ is str):
@@ -114,8 +89,8 @@ def _tools(records: Records) -> Columns:
 
 
 def _answers(records: Records) -> list[Any]:
-    values = records.first_held(*rooted(semconv.ANSWERS, "a"))
-    if any(records.at("span/events")) or _some(records.at("said")):
+    values = _each(lambda v: as_list(v) or v, records.first_held(*rooted(semconv.ANSWERS, "a")))
+    if has_events(records):
         return [answer_of(e) if v is None else v for v, e in zip(values, records.entries, strict=True)]
     return values
 
@@ -291,7 +266,9 @@ def _first_event(events: list[Any], start: Any) -> Any:
             for name in semconv.FIRST_CHUNK_MS:
                 if name in own:
                     return own[name]
-            at = event.get("timeUnixNano") or event.get("time_unix_nano")
-            wait = (_number(at) - _number(start)) / 1e6
-            return wait if at and start and wait >= 0 else None
+            try:  # whole numbers: nanoseconds since 1970 are beyond what a float holds
+                wait = int(event.get("timeUnixNano") or event["time_unix_nano"]) - int(start)
+            except (KeyError, TypeError, ValueError):
+                return None
+            return wait / 1e6 if wait >= 0 else None
     return None

@@ -7,13 +7,15 @@ an attribute holds no objects.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from detector.ingest import semconv
-from detector.ingest.messages import NONE, Conversation, conversation
+from detector.ingest.formats import Columns
+from detector.ingest.messages import NONE, Conversation, carried, conversation, text_of
 from detector.ingest.otlp import DETAILS, attributes
-from detector.ingest.records import as_list, as_object, something
+from detector.ingest.records import Path, Records, as_list, as_object, something
+from detector.ingest.semconv import rooted
 
 #: Events that are one message each, and the role of each; what else an event may be called for its answer.
 _ROLES = {
@@ -29,11 +31,62 @@ _TURN = re.compile(r"(?m)^(system|developer|user|assistant|tool|function): ")
 MAX_MEMBERS = 10_000
 
 
+def conversations(records: Records) -> Columns:
+    """The conversation of each entry, from the first of its carriers that holds one."""
+    systems = records.first_held(*rooted(semconv.SYSTEM, "a"))
+    talks = _from(records, semconv.MESSAGES, said, systems, [NONE] * len(records))
+    talks = _from(records, semconv.TEXTS, written, systems, talks)
+    if NONE in talks and _scatter(records):
+        rows = zip(talks, records.entries, strict=True)
+        talks = [scattered(entry) if talk is NONE else talk for talk, entry in rows]
+    talks = _from(records, semconv.LAST_TEXTS, written, systems, talks)
+    if any(systems):
+        beside = zip(talks, systems, strict=True)
+        talks = [t if t.system is not None or s is None else t._replace(system=text_of(s)) for t, s in beside]
+    held = [talk.carried for talk in talks]
+    previous = records.first(*rooted(semconv.PREVIOUS, "a"))
+    if any(previous):
+        held = [carried(h, p) if p is not None else h for h, p in zip(held, previous, strict=True)]
+    return {
+        "prompt": [talk.prompt for talk in talks],
+        "system_prompt": [talk.system for talk in talks],
+        "turn": [talk.turn for talk in talks],
+        "n_images": [talk.n_images for talk in talks],
+        "carried": held,
+    }
+
+
+def _from(
+    records: Records,
+    names: tuple[Path, ...],
+    read: Callable[[Any, Any], Conversation],
+    systems: list[Any],
+    talks: list[Conversation],
+) -> list[Conversation]:
+    """``talks``, and where there is none yet what ``read`` finds in the first of the attributes that is there."""
+    values = records.first_held(*rooted(names, "a"))
+    if not any(values):
+        return talks
+    rows = zip(talks, values, systems, strict=True)
+    return [read(v, system) if talk is NONE and v is not None else talk for talk, v, system in rows]
+
+
+def _scatter(records: Records) -> bool:
+    """Whether any entry may hold its conversation in several attributes, events or log records."""
+    names = (name for name in records.names("a") if name.__class__ is str)
+    return any(name.startswith(semconv.FLAT_MESSAGES) for name in names) or has_events(records)
+
+
+def has_events(records: Records) -> bool:
+    """Whether any entry has events of its span, or log records that belong to it."""
+    return any(records.at("span/events")) or any(records.at("said"))
+
+
 def said(value: Any, system: Any) -> Conversation:
-    """The conversation in one value: messages, an object that holds them beside other parameters, or bare text."""
+    """The conversation in one value: messages, or an object that holds them beside other parameters."""
     holder = as_object(value) if value.__class__ is str or value.__class__ is dict else {}
     if holder and "role" not in holder:
-        for key in ("messages", "input", "contents", "prompt", "inputs", "texts"):
+        for key in _TALK:
             if holder.get(key):
                 beside = (
                     system
@@ -41,12 +94,43 @@ def said(value: Any, system: Any) -> Conversation:
                     or holder.get("instructions")
                     or holder.get("system_instruction")
                 )
-                return _said(holder[key], beside)
-        return conversation(None, system) if value.__class__ is str and len(holder) else NONE
-    return _said(value, system)
+                return _listed_talk(holder[key], beside)
+        return conversation(None, system)
+    return _listed_talk(value, system)
 
 
-def _said(value: Any, system: Any) -> Conversation:
+def written(value: Any, system: Any) -> Conversation:
+    """The conversation in a value that may also be just what the caller wrote.
+
+    JSON text in which no user speaks, or that holds more than a request does, is then text: opened, it would hide the
+    rest of itself from measurement.
+    """
+    if value.__class__ is not str:
+        return said(value, system)
+    holder = as_object(value)
+    if not holder or _PARAMETERS.issuperset(holder):
+        found = said(value, system)
+        if found.turn is not None or (found.prompt is not None and (holder or found.prompt == value)):
+            return found
+    return (
+        conversation([value], system) if holder or as_list(value) is not None else conversation(value, system)
+    )
+
+
+#: Where an object holds its conversation.
+_TALK = ("messages", "input", "contents", "prompt", "inputs", "texts")
+#: What else an object beside its messages or its prompt may have, for it to be a request and no text.
+_PARAMETERS = frozenset(
+    (*_TALK, "role", "content", "system", "instructions", "system_instruction", "model",
+     "temperature", "top_p", "top_k", "max_tokens", "max_output_tokens", "max_completion_tokens", "stream", "n", "stop",
+     "seed", "tools", "tool_choice", "user", "config", "generation_config", "response_format", "frequency_penalty",
+     "presence_penalty", "logprobs", "top_logprobs", "logit_bias", "stream_options", "text", "reasoning", "store",
+     "metadata", "encoding_format", "dimensions", "extra_headers", "extra_body", "timeout", "parallel_tool_calls",
+     "previous_response_id", "stop_sequences", "thinking", "modalities", "service_tier", "args", "kwargs")
+)  # fmt: skip
+
+
+def _listed_talk(value: Any, system: Any) -> Conversation:
     listed = as_list(value)
     return conversation(value if listed is None else _plain_messages(listed), system)
 
@@ -214,10 +298,3 @@ def offered(entry: Mapping[str, Any]) -> list[Any] | None:
 def _tool(member: Any) -> Any:
     held = member.get("tool") if member.__class__ is dict else None
     return held.get("json_schema") or held if held.__class__ is dict else member
-
-
-def rows(
-    condition: Iterable[bool], entries: Sequence[Any], read: Callable[[Any], Any], found: list[Any]
-) -> list[Any]:
-    """``found`` with what ``read`` finds in the entries for which ``condition`` holds."""
-    return [read(e) if wanted else f for wanted, e, f in zip(condition, entries, found, strict=True)]

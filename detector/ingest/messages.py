@@ -360,7 +360,8 @@ _STATE_HOLDERS = frozenset(
 
 def minted(answer: Any) -> list[str] | None:
     """State that an answer hands out: what :func:`state_in` finds, and the id of a stored response."""
-    body = as_object(answer) or ({"output": answer} if answer.__class__ is list else None)
+    listed = as_list(answer)
+    body = {"output": listed} if listed is not None else as_object(answer)
     if not body:
         return None
     found: list[str] = []

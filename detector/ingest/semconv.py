@@ -131,12 +131,14 @@ STOPS: tuple[Path, ...] = (
 BIAS: tuple[Path, ...] = ("gen_ai.request.logit_bias", *_given("logit_bias"))
 PREVIOUS: tuple[Path, ...] = ("gen_ai.request.previous_response.id", *_given("previous_response_id"))
 ERROR: tuple[Path, ...] = ("error.type",)
-#: The conversation as one value: messages, an object that holds them, or text.
+#: The conversation as one value: messages, or an object that holds them.
 MESSAGES: tuple[Path, ...] = (
-    "gen_ai.input.messages", "ai.prompt.messages", "gen_ai.prompt", "llm.input_messages", "llm.prompts", "events",
-    "mlflow.chat.messages", "langfuse.observation.input", "request_data", "gen_ai.request.messages", "ai.prompt",
-    "pydantic_ai.all_messages", "all_messages_events", "input.value", "mlflow.spanInputs", "ai.values", "ai.value",
+    "gen_ai.input.messages", "ai.prompt.messages", "llm.input_messages", "events", "mlflow.chat.messages", "request_data",
+    "gen_ai.request.messages", "ai.prompt", "pydantic_ai.all_messages", "all_messages_events", "mlflow.spanInputs",
 )  # fmt: skip
+#: The same, or just what the caller wrote; and those that an instrumentation writes beside a conversation in parts.
+TEXTS: tuple[Path, ...] = ("gen_ai.prompt", "llm.prompts", "langfuse.observation.input")
+LAST_TEXTS: tuple[Path, ...] = ("input.value", "ai.values", "ai.value")
 SYSTEM: tuple[Path, ...] = ("gen_ai.system_instructions",)
 ANSWERS: tuple[Path, ...] = ("gen_ai.output.messages", "gen_ai.completion", "response_data", "output.value")
 TOOLS: tuple[Path, ...] = (
@@ -152,7 +154,12 @@ _FLAT_FIRST = (
     "llm.input_messages.0.message.content", "llm.prompts.0.prompt.text",
 )  # fmt: skip
 HAS_MESSAGES = frozenset(
-    (*(n for n in MESSAGES if n not in ("events", "input.value", "ai.value", "ai.values")), *_FLAT_FIRST)
+    (
+        *(str(n) for n in MESSAGES if n != "events"),
+        "gen_ai.prompt",
+        "langfuse.observation.input",
+        *_FLAT_FIRST,
+    )
 )
 HAS_MODEL = frozenset(n for n in OWN["model"] if isinstance(n, str))
 HAS_USAGE = frozenset(
@@ -225,7 +232,7 @@ def _named(*tables: tuple[Path, ...]) -> frozenset[str]:
 #: Every name that something is read from, or that is known to say nothing we need.
 TAKEN = KNOWN | _named(
     *OWN.values(), *AROUND.values(), USER, tuple(HEADERS.values()), HTTP, RESPONSE_ID, CACHE_WRITTEN, TOTAL, FIRST_CHUNK_S,
-    FIRST_CHUNK_MS, FINISH, STOPS, BIAS, PREVIOUS, ERROR, MESSAGES, SYSTEM, ANSWERS, TOOLS, KINDS,
+    FIRST_CHUNK_MS, FINISH, STOPS, BIAS, PREVIOUS, ERROR, MESSAGES, TEXTS, LAST_TEXTS, SYSTEM, ANSWERS, TOOLS, KINDS,
 )  # fmt: skip
 
 

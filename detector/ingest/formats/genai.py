@@ -31,8 +31,12 @@ _ATTRIBUTES = (
 _RESOURCES = ("resource_attributes", "ResourceAttributes")
 #: Values that are objects and stay so, wherever they lie.
 _WHOLE = frozenset(
-    n for names in (semconv.MESSAGES, semconv.ANSWERS, semconv.TOOLS, semconv.BIAS, semconv.SYSTEM, semconv.STOPS)
-    for path in names for n in ((path,) if isinstance(path, str) else path[:1])
+    path if isinstance(path, str) else path[0]
+    for names in (
+        semconv.MESSAGES, semconv.TEXTS, semconv.LAST_TEXTS, semconv.ANSWERS, semconv.TOOLS, semconv.BIAS, semconv.SYSTEM,
+        semconv.STOPS,
+    )
+    for path in names
 )  # fmt: skip
 _DEEPEST = 8
 _STARTS: tuple[Path, ...] = rooted(

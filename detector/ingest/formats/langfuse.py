@@ -30,7 +30,7 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
-def _asked(*names: str) -> tuple[Path, ...]:
+def _asked(*names: str) -> tuple[str, ...]:
     return tuple(f"{holder}/{name}" for name in names for holder in _both("model_parameters"))
 
 
@@ -96,7 +96,9 @@ def _model(entry: Mapping[str, Any]) -> Any:
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    talks = [carriers.said(value, None) if value not in (None, "") else NONE for value in records.at("input")]
+    talks = [
+        carriers.written(value, None) if value not in (None, "") else NONE for value in records.at("input")
+    ]
     offered = [_offered(v) for v in records.first_held(*_both("tool_definitions"), "input/tools")]
     used = [_usage(v) for v in records.first_held(*_both("usage_details"), "usage")]
     outputs = [v if v != "" else None for v in records.at("output")]
