@@ -19,6 +19,7 @@ import resource
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,14 @@ def mutated(rng: random.Random, line: str) -> bytes:
     for _ in range(rng.choice((1, 1, 2, 5))):
         path = rng.choice(list(_nodes(value)))
         if not path:
-            return json.dumps(rng.choice(_VALUES)).encode()
+            return json.dumps(deepcopy(rng.choice(_VALUES))).encode()
         holder = value
         for step in path[:-1]:
             holder = holder[step]
         if rng.random() < 0.2 and isinstance(holder, dict):
             del holder[path[-1]]
         else:
-            holder[path[-1]] = rng.choice(_VALUES)
+            holder[path[-1]] = deepcopy(rng.choice(_VALUES))
     return json.dumps(value).encode()
 
 

@@ -65,6 +65,33 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """One exemption of an account of the case: by which entry or programme, until when (None: no end), and why.
+
+    ``state`` is acting, waiting (for the next run) or expired.
+    """
+
+    account_id: str
+    by: str
+    name: str
+    until: date | None
+    reason: str
+    state: str
+
+    def sentence(self) -> str:
+        """The exemption in one line."""
+        waits = " (from the next run on)" if self.state == "waiting" else ""
+        if self.by == "programme":
+            return (
+                f"{self.account_id}: watch at most{waits}, as its programme {self.name} resells by contract"
+            )
+        entry = f"allow-list entry of {self.by} {self.name}"
+        if self.state == "expired":
+            return f"{self.account_id}: the {entry} expired on {self.until} and no longer acts; it said: {self.reason}"
+        return f"{self.account_id}: watch at most until {self.until}{waits}, by the {entry}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Moment:
     """One line of the timeline."""
 
@@ -91,6 +118,7 @@ class CaseFile:
     members: tuple[Member, ...]
     timeline: tuple[Moment, ...]
     alerts: tuple[str, ...]
+    allowed: tuple[Allowed, ...] = ()
     not_proof: str = NOT_PROOF
     how_to_check: str = HOW_TO_CHECK
     how_to_appeal: str = HOW_TO_APPEAL
@@ -115,6 +143,7 @@ def explain(
     members: Sequence[Row] = (),
     alerts: Sequence[Row] = (),
     events: Sequence[Row] = (),
+    allowed: Sequence[Row] = (),
     threshold: float,
 ) -> CaseFile:
     """Build the case file of a group or account.
@@ -127,6 +156,7 @@ def explain(
     members : rows of ``group_members`` of the group; none for an account.
     alerts : its rows of ``alerts``.
     events : rows of ``account_events`` of its accounts.
+    allowed : exemptions of its accounts: account_id, by, name, until, reason, state.
     threshold : probability an alert needed that day (0..1).
     """
     is_group = "n_accounts" in subject
@@ -151,6 +181,14 @@ def explain(
         members=tuple(_member(m, families) for m in sorted(members, key=_by_strength)),
         timeline=_timeline(subject, members, alerts, events),
         alerts=tuple(sorted({show_id(a["alert_id"], 40) for a in alerts})),
+        allowed=tuple(_allowed(row) for row in sorted(allowed, key=lambda r: str(r["account_id"]))),
+    )
+
+
+def _allowed(row: Row) -> Allowed:
+    by, reason = clean(row["by"], 20), clean(row["reason"], 300)
+    return Allowed(
+        show_id(row["account_id"]), by, show_id(row["name"]), row["until"], reason, clean(row["state"], 20)
     )
 
 

@@ -55,6 +55,7 @@ def render_page(case: CaseFile) -> str:
         "main",
         tag("h1", words.title),
         _facts(case),
+        _listed("On the allow-list", [a.sentence() for a in case.allowed]),
         _listed("Why, strongest first", words.reasons),
         _listed("What spoke against it", words.against),
         _listed("What would have cleared it", words.cleared_by),

@@ -28,6 +28,7 @@ def print_case(case: CaseFile, console: Console) -> None:
         facts += f" · {', '.join(case.alerts)}"
     console.print(Text(facts))
     words = case.description
+    _listed(console, "On the allow-list", [a.sentence() for a in case.allowed])
     _listed(console, "Why, strongest first", words.reasons)
     _listed(console, "What spoke against it", words.against)
     _listed(console, "What would have cleared it", words.cleared_by)

@@ -257,7 +257,7 @@ def raise_if_missing(reports: Sequence[SinkReport], *, command: str) -> None:
     for report in reports:
         reason = report.first_reason()
         if report.n_missing or report.fault:
-            many = f"{report.n_missing:,} of {report.n_missing + len(report.sent):,} events not taken"
-            told.append(f"{clean(report.name, 80)}: {many} ({clean(reason, 300)})")
+            many = f"{report.n_missing:,} of {report.n_missing + len(report.sent):,} events not taken: "
+            told.append(f"{clean(report.name, 80)}: {many if report.n_missing else ''}{clean(reason, 300)}")
     if told:
         raise DeliveryError("; ".join(told), hint=f"what was delivered is recorded; run again: {command}")

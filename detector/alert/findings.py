@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from detector.alert.clean import show_id
 from detector.alert.lifecycle import Finding, severity_of
-from detector.alert.words import describe
+from detector.alert.phrases import probability
+from detector.alert.words import KINDS, describe
 from detector.config import alert_needs
 
 if TYPE_CHECKING:
     import polars as pl
 
 Row = Mapping[str, Any]
+
+#: Accused members of a watched group from which they are told of in one alert: two are still two cases to look at.
+FOLDED = 3
+#: Accounts named in one sentence; the case file and the event name more.
+_NAMED = 10
 
 
 def findings(
@@ -29,7 +37,8 @@ def findings(
     """What the scorer has to say on ``day``.
 
     A group is found on days a member is active; a lone account on days it is active itself. An account that
-    belongs to an alerted group is told of there, not apart.
+    belongs to an alerted group is told of there, not apart. So are ``FOLDED`` accused members or more of a group
+    that is only watched: one case is one alert, which says that it accuses these accounts and not the group.
 
     Parameters
     ----------
@@ -42,19 +51,72 @@ def findings(
     alert = pl.col("verdict") == "alert"
     live = groups.filter(alert & (pl.col("last_day") == day) & (pl.col("state") != "merged"))
     inside = set(groups.filter(alert)["group_id"])
-    lone = accounts.filter(
-        alert & (pl.col("last_day") == day) & ~pl.col("group_id").is_in(list(inside)).fill_null(False)
+    accused = accounts.filter(alert & ~pl.col("group_id").is_in(list(inside)).fill_null(False))
+    # Exempted members count: to allow one of three must not turn one alert into two others.
+    many = (
+        accounts.filter(pl.col("peak_verdict") == "alert")
+        .join(groups.filter(pl.col("verdict") == "watch"), on="group_id", how="semi")
+        .group_by("group_id")
+        .len()
+        .filter(pl.col("len") >= FOLDED)
     )
+    together = accused.join(many, on="group_id", how="semi")
+    lone = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
     by_subject = _index(parts.to_dicts(), "subject_type", "subject_id")
     evidence = _index(why.to_dicts(), "group_id")
     found = [
         _finding("group", row["group_id"], row, by_subject, evidence.get((row["group_id"],), []), threshold)
         for row in live.iter_rows(named=True)
     ]
+    of_group = {row["group_id"]: row for row in groups.iter_rows(named=True)}
+    for (name,), some in together.sort("group_id").group_by("group_id", maintain_order=True):
+        if some["last_day"].max() == day:
+            rows = some.sort("score", "account_id", descending=[True, False]).to_dicts()
+            found.append(_folded(of_group[name], rows, by_subject, evidence.get((name,), []), threshold))
     for row in lone.iter_rows(named=True):
         own = [w for w in evidence.get((row["group_id"],), []) if w["account_id"] == row["account_id"]]
         found.append(_finding("account", row["account_id"], row, by_subject, own, threshold))
     return found
+
+
+def _folded(
+    group: Row,
+    accused: Sequence[Row],
+    parts: Mapping[tuple[Any, ...], list[Row]],
+    why: Sequence[Row],
+    threshold: float,
+) -> Finding:
+    """One finding of members accused each on their own account, of a group that is only watched."""
+    of_group = _finding("group", group["group_id"], group, parts, why, threshold)
+    names = [show_id(row["account_id"], 64) for row in accused]
+    n = len(accused)
+    more = f" and {n - _NAMED:,} more" if n > _NAMED else ""
+    kind = Counter(row["kind"] for row in accused).most_common(1)[0][0]
+    # The median: one account alone must not lend all of them its score.
+    score = sorted(row["score"] for row in accused)[n // 2]
+    own = [
+        f"{show_id(row['account_id'], 64)}: {describe(row, rows, (), threshold=threshold).reasons[0]}"
+        for row in accused[:_NAMED]
+        if (rows := parts.get(("account", row["account_id"]), []))
+        and describe(row, rows, (), threshold=threshold).reasons
+    ]
+    return replace(
+        of_group,
+        kind=kind,
+        severity=severity_of(score, n),
+        score=score,
+        title=f"{KINDS.get(kind, KINDS['other'])}: {n:,} accounts of one group, each accused by itself "
+        f"(probability {probability(score)})",
+        reasons=(
+            f"{n:,} of the {of_group.n_accounts:,} accounts of group {show_id(group['group_id'])} are accused, each by "
+            f"itself: {', '.join(names[:_NAMED])}{more}. The group as a whole is watched only: what ties it does not "
+            "accuse its other members.",
+            *own,
+            *of_group.reasons,
+        ),
+        n_accounts=n,
+        n_requests=sum(int(row["n_requests"]) for row in accused),
+    )
 
 
 def _index(rows: Sequence[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:

@@ -14,6 +14,7 @@ from detector.errors import ConfigError
 
 if TYPE_CHECKING:
     from detector.alert.casefile import CaseFile
+    from detector.config import Config
     from detector.lake.store import Store
 
 Subject = Annotated[str, typer.Argument(help="a group, account or alert id", show_default=False)]
@@ -24,7 +25,7 @@ def _rows(store: Store, view: str, where: str) -> list[dict[str, Any]]:
     return list(found.to_pylist())
 
 
-def _case(store: Store, subject: str) -> CaseFile:
+def _case(store: Store, subject: str, settings: Config) -> CaseFile:
     """The case file of a subject, from the day of its worst score.
 
     Raises
@@ -33,6 +34,7 @@ def _case(store: Store, subject: str) -> CaseFile:
     """
     from detector.alert.casefile import explain as build
     from detector.lake.engine import literal
+    from detector.pipeline.exempt import of_accounts
 
     for alert in _rows(store, "alerts", f"alert_id = {literal(subject)}"):
         subject = alert["subject_id"]
@@ -51,7 +53,7 @@ def _case(store: Store, subject: str) -> CaseFile:
     members = _rows(store, "group_members", f"group_id = {name}") if is_group else []
     accounts = ", ".join(literal(m["account_id"]) for m in members) or name
     runs = _rows(store, "runs", when)
-    allowed = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
+    limit = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
     return build(
         row,
         parts=_rows(store, "score_parts", f"subject_id = {name} AND {when}"),
@@ -59,7 +61,8 @@ def _case(store: Store, subject: str) -> CaseFile:
         members=members,
         alerts=_rows(store, "alerts", f"subject_id = {name}"),
         events=_rows(store, "account_events", f"account_id IN ({accounts})"),
-        threshold=alert_needs(allowed, row["score"] or 0.0, is_group=is_group),
+        allowed=of_accounts(store, settings, [m["account_id"] for m in members] or [subject]),
+        threshold=alert_needs(limit, row["score"] or 0.0, is_group=is_group),
     )
 
 
@@ -77,9 +80,9 @@ def explain(
 
     Example: hydrawatch explain g-1f0c9a7be2d4 --lake lake
     """
-    store, _ = open_for_work(lake, config, reading=True)
+    store, settings = open_for_work(lake, config, reading=True)
     with store:
-        case = _case(store, subject)
+        case = _case(store, subject, settings)
     if page is not None:
         from detector.alert.casepage import render_page
 

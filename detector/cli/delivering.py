@@ -60,6 +60,8 @@ def deliver(
         else:
             reports = _send(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
     reports += [_unserved(each, reports) for each in lost if each.name not in {r.name for r in reports}]
+    order = [each.name for each in found]
+    reports.sort(key=lambda report: order.index(report.name))
     for report in reports:
         _tell(report, dry_run=dry_run, test=test, command=command)
     raise_if_missing(reports, command=command + (" --test" if test else ""))

@@ -204,9 +204,13 @@ def _members(store: Store, alert: versions.Row) -> list[str] | None:
     day = alert["updated_day"]
     if not store.parts("group_members", day):
         return None
+    group = literal(alert["subject_id"])
+    # Of a group that is only watched, an alert accuses those who are accused by themselves, and names no other.
     found = store.engine.query(
         f"""SELECT account_id FROM {store.relation("group_members", [day])}
-        WHERE group_id = {literal(alert["subject_id"])}
+        WHERE group_id = {group} AND (
+            account_id IN (SELECT account_id FROM {store.relation("account_scores", [day])} WHERE verdict = 'alert')
+            OR EXISTS (SELECT 1 FROM {store.relation("groups", [day])} WHERE group_id = {group} AND verdict = 'alert'))
         ORDER BY coalesce(strength_bits, 0) DESC, account_id""",
         of="group_members",
     ).to_pylist()

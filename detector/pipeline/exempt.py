@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -70,6 +72,31 @@ def settings_changed(store: Store, config: Config) -> date | None:
     return day if (ran[0]["config_digest"] or Config().digest(day)) != config.digest(day) else None
 
 
+def of_accounts(store: Store, config: Config, accounts: Collection[str]) -> list[dict[str, Any]]:
+    """Exemptions of ``accounts`` as of the newest day, and the expired entries that name one of them."""
+    day = max((*store.days("runs"), *store.days("requests")), default=None)
+    if day is None:
+        return []
+    state = "acting" if settings_changed(store, config) is None else "waiting"
+    found = [
+        {**asdict(e), "state": state} for name, e in exempted(store, config, day).items() if name in accounts
+    ]
+    acting = {row["account_id"] for row in found}
+    found += [
+        {
+            "account_id": entry.account_id,
+            "by": "account",
+            "name": entry.account_id,
+            "until": entry.expires,
+            "reason": entry.reason,
+            "state": "expired",
+        }
+        for entry in config.allow
+        if entry.expires < day and entry.account_id in accounts and entry.account_id not in acting
+    ]
+    return found
+
+
 def idle_entries(store: Store, config: Config) -> list[str]:
     """Entries of the allow-list that do nothing, in words: expired, or of nobody the lake knows."""
     if not config.allow:
@@ -108,18 +135,19 @@ def _known(store: Store, account: str | None, org: str | None) -> bool:
 def spared(
     groups: pl.DataFrame, accounts: pl.DataFrame, members: pl.DataFrame, exempt: Mapping[str, Exemption]
 ) -> dict[tuple[str, str], str]:
-    """(subject_type, subject_id) -> why it is ``watch`` at most, of all that would be an alert otherwise."""
-    held = (pl.col("peak_verdict") == "alert") & (pl.col("verdict") != "alert")
+    """(subject_type, subject_id) -> why nothing is alerted of it, of all that would be an alert otherwise."""
+    accused = accounts.filter(pl.col("peak_verdict") == "alert").select("account_id", "verdict")
     found: dict[tuple[str, str], str] = {}
-    for name in accounts.filter(held)["account_id"]:
+    for name in accused.filter(pl.col("verdict") != "alert")["account_id"]:
         if name in exempt:
             found["account", name] = clean(exempt[name].words(), 300)
+    inside = members.select("account_id", "group_id").join(accused, on="account_id")
+    for name, some in inside.group_by("group_id").agg("account_id").sort("group_id").iter_rows():
+        if all(("account", account) in found for account in some):
+            found["group", name] = f"all of its accused accounts are exempted: {listed(some, exempt)}"
     gone = dict(
         groups.filter(pl.col("successor_id").is_not_null()).select("group_id", "successor_id").iter_rows()
     )
-    for name in groups.filter(held)["group_id"]:
-        inside = members.filter(pl.col("group_id") == name)["account_id"]
-        found["group", name] = f"all of its accused accounts are exempted: {listed(inside, exempt)}"
     for name, heir in gone.items():
         if ("group", heir) in found:
             found.setdefault(

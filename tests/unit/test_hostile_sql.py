@@ -59,6 +59,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         with store.transaction("run") as txn:
             txn.swap("alerts", rows, day=pl.select(day).item())
+            ran = pl.concat([empty("runs"), pl.select(day=day)], how="diagonal_relaxed")
+            txn.swap("runs", ran, day=pl.select(day).item())
         store.write_views()
     for name in ("key", "hydrawatch.toml", "journal/x.json", "staging/x"):
         (root / name).write_text(SECRET)
