@@ -75,7 +75,7 @@ SELECT
     CAST(h(account, 25) % 5 AS INTEGER) AS tool_count, CAST(NULL AS VARCHAR) AS tools_hash, 0 AS n_images,
     CAST(prompt AS UBIGINT) AS prompt_hash, CAST(h(account % 3000, 26) AS UBIGINT) AS system_hash,
     CAST(template AS UBIGINT) AS template_id, CAST(10 + size * 90 AS INTEGER) AS prompt_words,
-    -- a 60-word prompt as the door keeps it: half of its pieces belong to the template, half to the filling
+    -- a 60-word prompt as ingest keeps it: half of its pieces belong to the template, half to the filling
     list_concat(
         [(prompt // 16) * 16, (h(template // 3, 1) // 16) * 16 + 1, (h(template, 2) // 16) * 16 + 2,
          (h(template // 7, 3) // 16) * 16 + 3,

@@ -25,8 +25,8 @@ from typing import Any
 
 import zstandard
 
-from detector.ingest.door import ingest
 from detector.ingest.formats import formats
+from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "formats"

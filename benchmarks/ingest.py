@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 
 from detector.backtest.synth.formats import WRITERS
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 from features.request import measure
 

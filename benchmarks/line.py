@@ -23,7 +23,7 @@ def measure(size: int) -> dict[str, float]:
     from detector.backtest.synth.spec import WorldSpec
     from detector.backtest.synth.world import simulate
     from detector.config import Config
-    from detector.ingest.door import ingest
+    from detector.ingest.ingestion import ingest
     from detector.lake.key import lake_key
     from detector.lake.store import Store
 

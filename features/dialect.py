@@ -72,7 +72,7 @@ MACROS: Mapping[str, str] = MappingProxyType(
         "mark_of": "(value) AS CAST(1 AS UBIGINT) << (hash(value) & 63)",
         # Estimate of how many different values left these marks, from 0 to about 266.
         "count_of_marks": "(marks) AS -64 * ln(greatest(1.0 - bit_count(marks) / 64.0, 1.0 / 64))",
-        # The content key at a place of the list, if it is of that kind. The door lists them by kind, so that
+        # The content key at a place of the list, if it is of that kind. Ingest lists them by kind, so that
         # in a prompt of eight words or more the first five are exact, opening4, opening8, ending4, ending8.
         "key_at": "(xs, i, kind) AS CASE WHEN (xs[i] & 15) = kind THEN xs[i] END",
         # Kind of a content key (schema.CONTENT_KEY_KINDS): its low four bits.

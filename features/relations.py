@@ -20,7 +20,7 @@ ACCOUNTS = (
     _C("signup_ip_hash", "VARCHAR", "keyed hash of the address at sign-up"),
     _C("signup_ip_prefix", "VARCHAR", "its /24 or /48 network"),
     _C("country", "VARCHAR", "stated country; never scored", "ISO 3166-1 alpha-2"),
-    _C("pathway", "VARCHAR", "door the account was opened through"),
+    _C("pathway", "VARCHAR", "route the account was opened by"),
     _C("program", "VARCHAR", "payg, education, research, startup, enterprise, partner ..."),
     _C("verified", "BOOLEAN", "whether identity was verified"),
     _C("status", "VARCHAR", "active, suspended, banned ..."),

@@ -1,7 +1,7 @@
 """The ground plan: what a log line is mapped to, and what the lake keeps of it.
 
 ``CANONICAL`` is the record every log format is mapped to; it still carries text and clear identifiers.
-``REQUESTS`` is what the door leaves of it: text measured, identifiers keyed. NULL means not known or too
+``REQUESTS`` is what ingest leaves of it: text measured, identifiers keyed. NULL means not known or too
 few; 0 means measured, and zero. Timestamps are UTC, microseconds, without zone.
 """
 
@@ -35,7 +35,7 @@ CANONICAL: tuple[Column, ...] = (
     _C("country", "VARCHAR", "country of the address; never scored", "ISO 3166-1 alpha-2"),
     _C("user_agent", "VARCHAR", "client's own description of itself"),
     _C("ja4", "VARCHAR", "JA4 TLS client fingerprint"),
-    _C("pathway", "VARCHAR", "door the request came through (first-party api, a cloud, a programme)"),
+    _C("pathway", "VARCHAR", "route the request came by (first-party api, a cloud, a programme)"),
     _C("operation", "VARCHAR", "chat, completion, embeddings ..."),
     _C("prompt", "VARCHAR", "text of the last user turn; measured, then dropped"),
     _C("system_prompt", "VARCHAR", "system text; measured, then dropped"),
@@ -79,7 +79,7 @@ ACCOUNTS: tuple[Column, ...] = (
     _C("email_domain", "VARCHAR", "mail domain, lower case"),
     _C("signup_ip", "VARCHAR", "address at sign-up"),
     _C("country", "VARCHAR", "stated country; never scored", "ISO 3166-1 alpha-2"),
-    _C("pathway", "VARCHAR", "door the account was opened through"),
+    _C("pathway", "VARCHAR", "route the account was opened by"),
     _C("program", "VARCHAR", "payg, education, research, startup, enterprise, partner ..."),
     _C("verified", "BOOLEAN", "whether identity was verified"),
     _C("status", "VARCHAR", "active, suspended, banned ..."),
@@ -116,7 +116,7 @@ CONTENT_KEY_KINDS = {
     10: "template",  # the template id
 }
 
-#: What the door leaves of a request. ``day`` is the partition.
+#: What ingest leaves of a request. ``day`` is the partition.
 REQUESTS: tuple[Column, ...] = (
     _C("request_id", "VARCHAR", "the log's own id of the request; not unique"),
     _C("ts", "TIMESTAMP", "when the request arrived", "UTC"),
@@ -134,7 +134,7 @@ REQUESTS: tuple[Column, ...] = (
         "user_agent", "VARCHAR", "client's own description, cut at 256 characters, control characters dropped"
     ),
     _C("ja4", "VARCHAR", "JA4 TLS client fingerprint"),
-    _C("pathway", "VARCHAR", "door the request came through"),
+    _C("pathway", "VARCHAR", "route the request came by"),
     _C("operation", "VARCHAR", "chat, completion, embeddings ..."),
     _C("turn", "INTEGER", "position in its conversation, 1 is the first"),
     _C("session_hash", "VARCHAR", "keyed hash of the conversation id"),
@@ -165,7 +165,7 @@ REQUESTS: tuple[Column, ...] = (
     _C("stop_count", "INTEGER", "stop sequences asked for"),
     _C("error_class", "VARCHAR", "what kind of error a failed request met"),
     _C("prompt_chars", "INTEGER", "length of the prompt", "characters"),
-    _C("prompt_words", "INTEGER", "tokens of the prompt as the door counts them", "words"),
+    _C("prompt_words", "INTEGER", "tokens of the prompt as ingest counts them", "words"),
     _C("prompt_lines", "INTEGER", "lines of the prompt that are not blank", "lines"),
     _C("system_chars", "INTEGER", "length of the system prompt", "characters"),
     _C("prompt_hash", "UBIGINT", "keyed hash of the whole masked prompt"),

@@ -37,7 +37,7 @@ HELD: dict[str, Held] = {
     "signup_day": Held("signed up on", "day", "days"),
     "signup_hour": Held("signed up in", "hour", "hours"),
     "signup_prefix_day": Held("signed up in one day from", "network range", "network ranges"),
-    "signup_pathway_hour": Held("signed up through one door in", "hour", "hours"),
+    "signup_pathway_hour": Held("signed up through one pathway in", "hour", "hours"),
     "bin_day": Held("signed up in one day with cards of", "issuer number", "issuer numbers"),
     "created": Held("signed up in", "short span", "short spans"),
     "inviter": Held("were invited by", "account", "accounts"),

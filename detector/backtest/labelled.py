@@ -14,7 +14,7 @@ import polars as pl
 from detector import pipeline
 from detector.backtest.synth.world import WorldSpec, make_world, write_world
 from detector.config import Config
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.key import lake_key
 from detector.lake.store import Store
 

@@ -29,7 +29,7 @@ from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.synth.world import World, make_world, simulate, write_world
 from detector.config import Config
 from detector.errors import DataQualityError
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.key import lake_key
 from detector.lake.store import Store
 

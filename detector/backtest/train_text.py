@@ -243,7 +243,7 @@ def _elicitation(
         weights[:, k] = coef
         platt = LogisticRegression(C=1e3).fit(held[:, k : k + 1], label)
         a, b = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-        # Real prompts are what the door sees: no kind may pass one half on more than its share of them.
+        # Real prompts are what ingest sees: no kind may pass one half on more than its share of them.
         limit = np.quantile(held[real, k], 1 - ALLOWED / len(ELICITATION_KINDS))
         b = min(b, -a * float(limit))
         held[:, k] = a * held[:, k] + b

@@ -63,7 +63,7 @@ def ingest(
         raise typer.BadParameter(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
     time = moment(now)
     from detector.config import load_config
-    from detector.ingest.door import ingest as read_in
+    from detector.ingest.ingestion import ingest as read_in
     from detector.ingest.ledger import SKIPPED_PART
     from detector.ingest.sources import find
     from detector.lake.key import lake_key

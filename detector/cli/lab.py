@@ -135,7 +135,7 @@ def train(
     ] = Path("out/train"),
     processes: Annotated[int, typer.Option(min=1, help="worlds measured at the same time")] = 2,
     text: Annotated[
-        bool, typer.Option("--text", help="rebuild the door's text model instead; needs HYDRAWATCH_DATA")
+        bool, typer.Option("--text", help="rebuild the text model of ingest instead; needs HYDRAWATCH_DATA")
     ] = False,
 ) -> None:
     """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.

@@ -8,7 +8,7 @@ from pathlib import Path
 from detector.config import Config
 from detector.errors import ConfigError, Location
 from detector.health.report import quoted
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.key import VARIABLE, adopt, present_key
 from detector.lake.store import Store
 

@@ -16,7 +16,7 @@ _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 
 
 class Meter(Protocol):
-    """What the door needs of ``features.request.measure.TextMeter``."""
+    """What ingest needs of ``features.request.measure.TextMeter``."""
 
     def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame: ...
 

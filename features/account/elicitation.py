@@ -9,7 +9,7 @@ from __future__ import annotations
 from features.schema import ELICITATION_KINDS
 from features.spec import Column, Example, Measure
 
-#: A request counts as elicitation from here on; the door's score is a probability.
+#: A request counts as elicitation from here on; the score of ingest is a probability.
 ELICITED = 0.5
 #: Fewer scored requests have no ninetieth percentile to speak of.
 MIN_REQUESTS = 3

@@ -43,7 +43,7 @@ LEFT JOIN accounts ON tally.account_id = accounts.account_id
 MEASURE = Measure(
     name="programme",
     columns=(
-        Column("pathway_top", "VARCHAR", "door most requests came through; of equals the first by name"),
+        Column("pathway_top", "VARCHAR", "pathway most requests came through; of equals the first by name"),
         Column("n_pathways", "BIGINT", "doors used that day; NULL when none is logged", "pathways"),
         Column("program", "VARCHAR", "programme of the account, lower case"),
         Column(
@@ -112,6 +112,6 @@ MEASURE = Measure(
     ),
     false_positives=(
         "most new accounts are new customers",
-        "companies use a cloud's door and the first party's side by side",
+        "companies use a cloud's interface and the first party's side by side",
     ),
 )

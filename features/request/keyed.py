@@ -1,4 +1,4 @@
-"""Keyed hashing at the door: nobody without the key can test guesses against what the lake holds.
+"""Keyed hashing at ingest: nobody without the key can test guesses against what the lake holds.
 
 Everything stored passes one of three functions. Identifiers go through keyed BLAKE2b. Content keys,
 hashes and template ids go through SipHash-1-3 of exactly eight bytes (``sealing``). Sketches are keyed by

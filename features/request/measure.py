@@ -1,4 +1,4 @@
-"""The door's face for text: prompts in, numbers, sketches and keyed hashes out. The text is not kept.
+"""The face of ingest for text: prompts in, numbers, sketches and keyed hashes out. The text is not kept.
 
 Work is done a few thousand rows at a time, so that the arrays of one step are still in the processor's
 cache for the next; every figure of a row depends on that row and the key alone, never on its neighbours.

@@ -1,4 +1,4 @@
-"""What opens the door: one API key, or one organisation, in the requests of several accounts.
+"""What lets a caller in: one API key, or one organisation, in the requests of several accounts.
 
 Stated by the log itself, so it stands where no accounts file does.
 """

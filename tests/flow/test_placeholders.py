@@ -9,7 +9,7 @@ import pytest
 
 from detector import pipeline
 from detector.config import Config
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 
 KEY = b"a key for tests only, 32 bytes.."

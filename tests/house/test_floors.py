@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features",),
     ("rules",),
 )
-#: Neighbours on one floor that may be used all the same: the door writes to the lake it is given, decisions read the
+#: Neighbours on one floor that may be used all the same: ingest writes to the lake it is given, decisions read the
 #: settings, and a lake is opened from the package's face.
 NEIGHBOURS = {("detector.ingest", "detector.lake"), ("detector.decide", "detector.config")}
 

@@ -13,7 +13,7 @@ import pytest
 
 from detector.ingest.accounts import mail_domains
 from detector.ingest.address import addresses
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.ingest.report import FileReport
 from detector.lake.store import Store
 

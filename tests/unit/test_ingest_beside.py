@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from detector.ingest import beside
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 
 KEY = b"0123456789abcdef0123456789abcdef"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from detector.ingest.bounds import Bounds
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.ingest.ledger import identify
 from detector.ingest.report import FileReport
 from detector.lake.store import Store, empty

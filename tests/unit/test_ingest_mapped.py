@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from detector.cli import app
 from detector.config import load_config
 from detector.errors import ConfigError, DataQualityError, LogError
-from detector.ingest.door import ingest
 from detector.ingest.formats import mapped
+from detector.ingest.ingestion import ingest
 from detector.ingest.report import FileReport
 from detector.ingest.suggest import suggest
 from detector.lake.store import Store

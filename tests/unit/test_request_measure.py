@@ -1,4 +1,4 @@
-"""What the door measures of text: shapes, NULLs, keys, and that nothing depends on neighbours."""
+"""What ingest measures of text: shapes, NULLs, keys, and that nothing depends on neighbours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.request import measure as door
+from features.request import measure as measuring
 from features.request.keyed import Prf
 from features.request.measure import COLUMNS, TextMeter, keyed_hash, logit_probe
 from features.request.sketch import similarity
@@ -103,8 +103,8 @@ def test_rows_depend_on_nothing_but_themselves(monkeypatch: pytest.MonkeyPatch) 
     rng.shuffle(order)
     shuffled = measure([prompts[i] for i in order], [systems[i] for i in order])
     assert shuffled.equals(whole[order])
-    monkeypatch.setattr(door, "PART_BYTES", 300)
-    monkeypatch.setattr(door, "PART_ROWS", 3)
+    monkeypatch.setattr(measuring, "PART_BYTES", 300)
+    monkeypatch.setattr(measuring, "PART_ROWS", 3)
     assert measure(prompts, systems).equals(whole)
     single = pl.concat([measure([p], [s]) for p, s in zip(prompts, systems, strict=True)])
     assert single.equals(whole)

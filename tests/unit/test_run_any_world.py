@@ -13,7 +13,7 @@ import pytest
 
 from detector import pipeline
 from detector.config import Config
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 
 FIRST = datetime(2026, 3, 2, 8)

@@ -1,4 +1,4 @@
-"""Phrases and log writers: families apart, prompts varied, every format read back by the door."""
+"""Phrases and log writers: families apart, prompts varied, every format read back by ingest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detector.backtest.synth.paraphrase import Paraphraser
 from detector.backtest.synth.samples import FORMATS, WORLD
 from detector.backtest.synth.texts import DOMAINS, questions
 from detector.backtest.synth.world import make_world
-from detector.ingest.door import ingest
+from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
 
 KINDS = ("cot", "pairs", "grading", "rewrite", "trace", "agentic", "coding", "bulk", "translate")

@@ -32,7 +32,7 @@ RIVALS: tuple[Rival, ...] = (
     Rival(
         "MMD, sketches", "maximum mean discrepancy of prompt sketches against the site", mmd.score_sketches
     ),
-    Rival("MMD, measurements", "the same on what the door measured of each request", mmd.score_measured),
+    Rival("MMD, measurements", "the same on what ingest measured of each request", mmd.score_measured),
     Rival("timing linker", "accounts active in the same hours, joined", linker.score),
 )
 

@@ -1,7 +1,7 @@
 """Maximum mean discrepancy of a window of queries against a reference (arXiv 2606.05725: on embeddings).
 
 No text is kept, so two kernels stand in: agreement of MinHash words (a positive definite estimate of
-Jaccard similarity), and a Gaussian kernel on what the door measured of each request. Both are used through
+Jaccard similarity), and a Gaussian kernel on what ingest measured of each request. Both are used through
 explicit feature maps, so a window costs its own length and a window of a million costs no more a request.
 """
 

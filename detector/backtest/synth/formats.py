@@ -1,4 +1,4 @@
-"""The same requests as other systems would log them, for sample logs and for tests of the door.
+"""The same requests as other systems would log them, for sample logs and for tests of ingest.
 
 Every writer takes canonical rows (dicts, in order of time) and gives the lines of a file. Fields a format has
 no place for are left out, as they are in life.

@@ -1,4 +1,4 @@
-"""The door end to end: rows, rejects, duplicates, ledgers; what comes in is what is accounted for."""
+"""Ingest end to end: rows, rejects, duplicates, ledgers; what comes in is what is accounted for."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from detector.errors import ConfigError, DataQualityError, LogError
-from detector.ingest import door, intake
-from detector.ingest.door import ingest
+from detector.ingest import ingestion, intake
+from detector.ingest.ingestion import ingest
 from detector.ingest.reader import Reader
 from detector.ingest.report import FileReport
 from detector.lake.store import Store
@@ -158,7 +158,7 @@ def test_parts_are_written_as_they_fill(
 ) -> None:
     monkeypatch.setattr(intake, "DAY_ROWS", day_rows)
     monkeypatch.setattr(intake, "ALL_ROWS", 3 * day_rows)
-    monkeypatch.setattr(door, "Reader", partial(Reader, block_bytes=500))
+    monkeypatch.setattr(ingestion, "Reader", partial(Reader, block_bytes=500))
     lines = [request(n, ts=f"2026-11-{1 + n % 5:02d}T10:00:00Z") if n % 10 else "{" for n in range(100)]
     [report] = take(store, log(tmp_path / "requests.jsonl", *lines))
     assert (report.n_requests, report.n_rejects) == (90, 10)
