@@ -218,7 +218,7 @@ def _machine(error: BaseException) -> str | None:
         return full
     if not isinstance(error, OSError) or error.errno not in _MACHINE:
         return None
-    place = error.filename or _now.lake
+    place = error.filename2 or error.filename or _now.lake  # of a renaming: where to
     where = f"{place}: " if place else ""
     return f"{where}{(error.strerror or 'fault of the machine').lower()}{_at()}\n  {_MACHINE[error.errno]}"
 

@@ -31,10 +31,10 @@ def nightly(
 
     Example: hydrawatch nightly /var/log/llm --lake lake
     """
-    codes = {"ingest": _step("ingest", lambda: ingest(paths, lake_folder, now=now, config=config))}
+    codes = {"ingest": _step("ingesting", lambda: ingest(paths, lake_folder, now=now, config=config))}
     if codes["ingest"] not in STOPS:
-        codes["run"] = _step("run", lambda: run(lake_folder, fail_on=fail_on, now=now, config=config))
-    codes["deliver"] = _step("deliver", lambda: delivering.deliver(lake_folder, config=config))
+        codes["run"] = _step("running", lambda: run(lake_folder, fail_on=fail_on, now=now, config=config))
+    codes["deliver"] = _step("delivering", lambda: delivering.deliver(lake_folder, config=config))
     left_out = "" if "run" in codes else "; run was left out: it needs what ingest reads"
     say("nightly: " + ", ".join(f"{step} {code}" for step, code in codes.items()) + left_out)
     worst = min(codes.values(), key=_place)
@@ -47,9 +47,9 @@ def _place(code: int) -> int:
     return ending.WORST_FIRST.index(code) if code in ending.WORST_FIRST else -1
 
 
-def _step(name: str, command: Callable[[], None]) -> int:
+def _step(doing: str, command: Callable[[], None]) -> int:
     """Run one command; whatever it raises is said here, so that the next one is reached."""
-    ending.doing(name)
+    ending.doing(doing)
     try:
         command()
     except BaseException as error:
