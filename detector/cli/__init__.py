@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import typer
 
+from detector.clean import visible_lines
 from detector.cli import attribute, backtest, cases, lab, lake
 from detector.errors import HydrawatchError
 
@@ -28,7 +30,8 @@ def main() -> None:
     try:
         app()
     except HydrawatchError as error:
-        typer.echo(f"hydrawatch: {error}", err=True)
+        # A value in the message may hold line breaks: what follows one stays part of this message.
+        typer.echo(re.sub(r"\n(?! )", "\n  ", visible_lines(f"hydrawatch: {error}")), err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("hydrawatch: stopped; what was finished is kept, run the same command again", err=True)
