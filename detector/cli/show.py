@@ -1,32 +1,27 @@
-"""How things are shown: tables on stdout, bars on a terminal, nothing an attacker wrote taken as markup."""
+"""How things are shown: words on stderr, bars on a terminal, nothing an attacker wrote taken as markup."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import typer
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from rich.progress import Progress
+from detector.clean import visible, visible_lines
+from detector.cli.rows import json_text
+from detector.cli.rows import print_table as print_table
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def clean(value: object, *, width: int = 200) -> str:
-    """``value`` as one line without control and direction characters, cut at ``width``."""
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value).replace("\n", " ").replace("\t", " "))
-    return text if len(text) <= width else text[: width - 1] + "…"
+    """``value`` on one line, with every character that steers a terminal written out, cut at ``width``."""
+    return visible(value, width)
 
 
 #: The bar on the terminal, if one is; what is said meanwhile goes above it.
@@ -34,92 +29,14 @@ _bars: list[Progress] = []
 
 
 def say(message: str) -> None:
-    """Words for people: stderr, above the progress bar where there is one."""
+    """Words for people: stderr, above the progress bar where there is one. A value among them steers no terminal."""
+    words = visible_lines(message)
     if not _bars:
-        typer.echo(message, err=True)
+        typer.echo(words, err=True)
         return
     from rich.text import Text
 
-    _bars[-1].console.print(Text(message), soft_wrap=True)
-
-
-def print_table(rows: pa.Table, *, style: str) -> None:
-    """Rows to stdout as ``table`` (for people), ``json`` (one object a line) or ``csv``."""
-    if style == "json":
-        for row in _records(rows):
-            sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_NON_STR_KEYS) + b"\n")
-        sys.stdout.buffer.flush()
-    elif style == "csv":
-        _csv(rows)
-    else:
-        _grid(rows)
-
-
-def _records(rows: pa.Table) -> list[dict[str, object]]:
-    """Rows as they are shown; an SQL interval in words."""
-    import pyarrow as pa
-
-    return [
-        {k: _interval(v) if isinstance(v, pa.MonthDayNano) else v for k, v in row.items()}
-        for row in rows.to_pylist()
-    ]
-
-
-def _interval(value: pa.MonthDayNano) -> str:
-    told = [f"{n} {word}" for n, word in ((value.months, "months"), (value.days, "days")) if n]
-    if value.nanoseconds or not told:
-        told.append(str(timedelta(microseconds=value.nanoseconds // 1000)))
-    return " ".join(told)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)
-
-
-def _csv(rows: pa.Table) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(rows.column_names)
-    for row in _records(rows):
-        writer.writerow([_cell(value) for value in row.values()])
-    sys.stdout.write(out.getvalue())
-
-
-def _cell(value: object) -> object:
-    """A CSV cell a spreadsheet will not take for a formula."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
-
-
-def _grid(rows: pa.Table) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    numeric = [str(t).startswith(("int", "uint", "double", "float")) for t in rows.schema.types]
-    for name, right in zip(rows.column_names, numeric, strict=True):
-        grid.add_column(Text(clean(name)), justify="right" if right else "left", overflow="fold")
-    for row in _records(rows):
-        grid.add_row(*[Text(_figure(v)) for v in row.values()])
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(grid)
-    say(plural(rows.num_rows, "row"))
-
-
-def _figure(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, bytes):
-        return value.hex()[:16] + "…"
-    return clean(value)
+    _bars[-1].console.print(Text(words), soft_wrap=True)
 
 
 @contextmanager
@@ -186,5 +103,5 @@ def plural(n: int, noun: str) -> str:
 
 
 def json_line(row: Any) -> str:
-    """One JSON object as text."""
-    return orjson.dumps(row, default=_plain).decode()
+    """One JSON object as text, with what would steer a terminal as escapes."""
+    return json_text(row)

@@ -7,6 +7,7 @@ engine (Spark) needs only these calls.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,10 @@ _NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+
+#: Types that Arrow has no equal for and would get wrong or as bytes of DuckDB's own: they are handed on as text.
+_NO_ARROW = re.compile(r"\b(UHUGEINT|BIGNUM|BIT|TIME|TIME_NS|TIMETZ|GEOMETRY|UNION|VARIANT)\b")
+_TIMESTAMPS = re.compile(r"\bTIMESTAMP(_\w+)?( WITH TIME ZONE)?")
 
 
 class Engine(Protocol):
@@ -222,8 +227,17 @@ def _answer(con: duckdb.DuckDBPyConnection, sql: str, views: dict[str, str], gig
     for view in views.values():
         con.execute(view).fetchall()
     con.execute("SET lock_configuration = true").fetchall()
+    asked = con.sql(sql)
+    names = asked.columns
+    # By position: two columns may bear one name.
+    odd = [bool(_NO_ARROW.search(_TIMESTAMPS.sub("", str(kind)))) for kind in asked.types]
+    if any(odd):
+        shown = [
+            f"CAST(#{n} AS VARCHAR) AS c{n}" if cast else f"#{n} AS c{n}" for n, cast in enumerate(odd, 1)
+        ]
+        asked = asked.project(", ".join(shown))
     batches, size = [], 0
-    with con.sql(sql).to_arrow_reader(122_880) as reader:
+    with asked.to_arrow_reader(122_880) as reader:
         for batch in reader:
             batches.append(batch)
             size += batch.nbytes
@@ -231,7 +245,7 @@ def _answer(con: duckdb.DuckDBPyConnection, sql: str, views: dict[str, str], gig
                 raise pa.ArrowCapacityError(
                     f"the answer is larger than {gigabytes:g} GB: aggregate, or add a LIMIT"
                 )
-        return pa.Table.from_batches(batches, reader.schema)
+        return pa.Table.from_batches(batches, reader.schema).rename_columns(names)
 
 
 def _explain(error: Exception, gigabytes: float, seconds: float) -> str:

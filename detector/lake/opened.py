@@ -51,16 +51,22 @@ class OpenedLake:
         """
         from detector.lake.engine import analyst_query
 
+        if as_ not in ("pandas", "polars"):
+            raise ValueError(f"as_={as_!r}: expected 'pandas' or 'polars'")
         rows = analyst_query(self.root / "hydrawatch.duckdb", sql, readable=[self.root / "data"])
-        if as_ == "pandas":
-            return rows.to_pandas()
-        if as_ == "polars":
+        try:
+            if as_ == "pandas":
+                return rows.to_pandas()
             import polars as pl
 
             made = pl.from_arrow(rows)
-            assert isinstance(made, pl.DataFrame)
-            return made
-        raise ValueError(f"as_={as_!r}: expected 'pandas' or 'polars'")
+        except Exception as error:  # each library has its own for what it cannot hold
+            raise QueryError(
+                f"query: {as_} cannot hold a column of the answer ({str(error).splitlines()[0]})",
+                hint="cast it in the statement, for instance CAST(column AS VARCHAR)",
+            ) from error
+        assert isinstance(made, pl.DataFrame)
+        return made
 
 
 def open_lake(path: str | Path) -> OpenedLake:

@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.alert", "detector.lake", "detector.ingest"),
     ("detector.decide", "detector.attribution", "detector.config"),
     ("detector.errors",),
+    ("detector.clean",),
     ("features",),
     ("rules",),
 )
