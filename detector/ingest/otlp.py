@@ -85,7 +85,7 @@ def _span(one: Any, resource: dict[str, Any]) -> dict[str, Any]:
         return {"a": _NONE, "s": _NONE, "r": _NONE, "span": _NONE}
     if "trace_id" in one or "span_id" in one or "start_time_unix_nano" in one:
         one = _camel(one)
-    own = attributes(one["attributes"]) if "attributes" in one else _NONE
+    own = attributes(one.pop("attributes", None))  # what it was wrapped in need not be held for a whole block
     if not own and one.get("spanId") is None and one.get("startTimeUnixNano") is None:
         one = _NONE
     return {"a": own, "s": _NONE, "r": resource, "span": one}
@@ -116,10 +116,14 @@ def attributes(wrapped: Any) -> dict[str, Any]:
         return wrapped if wrapped.__class__ is dict else _NONE
     try:
         return {
-            t["key"]: v["stringValue"] if "stringValue" in (v := t["value"]) else plain(v)
+            t["key"]: v["stringValue"]
+            if "stringValue" in (v := t["value"])
+            else int(v["intValue"])
+            if "intValue" in v
+            else plain(v)
             for t in reversed(wrapped)
         }
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return {
             t["key"]: plain(t.get("value"))
             for t in reversed(wrapped)
