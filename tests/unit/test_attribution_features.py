@@ -195,7 +195,7 @@ def write(path: Path) -> Path:
         body = "".join(json.dumps(r) + "\n" for r in ROWS).encode()
         if name.endswith(".json"):
             body = json.dumps(ROWS, indent=1).encode()
-        path.write_bytes(gzip.compress(body) if name.endswith("gz") else body)
+        path.write_bytes(gzip.compress(body, mtime=0) if name.endswith("gz") else body)
     return path
 
 

@@ -78,7 +78,9 @@ def test_tables_with_a_header_are_read_whatever_the_file_is_called(
     tmp_path: Path, name: str, separator: str
 ) -> None:
     data = TABLE.replace(b",", separator.encode())
-    [source] = find([write(tmp_path / name, gzip.compress(data) if name.endswith("gz") else data)]).sources
+    [source] = find(
+        [write(tmp_path / name, gzip.compress(data, mtime=0) if name.endswith("gz") else data)]
+    ).sources
     assert source.layout == "csv"
     assert records(source) == [ROW]
 
@@ -149,7 +151,7 @@ def test_logs_that_start_with_something_else_are_read(tmp_path: Path, name: str,
         ("manifest.json", b'{"files": []}', "marker"),
         (".hidden.jsonl", LINE, "hidden"),
         ("empty.jsonl", b"", "empty"),
-        ("empty.json.gz", gzip.compress(b""), "empty"),
+        ("empty.json.gz", gzip.compress(b"", mtime=0), "empty"),
         ("blank.jsonl", b"\n \n\n", "empty"),
         ("array.json", b"[]\n", "empty"),
         ("README.md", b"# How to\n\n```\n" + LINE + b"```\nwords\n", "text"),
@@ -163,7 +165,7 @@ def test_logs_that_start_with_something_else_are_read(tmp_path: Path, name: str,
         ("blob", bytes(range(256)), "binary"),
         ("access.log", ACCESS * 3, "text access log, not JSON; see docs/formats.md"),
         ("access.jsonl", ACCESS * 3, "text access log, not JSON; see docs/formats.md"),
-        ("access.log.1.gz", gzip.compress(COMMON * 3), "text access log"),
+        ("access.log.1.gz", gzip.compress(COMMON * 3, mtime=0), "text access log"),
     ],
 )
 def test_what_is_no_log_is_passed_over_with_a_reason(
@@ -203,8 +205,8 @@ def tarred(path: Path, mode: str) -> bytes:
         ("a.jsonl", zipped, "a zip archive: unpack it"),
         ("a.tar", lambda p: tarred(p, "w"), "a tar archive: unpack it"),
         ("a.tar.gz", lambda p: tarred(p, "w:gz"), "a packed tar archive: unpack it"),
-        ("a.gz", lambda _: gzip.compress(gzip.compress(LINE)), "packed twice"),
-        ("a.parquet.gz", lambda _: gzip.compress(b"PAR1...."), "a compressed Parquet file"),
+        ("a.gz", lambda _: gzip.compress(gzip.compress(LINE, mtime=0)), "packed twice"),
+        ("a.parquet.gz", lambda _: gzip.compress(b"PAR1....", mtime=0), "a compressed Parquet file"),
         ("a.jsonl.gz", lambda _: b"\x1f\x8b\x08\0garbled", "archive is damaged"),
         ("a.jsonl.gz", lambda _: bytes(range(128, 200)) + b"\0\1\2\3\4\5\6\7", "named .gz but does not start"),
         ("a.jsonl.bz2", lambda _: b"BZh91AY", "archive is damaged"),
@@ -232,7 +234,7 @@ def test_what_cannot_be_read_is_unreadable_with_what_to_do(
 
 def test_permissions_and_links_to_nothing_are_unreadable_and_stop_nothing(tmp_path: Path) -> None:
     write(tmp_path / "good.jsonl", LINE)
-    shut, folder = write(tmp_path / "shut.jsonl.gz", gzip.compress(LINE)), tmp_path / "inner"
+    shut, folder = write(tmp_path / "shut.jsonl.gz", gzip.compress(LINE, mtime=0)), tmp_path / "inner"
     write(folder / "a.jsonl", LINE)
     os.symlink(tmp_path / "gone", tmp_path / "dangling.jsonl")
     os.symlink(tmp_path / "loop.jsonl", tmp_path / "loop.jsonl")
@@ -358,8 +360,8 @@ def test_any_file_name_is_survived(tmp_path: Path) -> None:
 
 def test_bodies_that_bedrock_keeps_beside_its_log_are_passed_over(tmp_path: Path) -> None:
     folder = tmp_path / "AWSLogs/111122223333/BedrockModelInvocationLogs/eu-west-1/2026/11/02/09"
-    write(folder / "data" / "0f_input.json.gz", gzip.compress(b'{"messages": []}'))
-    write(folder / "20261102T0900_0f.json.gz", gzip.compress(LINE))
+    write(folder / "data" / "0f_input.json.gz", gzip.compress(b'{"messages": []}', mtime=0))
+    write(folder / "20261102T0900_0f.json.gz", gzip.compress(LINE, mtime=0))
     write(tmp_path / "amazon-bedrock-logs-permission-check", b"")
     found = find([tmp_path])
     assert [s.path.name for s in found.sources] == ["20261102T0900_0f.json.gz"]
