@@ -78,6 +78,7 @@ def _send(
 ) -> list[SinkReport]:
     from detector.alert.deliver import serve
     from detector.pipeline import delivery
+    from detector.pipeline.ledger import Ledger
 
     with store.delivering() as handle, bar("delivering") as update:
 
@@ -87,7 +88,7 @@ def _send(
             update(0.0, done.offer.alert_id)
 
         by_name = {sink.name: sink for sink in sinks}
-        ledger = delivery.Ledger(store, handle, on_sent)
+        ledger = Ledger(store, handle, on_sent)
         names = [*by_name, *(each.name for each in lost if each.name not in by_name)]
         plan = delivery.plan(store, names, settings, retry_refused=retry_refused)
         ledger.issue(plan.to_issue)
