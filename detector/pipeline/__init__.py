@@ -9,6 +9,7 @@ State is yesterday's partition, so any day can be run again with the same result
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -122,7 +123,8 @@ def run_day(
     started = time.monotonic()
     if day not in store.days("requests"):
         raise DayMissing(
-            f"no requests of {day}", hint='see: hydrawatch query "SELECT DISTINCT day FROM requests"'
+            f"no requests of {day}",
+            hint=f"see: hydrawatch query --lake {shlex.quote(str(store.root))} 'SELECT DISTINCT day FROM requests'",
         )
     with store.exclusive():
         digest = input_digest(store, day)
