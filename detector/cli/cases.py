@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,8 @@ def _case(store: Store, subject: str, settings: Config) -> CaseFile:
     if not found:
         raise ConfigError(
             f"no group, account or alert {clean(subject)!r}",
-            hint='list them: hydrawatch query "SELECT alert_id, subject_id, title FROM alerts" --lake LAKE',
+            hint=f"list them: hydrawatch query --lake {shlex.quote(str(store.root))} "
+            "'SELECT alert_id, subject_id, title FROM alerts'",
         )
     row = found[0]
     when = f"day = DATE '{row['score_day']}'" if row["score_day"] else "false"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +17,7 @@ import typer
 
 from detector.clean import json_safe, steers, visible
 from detector.cli.values import column_values
+from detector.errors import QueryError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,6 +59,31 @@ def _rows(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
     for batch in rows.to_batches(max_chunksize=8192):
         columns = [column_values(column) for column in batch.columns]
         yield from zip(*columns, strict=True) if columns else ()
+
+
+def write_parquet(rows: pa.Table, path: Path) -> None:
+    """Rows as a Parquet file, written aside and renamed into place.
+
+    Raises
+    ------
+    QueryError : Parquet has no such type, or the file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    aside = path.with_name(path.name + ".new")
+    try:
+        pq.write_table(rows.rename_columns(distinct(rows.column_names)), aside, compression="zstd")
+        os.replace(aside, path)
+    except OSError as error:
+        raise QueryError(f"{path} cannot be written: {os.strerror(error.errno or 0)}") from error
+    except pa.ArrowException as error:
+        raise QueryError(
+            f"{path}: Parquet cannot hold a column of the answer ({error})",
+            hint="cast it in the statement, for instance CAST(column AS VARCHAR)",
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def distinct(names: Sequence[str]) -> list[str]:

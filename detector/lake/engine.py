@@ -6,6 +6,7 @@ engine (Spark) needs only these calls.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -17,9 +18,10 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from detector.errors import OutOfMemory, QueryError
+from detector.errors import LakeError, OutOfMemory, QueryError
 from detector.lake.parts import Parts
 from detector.lake.statement import parse_statement
+from detector.lake.tables import tables
 from detector.lake.views import literal as literal
 from detector.lake.views import quote as quote
 from detector.lake.views import read_views
@@ -139,12 +141,15 @@ def write_views(
 ) -> None:
     """Write a DuckDB file that holds ``views`` (name to SELECT), aside and then renamed into place.
 
-    The file keeps DuckDB's 1.2 storage format so that older clients read it. ``settle`` gives it its mode.
+    The file keeps DuckDB's 1.2 storage format so that older clients read it. Every view refuses to answer from a file
+    that lies elsewhere: a copy of a lake would else answer from its original, as the paths inside are absolute.
+    ``settle`` gives the file its mode.
 
     Raises
     ------
     QueryError : a view does not bind, as when a part beneath it is damaged; the old file stays.
     """
+    here = _here(path)
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
     name = "views"
@@ -152,7 +157,8 @@ def write_views(
         with duckdb.connect(":memory:", config={"temp_directory": ""}) as con:
             con.execute(f"ATTACH {literal(str(aside))} AS made (STORAGE_VERSION 'v1.2.0')").fetchall()
             for name, select in views.items():
-                con.execute(f"CREATE VIEW made.{quote(name)} AS {select}").fetchall()
+                view = f"SELECT * FROM ({select}) WHERE {here}"
+                con.execute(f"CREATE VIEW made.{quote(name)} AS {view}").fetchall()
             con.execute("DETACH made").fetchall()
         settle(aside)
         os.replace(aside, path)
@@ -161,6 +167,24 @@ def write_views(
     finally:
         for left in (aside, aside.with_name(aside.name + ".wal")):
             left.unlink(missing_ok=True)
+
+
+def _here(path: Path) -> str:
+    """SQL of a condition: an error where the views file is attached from another place than ``path``, else true.
+
+    DuckDB 2 tells the real path of a file, older ones the path as it was given; one that is relative or holds ``..``
+    proves nothing and passes, and so does a file under another name.
+    """
+    own = ", ".join(literal(p) for p in sorted({str(path), os.path.realpath(path)}))
+    told = literal(
+        f"this lake has moved, or is a copy: its views read {path.parent}. Rewrite them: hydrawatch doctor --lake "
+        "DIR, with the folder that it is in now"
+    )
+    return (
+        f"(SELECT CASE WHEN count(*) > 0 AND count(*) FILTER (opened IN ({own})) = 0 THEN error({told}) ELSE true END "
+        "FROM (SELECT regexp_replace(path, '(/[.])+/', '/', 'g') AS opened FROM duckdb_databases()) "
+        f"WHERE opened LIKE {literal('/%/' + path.name)} AND NOT contains(opened, '/../'))"
+    )
 
 
 def analyst_query(
@@ -192,8 +216,11 @@ def analyst_query(
                 return _answer(con, statement.sql, views, gigabytes)
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 # Arrow hands on what DuckDB says while rows stream as an OSError of its own.
-                if not parts.missing or last_try:
-                    raise QueryError(f"query: {_explain(error, gigabytes, limit_s)}") from error
+                if parts.trouble and not isinstance(parts.trouble, FileNotFoundError):
+                    found = f"{parts.trouble.filename} cannot be read: {parts.trouble.strerror}"
+                    raise LakeError(found, hint="ask the owner of the lake") from error
+                if last_try or not parts.trouble:
+                    raise _told(error, gigabytes, limit_s) from error
             except RuntimeError as error:
                 if "interrupted" in str(error).lower():  # Ctrl-C, as DuckDB hands it on
                     raise KeyboardInterrupt from error
@@ -248,13 +275,19 @@ def _answer(con: duckdb.DuckDBPyConnection, sql: str, views: dict[str, str], gig
         return pa.Table.from_batches(batches, reader.schema).rename_columns(names)
 
 
-def _explain(error: Exception, gigabytes: float, seconds: float) -> str:
+def _told(error: Exception, gigabytes: float, seconds: float) -> QueryError:
     """DuckDB's words, without the advice that an analyst cannot follow."""
     text = str(error)
     if "Out of Memory" in text:
-        return (
+        text = (
             f"the statement needs more than {gigabytes:g} GB of memory: narrow it, for instance to some days"
         )
-    if "maximum execution time" in text:
-        return f"the statement ran longer than {seconds:g} s: narrow it, for instance to some days"
-    return text
+    elif "maximum execution time" in text:
+        text = f"the statement ran longer than {seconds:g} s: narrow it, for instance to some days"
+    elif unknown := re.search(r'Table with name "?(.+?)"? does not exist', text):
+        near = difflib.get_close_matches(unknown[1].lower(), tables(), 1)
+        return QueryError(
+            f"query: there is no view {unknown[1]!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+            hint=f"there are {', '.join(sorted(tables()))}",
+        )
+    return QueryError(f"query: {text}")

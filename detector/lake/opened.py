@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -11,6 +12,7 @@ from detector.errors import ConfigError, QueryError
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,38 @@ class OpenedLake:
         return self.query(f'SELECT * FROM "{view}"', as_=as_)
 
     @overload
-    def query(self, sql: str, *, as_: Literal["pandas"] = "pandas") -> pd.DataFrame: ...
+    def query(
+        self,
+        sql: str,
+        *,
+        as_: Literal["pandas"] = "pandas",
+        limit_s: float = 600.0,
+        limit_gb: float | None = None,
+    ) -> pd.DataFrame: ...
     @overload
-    def query(self, sql: str, *, as_: Literal["polars"]) -> pl.DataFrame: ...
-    def query(self, sql: str, *, as_: Literal["pandas", "polars"] = "pandas") -> pd.DataFrame | pl.DataFrame:
-        """Answer of one SELECT over the views.
+    def query(
+        self, sql: str, *, as_: Literal["polars"], limit_s: float = 600.0, limit_gb: float | None = None
+    ) -> pl.DataFrame: ...
+    def query(
+        self,
+        sql: str,
+        *,
+        as_: Literal["pandas", "polars"] = "pandas",
+        limit_s: float = 600.0,
+        limit_gb: float | None = None,
+    ) -> pd.DataFrame | pl.DataFrame:
+        """Answer of one SELECT over the views, within ``limit_s`` seconds and ``limit_gb`` of memory.
 
         Raises
         ------
-        QueryError : DuckDB refused it.
+        ConfigError : it is not one statement that reads.
+        LakeError : the lake has moved since its views were written.
+        QueryError : DuckDB refused it, or a limit was met.
         ValueError : ``as_`` is neither pandas nor polars.
         """
-        from detector.lake.engine import analyst_query
-
         if as_ not in ("pandas", "polars"):
             raise ValueError(f"as_={as_!r}: expected 'pandas' or 'polars'")
-        rows = analyst_query(self.root / "hydrawatch.duckdb", sql, readable=[self.root / "data"])
+        rows = self.arrow(sql, limit_s=limit_s, limit_gb=limit_gb)
         try:
             if as_ == "pandas":
                 return rows.to_pandas()
@@ -68,15 +86,25 @@ class OpenedLake:
         assert isinstance(made, pl.DataFrame)
         return made
 
+    def arrow(self, sql: str, *, limit_s: float = 600.0, limit_gb: float | None = None) -> pa.Table:
+        """The same answer as an Arrow table, which holds every type."""
+        from detector.lake.engine import analyst_query
+
+        views, data = self.root / "hydrawatch.duckdb", self.root / "data"
+        return analyst_query(views, sql, readable=[data], limit_s=limit_s, limit_gb=limit_gb)
+
 
 def open_lake(path: str | Path) -> OpenedLake:
     """The lake in folder ``path``, for reading.
 
     Raises
     ------
-    ConfigError : there is no lake.
+    ConfigError : there is no lake, or it has no views.
     """
     root = Path(path).absolute()
+    given = shlex.quote(str(path))
+    if not (root / "data").is_dir():
+        raise ConfigError(f"{path} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {given}")
     if not (root / "hydrawatch.duckdb").exists():
-        raise ConfigError(f"{root} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {root}")
+        raise ConfigError(f"{path} has no views", hint=f"rewrite them: hydrawatch doctor --lake {given}")
     return OpenedLake(root)

@@ -54,7 +54,7 @@ class Part:
 
 
 class Parts(fsspec.AbstractFileSystem):  # type: ignore[misc]
-    """``lake://`` names to files. ``missing`` is set when one of them had gone: a run replaced it."""
+    """``lake://`` names to files. ``trouble`` is why one could not be opened: it had gone when a run replaced it."""
 
     protocol = SCHEME
     cachable = False
@@ -62,7 +62,7 @@ class Parts(fsspec.AbstractFileSystem):  # type: ignore[misc]
     def __init__(self, files: Mapping[str, Path]) -> None:
         super().__init__()
         self._files = dict(files)
-        self.missing = False
+        self.trouble: OSError | None = None
 
     @property
     def names(self) -> list[str]:
@@ -72,10 +72,11 @@ class Parts(fsspec.AbstractFileSystem):  # type: ignore[misc]
     def open(self, path: str, mode: str = "rb", **_: object) -> Part:
         if mode != "rb":
             self._refuse(path)
+        file = self._file(path)
         try:
-            return Part(self._file(path))
-        except FileNotFoundError:
-            self.missing = True
+            return Part(file)
+        except OSError as error:
+            self.trouble = error
             raise
 
     def info(self, path: str, **_: object) -> dict[str, Any]:
