@@ -27,6 +27,8 @@ from detector.lake.tables import tables
 
 #: Top-level names of ours in an environment.
 PACKAGES = ("detector", "features", "rules", "hydrawatch")
+#: What hydrawatch makes in a lake's folder.
+_OWN = ("data", "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
 
 
 def names() -> Iterator[Finding]:
@@ -117,7 +119,7 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
             yield Finding(f"lake_group: no group {group!r} on this machine", "yours are listed by: id -Gn")
             return
     loose, strangers, outside = [], [], []
-    for path in _all(root):
+    for path in _ours(root):
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode):
             continue
@@ -150,10 +152,15 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
         )
 
 
-def _all(root: Path) -> Iterator[Path]:
+def _ours(root: Path) -> Iterator[Path]:
+    """The lake's own files and folders; settings and what else an operator keeps there are theirs to judge."""
     yield root
-    for folder, folders, files in os.walk(root):
-        yield from (Path(folder) / name for name in (*folders, *files))
+    for name in _OWN:
+        path = root / name
+        if path.exists():
+            yield path
+        for folder, folders, files in os.walk(path) if name != "staging" else ():  # nobody gets below it
+            yield from (Path(folder) / inner for inner in (*folders, *files))
 
 
 def _name(number: int) -> str:
@@ -174,7 +181,9 @@ def sinks(settings: Config) -> Iterator[Finding]:
         try:
             open_sinks([entry])
         except HydrawatchError as error:
-            yield _told(error)
+            yield Finding(
+                error.message, error.hint or "put it right in hydrawatch.toml; see docs/configuration.md"
+            )
 
 
 def expired(settings: Config, today: date) -> Iterator[Finding]:
@@ -203,13 +212,20 @@ def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
             f"as its owner: {cure}",
         )
         return
-    for name in tables():
-        if name in broken:
-            continue
-        try:
-            analyst_query(path, f'SELECT * FROM "{name}" LIMIT 1', readable=[store.data])
-        except (HydrawatchError, duckdb.Error) as error:
-            yield Finding(f"view {name}: {str(error).splitlines()[0]}", cure)
+    names = [name for name in tables() if name not in broken]
+
+    def ask(*asked: str) -> None:
+        rows = ", ".join(f'(SELECT count(*) FROM (SELECT 1 FROM "{name}" LIMIT 1))' for name in asked)
+        analyst_query(path, f"SELECT {rows}", readable=[store.data])
+
+    try:
+        ask(*names)  # all at once: the usual case
+    except (HydrawatchError, duckdb.Error):
+        for name in names:
+            try:
+                ask(name)
+            except (HydrawatchError, duckdb.Error) as error:
+                yield Finding(f"view {name}: {str(error).splitlines()[0]}", cure)
 
 
 def views_elsewhere(root: Path) -> str | None:

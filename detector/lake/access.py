@@ -73,8 +73,14 @@ def make_lake(root: Path, group: str | None) -> Access:
 
     Raises
     ------
-    ConfigError : no such group, or none of the caller's.
+    ConfigError : no such group, or none of the caller's; a file lies where the folder should.
     """
+    if above := next((p for p in (root, *root.parents) if p.exists() and not p.is_dir()), None):
+        raise ConfigError(
+            "is a file, expected the folder of a lake",
+            at=Location(str(above)),
+            hint="give --lake another place",
+        )
     access = Access(GROUP_TOO, _number(group)) if group else Access(OWNER_ONLY)
     ours = not root.exists() or {p.name for p in root.iterdir()} <= _BEFOREHAND
     root.parent.mkdir(parents=True, exist_ok=True)

@@ -68,12 +68,17 @@ def read_marks(root: Path) -> Marks:
 
 
 def _marks(found: dict[str, Any]) -> Marks:
-    check, pseudonymised = found["key_check"], found["pseudonymise_accounts"]
+    check, pseudonymised, made_by = found["key_check"], found["pseudonymise_accounts"], found["made_by"]
     if not (check is None or (isinstance(check, str) and _HASHED.fullmatch(check))):
         raise ValueError(check)
     if pseudonymised not in (None, True, False):
         raise ValueError(pseudonymised)
-    return Marks(check, pseudonymised, tuple(str(t) for t in found["tables"]), str(found["made_by"]))
+    return Marks(
+        check,
+        pseudonymised,
+        tuple(str(t) for t in found["tables"]),
+        None if made_by is None else str(made_by),
+    )
 
 
 def write_marks(root: Path, marks: Marks) -> None:

@@ -182,7 +182,7 @@ class Store:
         """Schemas of this version, and nothing left of a crash; a reader does what it is allowed to."""
         try:
             staging = self.root / "staging"
-            if staging.exists() and staging.stat().st_mode & 0o077:
+            if not self._reading:
                 staging.chmod(0o700)
             self.write_schemas()
             self._sweep()

@@ -92,8 +92,9 @@ def refused(path: Path, root: Path, *, read_only: bool = False) -> LakeError:
             hint="only reading commands work on this lake: query, explain, doctor, deliver --dry-run",
         )
     mine, owner = _name(os.geteuid()), None
-    with suppress(OSError, ValueError):
-        owner = _name((root if root.exists() else _above(root)).stat().st_uid)
+    with suppress(OSError):
+        path = path if path.exists() else _above(path)
+        owner = _name((root if root.exists() else path).stat().st_uid)
     whose = f"run it as {owner}" if owner and owner != mine else "give yourself the permission"
     return LakeError(
         f"no permission for user {mine}",

@@ -8,7 +8,6 @@ State is yesterday's partition, so any day can be run again with the same result
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

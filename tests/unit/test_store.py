@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import date
@@ -218,3 +219,56 @@ def test_what_a_kill_left_in_staging_goes_at_the_next_opening_unless_somebody_wo
             assert left.exists()
     Store(tmp_path).close()
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_power_cut_finds_names_on_disk_before_the_journal_and_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the journal promises is on disk before it is; what it moved is on disk before it goes."""
+    done: list[str] = []
+    real_sync, real_replace, real_unlink = os.fsync, os.replace, Path.unlink
+
+    def name_of(handle: int) -> str:
+        return os.readlink(f"/proc/self/fd/{handle}").removeprefix(f"{tmp_path}/")
+
+    def sync(handle: int) -> None:
+        done.append(f"sync {name_of(handle)}")
+        real_sync(handle)
+
+    def replace(source: Path, target: Path) -> None:
+        done.append(f"rename {Path(target).relative_to(tmp_path)}")
+        real_replace(source, target)
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        done.append(f"unlink {path.relative_to(tmp_path)}")
+        real_unlink(path, missing_ok=missing_ok)
+
+    with Store(tmp_path) as store:
+        monkeypatch.setattr(os, "fsync", sync)
+        monkeypatch.setattr(os, "replace", replace)
+        monkeypatch.setattr(Path, "unlink", unlink)
+        with store.transaction("run") as txn:
+            txn.swap("skipped", skips("a"), day=DAY)
+        monkeypatch.undo()
+    journal = next(n for n, step in enumerate(done) if step.startswith("rename journal/"))
+    moved = done.index(f"rename data/skipped/day={DAY}")
+    gone = next(n for n, step in enumerate(done) if step.startswith("unlink journal/"))
+    staged = done[journal].removeprefix("rename journal/").removesuffix(".json")
+    for folder in (
+        "",
+        "/swap",
+        "/swap/skipped",
+        f"/swap/skipped/day={DAY}",
+        f"/swap/skipped/day={DAY}/part.parquet",
+    ):
+        assert f"sync staging/{staged}{folder}" in done[:journal]
+    assert "sync journal" in done[journal:moved]
+    assert {"sync data", "sync data/skipped"} <= set(done[moved:gone])
+
+
+def test_a_reader_opens_a_lake_that_somebody_writes_to(tmp_path: Path) -> None:
+    with Store(tmp_path) as store, store.exclusive():
+        (tmp_path / "staging" / "at-work").mkdir()
+        with Store(tmp_path, reading=True) as reader:
+            assert accounts_in(reader) == []
+        assert (tmp_path / "staging" / "at-work").exists()
