@@ -51,6 +51,8 @@ _REFUSED = {
     "combine", "combine_aggr", "current_setting", "currval", "finalize", "getenv", "index_key", "nextval", "pg_sleep",
     "query", "set_config", "setval", "sleep_ms", "to_aggregate_state", "which_secret", "write_log",
 }  # fmt: skip
+#: Views of the engine's own that tell of it and not of the lake.
+_REFUSED_VIEWS = {"duckdb_logs", "pg_prepared_statements", "pg_settings"}
 #: Words before a query that has it explained, and nothing more. DuckDB takes comments between them.
 _SPACE = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_SPACE}EXPLAIN\b{_SPACE}(?:\({_SPACE}FORMAT\s+\w+{_SPACE}\))?", re.I | re.S)
@@ -152,6 +154,10 @@ def _check(node: dict[str, Any]) -> None:
                 "and no file, setting or network",
                 hint="the views: hydrawatch tables",
             )
+    if str(node.get("table_name")).lower() in _REFUSED_VIEWS:
+        raise QueryError(
+            f"{node['table_name']!r} is not for analysts: a statement reads the lake's views only"
+        )
     called = node.get("function_name")
     if isinstance(called, str) and (called.lower() in _REFUSED or called.lower().startswith("__internal")):
         raise QueryError(

@@ -98,3 +98,10 @@ def test_names_are_found_however_they_are_written(lake: Path) -> None:
         assert ask(lake, f"SELECT count(*) AS n FROM {name}") == [{"n": 0}]
     with pytest.raises(QueryError, match="nothing_such"):
         ask(lake, "SELECT * FROM nothing_such")
+
+
+def test_the_engine_tells_nothing_of_the_machine(lake: Path) -> None:
+    for name in ("secret_directory", "home_directory", "extension_directory", "temp_directory"):
+        assert ask(lake, f"SHOW {name}") == [{name: ""}]
+    assert {row["path"] for row in ask(lake, "FROM duckdb_databases")} == {None}
+    assert str(lake) not in str(ask(lake, "SELECT sql FROM duckdb_views()"))
