@@ -88,3 +88,8 @@ def forwarded(value: object, trusted_hops: int) -> str | None:
         return value.strip() or None
     hops = [hop for part in value.split(",") if (hop := part.strip()) and hop != "-"]
     return hops[max(len(hops) - 1 - trusted_hops, 0)] if hops else None
+
+
+def is_address(value: str) -> bool:
+    """Whether a text is an address, a port or zone aside."""
+    return _parse(value) is not None

@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from detector.errors import LogError
 from detector.ingest import envelopes
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.detect import records_in
@@ -71,7 +70,7 @@ def gather(sources: Iterable[Source], files: Iterable[Mapping[str, Any]], now: d
                 age < _RECENT or (full_path(source.path), source.n_bytes) not in read
             ):
                 _read(source, completing, made)
-        except (LogError, OSError):
+        except Exception:  # told when its turn comes
             continue
     return made
 

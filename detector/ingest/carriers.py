@@ -132,7 +132,7 @@ _PARAMETERS = frozenset(
 
 def _listed_talk(value: Any, system: Any) -> Conversation:
     listed = as_list(value)
-    return conversation(value if listed is None else _plain_messages(listed), system)
+    return conversation(value if listed is None else _plain_messages(listed), system, stored=True)
 
 
 def _plain_messages(listed: list[Any]) -> list[Any]:
@@ -250,14 +250,14 @@ def _turns(text: str) -> list[dict[str, str]]:
     if not marks or marks[0].start():
         return [{"role": "user", "content": text}]
     ends = [m.start() for m in marks[1:]] + [len(text)]
-    turns: list[dict[str, str]] = []
+    turns: list[tuple[str, list[str]]] = []
     for mark, end in zip(marks, ends, strict=True):
         role, content = mark[1], text[mark.end() : end].rstrip("\n")
-        if turns and role == turns[-1]["role"] == "user":
-            turns[-1]["content"] += f"\n{content}"
+        if turns and role == turns[-1][0] == "user":
+            turns[-1][1].append(content)
         else:
-            turns.append({"role": role, "content": content})
-    return turns
+            turns.append((role, [content]))
+    return [{"role": role, "content": "\n".join(pieces)} for role, pieces in turns]
 
 
 def answer_of(entry: Mapping[str, Any]) -> list[Any] | None:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from detector.ingest.messages import text_of
 from detector.ingest.records import NOTHING
 from features.spec import Column
 from features.types import TYPES
@@ -96,7 +97,8 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
     if column.type == "TIMESTAMP":
         return _times(column.name, values)
     if column.name in FREE:
-        made = [v if v.__class__ is str and v else _text(v) for v in values]
+        other = _text if column.name == "keys" else text_of
+        made = [v if v.__class__ is str and v else other(v) for v in values]
         return pl.Series(column.name, made, dtype=pl.String), []
     at_once = _at_once(column, values, dtype)
     if at_once is not None:
@@ -110,7 +112,7 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
             continue
         try:
             made.append(convert(value))
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError, RecursionError):
             made.append(None)
             wrong.append(row)
     return pl.Series(column.name, made, dtype=dtype), wrong
@@ -179,7 +181,10 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
+        try:
+            return orjson.dumps(value).decode()
+        except TypeError:  # nested too deeply
+            return None
     return str(value)
 
 

@@ -104,7 +104,7 @@ def records_in(blocks: list[Block], options: Options = NO_OPTIONS) -> tuple[list
             continue
         try:
             entries = envelopes.unwrap(envelopes.loads(text), lambda r: is_record(r, options))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         for entry in entries:
             if isinstance(entry, envelopes.Fault):

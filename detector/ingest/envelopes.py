@@ -87,6 +87,7 @@ _PREFIX = re.compile(
 )
 _JUNK = b"\0\x1e \t\r\n"
 _IN_A_ROW = re.compile(rb"\}\s*\{")
+_GAP = re.compile(r"\s*")
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
@@ -124,10 +125,10 @@ def _in_a_row(raw: bytes) -> object:
     while at < len(text):
         try:
             value, end = _DECODER.raw_decode(text, at)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        except (ValueError, RecursionError):
+            raise ValueError("not valid JSON") from None
         found.append(mended(value))
-        at = end + len(text[end:]) - len(text[end:].lstrip()) if text[end : end + 1].isspace() else end
+        at = _GAP.match(text, end).end()  # type: ignore[union-attr]
     return found
 
 
@@ -183,14 +184,14 @@ def _entries(value: object, is_record: Callable[[Record], bool], depth: int) -> 
             yield from _entries(held, is_record, depth - 1)
 
 
-def _held(wrapper: Mapping[str, object]) -> object | None:
+def _held(wrapper: Mapping[str, object], depth: int = MAX_DEPTH) -> object | None:
     """What ``wrapper`` holds; None when it is none."""
     for name in _LISTS:
         inner = wrapper.get(name)
         if isinstance(inner, list) and _are_entries(inner):
             return _loki(inner) if name in ("streams", "result") else inner
-        if isinstance(inner, dict) and name in ("data", "hits", "result"):
-            within = _held(inner)
+        if isinstance(inner, dict) and name in ("data", "hits", "result") and depth:
+            within = _held(inner, depth - 1)
             if within is not None:
                 return within
     n_beside = sum(name.lower() in _BESIDE for name in wrapper)

@@ -23,7 +23,7 @@ from detector.ingest import casting, envelopes, placeholders, quick
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
-from detector.ingest.records import Path, Records, something, steps
+from detector.ingest.records import Path, Records, pruned, something, steps
 from detector.ingest.splitting import Block, Reject
 from features import schema
 from features.types import TYPES
@@ -164,8 +164,11 @@ class RecordMapper:
                 why = "NUL byte" if "\0" in text else "nested too deeply" if "deep" in str(error) else ""
                 rejects.append(Reject(number, "not_json", why, n_bytes=_size(text)))
                 continue
-            wrapped = envelopes.is_wrapper(parsed, sniff)
-            found: tuple[Any, ...] = envelopes.unwrap(parsed, sniff) if wrapped else (parsed,)
+            try:
+                wrapped = envelopes.is_wrapper(parsed, sniff)
+                found: tuple[Any, ...] = envelopes.unwrap(parsed, sniff) if wrapped else (parsed,)
+            except RecursionError:
+                found = envelopes.unwrap(pruned(parsed), sniff)
             for one in found:
                 if isinstance(one, envelopes.Fault):
                     if one.code == "not_a_call":
@@ -191,7 +194,9 @@ class RecordMapper:
     def _is_own(self, record: Record) -> bool:
         return self._form.knows(record, self._options)
 
-    def _pull(self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped) -> None:
+    def _pull(
+        self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped, *, again: bool = False
+    ) -> None:
         """Add the columns of some entries to ``raw``, by the format's table and function.
 
         When the format fails on them, ever smaller parts, so that one entry costs only itself.
@@ -200,6 +205,9 @@ class RecordMapper:
         try:
             columns, n_named = self._columns_of(records)
         except Exception as error:  # whatever an entry holds, ingest goes on without that entry
+            if len(entries) == 1 and isinstance(error, RecursionError) and not again:
+                self._pull(numbers, [pruned(entries[0])], raw, mapped, again=True)
+                return
             if len(entries) == 1:
                 detail = f"{self._form.name}: {type(error).__name__}"
                 mapped.rejects.append(Reject(numbers[0], "bad_entry", detail))

@@ -7,6 +7,7 @@ message that only carries tool results back is no turn. A part's own words never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -29,8 +30,9 @@ _IMAGE_KEYS = frozenset(("image", "image_url"))
 _MINTED_KEYS = ("signature", "encrypted_content", "thoughtSignature", "thought_signature", "redactedContent")
 #: Most values of such state kept of one request.
 MAX_STATE = 256
-#: Text that is longer than this without a gap and says base64 is data, not prose.
+#: Data written into a text: long, and without what words are made of. Anything shorter may be somebody's sentence.
 _DATA_URI = ";base64,"
+_DATA = re.compile(r"data:[\w.+-]{1,64}/[\w.+-]{1,64};base64,(?=[A-Za-z]*\d)[A-Za-z0-9+/]{64,}={0,2}")
 
 
 class Conversation(NamedTuple):
@@ -53,18 +55,23 @@ class _Body(NamedTuple):
 NONE = Conversation()
 
 
-def conversation(messages: Any, system: Any = None, *, in_text: bool = False) -> Conversation:
+def conversation(
+    messages: Any, system: Any = None, *, in_text: bool = False, stored: bool = False
+) -> Conversation:
     """The last user turn, the system text, the number of turns and the images of that turn.
 
-    ``messages`` : a list of messages or its JSON text, one message, or bare text (a turn of its own).
+    ``messages`` : a list of messages, one message, or bare text.
+    ``stored`` : whether the log stores a list of messages as JSON text. Elsewhere a text is what the caller wrote; one that
+        looks like messages would, opened, hide all but its last turn.
     ``system`` : system text given beside them: text, parts or messages.
     ``in_text`` : whether the log stores parts as JSON text, as attributes of spans must. Elsewhere a text is what the
         caller wrote, and one that looks like a tool's result would hide from measurement.
     """
-    listed = _listed(messages)
+    is_text = messages.__class__ is str
+    listed = None if is_text and not stored else _listed(messages)
     beside = text_of(system)
     if listed is None:
-        text = messages if messages.__class__ is str and messages not in ("{}", "[]") else None
+        text = messages if is_text and not (stored and messages in ("{}", "[]")) else None
         if not text:
             return Conversation(system=beside) if beside else NONE
         return Conversation(prose(text) or None, beside)
@@ -121,7 +128,7 @@ def _role(message: dict[str, Any]) -> str:
             # Gemini leaves the role of a first user message out.
             return "user" if "parts" in message or "content" in message else ""
         role = kind
-    return role.lower()
+    return role.strip().lower()
 
 
 def _content(message: dict[str, Any]) -> Any:
@@ -178,6 +185,8 @@ _OTHER = frozenset(
     ("tool_use", "tool_call", "thinking", "redacted_thinking", "document", "file", "input_file", "input_audio", "audio",
      "video", "blob", "uri", "reasoning")
 )  # fmt: skip
+#: Parts that hold text of their own one level down.
+_DOCUMENTS = frozenset(("document", "search_result"))
 _PART_TYPES = _TEXT | _RESULT | _IMAGE | _OTHER
 
 
@@ -194,7 +203,7 @@ def _parts(content: Any) -> _Body:
         kind = part.get("type")
         if kind.__class__ is not str:
             kind = None
-        if kind in _TEXT:
+        if kind in _TEXT or (kind is None and part.get("text").__class__ is str and part["text"]):
             n_parts += 1
             if (text := _part_text(part, kind)) is not None:
                 texts.append(text)
@@ -218,7 +227,8 @@ def _is_image(part: dict[str, Any]) -> bool:
     if modality is not None:
         return bool(modality == "image")
     for key in ("mime_type", "mimeType", "mediaType", "media_type"):
-        if str(part.get(key, "")).startswith("image/"):
+        kind = part.get(key)
+        if kind.__class__ is str and kind.startswith("image/"):
             return True
     for key in ("inlineData", "inline_data", "fileData", "file_data"):
         data = as_object(part.get(key))
@@ -229,6 +239,8 @@ def _is_image(part: dict[str, Any]) -> bool:
 
 def _part_text(part: dict[str, Any], kind: str | None) -> str | None:
     """The writer's own text in one part; None where it holds none (reasoning, tool calls, files)."""
+    if kind in _DOCUMENTS or (kind is None and "document" in part):
+        return _document_text(part)
     if kind is not None and kind not in _TEXT and kind != "message":
         return None if kind in _OTHER or "text" not in part else _plain(part["text"])
     for key in ("text", "content", "value"):
@@ -236,6 +248,17 @@ def _part_text(part: dict[str, Any], kind: str | None) -> str | None:
             return text
     guard = part.get("guardContent") or part.get("guard_content")
     return _plain(as_object(guard).get("text")) if guard else None
+
+
+def _document_text(part: dict[str, Any]) -> str | None:
+    """Text that the caller put into a document or a search result; None of a file."""
+    held = as_object(part.get("document")) or part
+    source = as_object(held.get("source"))
+    for text in (source.get("data") if source.get("type") == "text" else None, source.get("text")):
+        if text.__class__ is str:
+            return text
+    inner = source.get("content") or held.get("content")
+    return text_of(inner) if inner.__class__ is list else _plain(inner)
 
 
 def _plain(value: Any) -> str | None:
@@ -252,9 +275,8 @@ def text_of(content: Any) -> str | None:
         opened = (
             as_list(content) if content[:1] == "[" else as_object(content) if content[:1] == "{" else None
         )
-        if not opened:
-            return prose(content)
-        content = opened
+        # An object or a list that holds no text of its own is text that the caller wrote as JSON.
+        return (text_of(opened) if opened else None) or prose(content)
     if content.__class__ is dict:
         content = [content]
     if content.__class__ is not list:
@@ -272,15 +294,7 @@ def prose(text: str) -> str:
     """``text`` without base64 data in it, which is no prose and would be measured as such."""
     if _DATA_URI not in text:
         return text
-    head, *rest = text.split(_DATA_URI)
-    kept = [head]
-    for piece in rest:
-        end = next(
-            (at for at, c in enumerate(piece) if not (c.isascii() and (c.isalnum() or c in "+/=_-"))),
-            len(piece),
-        )
-        kept.append(piece[end:])
-    return "".join(kept)
+    return _DATA.sub("", text)
 
 
 def data_images(text: str) -> int:

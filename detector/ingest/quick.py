@@ -146,6 +146,7 @@ def _certainly_plain(series: pl.Series, name: str) -> bool:
         short = length <= _LONGEST_WORD
         if short.any():
             suspect |= short & np.isin(first, _BEGINS)
+        suspect |= first >= 0x80  # white space of other scripts among them
     suspect |= length == 0
     if series.null_count():
         suspect &= series.is_not_null().to_numpy()
@@ -186,7 +187,8 @@ def _times(series: pl.Series) -> pl.Series:
 
 
 def _odd_number(column: Column, value: pl.Series) -> pl.Series | None:
-    least, most = (100, 599) if column.name == "status" else (0, 1e300)
+    # Whole numbers beyond 2**53 lose digits as they are parsed here.
+    least, most = (100, 599) if column.name == "status" else (0, 1e300 if column.type == "DOUBLE" else 2**53)
     low, high = value.min(), value.max()
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None

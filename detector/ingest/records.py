@@ -7,6 +7,7 @@ hold dots. An object that a log stores as JSON text is opened where a path leads
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -20,6 +21,12 @@ NOTHING = frozenset(
     ("", "-", "--", "none", "None", "NONE", "null", "NULL", "Null", "nil", "<nil>", "(null)", "<null>", "nan", "NaN", "NAN",
      "undefined", "N/A", "n/a", "\\N")
 )  # fmt: skip
+#: Objects and lists within one another that are followed; what lies deeper is no message, tool or parameter.
+MAX_DEPTH = 200
+#: Digits from which on a whole number is beyond any column.
+_DIGITS = 400
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
+_SPACE = "\ufeff \t\r\n"
 _NO_ENTRY: dict[str, Any] = {}
 
 
@@ -32,8 +39,9 @@ def something(value: Any) -> Any:
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON as Python objects. A second, slower parser takes what the first refuses and clients do send: NaN and
-    half surrogate pairs (replaced by U+FFFD); were such lines rejected, half a character would hide a campaign.
+    """JSON as Python objects. A second, slower parser takes what the first refuses and clients do send: NaN, numbers that
+    no double holds, half surrogate pairs (replaced by U+FFFD), objects within objects without end (cut at ``MAX_DEPTH``).
+    Were such lines rejected, half a character would hide a campaign.
 
     Raises
     ------
@@ -43,12 +51,49 @@ def parse(text: str | bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         whole = text if isinstance(text, str) else text.decode()
-        if not ("\\ud" in whole or "\\uD" in whole or "NaN" in whole or "Infinity" in whole):
-            raise
     try:
-        return mended(json.loads(whole))
+        return mended(_lenient(whole))
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        return mended(_lenient(shallow(whole)))
+
+
+def _lenient(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_whole, parse_constant=lambda _: None)
+    except ValueError:
+        raise ValueError("not valid JSON") from None
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < _DIGITS else float(digits)
+
+
+def shallow(text: str) -> str:
+    """JSON text with what lies deeper than ``MAX_DEPTH`` objects and lists as null."""
+    kept: list[str] = []
+    depth = at = 0
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if mark in ("{", "["):
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                kept.append(text[at : token.start()])
+        elif mark in ("}", "]"):
+            if depth == MAX_DEPTH + 1:
+                kept.append("null")
+                at = token.end()
+            depth -= 1
+    kept.append(text[at:] if depth <= MAX_DEPTH else "")
+    return "".join(kept)
+
+
+def pruned(value: Any, depth: int = 64) -> Any:
+    """``value`` with what lies deeper than ``depth`` objects and lists as None."""
+    if isinstance(value, list):
+        return [pruned(v, depth - 1) for v in value] if depth else None
+    if isinstance(value, dict):
+        return {k: pruned(v, depth - 1) for k, v in value.items()} if depth else None
+    return value
 
 
 def mended(value: Any) -> Any:
@@ -66,7 +111,7 @@ def as_object(value: Any) -> dict[str, Any]:
     """``value`` as an object: itself, or its JSON text opened; an empty one when it is neither."""
     if value.__class__ is dict:
         return value
-    if value.__class__ is str and value[:1] == "{":
+    if value.__class__ is str and value[:64].lstrip(_SPACE)[:1] == "{":
         opened = opened_json(value)
         if isinstance(opened, dict):
             return opened
@@ -77,7 +122,7 @@ def as_list(value: Any) -> list[Any] | None:
     """``value`` as a list: itself, or its JSON text opened; None when it is neither."""
     if value.__class__ is list:
         return value
-    if value.__class__ is str and value.lstrip()[:1] == "[":
+    if value.__class__ is str and value[:64].lstrip(_SPACE)[:1] == "[":
         opened = opened_json(value)
         if isinstance(opened, list):
             return opened
@@ -87,7 +132,7 @@ def as_list(value: Any) -> list[Any] | None:
 def opened_json(value: str) -> Any:
     """What a JSON text holds; None when it is none."""
     try:
-        return parse(value)
+        return parse(value.lstrip(_SPACE))
     except ValueError:
         return None
 

@@ -172,7 +172,6 @@ def test_what_shippers_write_before_a_record_is_taken_off(prefix: str) -> None:
         TEXT[:-3],
         "",
         "[2026-03-01T00:00:00Z] starting",
-        '{"a": "\\ud83d"}{"b": 1}',
     ],
 )
 def test_records_within_free_words_are_not_read(text: str) -> None:

@@ -80,11 +80,11 @@ _PASSED = frozenset(
 
 
 def _sniff(record: Record) -> bool:
-    if str(record.get("Type")) in _TABLES:
+    table, category = record.get("Type"), record.get("category", record.get("Category"))
+    if isinstance(table, str) and table in _TABLES:
         return True
     keys = set(record)
-    category = str(record.get("category", record.get("Category")))
-    if category in _CATEGORIES and keys & {"properties", "properties_s"}:
+    if isinstance(category, str) and category in _CATEGORIES and keys & {"properties", "properties_s"}:
         return bool(keys & {"correlationId", "CorrelationId", "resourceId", "ResourceId"})
     return "CorrelationId" in keys and bool(
         keys & {"ApimSubscriptionId", "SequenceNumber", "BackendResponseCode"}
@@ -130,7 +130,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 
 def _add_text(made: Columns, records: Records) -> None:
     """Prompts and endings of LLM logs, where the gateway's row has no bodies."""
-    talks = [conversation(v) for v in records.at(f"{_LLM}/requestMessages")]
+    talks = [conversation(v, stored=True) for v in records.at(f"{_LLM}/requestMessages")]
     ended = bodies.answered(records.at(f"{_LLM}/responseMessages"))
     text: Columns = {
         "prompt": [t.prompt for t in talks],

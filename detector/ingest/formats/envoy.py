@@ -10,11 +10,12 @@ format"; alibaba/higress, plugin ``ai-statistics``.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from detector.ingest.address import forwarded
+from detector.ingest.address import forwarded, is_address
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import NONE, Conversation, conversation
 from detector.ingest.records import Path, Records, named_paths
@@ -79,13 +80,14 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     tools = records.first("mcp.method.name")
     talks = _talks(records, options)
     return {
+        "request_id": _ids(records, columns),
         "account_id": [
             a if a is not None else o if o is not None else k
             for a, o, k in zip(columns["account_id"], columns["org_id"], columns["api_key_id"], strict=True)
         ],
         "operation": [t.partition("?")[0] if isinstance(t, str) else t for t in targets],
         "source_ip": [
-            forwarded(given, options.trusted_hops) or peer
+            found if (found := forwarded(given, options.trusted_hops)) and is_address(found) else peer or found
             for given, peer in zip(columns["source_ip"], peers, strict=True)
         ],
         "status": [
@@ -105,13 +107,28 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     }  # fmt: skip
 
 
+def _ids(records: Records, columns: Columns) -> list[Any]:
+    """Ids; where a proxy keeps the client's own and that says nothing, one of the entry itself."""
+    ids = columns["request_id"]
+    if None not in ids:
+        return ids
+    return [
+        hashlib.blake2b(
+            repr(sorted(entry.items(), key=str)).encode("utf-8", "replace"), digest_size=12
+        ).hexdigest()
+        if found is None and start is not None and "x-request-id" in entry
+        else found
+        for found, start, entry in zip(ids, columns["ts"], records.entries, strict=True)
+    ]
+
+
 def _talks(records: Records, options: Options) -> list[Conversation]:
     """The conversation of each entry: under the site's own key, else in Higress's member."""
     if key := options.envoy_keys.get("prompt"):
         values = zip(*(records.at(path) for path in named_paths(key)), strict=True)
-        return [conversation(next((v for v in row if v), None)) for row in values]
+        return [conversation(next((v for v in row if v), None), stored=True) for row in values]
     return [
-        conversation(messages) if messages else
+        conversation(messages, stored=True) if messages else
         # The last user turn alone: text, or its parts; which turn it was is not said.
         conversation([{"role": "user", "content": question}])._replace(turn=None) if question else NONE
         for messages, question in zip(records.at("ai_log/messages"), records.at("ai_log/question"), strict=True)

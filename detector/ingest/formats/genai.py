@@ -158,10 +158,14 @@ def _entry(record: Record) -> Iterator[Record]:
         _flatten(record.get(name), "", resource)
     held = as_object(record.get("resource"))
     _flatten(held.get("attributes"), "", resource)
-    _flatten({k: v for k, v in record.items() if k not in _ATTRIBUTES and k not in _RESOURCES}, "", own)
+    own_keys = {k: v for k, v in record.items() if k not in _ATTRIBUTES and k not in _RESOURCES}
+    for name in ("events", "Events"):
+        if own_keys.get(name).__class__ is list:  # of the span, and no attribute
+            del own_keys[name]
+    _flatten(own_keys, "", own)
     span: dict[str, Any] = {part: _named(own, names) for part, names in _SPAN.items()}
     span["kind"] = str(span["kind"]).rpartition(".")[2].rpartition("_")[2].upper()
-    span["events"] = record.get("events")
+    span["events"] = record.get("events") or record.get("Events")
     span["status"] = _status(own)
     entry: dict[str, Any] = {"a": own, "s": {}, "r": resource, "span": span}
     event = own.get("event.name")

@@ -173,16 +173,31 @@ def _n_stops(value: Any) -> int | None:
 def _talks(records: Records) -> list[Conversation]:
     """The conversation of each entry: of the stored request, else of the callback's ``messages``."""
     found: list[Conversation] = []
-    rows = zip(*(records.objects(holder) for holder in _HOLDERS), records.at("messages"), strict=True)
-    for asked, body, parameters, messages in rows:
+    holders = (records.objects(holder) for holder in _HOLDERS)
+    rows = zip(*holders, records.at("messages"), records.at("call_type"), strict=True)
+    for asked, body, parameters, messages, call in rows:
         given = body or asked or parameters
-        talk = next((given[k] for k in ("messages", "input", "prompt", "contents") if given.get(k)), None)
-        said = conversation(
-            talk if talk is not None else messages or None, given.get("system") or given.get("instructions")
+        talk = next((given[k] for k in _places(call) if given.get(k)), None)
+        system = given.get("system") or given.get("instructions")
+        # The gateway's own column holds messages as JSON text; a text inside of the request is the caller's.
+        said = (
+            conversation(messages or None, system, stored=True)
+            if talk is None
+            else conversation(talk, system)
         )
         previous = given.get("previous_response_id")
         found.append(said._replace(carried=carried(said.carried, previous)) if previous else said)
     return found
+
+
+def _places(call: Any) -> tuple[str, ...]:
+    """Where a request of this kind has what was asked, first: a caller may add what the model never sees."""
+    call = call if isinstance(call, str) else ""
+    if "text_completion" in call or "image" in call or "moderation" in call:
+        return ("prompt", "input", "messages", "contents")
+    if "embedding" in call or "responses" in call or "speech" in call:
+        return ("input", "messages", "prompt", "contents")
+    return ("messages", "input", "prompt", "contents")
 
 
 def _tagged(tags: Any) -> str | None:

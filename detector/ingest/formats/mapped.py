@@ -12,10 +12,11 @@ from typing import Any
 from detector.ingest import bodies
 from detector.ingest.address import forwarded
 from detector.ingest.bodies import first_of
+from detector.ingest.carriers import written
 from detector.ingest.casting import scaled, total
 from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.messages import conversation, n_stops, tools
-from detector.ingest.records import Path, Records, as_object, named_paths, something
+from detector.ingest.messages import n_stops, tools
+from detector.ingest.records import Path, Records, as_object, named_paths, something, steps
 from features import schema
 
 Keys = Mapping[str, str | Sequence[str]]
@@ -60,13 +61,25 @@ def _chosen(record: Record, options: Options) -> bool:
     """Whether the map leads somewhere for what no request can do without."""
     if not options.mapped_keys:
         return False
+    # That the places are there tells, not what stands in them: a caller can blank an id or go without an account.
     entry = Records([1], [record])
     found = {
         name
         for name in ("request_id", "ts", *_ACCOUNT)
-        if (value := options.mapped_keys.get(name)) and _column(entry, value)[0] is not None
+        if (value := options.mapped_keys.get(name)) and _is_there(entry, value)
     }
     return {"request_id", "ts"} <= found and len(found) > 2
+
+
+def _is_there(entry: Records, value: str | Sequence[str]) -> bool:
+    for text in [value] if isinstance(value, str) else value:
+        if text.startswith("="):
+            return True
+        for path in named_paths(text):
+            *holder, name = steps(path)
+            if name in (entry.objects(tuple(holder))[0] if holder else entry.entries[0]):
+                return True
+    return False
 
 
 def _table(options: Options) -> Mapping[str, tuple[Path, ...]]:
@@ -136,7 +149,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 
 def _conversation(own: Columns, made: Columns) -> Columns:
     """A prompt may be text, parts, or the list of messages. Its system text, turn and images yield to mapped ones."""
-    talks = [conversation(v) for v in own["prompt"]]
+    talks = [written(v, None) for v in own["prompt"]]
     parts: Columns = {
         "system_prompt": [t.system for t in talks],
         "turn": [t.turn for t in talks],
