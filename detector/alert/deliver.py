@@ -20,8 +20,9 @@ from detector.errors import DeliveryError, EventRefused
 
 #: Failures in a row after which a sink is left alone for this round: each may have cost minutes of waiting.
 GIVE_UP_AFTER = 3
-#: So many events refused, and none taken, speak of the sink and not of the events: they are not recorded.
-REFUSES_ALL = 3
+#: So many events refused, and none taken, speak of the sink and not of the events: they are not recorded. One is enough,
+#: since a night often has but one alert, and it must not be lost for a receiver that was set up wrongly that night.
+REFUSES_ALL = 1
 #: Time beyond its deadline that a sink which keeps to it needs to come to an end (s).
 _GRACE_S = 2.0
 

@@ -71,21 +71,36 @@ def detect(
     if form is None and (bare or (_named_native(path) and _may_be_native(records))):
         form = formats()["native"]
     if form is None:
-        raise _untold(path, records, votes)
+        raise _untold(path, blocks, records, votes)
     return form, native.content_of(path.name, records) if form.name == "native" else "requests"
 
 
-def _untold(path: Path, records: list[Record], votes: Counter[str]) -> LogError:
+def _any_time(blocks: list[Block]) -> bool:
+    """Whether a time stands in the first lines themselves, beside what is taken for a record in them."""
+    for text in islice(_texts(blocks), _LOOK_AT):
+        try:
+            if _has_time(envelopes.loads(text), 1):
+                return True
+        except (ValueError, RecursionError):
+            continue
+    return False
+
+
+def _untold(path: Path, blocks: list[Block], records: list[Record], votes: Counter[str]) -> LogError:
     told = "; ".join(f"{f.name}: {f.meaning}" for f in formats().values())
     tied = f" (could be {' or '.join(sorted(votes))})" if votes else ""
     message = f"cannot tell the log format from its first {len(records)} readable entries{tied}"
-    timeless = not any(_has_time(r, 1 if len(r) > 3 else 2) for r in records)
+    timeless = not _any_time(blocks) and not any(_has_time(r, 1 if len(r) > 3 else 2) for r in records)
     if records and not votes and timeless:
         kind: type[LogError] = NotALog
         message += "; none has a time in it, so it is taken for no log"
     else:
         kind = LogError
-    return kind(message, at=Location(text_of(path)), hint=f"force one with --format NAME - {told}")
+    return kind(
+        message,
+        at=Location(text_of(path)),
+        hint=f"force one with --format NAME, or let a map be proposed: hydrawatch ingest --suggest FILE - {told}",
+    )
 
 
 def _named_by_site(records: list[Record], options: Options) -> Format | None:

@@ -266,8 +266,8 @@ class RecordMapper:
                     detail = f"expected {casting.expected(column)}, found {_shape(values[row])}"
                     fault.setdefault(row, Reject(lines[row], "wrong_type", detail, column.name))
             elif wrong:
-                mapped.notes[f"{column.name}: no {casting.expected(column)}, taken as not known"] += len(
-                    wrong
+                mapped.notes[f"{column.name}: expected {casting.expected(column)}; taken as not known"] += (
+                    len(wrong)
                 )
         frame = pl.DataFrame(series)
         if self._content == "requests" and self._form.name != "native":
