@@ -73,6 +73,8 @@ def check(
         report.gather("days", lambda: ledgers.due(store), into="notes")
     report.gather("rejects", lambda: ledgers.rejected(store, sound, settings), into="notes")
     report.gather("allow-list", lambda: surroundings.expired(settings, moment.date()), into="notes")
+    if not damaged:
+        report.gather("allow-list", lambda: surroundings.of_nobody(store, settings), into="notes")
     _measure(store, report)
     return report
 

@@ -24,6 +24,7 @@ from detector.lake.engine import analyst_query
 from detector.lake.marks import Marks, pseudonymised, read_marks
 from detector.lake.store import Store
 from detector.lake.tables import tables
+from detector.pipeline.exempt import idle_entries
 
 #: Top-level names of ours in an environment.
 PACKAGES = ("detector", "features", "rules", "hydrawatch")
@@ -184,6 +185,13 @@ def sinks(settings: Config) -> Iterator[Finding]:
             yield Finding(
                 error.message, error.hint or "put it right in hydrawatch.toml; see docs/configuration.md"
             )
+
+
+def of_nobody(store: Store, settings: Config) -> Iterator[Finding]:
+    """Entries of the allow-list that name nobody the lake knows."""
+    for words in idle_entries(store, settings):
+        if "expired on" not in words:
+            yield Finding(words, "put the name right, or remove the entry")
 
 
 def expired(settings: Config, today: date) -> Iterator[Finding]:
