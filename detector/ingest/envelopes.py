@@ -161,6 +161,8 @@ def unwrap(value: object, is_record: Callable[[Record], bool] = _never) -> tuple
 def _entries(value: object, is_record: Callable[[Record], bool], depth: int) -> Iterator[Entry]:
     if depth <= 0:
         yield Fault("bad_envelope", f"more than {MAX_DEPTH} wrappers within one another")
+    elif isinstance(value, list) and value and not any(isinstance(item, dict | list | str) for item in value):
+        yield Fault("not_object")  # a list of numbers is one line that is no record
     elif isinstance(value, list):
         for item in value:
             yield from _entries(item, is_record, depth - 1)

@@ -215,9 +215,7 @@ def test_an_unknown_format_named_or_found_lists_the_formats(store: Store, tmp_pa
     [report] = ingest([path], store, key=KEY)
     assert report.status == "unreadable"
     assert re.search(r"cannot tell.*--format NAME.*bedrock.*envoy.*litellm.*native.*otel", report.reason)
-    with pytest.raises(
-        ConfigError, match=r"unknown format 'elf'\n.*auto, azure, bedrock, .*native, .*otel"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown format 'elf'\n.*auto, azure, bedrock, .*native, .*otel"):
         ingest([path], store, format="elf", key=KEY)
     with pytest.raises(ConfigError, match="no such column 'sourceip'"):
         ingest([path], store, key=KEY, envoy_keys={"sourceip": "x"})
