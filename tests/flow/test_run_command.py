@@ -231,7 +231,7 @@ def test_nightly_ingests_runs_and_delivers(night: tuple[Path, Path]) -> None:
     output = ok("nightly", logs, "--lake", lake).output
     assert ran(output) == ["2026-03-03"]
     assert "nightly: ingest 0, run 0, deliver 0" in output
-    assert "sent before" in output
+    assert "jsonl: 0 events sent" in output
 
 
 def test_rejected_lines_stop_neither_run_nor_deliver(night: tuple[Path, Path]) -> None:
@@ -266,7 +266,7 @@ def test_a_failed_ingest_leaves_out_run_and_never_deliver(night: tuple[Path, Pat
 def test_nightly_ends_with_the_worst_code(
     codes: dict[str, int], worst: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from detector.cli import cases, lake, nightly
+    from detector.cli import delivering, nightly
     from detector.errors import DeliveryError
 
     errors = {
@@ -286,9 +286,9 @@ def test_nightly_ends_with_the_worst_code(
         return command
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(lake, "ingest", step("ingest"))
+    monkeypatch.setattr(nightly, "ingest", step("ingest"))
     monkeypatch.setattr(nightly, "run", step("run"))
-    monkeypatch.setattr(cases, "deliver", step("deliver"))
+    monkeypatch.setattr(delivering, "deliver", step("deliver"))
     assert hydrawatch("nightly", tmp_path, "--lake", tmp_path / "lake").exit_code == worst
     stopped = codes.get("ingest") in (2, 70)
     assert called == (["ingest", "deliver"] if stopped else ["ingest", "run", "deliver"])
