@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -208,6 +210,26 @@ def test_a_lost_row_of_the_ledger_shows_as_rows_without_a_file(lake: Path) -> No
     told = faults(lake)
     assert "the ledger of files lacks it, table requests holds 200" in told
     assert "requests.jsonl" in told  # its reject still tells where the file lay
+
+
+def test_a_log_that_no_ledger_names_is_found_by_its_checksum(lake: Path, filled: Path) -> None:
+    for part in (lake / "data" / "files" / "all").glob("*.parquet"):
+        if pl.read_parquet(part)["content"][0] == "accounts":
+            part.unlink()
+    [fault] = look(lake).faults
+    search = (fault.cure or "").partition('"$(')[2].partition(')"')[0]
+    found = subprocess.run(["sh", "-c", search], capture_output=True, text=True, check=True).stdout
+    assert found == f"{filled.parent / 'accounts.jsonl'}\n"
+
+
+def test_a_part_with_a_name_made_to_be_pasted_runs_nothing(lake: Path) -> None:
+    part = part_of(lake, "requests")
+    hostile = part.with_name("';touch hit;'$(id).parquet")
+    hostile.write_bytes(b"")
+    cure = next(f.cure or "" for f in look(lake).faults if f.what.startswith(f"{hostile}: damaged"))
+    words = shlex.split(cure.partition("or: ")[2].partition(" && ")[0])
+    assert words == ["rm", "-r", str(hostile)]
+    assert "touch" not in cure.partition(" && ")[2]
 
 
 def test_lost_rejects_and_lost_results_are_told_of(lake: Path) -> None:
