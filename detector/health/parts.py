@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -15,6 +16,7 @@ from detector.lake.marks import Marks
 from detector.lake.store import Store, arrow_schema, day_of
 from detector.lake.tables import Table, tables
 
+_ID = re.compile(r"[0-9a-f]{16,64}")
 #: Days that a clock may be ahead.
 _SKEW = timedelta(days=1)
 
@@ -71,11 +73,17 @@ def told(store: Store, damaged: dict[Path, str], logs: dict[str, str]) -> Iterat
 def ingest_again(store: Store, file_id: str, logs: dict[str, str]) -> str:
     """The command that reads a log anew, told from (the beginning of) its file id."""
     lake = quoted(store.root)
+    if not _ID.fullmatch(file_id):  # made by nobody of ours, and not to be pasted
+        return f"hydrawatch ingest --again LOG --lake {lake}, LOG being the file that it came from"
     known = next((path for name, path in logs.items() if name.startswith(file_id)), None)
     if known:
         gone = "" if Path(known).exists() else "  (the log is no longer there: bring it back first)"
         return f"hydrawatch ingest --again {quoted(known)} --lake {lake}{gone}"
-    return f"hydrawatch ingest --again LOG --lake {lake}, LOG being the file that sha256sum shows as {file_id}..."
+    # No ledger tells the path any more, but the id is the checksum of the log, and logs lie where others do.
+    folders = sorted({str(Path(path).parent) for path in logs.values()})
+    where = " ".join(quoted(folder) for folder in folders[:3]) or "FOLDER_OF_THE_LOGS"
+    search = f"find {where} -type f -exec sha256sum {{}} + | sed -n 's/^{file_id}[0-9a-f]*  //p' | head -n 1"
+    return f'hydrawatch ingest --again "$({search})" --lake {lake}'
 
 
 def strange(store: Store) -> Iterator[Finding]:
