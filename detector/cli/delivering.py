@@ -46,7 +46,7 @@ def deliver(
 
     if dry_run and test:
         raise typer.BadParameter("choose --dry-run or --test")
-    store, settings = open_for_work(lake, config)
+    store, settings = open_for_work(lake, config, reading=dry_run)
     command = f"hydrawatch deliver --lake {shlex.quote(str(lake))}"
     command += f" --config {shlex.quote(str(config))}" if config else ""
     with store:
