@@ -261,7 +261,7 @@ class _Call:
                 intake.now = replacement.ingested_at
             if content == "requests":
                 task = Task(
-                    form.name, content, self.settings.options, self.known.key, self.known.pseudonymise, identity,
+                    form.name, self.settings.options, self.known.key, self.known.pseudonymise, identity,
                     str(txn.folder()), ALL_ROWS // self.pool.workers,
                 )  # fmt: skip
                 with self.pool.processors(task, source.n_bytes) as processors:

@@ -13,9 +13,9 @@ import polars as pl
 
 from detector.ingest import accounts
 from detector.ingest.ledger import Ledger, Row
+from detector.ingest.requests import pseudonymised
 from detector.ingest.seen import Keying, SeenRequests
 from features.request.hashset import U64, HashSet
-from features.request.keyed import keyed_hash
 
 if TYPE_CHECKING:
     from detector.lake.store import Store, Transaction
@@ -84,7 +84,7 @@ class KnownState:
         """``rows`` with ``account_id`` as the lake stores it."""
         if not self.pseudonymise or "account_id" not in rows.columns:
             return rows
-        return rows.with_columns(keyed_hash(rows["account_id"], self.key, "account"))
+        return pseudonymised(rows, self.key)
 
     def templates_due(self, met: pl.Series) -> list[int]:
         """Templates whose skeleton is to be stored now: of those a block met, in order, the ones met for the second time.

@@ -16,6 +16,7 @@ import polars as pl
 from detector.errors import Location, LogError
 from detector.ingest.formats import Options
 from detector.ingest.report import FileReport
+from detector.ingest.unpack import opened
 
 if TYPE_CHECKING:
     from detector.lake.store import Store, Transaction
@@ -189,13 +190,13 @@ def identify(path: Path, sizes: Iterable[int] = ()) -> tuple[str, dict[int, str]
 
     Raises
     ------
-    LogError : the file cannot be read.
+    LogError : the file cannot be read, or something else was put in its place.
     """
     digest, n_read = hashlib.sha256(), 0
     wanted = sorted({size for size in sizes if size > 0})
     shorter: dict[int, str] = {}
     try:
-        with path.open("rb") as handle:
+        with opened(path) as handle:
             while chunk := handle.read(min(_CHUNK, wanted[0] - n_read) if wanted else _CHUNK):
                 digest.update(chunk)
                 n_read += len(chunk)

@@ -30,7 +30,6 @@ from detector.ingest import requests
 from detector.ingest.formats import Options, formats
 from detector.ingest.mapping import Mapped, RecordMapper
 from detector.ingest.splitting import Block
-from features.request.keyed import keyed_hash
 
 if TYPE_CHECKING:
     from features.request.measure import TextMeter
@@ -48,7 +47,6 @@ class Task:
     """What is the same for all blocks of a file. ``folder`` is where its parts of requests are written."""
 
     form: str
-    content: str
     options: Options
     key: bytes
     pseudonymise: bool
@@ -74,7 +72,7 @@ class BlockProcessor:
     def begin(self, task: Task) -> None:
         """Get ready for a file."""
         self._task = task
-        self._mapper = RecordMapper(formats()[task.form], task.content, task.options)
+        self._mapper = RecordMapper(formats()[task.form], "requests", task.options)
         self._rows = pl.DataFrame()
         self._waiting: dict[date, list[pl.DataFrame]] = {}
         self._n_waiting: Counter[date] = Counter()
@@ -84,10 +82,9 @@ class BlockProcessor:
         """What a block holds; of its rows the line, the request id, the account as it is stored, and the time."""
         mapped = self._mapper.map(block)
         self._rows = mapped.rows
-        mapped.rows = mapped.rows.select("line", "request_id", "account_id", "ts")
         if self._task.pseudonymise:
-            hashed = keyed_hash(mapped.rows["account_id"], self._task.key, "account")
-            mapped.rows = mapped.rows.with_columns(hashed.alias("account_id"))
+            self._rows = requests.pseudonymised(mapped.rows, self._task.key)
+        mapped.rows = self._rows.select("line", "request_id", "account_id", "ts")
         return mapped
 
     def keep(self, which: pl.Series, beside: pl.DataFrame | None = None) -> Kept:
@@ -113,7 +110,6 @@ class BlockProcessor:
             logit_probe=logit_probe,
             key=task.key,
             file_id=task.identity,
-            pseudonymise=task.pseudonymise,
             notes=notes,
         )
         parts: list[tuple[date, str]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from detector.errors import Location, LogError
 from detector.ingest import containers, parquet, splitting, tabular, values
 from detector.ingest.sources import Source
 from detector.ingest.splitting import BLOCK_BYTES, MAX_LINE, Block, Reject
-from detector.ingest.unpack import ByteStream, opened, shown
+from detector.ingest.unpack import ByteStream, shown
 
 _HEAD = 1 << 20
 #: Blocks and bytes kept for a look at a file's first entries.
@@ -159,17 +158,3 @@ def as_log_error(source: Source) -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         raise LogError("cannot be read: a library failed on what it holds", at=at) from None
-
-
-def file_id(source: Source) -> str:
-    """SHA-256 of the file's bytes as stored, 32 hex digits.
-
-    Raises
-    ------
-    LogError : the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with as_log_error(source), opened(source.path) as handle:
-        while chunk := handle.read(_HEAD):
-            digest.update(chunk)
-    return digest.hexdigest()[:32]

@@ -27,6 +27,11 @@ class LogitProbe(Protocol):
     def __call__(self, frame: pl.DataFrame) -> pl.Series: ...
 
 
+def pseudonymised(rows: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    """``rows`` with keyed hashes in place of their ``account_id``."""
+    return rows.with_columns(keyed_hash(rows["account_id"], key, "account").alias("account_id"))
+
+
 def to_rows(
     canonical: pl.DataFrame,
     *,
@@ -34,7 +39,6 @@ def to_rows(
     logit_probe: LogitProbe,
     key: bytes,
     file_id: str,
-    pseudonymise: bool,
     notes: Counter[str],
 ) -> pl.DataFrame:
     """Rows in the columns of ``schema.REQUESTS``, in the order given. ``notes`` counts what was let go."""
@@ -53,8 +57,6 @@ def to_rows(
         "carried": _state(canonical["carried"], key),
         "logit_probe": logit_probe(canonical),
     }
-    if pseudonymise:
-        ids["account_id"] = keyed_hash(canonical["account_id"], key, "account")
     text = meter.measure(canonical["prompt"], canonical["system_prompt"])
     agent = pl.col("user_agent").str.replace_all(_CONTROL, "").str.slice(0, 256)
     made = canonical.with_columns(

@@ -38,13 +38,12 @@ _SPECIAL = {
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read. ``explicit``: it was named itself, not found in a folder."""
+    """A file to read."""
 
     path: Path
     layout: Layout
     packing: Packing
     n_bytes: int
-    explicit: bool
     encoding: str = ""
 
     @property
@@ -72,11 +71,6 @@ class Found:
 
     sources: list[Source] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
-
-    @property
-    def passed(self) -> list[tuple[Path, str]]:
-        """Paths that are not read, and why."""
-        return [(skip.path, skip.reason) for skip in self.skips]
 
 
 def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | None = None) -> Found:
@@ -224,8 +218,6 @@ class _Walk:
             return self._skip(path, "unreadable", f"cannot be read: {what}")
         self._files[identity] = path
         if isinstance(told, Kind):
-            self.found.sources.append(
-                Source(path, told.layout, told.packing, status.st_size, explicit, told.encoding)
-            )
+            self.found.sources.append(Source(path, told.layout, told.packing, status.st_size, told.encoding))
             return None
         return self._skip(path, told.status, told.reason)

@@ -14,7 +14,8 @@ import pytest
 import zstandard
 
 from detector.errors import LogError
-from detector.ingest.reader import Reader, file_id
+from detector.ingest.ledger import identify
+from detector.ingest.reader import Reader
 from detector.ingest.sources import Source, find
 from detector.ingest.splitting import Reject
 from detector.ingest.values import elements
@@ -29,7 +30,7 @@ LINES = [json.dumps(row) for row in ROWS]
 def read(path: Path, layout: str = "", **sizes: int) -> tuple[list[tuple[int, str]], list[Reject]]:
     """(line, text) of every entry, and the rejects; ``layout`` where the content would not tell."""
     if layout:
-        source = Source(path, layout, "", path.stat().st_size, explicit=True)  # type: ignore[arg-type]
+        source = Source(path, layout, "", path.stat().st_size)  # type: ignore[arg-type]
     else:
         [source] = find([path]).sources
     entries: list[tuple[int, str]] = []
@@ -267,11 +268,11 @@ def test_a_parquet_file_cut_short_is_an_error(tmp_path: Path) -> None:
 
 def test_file_id_is_of_the_bytes(tmp_path: Path) -> None:
     one, same, other = (
-        find([write(tmp_path / name, data)]).sources[0]
+        identify(find([write(tmp_path / name, data)]).sources[0].path)[0]
         for name, data in [("a.jsonl", b'{"a":1}'), ("b.jsonl", b'{"a":1}'), ("c.jsonl", b'{"a": 1}')]
     )
-    assert file_id(one) == file_id(same) == hashlib.sha256(b'{"a":1}').hexdigest()[:32]
-    assert file_id(one) != file_id(other)
+    assert one == same == hashlib.sha256(b'{"a":1}').hexdigest()[:32]
+    assert one != other
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -18,8 +18,8 @@ import pytest
 import zstandard
 
 from detector.errors import ConfigError, LogError, NotALog
-from detector.ingest import reader as reading
 from detector.ingest.detect import detect, named
+from detector.ingest.ledger import identify
 from detector.ingest.reader import Reader, as_log_error
 from detector.ingest.sources import Source, find
 from detector.ingest.splitting import BLOCK_LINES, REASONS, Reject
@@ -43,7 +43,7 @@ PACKINGS: dict[Packing, Callable[[bytes], bytes]] = {
 
 def source(path: Path, data: bytes, packing: Packing = "", layout: str = "lines") -> Source:
     path.write_bytes(data)
-    return Source(path, layout, packing, len(data), explicit=True)  # type: ignore[arg-type]
+    return Source(path, layout, packing, len(data))  # type: ignore[arg-type]
 
 
 def accounted(found: Source, **sizes: int) -> tuple[list[int], list[Reject]]:
@@ -213,8 +213,10 @@ def test_a_file_that_changes_its_kind_between_the_look_and_the_reading_is_told(t
     found = source(tmp_path / "a", LINE)
     found.path.unlink()
     with pytest.raises(LogError, match="No such file"):
-        reading.file_id(found)
+        identify(found.path)
     os.mkfifo(found.path)
+    with pytest.raises(LogError, match="not a regular file"):
+        identify(found.path)
     with pytest.raises(LogError, match="not a regular file"):
         list(Reader(found))
 
