@@ -16,6 +16,7 @@ from detector.ingest.messages import (
     NONE,
     Conversation,
     carried,
+    columns_of,
     conversation,
     minted,
     n_logprobs,
@@ -23,7 +24,7 @@ from detector.ingest.messages import (
     text_of,
     tools,
 )
-from detector.ingest.records import Path, Records, as_list, as_object
+from detector.ingest.records import Path, Records, as_list, as_object, first_of
 
 Body = Mapping[str, Any]
 #: Objects in which a maker keeps its parameters; "" is the body itself.
@@ -91,28 +92,28 @@ def asked(bodies: Sequence[Body]) -> Columns:
     body = Records(range(len(bodies)), bodies)
     talks = [talk(b) for b in bodies]
     offered = [tools(as_object(b.get("toolConfig")).get("tools") or b.get("tools")) for b in bodies]
-    return {name: body.first(*paths) for name, paths in PARAMETERS.items()} | {
-        "prompt": [t.prompt for t in talks],
-        "system_prompt": [t.system for t in talks],
-        "turn": [t.turn for t in talks],
-        "n_images": [t.n_images for t in talks],
-        "carried": [
-            carried(t.carried, previous) if previous else t.carried
-            for t, previous in zip(talks, body.at("previous_response_id"), strict=True)
-        ],
-        "tool_count": [n for n, _ in offered],
-        "tool_names": [names for _, names in offered],
-        "stop_count": [n_stops(v) for v in first_of(*(body.at(path) for path in _STOPS))],
-        "top_logprobs": [
-            n_logprobs(top, flag)
-            for top, flag in zip(
-                first_of(body.at("top_logprobs"), body.at("generationConfig/logprobs")),
-                first_of(body.at("logprobs"), body.at("generationConfig/responseLogprobs")),
-                strict=True,
-            )
-        ],
-        "logit_bias": body.at("logit_bias"),
-    }
+    return (
+        {name: body.first(*paths) for name, paths in PARAMETERS.items()}
+        | columns_of(talks)
+        | {
+            "carried": [
+                carried(t.carried, previous) if previous else t.carried
+                for t, previous in zip(talks, body.at("previous_response_id"), strict=True)
+            ],
+            "tool_count": [n for n, _ in offered],
+            "tool_names": [names for _, names in offered],
+            "stop_count": [n_stops(v) for v in first_of(*(body.at(path) for path in _STOPS))],
+            "top_logprobs": [
+                n_logprobs(top, flag)
+                for top, flag in zip(
+                    first_of(body.at("top_logprobs"), body.at("generationConfig/logprobs")),
+                    first_of(body.at("logprobs"), body.at("generationConfig/responseLogprobs")),
+                    strict=True,
+                )
+            ],
+            "logit_bias": body.at("logit_bias"),
+        }
+    )
 
 
 def answered(logged: Sequence[Any]) -> Columns:
@@ -151,15 +152,6 @@ def _ended(body: Body) -> Any:
     ):
         return "content_filter"
     return streams.finish(body)
-
-
-def first_of(*columns: list[Any]) -> list[Any]:
-    """The first value there is of each row, an object or a list among them."""
-    made, *others = columns
-    for other in others:
-        if None in made:
-            made = [o if m is None else m for m, o in zip(made, other, strict=True)]
-    return made
 
 
 def talk(body: Body) -> Conversation:

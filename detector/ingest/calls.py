@@ -10,8 +10,8 @@ from detector.ingest import semconv
 from detector.ingest.address import forwarded
 from detector.ingest.carriers import answer_of, conversations, finish_in, has_events, offered, span_events
 from detector.ingest.formats import Columns, Options
-from detector.ingest.messages import minted, tools
-from detector.ingest.records import Path, Records, as_list, something
+from detector.ingest.messages import carried, minted, n_stops, tools
+from detector.ingest.records import Path, Records, any_said, as_list, something
 from detector.ingest.semconv import rooted
 
 _EVERYWHERE = ("a", "s", "r")
@@ -48,7 +48,7 @@ def columns(records: Records, options: Options, found: Columns) -> Columns:
         "user_agent": _headers(records, "user_agent", found["user_agent"]),
         "finish_reason": _finish(records, answers),
         "logit_bias": records.first_held(*rooted(semconv.BIAS, "a")),
-        "stop_count": _each(_n_stops, records.first_held(*rooted(semconv.STOPS, "a"))),
+        "stop_count": _each(n_stops, records.first_held(*rooted(semconv.STOPS, "a"))),
         "minted": _minted(records, answers),
         "stream": _streamed(found["stream"], found["operation"]),
     }
@@ -71,18 +71,14 @@ def request_ids(records: Records, others: tuple[Path, ...] = (), last: tuple[Pat
 
 def _each(read: Callable[[Any], Any], values: list[Any]) -> list[Any]:
     """``read`` of each value; a column of nothing stays as it is."""
-    return [None if v is None else read(v) for v in values] if _some(values) else values
-
-
-def _some(values: Sequence[Any]) -> bool:
-    return values.count(None) < len(values)
+    return [None if v is None else read(v) for v in values] if any_said(values) else values
 
 
 def _tools(records: Records) -> Columns:
     values = records.first_held(*rooted(semconv.TOOLS, "a"))
     if any(name.startswith(semconv.FLAT_TOOLS) for name in records.names("a") if name.__class__ is str):
         values = [offered(e) if v is None else v for v, e in zip(values, records.entries, strict=True)]
-    if not _some(values):
+    if not any_said(values):
         return {}
     found = [tools(v) if v is not None else (None, None) for v in values]
     return {"tool_count": [n for n, _ in found], "tool_names": [names for _, names in found]}
@@ -98,7 +94,7 @@ def _answers(records: Records) -> list[Any]:
 def _finish(records: Records, answers: list[Any]) -> list[Any]:
     stated = records.first_held(*rooted(semconv.FINISH, "a"))
     found = _each(_first_of, stated)
-    if None in found and _some(answers):
+    if None in found and any_said(answers):
         found = [
             finish_in(a) if f is None and a is not None else f for f, a in zip(found, answers, strict=True)
         ]
@@ -106,7 +102,7 @@ def _finish(records: Records, answers: list[Any]) -> list[Any]:
 
 
 def _first_of(value: Any) -> Any:
-    listed = value if value.__class__ is list else as_list(value)
+    listed = as_list(value)
     return (listed[0] if listed else None) if listed is not None else value
 
 
@@ -115,7 +111,7 @@ def _minted(records: Records, answers: list[Any]) -> list[Any]:
     ids = records.first(*rooted(semconv.RESPONSE_ID, "a"))
     if any(i.__class__ is str and i.startswith("resp_") for i in ids):
         found = [
-            list(dict.fromkeys((*(f or ()), i))) if i.__class__ is str and i.startswith("resp_") else f
+            carried(f, i) if i.__class__ is str and i.startswith("resp_") else f
             for f, i in zip(found, ids, strict=True)
         ]
     return found
@@ -131,17 +127,12 @@ def _headers(records: Records, column: str, found: list[Any]) -> list[Any]:
     if None not in found:
         return found
     held = records.first_held(*rooted((semconv.HEADERS[column],), *_EVERYWHERE))
-    if not _some(held):
+    if not any_said(held):
         return found
     return [
         f if f is not None else ", ".join(map(str, v)) if (v := as_list(h)) else something(h)
         for f, h in zip(found, held, strict=True)
     ]
-
-
-def _n_stops(value: Any) -> int | None:
-    listed = as_list(value)
-    return len(listed) if listed is not None else 1 if value.__class__ is str and value else None
 
 
 def _streamed(found: list[Any], operations: list[Any]) -> list[Any]:
@@ -168,7 +159,7 @@ def _input_tokens(records: Records, found: Columns) -> list[Any]:
     below that of the cached ones, or in a total that has them on top."""
     reads, cached = found["input_tokens"], found["cached_tokens"]
     written = records.first(*rooted(semconv.CACHE_WRITTEN, "a"))
-    if not _some(cached) and not _some(written):
+    if not any_said(cached) and not any_said(written):
         return reads
     totals = records.first(*rooted(semconv.TOTAL, "a"))
     made = []
@@ -196,7 +187,7 @@ def _outcome(records: Records) -> Columns:
     statuses = records.objects("span/status")
     events = records.at("span/events")
     status: list[Any] = ["success" if http is None else http for http in https]
-    if not _some(names) and not any(
+    if not any_said(names) and not any(
         code in _FAILED for code in set(map(_hashed, records.at("span/status/code")))
     ):
         return {"status": status} | _first_chunks(records, events)

@@ -12,7 +12,7 @@ from typing import Any
 
 from detector.ingest import semconv
 from detector.ingest.formats import Columns
-from detector.ingest.messages import NONE, Conversation, carried, conversation, text_of
+from detector.ingest.messages import NONE, Conversation, carried, columns_of, conversation, text_of
 from detector.ingest.otlp import DETAILS, attributes
 from detector.ingest.records import Path, Records, as_list, as_object, something
 from detector.ingest.semconv import rooted
@@ -47,13 +47,7 @@ def conversations(records: Records) -> Columns:
     previous = records.first(*rooted(semconv.PREVIOUS, "a"))
     if any(previous):
         held = [carried(h, p) if p is not None else h for h, p in zip(held, previous, strict=True)]
-    return {
-        "prompt": [talk.prompt for talk in talks],
-        "system_prompt": [talk.system for talk in talks],
-        "turn": [talk.turn for talk in talks],
-        "n_images": [talk.n_images for talk in talks],
-        "carried": held,
-    }
+    return columns_of(talks) | {"carried": held}
 
 
 def _from(
@@ -84,7 +78,7 @@ def has_events(records: Records) -> bool:
 
 def said(value: Any, system: Any) -> Conversation:
     """The conversation in one value: messages, or an object that holds them beside other parameters."""
-    holder = as_object(value) if value.__class__ is str or value.__class__ is dict else {}
+    holder = as_object(value)
     if holder and "role" not in holder:
         for key in _TALK:
             if holder.get(key):
@@ -109,7 +103,7 @@ def written(value: Any, system: Any) -> Conversation:
         return said(value, system)
     holder = as_object(value)
     if not holder or _PARAMETERS.issuperset(holder):
-        found = said(value, system)
+        found = said(holder or value, system)  # opened once
         if found.turn is not None or (found.prompt is not None and (holder or found.prompt == value)):
             return found
     return (
@@ -160,7 +154,7 @@ def scattered(entry: Mapping[str, Any]) -> Conversation:
     for prefix in semconv.FLAT_MESSAGES:
         if members := flat(own, prefix):
             return conversation([_message(m) for m in members], in_text=True)
-    events = [*span_events(entry["span"].get("events")), *entry.get("said", ())]
+    events = _told(entry)
     return _from_events(events) if events else NONE
 
 
@@ -209,6 +203,11 @@ def _message(member: Any) -> Any:
 def _part(part: Any) -> Any:
     held = part.get("message_content") if part.__class__ is dict else None
     return held if held.__class__ is dict else part
+
+
+def _told(entry: Mapping[str, Any]) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Name, body and attributes of an entry's own events, and of the log records that belong to it."""
+    return [*span_events(entry["span"].get("events")), *entry.get("said", ())]
 
 
 def span_events(events: Any) -> list[tuple[str, Any, dict[str, Any]]]:
@@ -262,9 +261,8 @@ def _turns(text: str) -> list[dict[str, str]]:
 
 def answer_of(entry: Mapping[str, Any]) -> list[Any] | None:
     """The answer's messages, where events or flat attributes hold them; None where there are none."""
-    events = [*span_events(entry["span"].get("events")), *entry.get("said", ())]
     found = []
-    for name, body, own in events:
+    for name, body, own in _told(entry):
         if name == _CHOICE:
             found.append({**own, **as_object(body), **as_object(own.get(_WHOLE))})
         elif name == DETAILS:

@@ -41,7 +41,7 @@ FINISH = {
                "prohibited_content", "recitation", "error_toxic", "content-filter", "spii", "image_safety"),
     "refusal": ("refusal", "refused"),
 }  # fmt: skip
-_FINISH = {word: name for name, words in FINISH.items() for word in words}
+FINISH_WORDS = {word: name for name, words in FINISH.items() for word in words}
 
 _EXPECTED = {
     "TIMESTAMP": "a time (ISO 8601, or epoch s, ms, us or ns) between 2000 and 2100",
@@ -54,13 +54,14 @@ _EXPECTED = {
     "MAP(VARCHAR, VARCHAR[])": "an object of lists",
 }
 _LIMIT = {"BIGINT": 2**63 - 1, "INTEGER": 2**31 - 1}
-_NOTHING = sorted(NOTHING)
+#: Words for nothing, in an order.
+WORDS = sorted(NOTHING)
 #: Numbers that may be negative.
 _SIGNED = frozenset(("seed",))
 _EPOCH = datetime(1970, 1, 1)
 _FIRST, _LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)
 #: The ways of writing no zone, or UTC, that a whole column of times is tried with at once.
-_SHAPES = (
+SHAPES = (
     "%Y-%m-%dT%H:%M:%S%.fZ",
     "%Y-%m-%dT%H:%M:%S%.f+00:00",
     "%Y-%m-%dT%H:%M:%S%.f",
@@ -125,7 +126,7 @@ def _at_once(column: Column, values: Sequence[Any], dtype: pl.DataType) -> pl.Se
     if types == {str} and column.type == "VARCHAR" and name not in _SPECIAL:
         text = pl.Series(name, values, dtype=pl.String)
         if not NOTHING.isdisjoint(values):
-            text = text.set(text.is_in(_NOTHING) & text.is_not_null(), None)
+            text = text.set(text.is_in(WORDS) & text.is_not_null(), None)
         blank = text.str.strip_chars() == ""
         if blank.any():
             text = text.set(blank.fill_null(value=False), None)
@@ -327,7 +328,7 @@ def _top_logprobs(value: Any) -> int | None:
 
 
 def _finish(value: Any) -> str | None:
-    return _FINISH.get(value.strip().lower()) if isinstance(value, str) else None
+    return FINISH_WORDS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def _names(value: Any) -> list[str] | None:
@@ -382,7 +383,7 @@ def _times(name: str, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
         except (TypeError, pl.exceptions.PolarsError):
             text = None
         if text is not None:
-            for shape in _SHAPES:
+            for shape in SHAPES:
                 read = text.str.to_datetime(shape, time_unit="us", strict=False)
                 if read.null_count() == text.null_count() and read.dt.year().is_between(2000, 2099).all():
                     return read, []

@@ -136,18 +136,13 @@ def _never(record: Record) -> bool:
     return False
 
 
-def is_wrapper(value: object, is_record: Callable[[Record], bool] = _never) -> bool:
-    """Whether ``unwrap`` would have anything to take off; a cheap test for the many lines that are bare."""
-    return not isinstance(value, dict) or (not _ANY.isdisjoint(value) and not is_record(value))
-
-
 def unwrap(value: object, is_record: Callable[[Record], bool] = _never) -> tuple[Entry, ...]:
     """Entries in a parsed line, each once; a bare record is the only one of its line.
 
     ``is_record``: whether an object is a record of the log's format as it stands. There is always an entry: a
     wrapper without any is a fault ``not_a_call``.
     """
-    if isinstance(value, dict) and (_ANY.isdisjoint(value) or is_record(value)):
+    if isinstance(value, dict) and _ANY.isdisjoint(value):  # most lines are bare
         return (value,)
     found: list[Entry] = []
     for entry in _entries(value, is_record, MAX_DEPTH):

@@ -23,7 +23,7 @@ from detector.ingest import casting, envelopes, placeholders, quick
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
-from detector.ingest.records import Path, Records, pruned, something, steps
+from detector.ingest.records import Path, Records, first_of, pruned, steps
 from detector.ingest.splitting import Block, Reject
 from features import schema
 from features.types import TYPES
@@ -86,9 +86,10 @@ class RecordMapper:
         self._content = content
         self._options = options
         self._columns = COLUMNS[content]
-        self._paths = {c.name: p for c in self._columns if (p := form.paths(options).get(c.name))}
+        table = form.paths(options)
+        self._paths = {c.name: p for c in self._columns if (p := table.get(c.name))}
         self._named = _attribute_paths(form, options.account_attribute)
-        further = {name: paths for name, paths in form.paths(options).items() if name not in form.fields}
+        further = {name: paths for name, paths in table.items() if name not in form.fields}
         self._known = _known(form, self._paths | further, options)
         self._placeholders = placeholders.known(options.placeholders)
         # A site's own attribute lies beside the canonical columns, where only the longer way looks.
@@ -165,8 +166,7 @@ class RecordMapper:
                 rejects.append(Reject(number, "not_json", why, n_bytes=_size(text)))
                 continue
             try:
-                wrapped = envelopes.is_wrapper(parsed, sniff)
-                found: tuple[Any, ...] = envelopes.unwrap(parsed, sniff) if wrapped else (parsed,)
+                found = envelopes.unwrap(parsed, sniff)
             except RecursionError:
                 found = envelopes.unwrap(pruned(parsed), sniff)
             for one in found:
@@ -223,22 +223,17 @@ class RecordMapper:
     def _columns_of(self, records: Records) -> tuple[Columns, int]:
         """Values of each column as the log gives them, and on how many entries the site's attribute was found."""
         n_named = 0
-        columns: Columns = {name: records.first(*paths) for name, paths in self._paths.items()}
-        for name in (
-            "prompt",
-            "system_prompt",
-            "keys",
-        ):  # not scalars only, and no word stands for nothing in them
-            if name in self._paths:
-                columns[name] = records.at(self._paths[name][0])
+        columns: Columns = {  # free text: not scalars only, and no word stands for nothing in it
+            name: records.at(paths[0]) if name in casting.FREE else records.first(*paths)
+            for name, paths in self._paths.items()
+        }
         account = columns.get("account_id")
         if self._form.account and self._content == "requests":
             account = records.first(*self._form.account)
         if self._named:
             named = records.first(*self._named)
             n_named = len(named) - named.count(None)
-            others = account or [None] * len(named)
-            account = [n if n is not None else a for n, a in zip(named, others, strict=True)]
+            account = first_of(named, account) if account else named
         if account is not None:
             columns["account_id"] = account
         if self._form.derive:
@@ -383,8 +378,3 @@ def _known(form: Format, paths: dict[str, tuple[Path, ...]], options: Options) -
     if options.account_attribute:
         taken |= {options.account_attribute, options.account_attribute.split(".")[0]}
     return frozenset(taken | form.passed)
-
-
-def coalesce(*columns: Sequence[Any]) -> list[Any]:
-    """The first value of each row that says something, for ``derive`` functions."""
-    return [next((v for v in row if something(v) is not None), None) for row in zip(*columns, strict=True)]

@@ -8,7 +8,7 @@ message that only carries tool results back is no turn. A part's own words never
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from detector.ingest.records import as_list, as_object
@@ -53,6 +53,15 @@ class _Body(NamedTuple):
 
 
 NONE = Conversation()
+#: Columns that come from a conversation, and where they lie in it.
+COLUMNS = {
+    "prompt": "prompt", "system_prompt": "system", "turn": "turn", "n_images": "n_images", "carried": "carried",
+}  # fmt: skip
+
+
+def columns_of(talks: Sequence[Conversation]) -> dict[str, list[Any]]:
+    """The canonical columns that conversations fill."""
+    return {name: [getattr(talk, held) for talk in talks] for name, held in COLUMNS.items()}
 
 
 def conversation(

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from detector.ingest.casting import FINISH, MAX_ID, MAX_LABEL, MAX_NAMES
+from detector.ingest.casting import FINISH_WORDS, IDS, MAX_ID, MAX_LABEL, MAX_NAMES, SHAPES, WORDS
 from detector.ingest.records import NOTHING
 from detector.ingest.splitting import Raw
 from features.spec import Column
@@ -23,26 +23,16 @@ _NUMBERS = ("BIGINT", "INTEGER", "DOUBLE")
 #: What columns are parsed as where that is not their type: a number that is wanted whole is looked at before it is made
 #: so, and times have shapes to be tried.
 _PARSED: dict[str, pl.DataType] = {**dict.fromkeys(_NUMBERS, pl.Float64()), "TIMESTAMP": pl.String()}
-#: Shapes of times that logs write, all of them UTC; the first line's is tried for the block.
-_TIMES = (
-    "%Y-%m-%dT%H:%M:%S%.fZ",
-    "%Y-%m-%dT%H:%M:%S%.f+00:00",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M:%S%.f",
-)
 #: A number that is not whole, or too large for 64 bits, where a text belongs.
 _FRACTION = r"^-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)$|^-?\d{19,}$"
 _FREE = {"prompt", "system_prompt"}
 #: Opaque values of any length.
 _STATE = {"minted", "carried"}
-_WORDS = sorted(NOTHING)
 #: Bytes that a word for nothing begins with (white space among them), and the longest such word.
 _BEGINS = np.array(
     sorted({word.encode()[0] for word in NOTHING if word} | set(b" \t\n\r\x0b\x0c")), dtype=np.uint32
 )
 _LONGEST_WORD = max(map(len, NOTHING))
-_IDS = {"request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id"}
-_FINISH = {said: word for word, names in FINISH.items() for said in names}
 
 
 def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.DataFrame | None:
@@ -118,8 +108,8 @@ def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | Non
     odd = series.str.starts_with("{") | series.str.starts_with("[") | (series == "")
     odd |= series.str.contains("\0", literal=True)
     if column.name not in _FREE:
-        odd |= series.str.contains(_FRACTION) | series.is_in(_WORDS) | (series.str.strip_chars() == "")
-        limit = MAX_ID if column.name in _IDS else MAX_LABEL
+        odd |= series.str.contains(_FRACTION) | series.is_in(WORDS) | (series.str.strip_chars() == "")
+        limit = MAX_ID if column.name in IDS else MAX_LABEL
         longest = series.str.len_bytes().max()
         if isinstance(longest, int) and longest > limit:
             odd |= series.str.len_bytes() > limit
@@ -139,7 +129,7 @@ def _certainly_plain(series: pl.Series, name: str) -> bool:
     views = np.frombuffer(array.buffers()[1], dtype=np.uint32).reshape(-1, 4)
     views = views[array.offset : array.offset + len(array)]
     length, first = views[:, 0], views[:, 1] & 0xFF
-    limit = MAX_ID if name in _IDS else MAX_LABEL
+    limit = MAX_ID if name in IDS else MAX_LABEL
     suspect = (first == ord("{")) | (first == ord("["))
     if name not in _FREE:
         suspect |= (first - ord("0") < 10) | (first == ord("-")) | (length > limit)
@@ -166,7 +156,7 @@ def _value(column: Column, series: pl.Series) -> pl.Series:
     if series.dtype == pl.Boolean:
         return series
     words: dict[str, object] = (
-        dict(_FINISH) if column.name == "finish_reason" else {"true": True, "false": False}
+        dict(FINISH_WORDS) if column.name == "finish_reason" else {"true": True, "false": False}
     )
     kind = pl.String() if column.name == "finish_reason" else pl.Boolean()
     return series.replace_strict(words, default=None, return_dtype=kind)
@@ -174,7 +164,7 @@ def _value(column: Column, series: pl.Series) -> pl.Series:
 
 def _times(series: pl.Series) -> pl.Series:
     first = series.drop_nulls().head(1)
-    for shape in _TIMES:
+    for shape in SHAPES:
         if not first.str.to_datetime(shape, time_unit="us", strict=False).null_count():
             return series.str.to_datetime(shape, time_unit="us", strict=False)
     number = series.cast(pl.Int64, strict=False)  # epoch; the unit shows in the size, see casting.timestamp
@@ -203,5 +193,5 @@ def _lists(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | No
         bad = names.is_null() | (names == "")
         return series, series.list.eval(bad).list.any() | (series.list.len() > MAX_NAMES)
     bad = names.is_null() | (names == "") | names.str.starts_with("[") | names.str.starts_with("{")
-    bad |= names.str.contains(r"^-?\d") | (names.str.len_chars() > MAX_LABEL) | names.is_in(_WORDS)
+    bad |= names.str.contains(r"^-?\d") | (names.str.len_chars() > MAX_LABEL) | names.is_in(WORDS)
     return series, series.list.eval(bad).list.any() | (series.list.len() > MAX_NAMES)

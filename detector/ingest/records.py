@@ -227,6 +227,15 @@ _PLAIN = {str, int, float, bool, type(None)}
 _TEXT = {str, type(None)}
 
 
+def first_of(*columns: list[Any]) -> list[Any]:
+    """The first value there is of each row, an object or a list among them; it may be the first column itself."""
+    made, *others = columns
+    for other in others:
+        if None in made:
+            made = [o if m is None else m for m, o in zip(made, other, strict=True)]
+    return made
+
+
 def any_said(values: list[Any]) -> bool:
     """Whether any value is not None."""
     return values.count(None) < len(values)

@@ -16,10 +16,9 @@ import re
 from typing import Any
 
 from detector.ingest import bodies
-from detector.ingest.bodies import first_of
 from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.messages import conversation
-from detector.ingest.records import Path, Records, as_list, as_object, something
+from detector.ingest.messages import columns_of, conversation
+from detector.ingest.records import Path, Records, as_list, as_object, first_of, something
 
 #: Where the pieces of an LLM log stand, put together, in the entry of their call.
 _LLM = "llm log"
@@ -132,12 +131,7 @@ def _add_text(made: Columns, records: Records) -> None:
     """Prompts and endings of LLM logs, where the gateway's row has no bodies."""
     talks = [conversation(v, stored=True) for v in records.at(f"{_LLM}/requestMessages")]
     ended = bodies.answered(records.at(f"{_LLM}/responseMessages"))
-    text: Columns = {
-        "prompt": [t.prompt for t in talks],
-        "system_prompt": [t.system for t in talks],
-        "turn": [t.turn for t in talks],
-        "n_images": [t.n_images for t in talks],
-        "carried": [t.carried for t in talks],
+    text = columns_of(talks) | {
         "finish_reason": ended["finish_reason"],
         "minted": ended["minted"],
     }
@@ -160,10 +154,13 @@ def _join(entries: list[Record]) -> list[bool]:
     pieces: dict[str, list[tuple[int, int]]] = {}
     gateways: dict[str, int] = {}
     for at, entry in enumerate(entries):
-        number = entry.get("correlationId", entry.get("CorrelationId")) or _property(entry, "correlationId")
+        held = _properties(entry)
+        number = entry.get("correlationId", entry.get("CorrelationId")) or _property(
+            entry, held, "correlationId"
+        )
         if not isinstance(number, str):
             continue
-        piece = _piece(entry)
+        piece = _piece(entry, held)
         if piece is None:
             gateways.setdefault(number, at)
         else:
@@ -178,15 +175,18 @@ def _join(entries: list[Record]) -> list[bool]:
     return read
 
 
-def _property(entry: Record, name: str) -> Any:
-    properties = as_object(entry.get("properties") or entry.get("properties_s"))
+def _properties(entry: Record) -> Record:
+    return as_object(entry.get("properties") or entry.get("properties_s"))
+
+
+def _property(entry: Record, properties: Record, name: str) -> Any:
     capital = name[0].upper() + name[1:]
     return properties.get(name, properties.get(capital, entry.get(capital)))
 
 
-def _piece(entry: Record) -> int | None:
+def _piece(entry: Record, properties: Record) -> int | None:
     """Which piece of an LLM log an entry is; None for entries of other logs."""
-    number = _property(entry, "sequenceNumber")
+    number = _property(entry, properties, "sequenceNumber")
     if number is None and (
         entry.get("Type") != "ApiManagementGatewayLlmLog"
         and entry.get("category", entry.get("Category")) != "GatewayLlmLogs"
@@ -198,12 +198,13 @@ def _piece(entry: Record) -> int | None:
 
 def _whole(pieces: list[Record]) -> dict[str, Any]:
     """An LLM log put together. Pieces that carry text carry zeros for tokens."""
+    rows = [(piece, _properties(piece)) for piece in pieces]
     made: dict[str, Any] = {
-        name: _joined([_property(piece, name) for piece in pieces])
+        name: _joined([_property(*row, name) for row in rows])
         for name in ("requestMessages", "responseMessages")
     }
     for name in ("promptTokens", "completionTokens", "deploymentName", "modelName", "isStreamCompletion"):
-        values = [v for piece in pieces if something(v := _property(piece, name)) is not None]
+        values = [v for row in rows if something(v := _property(*row, name)) is not None]
         made[name] = next((v for v in values if v not in (0, "0")), next(iter(values), None))
     return made
 

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from detector.ingest import bodies, streams
-from detector.ingest.bodies import first_of
 from detector.ingest.casting import total
 from detector.ingest.formats import Beside, Columns, Format, Options, Record
-from detector.ingest.records import Path, Records, as_object, something
+from detector.ingest.records import Path, Records, as_object, first_of, something
 
 _IN, _OUT = "input/inputBodyJson", "output/outputBodyJson"
 _FIELDS: dict[str, tuple[Path, ...]] = {

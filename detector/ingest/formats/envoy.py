@@ -17,8 +17,8 @@ from typing import Any
 
 from detector.ingest.address import forwarded, is_address
 from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.messages import NONE, Conversation, conversation
-from detector.ingest.records import Path, Records, named_paths
+from detector.ingest.messages import NONE, Conversation, columns_of, conversation
+from detector.ingest.records import Path, Records, first_of, named_paths
 
 #: Canonical name -> JSON keys in order; those of Envoy AI Gateway first. ``x-account-id``, ``x-api-key-id``, ``x-org-id``
 #: and ``ja4`` are to be added by the operator.
@@ -43,10 +43,6 @@ KEYS: dict[str, tuple[Path, ...]] = {
     "ttft_ms": ("ai_log/llm_first_token_duration",),
     "status": ("response_code",),
 }
-#: Columns that come from a conversation, and where they lie in it.
-CONVERSATION = {
-    "prompt": "prompt", "system_prompt": "system", "turn": "turn", "n_images": "n_images", "carried": "carried",
-}  # fmt: skip
 #: Keys that Envoy writes and no column takes, and those of columns for which a site may have set another.
 _PASSED = frozenset(key for keys in KEYS.values() for key in keys if isinstance(key, str)) | frozenset(
     (":authority", "authority", "method", "protocol", "bytes_received", "bytes_sent", "connection_termination_details",
@@ -81,10 +77,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     talks = _talks(records, options)
     return {
         "request_id": _ids(records, columns),
-        "account_id": [
-            a if a is not None else o if o is not None else k
-            for a, o, k in zip(columns["account_id"], columns["org_id"], columns["api_key_id"], strict=True)
-        ],
+        "account_id": first_of(columns["account_id"], columns["org_id"], columns["api_key_id"]),
         "operation": [t.partition("?")[0] if isinstance(t, str) else t for t in targets],
         "source_ip": [
             found if (found := forwarded(given, options.trusted_hops)) and is_address(found) else peer or found
@@ -101,8 +94,8 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
             )
         ],
     } | {
-        name: [getattr(t, attribute) for t in talks]
-        for name, attribute in CONVERSATION.items()
+        name: values
+        for name, values in columns_of(talks).items()
         if name == "prompt" or name not in columns
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from detector.ingest import calls, semconv, traces
 from detector.ingest.casting import epoch_us
-from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
 from detector.ingest.otlp import DETAILS
 from detector.ingest.records import Path, Records, as_object, something
 from detector.ingest.semconv import rooted
@@ -259,9 +259,7 @@ def _scaled(value: Any, scale: float) -> Any:
 FORMAT = Format(
     name="genai",
     meaning="flat or nested gen_ai.* records: Elastic, Splunk, Datadog, ClickHouse, AI gateways",
-    capabilities=frozenset(
-        ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
-    ),
+    capabilities=frozenset(CAPABILITIES),
     sniff=_sniff,
     fields=_FIELDS,
     account=_ACCOUNT,

@@ -14,9 +14,8 @@ from typing import Any
 
 from detector.ingest import bodies
 from detector.ingest.address import forwarded
-from detector.ingest.bodies import first_of
 from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.records import Path, Records, as_object, something
+from detector.ingest.records import Path, Records, as_object, first_of, something
 
 _FIELDS: dict[str, tuple[Path, ...]] = {
     "request_id": ("request/id", "response/headers/x-kong-request-id", "request/headers/x-kong-request-id"),

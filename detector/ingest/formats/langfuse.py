@@ -16,7 +16,7 @@ from detector.ingest import carriers
 from detector.ingest.calls import error_status
 from detector.ingest.casting import epoch_us
 from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.messages import NONE, minted, n_logprobs, n_stops, tools
+from detector.ingest.messages import NONE, columns_of, minted, n_logprobs, n_stops, tools
 from detector.ingest.records import Path, Records, as_list, as_object, something
 
 
@@ -117,11 +117,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
             )
         ],
         "finish_reason": [carriers.finish_in(v) if v is not None else None for v in outputs],
-        "prompt": [t.prompt for t in talks],
-        "system_prompt": [t.system for t in talks],
-        "turn": [t.turn for t in talks],
-        "n_images": [t.n_images for t in talks],
-        "carried": [t.carried for t in talks],
+        **columns_of(talks),
         "minted": [minted(v) if v is not None else None for v in outputs],
         "tool_count": [n for n, _ in offered],
         "tool_names": [names for _, names in offered],

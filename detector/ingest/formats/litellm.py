@@ -11,9 +11,9 @@ from typing import Any
 
 from detector.ingest.address import forwarded
 from detector.ingest.casting import epoch_us
-from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.messages import Conversation, carried, conversation, minted, tools
-from detector.ingest.records import Path, Records, as_list, something
+from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
+from detector.ingest.messages import Conversation, carried, columns_of, conversation, minted, tools
+from detector.ingest.records import Path, Records, as_list, first_of, something
 
 _HEADERS = "metadata/requester_custom_headers"
 _USAGE = "metadata/usage_object"
@@ -119,11 +119,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         "top_logprobs": _logprobs(records),
         "logit_bias": _either(records, "logit_bias"),
         "stop_count": [_n_stops(v) for v in _either(records, "stop")],
-        "prompt": [t.prompt for t in talks],
-        "system_prompt": [t.system for t in talks],
-        "turn": [t.turn for t in talks],
-        "n_images": [t.n_images for t in talks],
-        "carried": [t.carried for t in talks],
+        **columns_of(talks),
         "minted": [minted(v) for v in records.at("response")],
         "tool_count": [n for n, _ in offered],
         "tool_names": [names for _, names in offered],
@@ -158,12 +154,7 @@ def _accounts(records: Records, found: list[Any]) -> list[Any]:
 
 def _either(records: Records, name: str) -> list[Any]:
     """A parameter as it stands, from the first place that has it."""
-    found = records.at(f"{_HOLDERS[0]}/{name}")
-    for holder in _HOLDERS[1:]:
-        found = [
-            a if a is not None else b for a, b in zip(found, records.at(f"{holder}/{name}"), strict=True)
-        ]
-    return found
+    return first_of(*(records.at(f"{holder}/{name}") for holder in _HOLDERS))
 
 
 def _n_stops(value: Any) -> int | None:
@@ -245,9 +236,7 @@ def _logprobs(records: Records) -> list[Any]:
 FORMAT = Format(
     name="litellm",
     meaning="LiteLLM proxy: SpendLogs rows or StandardLoggingPayload records",
-    capabilities=frozenset(
-        ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
-    ),
+    capabilities=frozenset(CAPABILITIES),
     sniff=_sniff,
     fields=_FIELDS,
     account=_ACCOUNT,

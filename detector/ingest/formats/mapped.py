@@ -11,12 +11,11 @@ from typing import Any
 
 from detector.ingest import bodies
 from detector.ingest.address import forwarded
-from detector.ingest.bodies import first_of
 from detector.ingest.carriers import written
 from detector.ingest.casting import scaled, total
-from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.messages import n_stops, tools
-from detector.ingest.records import Path, Records, as_object, named_paths, something, steps
+from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
+from detector.ingest.messages import columns_of, n_stops, tools
+from detector.ingest.records import Path, Records, as_object, first_of, named_paths, something, steps
 from features import schema
 
 Keys = Mapping[str, str | Sequence[str]]
@@ -124,8 +123,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     if "tool_names" in own:
         made |= _offered(own)
     if "stop_count" in own:
-        made["stop_count"] = [v if n is None else n for v, n in
-                              ((v, n_stops(v) if v.__class__ is list else None) for v in own["stop_count"])]  # fmt: skip
+        made["stop_count"] = [n_stops(v) if v.__class__ is list else v for v in own["stop_count"]]
     if account:
         made["account_id"] = first_of(*account)
     if "source_ip" in own:
@@ -150,13 +148,8 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 def _conversation(own: Columns, made: Columns) -> Columns:
     """A prompt may be text, parts, or the list of messages. Its system text, turn and images yield to mapped ones."""
     talks = [written(v, None) for v in own["prompt"]]
-    parts: Columns = {
-        "system_prompt": [t.system for t in talks],
-        "turn": [t.turn for t in talks],
-        "n_images": [t.n_images for t in talks],
-        "carried": [t.carried for t in talks],
-    }
-    prompts: list[Any] = [t.prompt for t in talks]
+    parts = columns_of(talks)
+    prompts = parts.pop("prompt")
     return {"prompt": first_of(prompts, made["prompt"]) if "prompt" in made else prompts} | {
         name: first_of(made[name], values) if name in made else values for name, values in parts.items()
     }
@@ -194,9 +187,7 @@ def _sniff(record: Record) -> bool:
 FORMAT = Format(
     name="mapped",
     meaning="any JSON or CSV by the map [mapped_keys] of the configuration",
-    capabilities=frozenset(
-        ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
-    ),
+    capabilities=frozenset(CAPABILITIES),
     sniff=_sniff,
     fields={},
     table=_table,

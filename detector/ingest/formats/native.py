@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.formats import CAPABILITIES, CONTENTS, Columns, Format, Options, Record
 from detector.ingest.records import Records
 from features import schema
 from features.spec import Column
@@ -65,12 +65,10 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 FORMAT = Format(
     name="native",
     meaning="the canonical record as JSON lines, CSV or Parquet; accounts, account events, model releases",
-    capabilities=frozenset(
-        ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
-    ),
+    capabilities=frozenset(CAPABILITIES),
     sniff=_sniff,
     fields={c.name: (c.name,) for columns in COLUMNS.values() for c in columns},
     account=("account_id", "org_id", "api_key_id"),
     derive=_derive,
-    contents=("requests", "accounts", "account_events", "model_releases"),
+    contents=CONTENTS,
 )

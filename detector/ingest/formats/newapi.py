@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from detector.ingest.bodies import first_of
 from detector.ingest.casting import scaled, total
 from detector.ingest.formats import Columns, Format, Options, Record
-from detector.ingest.records import Path, Records, something
+from detector.ingest.records import Path, Records, first_of, something
 
 _FIELDS: dict[str, tuple[Path, ...]] = {
     "request_id": ("request_id", "id"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detector.ingest import calls, otlp, semconv, traces
-from detector.ingest.formats import Columns, Format, Options, Record
+from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
 from detector.ingest.records import Records
 
 
@@ -47,9 +47,7 @@ def _whole(value: object) -> object:
 FORMAT = Format(
     name="otel",
     meaning="OpenTelemetry GenAI spans and log events as OTLP/JSON lines",
-    capabilities=frozenset(
-        ("prompts", "ip", "account", "ja4", "params", "logprobs", "tokens", "latency", "session")
-    ),
+    capabilities=frozenset(CAPABILITIES),
     sniff=_sniff,
     fields=calls.FIELDS,
     account=calls.ACCOUNT,

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from detector.ingest import bodies
-from detector.ingest.bodies import first_of
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import minted, n_logprobs
-from detector.ingest.records import Path, Records, as_list, as_object, something
+from detector.ingest.records import Path, Records, as_list, as_object, first_of, something
 
 #: The request and the answer, as columns of the table and in either spelling; the older columns hold lists of JSON text.
 _REQUEST: tuple[Path, ...] = ("full_request", "fullRequest", "request_payload/0", "requestPayload/0")
