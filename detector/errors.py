@@ -114,11 +114,7 @@ class DeliveryError(HydrawatchError):
 
 
 class EventRefused(DeliveryError):
-    """A sink refuses one event for good: another try of the same event cannot succeed.
+    """A sink refuses one event for good: another try of the same event cannot succeed."""
 
-    ``of_sink``: the reason more likely lies in the sink's address or credentials than in this event.
-    """
-
-    def __init__(self, message: str, *, of_sink: bool = False) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message, arrived=False)
-        self.of_sink = of_sink

@@ -20,9 +20,6 @@ from detector.errors import DeliveryError, EventRefused
 
 #: Failures in a row after which a sink is left alone for this round: each may have cost minutes of waiting.
 GIVE_UP_AFTER = 3
-#: So many events refused, and none taken, speak of the sink and not of the events: they are not recorded. One is enough,
-#: since a night often has but one alert, and it must not be lost for a receiver that was set up wrongly that night.
-REFUSES_ALL = 1
 #: Time beyond its deadline that a sink which keeps to it needs to come to an end (s).
 _GRACE_S = 2.0
 
@@ -147,7 +144,7 @@ class _Server:
         self.broke: BaseException | None = None
         self._left = list(offers)
         self._in_flight: Offer | None = None
-        self._pending: list[tuple[Outcome, EventRefused]] = []
+        self._pending: list[Outcome] = []
         self._recorder = recorder
         self._clock = clock
         self._knows_until = "until" in inspect.signature(sink.sink.send).parameters
@@ -185,15 +182,15 @@ class _Server:
             with self._shared:
                 self._in_flight = offer
                 self._recorder.starting(self.sink.name, offer)
-            done, refusal = self._try(offer, until)
+            done, refused = self._try(offer, until)
             with self._shared:
                 if self.stop.is_set():
                     if done.reason is None:
                         self._recorder.sent(self.sink.name, done)
                     return
                 self._in_flight = None
-                if refusal is not None:
-                    self._pending.append((done, refusal))
+                if refused:
+                    self._pending.append(done)
                     continue
                 failures = 0 if done.reason is None else failures + 1
                 if done.reason is None:
@@ -213,31 +210,36 @@ class _Server:
                 self.report.waiting, self._left = self._left, []
                 self._settle()
 
-    def _try(self, offer: Offer, until: float) -> tuple[Outcome, EventRefused | None]:
+    def _try(self, offer: Offer, until: float) -> tuple[Outcome, bool]:
+        """How a try ended, and whether the sink refuses the event for good."""
         more = {"until": until} if self._knows_until else {}
         try:
             attempts = self.sink.sink.send(offer.event, key=offer.key, **more)
         except EventRefused as error:
-            return Outcome(offer, reason=_words(error)), error
+            return Outcome(offer, reason=_words(error)), True
         except DeliveryError as error:
-            return Outcome(offer, reason=_words(error), arrived=error.arrived), None
+            return Outcome(offer, reason=_words(error), arrived=error.arrived), False
         except Exception as error:
             # Sinks may be third parties' code: whatever one raises, the others still get their alerts.
             reason = f"sink {self.sink.name!r}: {type(error).__name__}: {clean(error, 200)}"
-            return Outcome(offer, reason=reason, arrived=True), None
-        return Outcome(offer, attempts=attempts), None
+            return Outcome(offer, reason=reason, arrived=True), False
+        return Outcome(offer, attempts=attempts), False
 
     def _settle(self) -> None:
-        """Decide what refusals meant: of these events, or of a sink that takes nothing from us."""
-        nothing = not self.report.sent
-        for done, refusal in self._pending:
-            if nothing and (refusal.of_sink or len(self._pending) >= REFUSES_ALL):
+        """Decide what refusals meant: of these events, or of a sink that takes nothing from us.
+
+        One refusal is enough for the latter, since a night often has but one alert, and it must not be lost for a
+        receiver that was set up wrongly that night.
+        """
+        takes_nothing = bool(self._pending) and not self.report.sent
+        for done in self._pending:
+            if takes_nothing:
                 self.report.failed.append(done)
                 self._recorder.failed(self.sink.name, done)
             else:
                 self.report.refused.append(done)
                 self._recorder.refused(self.sink.name, done)
-        if nothing and len(self._pending) >= REFUSES_ALL and self.report.fault is None:
+        if takes_nothing and self.report.fault is None:
             self.report.fault = "it refuses every event: look at its address and its secret"
         self._pending = []
 

@@ -10,7 +10,6 @@ import pytest
 
 from detector.alert.deliver import (
     GIVE_UP_AFTER,
-    REFUSES_ALL,
     Offer,
     Outcome,
     Recorder,
@@ -135,11 +134,14 @@ def test_refusals_between_failures_do_not_hide_an_outage() -> None:
     assert "failures in a row" in str(report.fault)
 
 
-def test_few_refusals_are_the_events_own_and_many_without_a_success_the_sinks() -> None:
-    for n, whole in ((REFUSES_ALL - 1, False), (REFUSES_ALL, True)):
-        sink = Fake("s", fails={f"a-{i}:1": EventRefused("no") for i in range(n)})
-        (report,) = round_of([sink], offers(*range(n)))
-        assert (len(report.refused), len(report.failed)) == ((0, n) if whole else (n, 0))
+@pytest.mark.parametrize("n", [1, 4])
+def test_refusals_beside_a_success_are_the_events_own_and_without_one_the_sinks(n: int) -> None:
+    sink = Fake("s", fails={f"a-{i}:1": EventRefused("no") for i in range(n)})
+    (report,) = round_of([sink], offers(*range(n + 1)))
+    assert (len(report.refused), len(report.failed), report.fault) == (n, 0, None)
+    (report,) = round_of([sink], offers(*range(n)))
+    assert (len(report.refused), len(report.failed)) == (0, n)
+    assert "refuses every event" in str(report.fault)
 
 
 def test_what_cannot_be_recorded_ends_the_round() -> None:

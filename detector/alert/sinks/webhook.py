@@ -37,8 +37,6 @@ _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
 #: Client errors that another try can mend: time-out, too early, too many.
 _RETRY_4XX = frozenset({408, 425, 429})
-#: Client errors that speak of the address or the credentials rather than of one event.
-_OF_SINK = frozenset({401, 404, 407, 410})
 #: Answers of a proxy that lost the receiver's: it may have stored the event.
 _UNSURE = frozenset({502, 504})
 
@@ -108,10 +106,7 @@ class Webhook:
                         arrived=arrived,
                     )
                 if answer.status < 500 and answer.status not in _RETRY_4XX:
-                    raise EventRefused(
-                        f"sink {self.name!r}: {self.where} refused it with {fault} ({key})",
-                        of_sink=answer.status in _OF_SINK,
-                    )
+                    raise EventRefused(f"sink {self.name!r}: {self.where} refused it with {fault} ({key})")
                 arrived = arrived or answer.status in _UNSURE
                 asked = retry_after(answer.retry_after, self.clock())
             if asked is not None and asked > self.max_wait_s:
