@@ -9,9 +9,10 @@ from typing import Any
 from detector.ingest import semconv
 from detector.ingest.address import forwarded
 from detector.ingest.carriers import answer_of, conversations, finish_in, has_events, offered, span_events
+from detector.ingest.casting import scaled
 from detector.ingest.formats import Columns, Options
 from detector.ingest.messages import carried, minted, n_stops, tools
-from detector.ingest.records import Path, Records, any_said, as_list, something
+from detector.ingest.records import Path, Records, any_said, as_list, first_of, something
 from detector.ingest.semconv import rooted
 
 _EVERYWHERE = ("a", "s", "r")
@@ -235,14 +236,10 @@ def error_status(name: Any, http: Any, words: Sequence[Any]) -> Any:
 
 
 def _first_chunks(records: Records, events: list[Any]) -> Columns:
-    waits: list[Any] = [None] * len(records)
-    for paths, scale in ((semconv.FIRST_CHUNK_MS, 1), (semconv.FIRST_CHUNK_S, 1000)):
-        for row, value in enumerate(records.first(*rooted(paths, "a"))):
-            if waits[row] is None and value is not None:
-                try:
-                    waits[row] = float(value) * scale
-                except (TypeError, ValueError):
-                    waits[row] = value  # counted as unreadable with the rest of its column
+    seconds = records.first(*rooted(semconv.FIRST_CHUNK_S, "a"))
+    waits = [
+        *first_of(records.first(*rooted(semconv.FIRST_CHUNK_MS, "a")), [scaled(v, 1000) for v in seconds])
+    ]
     if any(events):
         for row, held in enumerate(events):
             if held and waits[row] is None and held.__class__ is list:

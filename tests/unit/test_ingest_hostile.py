@@ -160,3 +160,16 @@ def test_what_lies_too_deep_is_cut_and_the_rest_is_kept() -> None:
     while inner:
         depth, inner = depth + 1, inner[0]
     assert depth <= MAX_DEPTH
+
+
+@pytest.mark.parametrize("name", ["event.duration", "gen_ai.response.time_to_first_chunk"])
+def test_a_number_beyond_all_bounds_costs_its_column_only(name: str) -> None:
+    line = json.dumps({
+        "@timestamp": "2026-11-01T10:00:00Z", "gen_ai.operation.name": "chat", "gen_ai.request.model": "m-1",
+        "gen_ai.response.id": "r-1", "user.id": "u", "gen_ai.usage.input_tokens": 3, name: 10**400,
+    })  # fmt: skip
+    found = mapped("genai", line)
+    assert not found.rejects
+    [row] = found.rows.to_dicts()
+    assert (row["latency_ms"], row["ttft_ms"]) == (None, None)
+    assert found.notes.total() == 1

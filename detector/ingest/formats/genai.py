@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detector.ingest import calls, semconv, traces
-from detector.ingest.casting import epoch_us
+from detector.ingest.casting import epoch_us, scaled
 from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
 from detector.ingest.otlp import DETAILS
 from detector.ingest.records import Path, Records, as_object, something
@@ -233,7 +233,7 @@ def _latency(records: Records, starts: list[Any]) -> list[Any]:
     found: list[Any] = [None] * len(records)
     for name, scale in _DURATIONS:
         values = records.first(("a", name))
-        found = [f if f is not None else _scaled(v, scale) for f, v in zip(found, values, strict=True)]
+        found = [f if f is not None else scaled(v, scale) for f, v in zip(found, values, strict=True)]
     ends, plain = records.first(*_ENDS), records.first(("a", "duration"))
     for row, value in enumerate(found):
         if value is None and ends[row] is not None:
@@ -244,16 +244,8 @@ def _latency(records: Records, starts: list[Any]) -> list[Any]:
             and plain[row] is not None
             and records.entries[row]["span"]["spanId"] is not None
         ):
-            found[row] = _scaled(plain[row], 1e-6)
+            found[row] = scaled(plain[row], 1e-6)
     return found
-
-
-def _scaled(value: Any, scale: float) -> Any:
-    """A number in ms; what is none stays as it is, to be counted with the rest of its column."""
-    try:
-        return None if value is None else float(value) * scale
-    except (TypeError, ValueError):
-        return value
 
 
 FORMAT = Format(

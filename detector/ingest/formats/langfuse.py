@@ -14,7 +14,7 @@ from typing import Any
 
 from detector.ingest import carriers
 from detector.ingest.calls import error_status
-from detector.ingest.casting import epoch_us
+from detector.ingest.casting import epoch_us, scaled
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import NONE, columns_of, minted, n_logprobs, n_stops, tools
 from detector.ingest.records import Path, Records, as_list, as_object, something
@@ -173,13 +173,10 @@ def _summed(used: Mapping[str, float], way: str) -> float | None:
 def _waits(records: Records, starts: list[Any], seconds: str, until: str) -> list[Any]:
     """Milliseconds from a column of seconds, else from the start to a time."""
     stated, ends = records.first(*_both(seconds)), records.first(*_both(until))
-    made: list[Any] = []
-    for value, start, end in zip(stated, starts, ends, strict=True):
-        try:
-            made.append(float(value) * 1000 if value is not None else _between(start, end))
-        except (TypeError, ValueError):
-            made.append(value)  # counted as unreadable with the rest of its column
-    return made
+    return [
+        scaled(value, 1000) if value is not None else _between(start, end)
+        for value, start, end in zip(stated, starts, ends, strict=True)
+    ]
 
 
 def _between(start: Any, end: Any) -> float | None:
