@@ -186,7 +186,9 @@ def code_of(error: BaseException) -> int:
 
 
 def _say(message: str) -> None:
-    lines = [clean(line, width=4_000) for line in message.split("\n")]
+    first, *more = [clean(line, width=4_000) for line in message.split("\n")]
+    # A value in the message may hold line breaks: no line of it begins as a message does.
+    lines = [first, *(line if line.startswith("  ") else f"  {line}" for line in more)]
     with contextlib.suppress(OSError):  # nobody may listen any more
         typer.echo("hydrawatch: " + "\n".join(lines), err=True)
 
@@ -247,14 +249,10 @@ def _crash(error: BaseException) -> str:
 
 def report(error: BaseException) -> str:
     """What the crash file holds: versions, what was under way, and where each exception came from."""
-    import importlib.metadata
+    from detector import __version__
 
-    try:
-        version = importlib.metadata.version("hydrawatch")
-    except importlib.metadata.PackageNotFoundError:
-        version = "of a checkout"
     lines = [
-        f"hydrawatch {version}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        f"hydrawatch {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         f"while: {_now.doing or 'starting'}",
     ]
     seen: BaseException | None = error

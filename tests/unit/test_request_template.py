@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 import pytest
 
+from detector.ingest.known import KnownState
+from detector.lake.store import Store
 from features.request.measure import TextMeter
 from features.request.template import stock_words
 
@@ -67,29 +71,29 @@ def test_code_is_a_slot() -> None:
     assert len(set(templates([first, second]))) == 1
 
 
-def test_skeletons_show_stock_words_only_and_come_once() -> None:
-    meter = TextMeter(KEY)
+def test_skeletons_show_stock_words_only_and_come_once(store: Store) -> None:
+    meter, known = TextMeter(KEY), KnownState(store, KEY, pseudonymise=False, now=datetime(2026, 3, 2))
     secret = "You are a Zanzibarian accountant of Quorvex. Answer the question.\nQuestion: {}"
     prompts = pl.Series([secret.format(filling) for filling in FILLINGS])
     none = pl.Series([None] * len(prompts), dtype=pl.String)
     ids = meter.measure(prompts, none)["template_id"]
-    told = meter.skeletons()
+    told = meter.show(known.templates_due(ids))
     assert told.schema == {"template_id": pl.UInt64, "skeleton": pl.String}
     assert told["template_id"].to_list() == [ids[0]]
     assert "zanzibarian" not in told["skeleton"][0]
     assert told["skeleton"][0].startswith("you are a _ _ of")
     assert told["skeleton"][0].endswith("question …")
     assert set(told["skeleton"][0].split()) - {"_", "…", "/"} <= stock_words()
-    meter.measure(prompts, none)
-    assert meter.skeletons().is_empty()
+    ids = meter.measure(prompts, none)["template_id"]
+    assert meter.show(known.templates_due(ids)).is_empty()
 
 
-def test_a_text_met_once_has_no_skeleton_and_none_is_long() -> None:
-    meter = TextMeter(KEY)
+def test_a_text_met_once_has_no_skeleton_and_none_is_long(store: Store) -> None:
+    meter, known = TextMeter(KEY), KnownState(store, KEY, pseudonymise=False, now=datetime(2026, 3, 2))
     labels = "".join(f"step {word}:\n x\n" for word in sorted(stock_words())[:200])
-    meter.measure(pl.Series(["Only once told"]), pl.Series([None], dtype=pl.String))
-    assert meter.skeletons().is_empty()
-    meter.measure(pl.Series([labels, labels]), pl.Series([None, None], dtype=pl.String))
-    told = meter.skeletons()
+    once = meter.measure(pl.Series(["Only once told"]), pl.Series([None], dtype=pl.String))
+    assert meter.show(known.templates_due(once["template_id"])).is_empty()
+    twice = meter.measure(pl.Series([labels, labels]), pl.Series([None, None], dtype=pl.String))
+    told = meter.show(known.templates_due(twice["template_id"]))
     assert told.height == 1
     assert len(told["skeleton"][0]) <= 400

@@ -13,6 +13,7 @@ from detector.backtest.synth.dress import REQUEST_SCHEMA
 from detector.backtest.synth.spec import WorldSpec
 from detector.backtest.synth.town import Town, moment
 from features import schema
+from features.types import TYPES
 
 TRUTH = (
     "account_id", "label", "kind", "campaign", "group", "archetype", "rung", "harvest_share", "n_requests",
@@ -48,6 +49,12 @@ def by_day(town: Town, table: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _finish(town: Town, table: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
     # Bans may come after the traffic was drawn: whatever a closed account would have sent is dropped.
     end = pl.Series(np.minimum(np.array(town.until_s), town.end_s) * 1e6)
+    columns = [
+        pl.col(c.name).cast(REQUEST_SCHEMA[c.name])
+        if c.name in REQUEST_SCHEMA
+        else pl.lit(None, TYPES[c.type].polars).alias(c.name)  # what no made client does
+        for c in schema.CANONICAL
+    ]
     facts = table.select("account_id", "org_id", "pathway").with_columns(_account=pl.int_range(len(table)))
     return (
         raw.with_columns(_end=end.gather(raw["_account"]))
@@ -55,7 +62,7 @@ def _finish(town: Town, table: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
         .join(facts, on="_account", how="left", maintain_order="left")
         .with_columns(ts=pl.lit(town.start).cast(pl.Datetime("us")) + pl.duration(microseconds="_us"))
         .sort("ts", "request_id")
-        .select(*(pl.col(name).cast(kind) for name, kind in REQUEST_SCHEMA.items()), "_account", "_harvest")
+        .select(*columns, "_account", "_harvest")
     )
 
 
