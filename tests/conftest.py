@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from detector.lake.store import Store
 from features import compose
 from features.spec import Measure, Tie
 
@@ -27,6 +28,13 @@ def run_on() -> RunOn:
         return sorted(compose.run_on(plugin, tables), key=repr)
 
     return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty lake, opened for writing."""
+    with Store(tmp_path / "lake", threads=1) as made:
+        yield made
 
 
 @pytest.fixture

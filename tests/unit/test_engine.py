@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from made_lake import bare_lake
 
 from detector.errors import ConfigError, QueryError
 from detector.lake.engine import DuckDB, analyst_query
 from detector.lake.opened import open_lake
-from detector.lake.store import Store
 
 
 def test_bind_replaces_whatever_held_the_name() -> None:
@@ -27,9 +27,7 @@ def test_bind_replaces_whatever_held_the_name() -> None:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("lake")
-    with Store(root) as store:
-        store.write_views()
+    root = bare_lake(tmp_path_factory.mktemp("lake"))
     (root / "key").write_text("secret" * 8)
     return root
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
-import polars as pl
 import pytest
+from made_lake import day_with_alert
 
 from detector.errors import HydrawatchError
 from detector.lake import engine
 from detector.lake.engine import analyst_query
 from detector.lake.opened import open_lake
 from detector.lake.statement import Statement
-from detector.lake.store import Store, empty
+from detector.lake.store import Store
 
 SECRET = "5ec4e7" * 10
 _LETTERS = {"n": "\n", "r": "\r", "f": "\f", "v": "\v", "\\": "\\"}
@@ -51,17 +52,7 @@ def contents(*folders: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("analyst") / "lake"
-    with Store(root) as store:
-        day = pl.date(2026, 3, 2)
-        rows = pl.concat(
-            [empty("alerts"), pl.select(day=day, alert_id=pl.lit("a-1"))], how="diagonal_relaxed"
-        )
-        with store.transaction("run") as txn:
-            txn.swap("alerts", rows, day=pl.select(day).item())
-            ran = pl.concat([empty("runs"), pl.select(day=day)], how="diagonal_relaxed")
-            txn.swap("runs", ran, day=pl.select(day).item())
-        store.write_views()
+    root = day_with_alert(tmp_path_factory.mktemp("analyst") / "lake", date(2026, 3, 2), "a-1")
     for name in ("key", "hydrawatch.toml", "journal/x.json", "staging/x"):
         (root / name).write_text(SECRET)
     return root

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from made_lake import KEY, rows
 
 from detector.ingest.accounts import mail_domains
 from detector.ingest.address import addresses
@@ -17,16 +17,9 @@ from detector.ingest.ingestion import ingest
 from detector.ingest.report import FileReport
 from detector.lake.store import Store
 
-KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 11, 20, 12)
 LATER = datetime(2026, 11, 21, 12)
 CREATED = "2026-10-01T00:00:00Z"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "lake", threads=1) as made:
-        yield made
 
 
 def take(store: Store, path: Path, *rows: dict[str, Any], now: datetime = NOW) -> FileReport:
@@ -34,13 +27,6 @@ def take(store: Store, path: Path, *rows: dict[str, Any], now: datetime = NOW) -
     [report] = ingest([path], store, key=KEY, now=now, max_rejects=1.0)
     assert report.n_lines == report.n_requests + report.n_rejects + report.n_duplicates
     return report
-
-
-def rows(store: Store, table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = store.engine.query(
-        f"SELECT * FROM {store.relation(table)} ORDER BY ALL"
-    ).to_pylist()
-    return found
 
 
 def held(store: Store) -> list[tuple[str, datetime | None, str | None]]:

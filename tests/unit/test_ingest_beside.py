@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_lake import KEY, log
 
 from detector.ingest import beside
 from detector.ingest.ingestion import ingest
 from detector.lake.store import Store
-
-KEY = b"0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "lake", threads=1) as made:
-        yield made
-
-
-def log(path: Path, *rows: dict[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def call(number: int) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_lake import KEY, log, rows
 
 from detector.ingest.bounds import Bounds
 from detector.ingest.ingestion import ingest
@@ -17,20 +17,7 @@ from detector.ingest.ledger import identify
 from detector.ingest.report import FileReport
 from detector.lake.store import Store, empty
 
-KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 11, 20, 12)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "lake", threads=1) as made:
-        yield made
-
-
-def log(path: Path, *rows: dict[str, Any] | str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
-    return path
 
 
 def request(n: int, ts: str = "2026-11-01T10:00:00Z", **more: Any) -> dict[str, Any]:
@@ -60,13 +47,6 @@ def check(store: Store) -> None:
             f" WHERE file_id = '{row['file_id']}'"
         ).to_pylist()
         assert aside["n"] == row["n_rejects"], row
-
-
-def rows(store: Store, table: str, order: str = "ALL") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = store.engine.query(
-        f"SELECT * FROM {store.relation(table)} ORDER BY {order}"
-    ).to_pylist()
-    return found
 
 
 def ran(store: Store, *days: date) -> None:

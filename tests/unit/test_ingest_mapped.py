@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_lake import KEY, log
 from typer.testing import CliRunner
 
 from detector.cli import app
@@ -21,20 +21,8 @@ from detector.ingest.report import FileReport
 from detector.ingest.suggest import suggest
 from detector.lake.store import Store
 
-KEY = b"0123456789abcdef0123456789abcdef"
 KEYS = {"request_id": "rid", "ts": "when", "account_id": ["auth.sub", "who"], "model": "=only-model"}
 SECRET = "the blue heron sings of seven wells and nobody may read it"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "lake", threads=1) as made:
-        yield made
-
-
-def log(path: Path, *rows: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def own(n: int = 10) -> list[dict[str, Any]]:

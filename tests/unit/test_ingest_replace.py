@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,6 @@ from detector.ingest import intake
 from detector.lake.store import Store
 
 NOW = datetime(2026, 11, 20, 12)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "lake", threads=1) as made:
-        yield made
 
 
 def requests(store: Store) -> list[tuple[str, str]]:

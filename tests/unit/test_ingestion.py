@@ -7,7 +7,6 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Iterator
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_lake import KEY, log, rows
 
 from detector.errors import ConfigError, DataQualityError, LogError
 from detector.ingest import ingestion, intake, processing
@@ -24,21 +24,8 @@ from detector.ingest.reader import Reader
 from detector.ingest.report import FileReport
 from detector.lake.store import Store
 
-KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 11, 20, 12)
 SOUND = {"request_id": "r-0", "ts": "2026-11-01T10:00:00Z", "account_id": "a-0", "model": "m-large"}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "lake", threads=1) as made:
-        yield made
-
-
-def log(path: Path, *rows: dict[str, Any] | str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
-    return path
 
 
 def request(n: int, **more: Any) -> dict[str, Any]:
@@ -51,13 +38,6 @@ def take(store: Store, *paths: Path, **settings: Any) -> list[FileReport]:
         assert r.n_lines == r.n_requests + r.n_rejects + r.n_duplicates
         assert r.reasons.total() == r.n_rejects
     return reports
-
-
-def rows(store: Store, table: str, order: str = "ALL") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = store.engine.query(
-        f"SELECT * FROM {store.relation(table)} ORDER BY {order}"
-    ).to_pylist()
-    return found
 
 
 def test_requests_lie_by_day_with_text_measured_and_identity_keyed(store: Store, tmp_path: Path) -> None:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import duckdb
-import polars as pl
 import pytest
+from made_lake import day_with_alert
 from typer.testing import CliRunner
 
 from detector.cli import app
 from detector.errors import ConfigError, LakeError
 from detector.lake.opened import open_lake
-from detector.lake.store import Store, empty
 from detector.lake.tables import tables
 from detector.lake.views import views_elsewhere
 
 
 def add_alerts(root: Path, n: int) -> None:
-    day = pl.date(2026, 3, 1 + n)
-    rows = pl.concat([empty("alerts"), pl.select(day=day, alert_id=pl.lit(f"a-{n}"))], how="diagonal_relaxed")
-    with Store(root) as store:
-        with store.transaction("run") as txn:
-            txn.swap("alerts", rows, day=pl.select(day).item())
-        store.write_views()
+    day_with_alert(root, date(2026, 3, 1 + n), f"a-{n}")
 
 
 @pytest.fixture

@@ -6,19 +6,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from made_lake import bare_lake
 from typer.testing import CliRunner, Result
 
 from detector.cli import app
 from detector.errors import ConfigError, QueryError
-from detector.lake.store import Store
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("lake")
-    with Store(root) as store:
-        store.write_views()
-    return root
+    return bare_lake(tmp_path_factory.mktemp("lake"))
 
 
 def query(lake: Path, *words: object, stdin: str | bytes = "") -> Result:

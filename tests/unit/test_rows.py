@@ -12,13 +12,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from made_lake import bare_lake
 
 from detector.clean import STEERING, clean, json_safe, show_id, steers, visible, visible_lines
 from detector.cli.rows import csv_cell, distinct, grid, json_text, print_table
 from detector.errors import QueryError
 from detector.lake.engine import analyst_query
 from detector.lake.opened import open_lake
-from detector.lake.store import Store
 
 #: One of each kind that may reach no terminal.
 KINDS = {
@@ -176,10 +176,7 @@ def test_two_columns_of_one_name_are_both_printed(capfdbinary: pytest.CaptureFix
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("lake")
-    with Store(root) as store:
-        store.write_views()
-    return root
+    return bare_lake(tmp_path_factory.mktemp("lake"))
 
 
 def answer(lake: Path, sql: str) -> pa.Table:

@@ -5,20 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_lake import bare_lake
 
 from detector.errors import ConfigError, HydrawatchError, QueryError
 from detector.lake.engine import analyst_query
-from detector.lake.store import Store
 
 WRITTEN = (Path(__file__).parent / "analyst_sql.txt").read_text().splitlines()[1:]
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("it's a lake") / "läke"
-    with Store(root) as store:
-        store.write_views()
-    return root
+    return bare_lake(tmp_path_factory.mktemp("it's a lake") / "läke")
 
 
 def ask(lake: Path, sql: str, **limits: float) -> list[dict[str, object]]:
