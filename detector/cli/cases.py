@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 Subject = Annotated[str, typer.Argument(help="a group, account or alert id", show_default=False)]
 
 
-def _rows(store: Store, view: str, where: str) -> list[dict[str, Any]]:
-    found = store.engine.query(f"SELECT * FROM ({store.view_sql()[view]}) WHERE {where}", of=view)
-    return list(found.to_pylist())
-
-
 def _case(store: Store, subject: str, settings: Config) -> CaseFile:
     """The case file of a subject, from the day of its worst score.
 
@@ -37,13 +32,13 @@ def _case(store: Store, subject: str, settings: Config) -> CaseFile:
     from detector.lake.engine import literal
     from detector.pipeline.exempt import of_accounts
 
-    for alert in _rows(store, "alerts", f"alert_id = {literal(subject)}"):
+    for alert in store.rows_of("alerts", f"alert_id = {literal(subject)}"):
         subject = alert["subject_id"]
         break
     name = literal(subject)
-    found = _rows(store, "groups", f"group_id = {name}")
+    found = store.rows_of("groups", f"group_id = {name}")
     is_group = bool(found)
-    found = found or _rows(store, "account_scores", f"account_id = {name}")
+    found = found or store.rows_of("account_scores", f"account_id = {name}")
     if not found:
         raise ConfigError(
             f"no group, account or alert {clean(subject)!r}",
@@ -52,17 +47,17 @@ def _case(store: Store, subject: str, settings: Config) -> CaseFile:
         )
     row = found[0]
     when = f"day = DATE '{row['score_day']}'" if row["score_day"] else "false"
-    members = _rows(store, "group_members", f"group_id = {name}") if is_group else []
+    members = store.rows_of("group_members", f"group_id = {name}") if is_group else []
     accounts = ", ".join(literal(m["account_id"]) for m in members) or name
-    runs = _rows(store, "runs", when)
+    runs = store.rows_of("runs", when)
     limit = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
     return build(
         row,
-        parts=_rows(store, "score_parts", f"subject_id = {name} AND {when}"),
-        why=_rows(store, "why", f"{'group_id' if is_group else 'account_id'} = {name} AND {when}"),
+        parts=store.rows_of("score_parts", f"subject_id = {name} AND {when}"),
+        why=store.rows_of("why", f"{'group_id' if is_group else 'account_id'} = {name} AND {when}"),
         members=members,
-        alerts=_rows(store, "alerts", f"subject_id = {name}"),
-        events=_rows(store, "account_events", f"account_id IN ({accounts})"),
+        alerts=store.rows_of("alerts", f"subject_id = {name}"),
+        events=store.rows_of("account_events", f"account_id IN ({accounts})"),
         allowed=of_accounts(store, settings, [m["account_id"] for m in members] or [subject]),
         threshold=alert_needs(limit, row["score"] or 0.0, is_group=is_group),
     )

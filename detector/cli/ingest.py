@@ -86,12 +86,6 @@ def ingest(
                     store,
                     format=format,
                     key=key,
-                    account_attribute=settings.account_attribute,
-                    envoy_keys=settings.envoy_keys or None,
-                    mapped_keys=settings.mapped_keys or None,
-                    placeholders=settings.placeholders,
-                    trusted_hops=settings.trusted_hops,
-                    pseudonymise=settings.pseudonymise_accounts,
                     max_rejects=limit,
                     max_clock_skew=settings.max_clock_skew,
                     max_lateness=settings.max_lateness,
@@ -102,6 +96,7 @@ def ingest(
                     announce=_announce,
                     each=reports.append,
                     now=time,
+                    **settings.reading(),
                 )
         except DataQualityError as error:
             gate = error
@@ -110,7 +105,6 @@ def ingest(
             where = [f"--lake {word(lake)}", *([f"--config {word(config)}"] if config else [])]
             for report in sorted(reports, key=lambda r: str(r.path)):
                 _tell(report, limit, " ".join([*where, *options]))
-        store.write_views()
     _sum_up(reports, f"--lake {word(lake)}", f"--config {word(config)}" if config else "")
     if gate:
         raise gate

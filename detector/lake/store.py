@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -162,6 +162,7 @@ class Store:
         self._lock: int | None = None
         self._reading = reading
         self._schemas: tempfile.TemporaryDirectory[str] | None = None
+        self._views_written = False
         self._spill = self.root / "staging" / f"spill-{uuid.uuid4().hex}" if spill and not reading else None
         with in_words(self.root):
             if reading and not is_lake(self.root):
@@ -269,27 +270,35 @@ class Store:
     @contextmanager
     def locked(self, *, patient: bool = True) -> Iterator[None]:
         """Hold the lake's lock and leave everything as it is found; see ``exclusive``."""
-        path = self.root / "lock"
+        busy = LakeBusy(
+            f"{self.root}: another hydrawatch process is writing", hint="wait for it, then run this again"
+        )
+        with self._held("lock", busy, tries=_LOCK_TRIES if patient else 1) as handle:
+            self._lock = handle
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    @contextmanager
+    def _held(self, name: str, busy: LakeBusy, *, tries: int = 1) -> Iterator[int]:
+        """Hold the lock on a file of the lake's folder, which is made where there is none; ``busy`` when others do."""
+        path = self.root / name
         new = not path.exists()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if new:
                 self._access.settle(path)
-            for left in reversed(range(_LOCK_TRIES if patient else 1)):
+            for left in reversed(range(tries)):
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
                     if not left:
-                        raise LakeBusy(
-                            f"{self.root}: another hydrawatch process is writing",
-                            hint="wait for it, then run this again",
-                        ) from None
+                        raise busy from None
                     time.sleep(_LOCK_WAIT_S)
-            self._lock = handle
-            yield
+            yield handle
         finally:
-            self._lock = None
             os.close(handle)
 
     @contextmanager
@@ -314,18 +323,12 @@ class Store:
         ------
         LakeBusy : another ``deliver`` of this lake is at work.
         """
-        handle = os.open(self.root / "deliver.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LakeBusy(
-                    f"{self.root}: another hydrawatch deliver is at work",
-                    hint="wait for it; what it does not send, the next one does",
-                ) from None
+        busy = LakeBusy(
+            f"{self.root}: another hydrawatch deliver is at work",
+            hint="wait for it; what it does not send, the next one does",
+        )
+        with self._held("deliver.lock", busy) as handle:
             yield handle
-        finally:
-            os.close(handle)
 
     def append(self, table: str, rows: Rows) -> None:
         """Add one part to a ledger that has one writer with a lock of its own: written aside, then renamed.
@@ -457,9 +460,17 @@ class Store:
             views[table.name] = f"SELECT {names} FROM {source(table.name)}{where}"
         return views
 
+    def rows_of(self, view: str, where: str = "true") -> list[dict[str, Any]]:
+        """Rows of a view, as analysts see it; ``where`` is SQL."""
+        found = self.engine.query(f"SELECT * FROM ({self.view_sql()[view]}) WHERE {where}", of=view)
+        return list(found.to_pylist())
+
     def write_views(self) -> None:
-        """(Re)write ``DIR/hydrawatch.duckdb``."""
-        write_views(self.root / "hydrawatch.duckdb", self.view_sql(), settle=self._access.settle)
+        """(Re)write ``DIR/hydrawatch.duckdb``, once: views name folders, so that new parts change nothing in them."""
+        path = self.root / "hydrawatch.duckdb"
+        if not (self._views_written and path.is_file()):
+            write_views(path, self.view_sql(), settle=self._access.settle)
+            self._views_written = True
         fault("views.written")
 
     def close(self) -> None:

@@ -27,12 +27,6 @@ NAMED_MEMBERS = 20
 _CREATE, _UPDATE, _CLOSE = 1, 2, 3
 
 
-def rows(store: Store, view: str, where: str = "true") -> list[Row]:
-    """Rows of a view."""
-    found = store.engine.query(f"SELECT * FROM ({store.view_sql()[view]}) WHERE {where}", of=view)
-    return list(found.to_pylist())
-
-
 @dataclass
 class Queue:
     """What one sink is to get, most urgent first; ``held``: what it refused before and is not offered again."""
@@ -85,7 +79,7 @@ def _state(store: Store) -> Any:
 def _plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: bool) -> Round:
     heard = _read_heard(store)
     product = _installed()
-    alerts = rows(store, "alerts")
+    alerts = store.rows_of("alerts")
 
     def build(row: versions.Row, version: int) -> versions.Event:
         named = _members(store, row) or []
@@ -132,16 +126,16 @@ def _urgency(version: Version) -> tuple[Any, ...]:
 
 def _newest_day(store: Store, alerts: Sequence[Row]) -> date | None:
     """The day the alerts stand at; None: no day was ever run, and nothing can be said to be gone."""
-    days: list[date] = [row["day"] for row in alerts or rows(store, "runs")]
+    days: list[date] = [row["day"] for row in alerts or store.rows_of("runs")]
     return max(days, default=None)
 
 
 def _read_heard(store: Store) -> _Heard:
     heard = _Heard()
-    for row in rows(store, "deliveries"):
+    for row in store.rows_of("deliveries"):
         where = heard.refused if row["outcome"] == "refused" else heard.sent
         where[row["alert_id"], row["sink"]].add(row["version"])
-    heard.perhaps = {(r["alert_id"], r["sink"]) for r in rows(store, "delivery_failures", "arrived")}
+    heard.perhaps = {(r["alert_id"], r["sink"]) for r in store.rows_of("delivery_failures", "arrived")}
     return heard
 
 
@@ -152,7 +146,7 @@ def _issued(store: Store) -> dict[str, Version]:
         r["alert_id"]: Version(
             r["alert_id"], r["version"], json.loads(r["content"]), json.loads(r["event"]), issued=True
         )
-        for r in rows(store, "alert_versions", newest)
+        for r in store.rows_of("alert_versions", newest)
     }
 
 
@@ -221,7 +215,7 @@ def _compared(store: Store, alert: versions.Row) -> list[str] | None:
 def _evidence(store: Store, alert: versions.Row) -> list[Row]:
     column = "account_id" if alert["subject_type"] == "account" else "group_id"
     day = alert["updated_day"]
-    return rows(store, "why", f"{column} = {literal(alert['subject_id'])} AND day = DATE '{day}'")
+    return store.rows_of("why", f"{column} = {literal(alert['subject_id'])} AND day = DATE '{day}'")
 
 
 def _installed() -> str:

@@ -32,7 +32,7 @@ class Ledger(Recorder):
         self._handle = handle
         self._on_sent = on_sent
         self._flying: dict[str, list[Any]] = {}
-        for left in (store.data / "deliveries").parent.glob("*/all/*.new"):
+        for left in store.data.glob("*/all/*.new"):
             left.unlink(missing_ok=True)
         for sink, (alert_id, version) in self._read().items():
             # Stopped between a try and its answer: the sink may have it, and is offered it again.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from detector.alert.clean import clean, show_id
 from detector.alert.versions import Row
@@ -47,12 +46,6 @@ class Reasons:
             self._exempt = exempt.exempted(self._store, self._config, self._day)
         return self._exempt
 
-    def _rows(self, table: str, columns: str, where: str) -> list[dict[str, Any]]:
-        view = self._store.view_sql()[table]
-        return list(
-            self._store.engine.query(f"SELECT {columns} FROM ({view}) WHERE {where}", of=table).to_pylist()
-        )
-
     def _members(self, group: str) -> list[str]:
         """Accused members of a group; after a merge those of nobody, since its name is gone."""
         accused = (
@@ -61,15 +54,15 @@ class Reasons:
             + ") WHERE peak_verdict = 'alert'"
         )
         where = f"group_id = {literal(group)} AND account_id IN ({accused})"
-        return [r["account_id"] for r in self._rows("group_members", "account_id", where)]
+        return [r["account_id"] for r in self._store.rows_of("group_members", where)]
 
     def _group(self, kind: str, subject: str) -> str | None:
         """Group that holds the account now, or that the group went into."""
         if kind == "account":
-            found = self._rows("group_members", "group_id", f"account_id = {literal(subject)}")
+            found = self._store.rows_of("group_members", f"account_id = {literal(subject)}")
             return found[0]["group_id"] if found else None
         group, seen = subject, {subject}
-        while found := self._rows("groups", "successor_id", f"group_id = {literal(group)}"):
+        while found := self._store.rows_of("groups", f"group_id = {literal(group)}"):
             group = found[0]["successor_id"]
             if group is None or group in seen:
                 break
