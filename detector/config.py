@@ -90,6 +90,17 @@ class Config:
         accounts = frozenset(a.account_id for a in live if a.account_id)
         return accounts, frozenset(a.org_id for a in live if a.org_id)
 
+    def reading(self) -> dict[str, Any]:
+        """How logs are read here: the arguments of ``ingest`` that are this site's and no one call's."""
+        return {
+            "account_attribute": self.account_attribute,
+            "envoy_keys": self.envoy_keys or None,
+            "mapped_keys": self.mapped_keys or None,
+            "placeholders": self.placeholders,
+            "trusted_hops": self.trusted_hops,
+            "pseudonymise": self.pseudonymise_accounts,
+        }
+
     def digest(self, day: date) -> str:
         """Hash of what decides about ``day``: thresholds, window, programmes, and the entries that act on it.
 

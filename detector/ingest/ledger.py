@@ -8,7 +8,9 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -19,7 +21,7 @@ from detector.ingest.report import FileReport
 from detector.ingest.unpack import opened
 
 if TYPE_CHECKING:
-    from detector.lake.store import Store, Transaction
+    from detector.lake.store import Store
 
 #: Raised when the readers come to read what they did not: files that gave nothing are then read anew.
 READER_VERSION = 2
@@ -68,7 +70,7 @@ class Settings:
         """
         if not row["settings"]:
             return []
-        then, now = json.loads(row["settings"]), json.loads(_text(self.of(row["format"], row["content"])))
+        then, now = settings_of(row), json.loads(_text(self.of(row["format"], row["content"])))
         return [
             f"{name} was {_shown(then.get(name))}, is {_shown(now.get(name))}"
             for name in sorted(set(then) | set(now))
@@ -78,12 +80,23 @@ class Settings:
 
     def reader_changed(self, row: Row) -> bool:
         """Whether another version of the readers read the file."""
-        return bool(row["settings"]) and json.loads(row["settings"]).get("reader") != READER_VERSION
+        return bool(row["settings"]) and settings_of(row).get("reader") != READER_VERSION
+
+
+def settings_of(row: Row) -> Mapping[str, Any]:
+    """Settings a file of the ledger was read under; empty where nothing is known, as in lakes of older releases."""
+    return _parsed(row["settings"] or "{}")
+
+
+@lru_cache(maxsize=256)
+def _parsed(settings: str) -> Mapping[str, Any]:
+    """Most files of a lake were read under the same settings."""
+    return MappingProxyType(json.loads(settings))
 
 
 def options_of(row: Row, today: Options) -> Options:
     """Options a file of the ledger was read under; those of today where nothing is known."""
-    then = json.loads(row["settings"]) if row["settings"] else {}
+    then = settings_of(row)
     known = {f.name for f in fields(Options)}
     theirs = {k: tuple(v) if isinstance(v, list) else v for k, v in then.items() if k in known}
     return Options(**{**asdict(today), **theirs})
@@ -91,7 +104,7 @@ def options_of(row: Row, today: Options) -> Options:
 
 def forced_of(row: Row) -> str:
     """Format that was forced when a file of the ledger was read, or ``auto``."""
-    return str(json.loads(row["settings"]).get("format", "auto")) if row["settings"] else "auto"
+    return str(settings_of(row).get("format", "auto"))
 
 
 def _shown(value: object) -> str:
@@ -117,7 +130,8 @@ class Ledger:
 
     def at(self, path: Path) -> list[Row]:
         """Files read from this path, whatever their bytes."""
-        return [r for r in self.files.values() if r["path"] in (full_path(path), str(path))]
+        names = (full_path(path), str(path))
+        return [r for r in self.files.values() if r["path"] in names]
 
     def write_skipped(
         self, store: Store, given: Iterable[Path], reports: Iterable[FileReport], now: datetime
@@ -173,14 +187,6 @@ def row_of(report: FileReport, identity: str, n_bytes: int, settings: Settings, 
 def gave_nothing(row: Row) -> bool:
     """Whether no line of the file is in the lake, be it through another file."""
     return not row["n_requests"] and not row["n_duplicates"]
-
-
-def write(store: Store, txn: Transaction, row: Row, part: str) -> None:
-    """Put a file's row in place of the one that stands."""
-    for old in store.parts("files"):
-        if old.name.startswith(row["file_id"][:16]):
-            txn.remove(old)
-    txn.add("files", frame([row]), part=part)
 
 
 def identify(path: Path, sizes: Iterable[int] = ()) -> tuple[str, dict[int, str]]:

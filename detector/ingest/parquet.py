@@ -63,15 +63,16 @@ def _blocks(path: Path, max_line: int, block_bytes: int) -> Iterator[Block]:
         if meta.num_rows > _MAX_ROWS * n_bytes + BLOCK_LINES:
             raise _refused(path, f"{meta.num_rows:,} rows in {n_bytes:,} bytes")
         for group in range(meta.num_row_groups):
+            columns = meta.row_group(group)
             for at in range(meta.num_columns):
-                chunk = meta.row_group(group).column(at)
+                chunk = columns.column(at)
                 large, packed = chunk.total_uncompressed_size, max(chunk.total_compressed_size, 1)
                 if large > _MAX_CHUNK and large > _MAX_RATIO * packed:
                     raise _refused(path, f"a column of {packed:,} bytes unpacks to {large:,}")
     spelled_out, number = 0, 1
     for group in range(meta.num_row_groups):
         wide, n_rows = _plan(meta.row_group(group))
-        with pq.ParquetFile(path, read_dictionary=wide) as file:
+        with pq.ParquetFile(path, metadata=meta, read_dictionary=wide) as file:
             for batch in file.iter_batches(n_rows, row_groups=[group], use_threads=False):
                 sizes = sum(
                     (_sizes(column) for column in batch.columns), np.full(batch.num_rows, 16, np.int64)

@@ -24,7 +24,7 @@ from detector.errors import LogError
 from detector.ingest import accounts, mapping
 from detector.ingest.formats import formats
 from detector.ingest.known import KnownState, parts_of
-from detector.ingest.ledger import Row, Settings, forced_of, identify, options_of, write
+from detector.ingest.ledger import Row, Settings, forced_of, frame, identify, options_of
 from detector.ingest.reader import Reader
 from detector.ingest.seen import Keying
 from detector.ingest.sources import Source, find
@@ -112,7 +112,10 @@ class Replacement:
         for identity, n in (gone - kept).items():
             changed[identity] = _moved(self._known.ledger.files[identity], -n)
         for row in changed.values():
-            write(self._known.store, txn, row, self._known.part(row["file_id"], "files"))
+            name = self._known.part(row["file_id"], "files")
+            for old in parts_of(self._known.store, row["file_id"], "files"):
+                txn.remove(old)
+            txn.add("files", frame([row]), part=name)
         if n := kept.total():
             remarks.append(f"{n} rows it no longer gives stay: {_names(self._known, kept)} gave them too")
         if n := gone.total():

@@ -31,6 +31,10 @@ _CAMEL = (
 )  # fmt: skip
 
 
+#: Lines looked at to tell how a CSV file is written.
+_LOOK_LINES = 50
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How a CSV file is written. ``skip``: lines before its header."""
@@ -41,7 +45,7 @@ class Dialect:
 
 def dialect(head: bytes) -> Dialect:
     """The dialect in which most of the first rows have as many fields as the header."""
-    lines = _texts(head)[:50]
+    lines = _texts(head)
     if lines and lines[0].strip().lower()[:5] in ("sep=;", "sep=,", "sep=|", "sep=\t", "sep="):
         return Dialect(lines[0].strip("\r\n")[4:5] or "\t", 1)
     if not lines:
@@ -64,8 +68,9 @@ def _rows(lines: list[str], separator: str) -> list[list[str]]:
 
 
 def _texts(head: bytes) -> list[str]:
-    data = head.removeprefix(_BOM)
-    return [line.decode("utf-8", "surrogateescape") + "\n" for line in data.split(b"\n") if line.strip()]
+    """The first lines that are not blank."""
+    filled = (line for line in head.removeprefix(_BOM).split(b"\n") if line.strip())
+    return [line.decode("utf-8", "surrogateescape") + "\n" for line in islice(filled, _LOOK_LINES)]
 
 
 def sample(head: bytes) -> Iterator[dict[str, str]]:
@@ -73,7 +78,7 @@ def sample(head: bytes) -> Iterator[dict[str, str]]:
     if b"\n" not in head:
         head = head.replace(b"\r", b"\n")
     found = dialect(head)
-    rows = _rows(_texts(head)[found.skip : 50], found.separator)
+    rows = _rows(_texts(head)[found.skip :], found.separator)
     if rows and len(rows[0]) > 1:
         names = spelled([name.strip() for name in rows[0]])
         for row in rows[1:]:
