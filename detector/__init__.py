@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from detector.lake.opened import OpenedLake, open_lake
 
+if TYPE_CHECKING:
+    __version__: str
+
 __all__ = ["OpenedLake", "__version__", "open_lake"]
 
-try:
-    __version__ = version("hydrawatch")
-except PackageNotFoundError:  # a checkout that is on the path and not installed
-    __version__ = "0+unknown"
+
+def __getattr__(name: str) -> str:
+    """The version, looked up when it is asked for: that takes longer than starting a command does."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hydrawatch")
+    except PackageNotFoundError:  # a checkout that is on the path and not installed
+        return "0+unknown"

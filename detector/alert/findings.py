@@ -95,10 +95,10 @@ def _folded(
     # The median: one account alone must not lend all of them its score.
     score = sorted(row["score"] for row in accused)[n // 2]
     own = [
-        f"{show_id(row['account_id'], 64)}: {describe(row, rows, (), threshold=threshold).reasons[0]}"
+        f"{show_id(row['account_id'], 64)}: {reasons[0]}"
         for row in accused[:_NAMED]
         if (rows := parts.get(("account", row["account_id"]), []))
-        and describe(row, rows, (), threshold=threshold).reasons
+        and (reasons := describe(row, rows, (), threshold=threshold).reasons)
     ]
     return replace(
         of_group,

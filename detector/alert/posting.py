@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
@@ -54,10 +55,6 @@ class _Progress:
         """Close the connection: one cut off in its TLS handshake is left open by those who opened it."""
         if self.stream is not None:
             await self.stream.aclose()
-
-    @property
-    def connected(self) -> bool:
-        return "connect_tcp.complete" in self.met
 
     @property
     def in_handshake(self) -> bool:
@@ -181,11 +178,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting += [c for c in (one.__cause__, one.__context__) if c is not None]
 
 
-_context: list[ssl.SSLContext] = []
-
-
+@cache
 def tls() -> ssl.SSLContext:
     """A context made once and given to every try: reading the system's certificates takes long."""
-    if not _context:
-        _context.append(httpx.create_ssl_context())
-    return _context[0]
+    return httpx.create_ssl_context()

@@ -138,11 +138,6 @@ def open_sinks(config: Sequence[Mapping[str, Any]]) -> list[Sink]:
     return opened
 
 
-def sink_faults(config: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with each sink of a configuration that could not be served, in words."""
-    return [str(each.error) for each in open_each(config) if isinstance(each, NotOpened)]
-
-
 def setting(
     settings: Mapping[str, Any], key: str, types: type | tuple[type, ...], default: Any, *, sink: str
 ) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from detector.cli import ending
 from detector.cli.lake import ConfigOption, LakeOption, open_for_work
 from detector.cli.show import bar, clean, json_line, plural, say
 
@@ -41,25 +41,25 @@ def deliver(
 
     Example: hydrawatch deliver --lake lake --dry-run
     """
-    from detector.alert.deliver import raise_if_missing
+    from detector.alert.deliver import SinkReport, raise_if_missing
     from detector.alert.sink import Opened, open_each
 
     if dry_run and test:
         raise typer.BadParameter("choose --dry-run or --test")
     store, settings = open_for_work(lake, config, reading=dry_run)
-    command = f"hydrawatch deliver --lake {shlex.quote(str(lake))}"
-    command += f" --config {shlex.quote(str(config))}" if config else ""
+    command = f"hydrawatch deliver{ending.arguments()}"
     with store:
         found = open_each(settings.sinks)
         sinks = [printed(each, json=json) for each in found if isinstance(each, Opened)]
         lost = [each for each in found if not isinstance(each, Opened)]
         if test:
             reports = _test(sinks, json=json)
+            served = {sink.name for sink in sinks}
+            reports += [SinkReport(each.name, fault=_words(each)) for each in lost if each.name not in served]
         elif dry_run:
             reports = _dry(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
         else:
             reports = _send(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
-    reports += [_unserved(each, reports) for each in lost if each.name not in {r.name for r in reports}]
     order = [each.name for each in found]
     reports.sort(key=lambda report: order.index(report.name))
     for report in reports:
@@ -89,8 +89,7 @@ def _send(
 
         by_name = {sink.name: sink for sink in sinks}
         ledger = Ledger(store, handle, on_sent)
-        names = [*by_name, *(each.name for each in lost if each.name not in by_name)]
-        plan = delivery.plan(store, names, settings, retry_refused=retry_refused)
+        plan = delivery.plan(store, _names(sinks, lost), settings, retry_refused=retry_refused)
         ledger.issue(plan.to_issue)
         reports = serve([(sink, plan.queues[sink.name].offers) for sink in sinks], ledger)
         ledger.close()
@@ -109,8 +108,7 @@ def _dry(
     from detector.alert.deliver import Outcome, SinkReport
     from detector.pipeline import delivery
 
-    names = list(dict.fromkeys([*(s.name for s in sinks), *(each.name for each in lost)]))
-    plan = delivery.plan(store, names, settings, retry_refused=retry_refused)
+    plan = delivery.plan(store, _names(sinks, lost), settings, retry_refused=retry_refused)
     reports = []
     for sink in sinks:
         offers = plan.queues[sink.name].offers
@@ -142,6 +140,10 @@ def _test(sinks: Sequence[Opened], *, json: bool) -> list[SinkReport]:
     return serve([(sink, [Offer("test", 1, key, trial_event(key))]) for sink in sinks], Shown())
 
 
+def _names(sinks: Sequence[Opened], lost: Sequence[NotOpened]) -> list[str]:
+    return list(dict.fromkeys([*(sink.name for sink in sinks), *(each.name for each in lost)]))
+
+
 def _with_queues(
     reports: Iterable[SinkReport], queues: dict[str, Queue] | Any, lost: Sequence[NotOpened]
 ) -> list[SinkReport]:
@@ -155,12 +157,6 @@ def _with_queues(
         report.n_already = queues[report.name].n_already
         report.held = queues[report.name].held
     return served
-
-
-def _unserved(each: NotOpened, reports: Sequence[SinkReport]) -> SinkReport:
-    from detector.alert.deliver import SinkReport
-
-    return SinkReport(each.name, fault=_words(each))
 
 
 def _words(each: NotOpened) -> str:
@@ -185,16 +181,20 @@ def _tell(report: SinkReport, *, dry_run: bool, test: bool, command: str) -> Non
             reason = str(outcome.reason).replace(f" ({outcome.offer.key})", "")
             by_reason.setdefault(reason, []).append(f"{outcome.offer.alert_id} v{outcome.offer.version}")
         for reason, alerts in by_reason.items():
-            more = f" and {len(alerts) - _NAMED:,} more" if len(alerts) > _NAMED else ""
-            say(f"    {', '.join(alerts[:_NAMED])}{more}: {clean(reason, width=400)}")
+            say(f"    {_some(alerts)}: {clean(reason, width=400)}")
     if report.refused:
         say(f"    not tried again before they change; once mended: {command} --retry-refused")
     elif report.held:
-        names = ", ".join(f"{o.alert_id} v{o.version}" for o in report.held[:_NAMED])
-        more = f" and {len(report.held) - _NAMED:,} more" if len(report.held) > _NAMED else ""
+        names = _some([f"{o.alert_id} v{o.version}" for o in report.held])
         say(
-            f"    {len(report.held):,} refused before and not tried: {names}{more}; again: {command} --retry-refused"
+            f"    {len(report.held):,} refused before and not tried: {names}; again: {command} --retry-refused"
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of ``names``, and how many more there are."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _line(sink: str, offer: Offer) -> None:

@@ -37,11 +37,8 @@ def adopt_key(store: Store, log: Path, settings: Config) -> str:
                 [log],
                 own,
                 key=key,
-                account_attribute=settings.account_attribute,
-                envoy_keys=settings.envoy_keys or None,
-                trusted_hops=settings.trusted_hops,
-                pseudonymise=settings.pseudonymise_accounts,
                 max_rejects=1.0,
+                **settings.reading(),
             )
             for table, columns in _HASHED.items():
                 for column in columns:

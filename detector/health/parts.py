@@ -32,7 +32,7 @@ def damaged_parts(store: Store, *, deep: bool) -> dict[Path, str]:
     for table in tables().values():
         for part in store.parts(table.name):
             try:
-                why = damage.of_values(part) if deep else damage.of_footer(part)
+                why = damage.of_footer(part) or (damage.of_values(part) if deep else None)
             except OSError as error:
                 why = f"cannot be read: {error.strerror or error}"
             if why := why or _foreign(part, table):

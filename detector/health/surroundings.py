@@ -6,8 +6,6 @@ import grp
 import importlib.metadata
 import importlib.util
 import os
-import pwd
-import re
 import stat
 from collections.abc import Iterator
 from datetime import date
@@ -15,15 +13,17 @@ from pathlib import Path
 
 import duckdb
 
-from detector.alert.sink import open_sinks
+from detector.alert.sink import NotOpened, open_each
 from detector.config import Config
-from detector.errors import ConfigError, HydrawatchError
+from detector.errors import ConfigError, HydrawatchError, LakeError
 from detector.health.report import Finding, quoted
 from detector.lake import key as keys
+from detector.lake import views as views_of
 from detector.lake.engine import analyst_query
 from detector.lake.marks import Marks, pseudonymised, read_marks
 from detector.lake.store import Store
 from detector.lake.tables import tables
+from detector.lake.trouble import user_name
 from detector.pipeline.exempt import idle_entries
 
 #: Top-level names of ours in an environment.
@@ -149,7 +149,7 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
     if strangers:
         yield Finding(
             f"{len(strangers)} files and folders belong to somebody else than the lake, the first {strangers[0]}",
-            f"sudo chown -R {_name(owner)} {lake}",
+            f"sudo chown -R {user_name(owner)} {lake}",
         )
 
 
@@ -164,34 +164,18 @@ def _ours(root: Path) -> Iterator[Path]:
             yield from (Path(folder) / inner for inner in (*folders, *files))
 
 
-def _name(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
-
-
 def sinks(settings: Config) -> Iterator[Finding]:
     """Sinks that ``deliver`` could not open: unknown types, wrong settings, missing secrets."""
-    seen: set[object] = set()
-    for entry in settings.sinks:
-        label = entry.get("name", entry.get("type"))
-        if repr(label) in seen:
-            yield Finding(f"two sinks are named {label!r}", "give each [[sinks]] table its own name")
-        seen.add(repr(label))
-        try:
-            open_sinks([entry])
-        except HydrawatchError as error:
-            yield Finding(
-                error.message, error.hint or "put it right in hydrawatch.toml; see docs/configuration.md"
-            )
+    for each in open_each(settings.sinks):
+        if isinstance(each, NotOpened):
+            cure = each.error.hint or "put it right in hydrawatch.toml; see docs/configuration.md"
+            yield Finding(each.error.message, cure)
 
 
 def of_nobody(store: Store, settings: Config) -> Iterator[Finding]:
     """Entries of the allow-list that name nobody the lake knows."""
-    for words in idle_entries(store, settings):
-        if "expired on" not in words:
-            yield Finding(words, "put the name right, or remove the entry")
+    for words in idle_entries(store, settings, expired=False):
+        yield Finding(words, "put the name right, or remove the entry")
 
 
 def expired(settings: Config, today: date) -> Iterator[Finding]:
@@ -239,23 +223,10 @@ def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
 def views_elsewhere(root: Path) -> str | None:
     """The folder of another lake that the views of ``root`` read; None when all is well or nothing can be told."""
     try:
-        with duckdb.connect(str(root / "hydrawatch.duckdb"), read_only=True) as con:
-            found = con.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
-    except duckdb.Error:
+        place = views_of.views_elsewhere(root / "hydrawatch.duckdb", [root / "data"])
+    except LakeError:
         return None
-    for (sql,) in found:
-        for place in re.findall(r"'((?:[^']|'')*)/data/[a-z_]+/[^/']*/[^/']*\.parquet'", sql):
-            folder = Path(place.replace("''", "'"))
-            if folder != root and not _same(folder, root):
-                return str(folder)
-    return None
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+    return place and place.removesuffix("/data")
 
 
 def _told(error: HydrawatchError) -> Finding:

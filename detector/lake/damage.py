@@ -73,14 +73,12 @@ def _places(group: pq.RowGroupMetaData) -> Iterator[int]:
 
 
 def of_values(part: Path) -> str | None:
-    """Why some value of a part does not read; checksums of its pages are compared where it has them.
+    """Why some value of a part with a sound footer does not read; checksums of pages are compared where it has them.
 
     Raises
     ------
     OSError : the system refuses to open it.
     """
-    if why := of_footer(part):
-        return why
     try:
         with pq.ParquetFile(part, page_checksum_verification=True) as file:
             for batch in file.iter_batches(8192, use_threads=False):

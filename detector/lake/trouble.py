@@ -91,10 +91,10 @@ def refused(path: Path, root: Path, *, read_only: bool = False) -> LakeError:
             at=Location(str(path)),
             hint="only reading commands work on this lake: query, explain, doctor, deliver --dry-run",
         )
-    mine, owner = _name(os.geteuid()), None
+    mine, owner = user_name(os.geteuid()), None
     with suppress(OSError):
         path = path if path.exists() else _above(path)
-        owner = _name((root if root.exists() else path).stat().st_uid)
+        owner = user_name((root if root.exists() else path).stat().st_uid)
     whose = f"run it as {owner}" if owner and owner != mine else "give yourself the permission"
     return LakeError(
         f"no permission for user {mine}",
@@ -108,7 +108,7 @@ def _above(path: Path) -> Path:
     return next(p for p in path.parents if p.exists())
 
 
-def _name(number: int) -> str:
+def user_name(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

@@ -72,9 +72,13 @@ def settings_changed(store: Store, config: Config) -> date | None:
     return day if (ran[0]["config_digest"] or Config().digest(day)) != config.digest(day) else None
 
 
+def _newest_day(store: Store) -> date | None:
+    return max((*store.days("runs"), *store.days("requests")), default=None)
+
+
 def of_accounts(store: Store, config: Config, accounts: Collection[str]) -> list[dict[str, Any]]:
     """Exemptions of ``accounts`` as of the newest day, and the expired entries that name one of them."""
-    day = max((*store.days("runs"), *store.days("requests")), default=None)
+    day = _newest_day(store)
     if day is None:
         return []
     state = "acting" if settings_changed(store, config) is None else "waiting"
@@ -97,11 +101,11 @@ def of_accounts(store: Store, config: Config, accounts: Collection[str]) -> list
     return found
 
 
-def idle_entries(store: Store, config: Config) -> list[str]:
-    """Entries of the allow-list that do nothing, in words: expired, or of nobody the lake knows."""
+def idle_entries(store: Store, config: Config, *, expired: bool = True) -> list[str]:
+    """Entries of the allow-list that do nothing, in words: of nobody the lake knows, or (``expired``) over."""
     if not config.allow:
         return []
-    day = max((*store.days("runs"), *store.days("requests")), default=None)
+    day = _newest_day(store)
     if day is None:
         return []
     told = []
@@ -112,6 +116,8 @@ def idle_entries(store: Store, config: Config) -> list[str]:
             else f"organisation {show_id(entry.org_id)}"
         )
         if entry.expires < day:
+            if not expired:
+                continue
             told.append(
                 f"the allow-list entry of {name} expired on {entry.expires}: it no longer acts "
                 f"(reason it was made for: {clean(entry.reason, 120)})"
