@@ -14,7 +14,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Any, Literal
 
 import pyarrow as pa
 import zstandard
@@ -59,27 +59,26 @@ def opened(path: Path) -> IO[bytes]:
     return os.fdopen(handle, "rb")
 
 
-class _Inflater(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def feed(self, data: bytes) -> Iterator[bytes]: ...
+class _Inflater:
+    """One member of a packed file."""
 
-
-class _Gzip:
-    """One member. On damage, what was whole before it is given out first."""
-
-    def __init__(self) -> None:
-        self._inflater = zlib.decompressobj(wbits=31)
+    def __init__(self, inflater: Any) -> None:
+        self._inflater = inflater
 
     @property
     def eof(self) -> bool:
-        return self._inflater.eof
+        return bool(self._inflater.eof)
 
     @property
     def unused_data(self) -> bytes:
-        return self._inflater.unused_data
+        return bytes(self._inflater.unused_data)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield self._inflater.decompress(data)
+
+
+class _Gzip(_Inflater):
+    """On damage, what was whole before it is given out first."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         before = self._inflater.copy()
@@ -95,35 +94,8 @@ class _Gzip:
             yield self._inflater.decompress(rest, _CHUNK)
 
 
-class _Zstd:
-    def __init__(self) -> None:
-        self._inflater = zstandard.ZstdDecompressor().decompressobj()
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inflater.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._inflater.unused_data)
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        yield self._inflater.decompress(data)
-
-
-class _Bounded:
+class _Bounded(_Inflater):
     """bzip2 and xz: their answers are asked for in pieces."""
-
-    def __init__(self, inflater: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
-        self._inflater = inflater
-
-    @property
-    def eof(self) -> bool:
-        return self._inflater.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inflater.unused_data
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         yield self._inflater.decompress(data, _CHUNK)
@@ -131,9 +103,13 @@ class _Bounded:
             yield self._inflater.decompress(b"", _CHUNK)
 
 
+def _zstd() -> _Inflater:
+    return _Inflater(zstandard.ZstdDecompressor().decompressobj())
+
+
 _INFLATERS: dict[str, Callable[[], _Inflater]] = {
-    "gz": _Gzip,
-    "zst": _Zstd,
+    "gz": lambda: _Gzip(zlib.decompressobj(wbits=31)),
+    "zst": _zstd,
     "bz2": lambda: _Bounded(bz2.BZ2Decompressor()),
     "xz": lambda: _Bounded(lzma.LZMADecompressor(memlimit=_XZ_MEMORY)),
 }
@@ -228,7 +204,7 @@ class ByteStream:
                 raise EOFError("it ends in the middle")
             if size > MAX_FRAME:
                 raise ValueError(f"a frame of {size:,} bytes")
-            inflater = _Zstd()
+            inflater = _zstd()
             last = b""
             while size:
                 data = take(min(size, _BITE["zst"]))
