@@ -26,8 +26,8 @@ from typing import Any
 
 import duckdb
 
-from detector.backtest.synth.formats import WRITERS
 from detector.ingest.ingestion import ingest
+from detector.lab.worlds.formats import WRITERS
 from detector.lake.store import Store
 from features.request import measure
 

@@ -20,10 +20,10 @@ from pathlib import Path
 def measure(size: int) -> dict[str, float]:
     """Make, ingest and run one day of about ``size`` requests in this process."""
     from detector import pipeline
-    from detector.backtest.synth.spec import WorldSpec
-    from detector.backtest.synth.world import simulate
     from detector.config import Config
     from detector.ingest.ingestion import ingest
+    from detector.lab.worlds.spec import WorldSpec
+    from detector.lab.worlds.world import simulate
     from detector.lake.key import lake_key
     from detector.lake.store import Store
 

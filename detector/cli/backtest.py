@@ -53,9 +53,9 @@ def backtest(
 
     import orjson
 
-    from detector.backtest import benchmark, design
-    from detector.backtest.markdown import tables
-    from detector.backtest.report import render
+    from detector.lab.benchmark import backtest, design
+    from detector.lab.benchmark.markdown import tables
+    from detector.lab.benchmark.report import render
 
     if report is None and json_out is None and markdown is None:
         raise ConfigError(
@@ -73,10 +73,10 @@ def backtest(
     size = replace(
         design.QUICK if quick else design.Size(), **{k: v for k, v in given.items() if v is not None}
     )
-    choice = benchmark.Choice(size=size, held_out=held_out, rivals=rivals, full=full, processes=jobs)
+    choice = backtest.Choice(size=size, held_out=held_out, rivals=rivals, full=full, processes=jobs)
     work.mkdir(parents=True, exist_ok=True)
     with bar("backtest", total=1.0) as update:
-        found = benchmark.run(choice, work, progress=update)
+        found = backtest.run(choice, work, progress=update)
     if json_out is not None:
         json_out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         say(f"figures: {clean(json_out)}")

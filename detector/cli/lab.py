@@ -26,7 +26,7 @@ def demo(
     """
     import shutil
 
-    from detector.backtest.outcome import outcome
+    from detector.lab.benchmark.outcome import outcome
 
     if not (logs / "truth.csv").exists():
         raise ConfigError(
@@ -86,7 +86,7 @@ def simulate(
 
     Example: hydrawatch simulate --out world --seed 7 --rung 2
     """
-    from detector.backtest.synth import world as worlds
+    from detector.lab.worlds import world as worlds
 
     if list_kinds:
         for title, known in (("campaigns", worlds.CAMPAIGNS), ("archetypes", worlds.ARCHETYPES)):
@@ -143,14 +143,14 @@ def train(
     Example: hydrawatch train --worlds 56 --seed 3000 --out rules/models/detector.json
     """
     if text:
-        from detector.backtest.train_text import train as train_text
+        from detector.lab.training.text_model import train as train_text
 
         train_text(Path("rules/models"))
         say(
             "rules/models/text_elicitation.safetensors and its card are written; lakes keep the scores they have"
         )
         return
-    from detector.backtest.training import train_detector
+    from detector.lab.training.classifier import train_detector
 
     with bar("training", total=1.0) as update:
         card = train_detector(

@@ -2,7 +2,7 @@
 
 One linear model over hashed runs of one to three tokens (characters, where a script has no spaces), read
 from ``rules/models``. Nothing here knows a phrase: the weights were learned by
-``detector.backtest.train_text`` and its card says from what, and how well families of wording that were
+``detector.lab.training.text_model`` and its card says from what, and how well families of wording that were
 never seen are told apart. A high score means the wording resembles requests for training material; alone
 it says nothing about who asks or how often.
 """

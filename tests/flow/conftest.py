@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from detector.backtest.synth.world import WorldSpec, make_world, write_world
 from detector.cli import app
+from detector.lab.worlds.world import WorldSpec, make_world, write_world
 
 
 def hydrawatch(*words: object) -> Result:

@@ -16,8 +16,8 @@ import pytest
 from conftest import hydrawatch, ok
 
 from detector import open_lake
-from detector.backtest.outcome import outcome
 from detector.errors import ConfigError, DataQualityError, HydrawatchError
+from detector.lab.benchmark.outcome import outcome
 from detector.lake.store import FAULT_POINTS
 from detector.lake.tables import tables
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 #: Highest floor first; a module may import its own wing and the floors below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.cli",),
-    ("detector.backtest", "detector.health"),
+    ("detector.lab", "detector.health"),
     ("detector.pipeline",),
     ("detector.alert", "detector.lake", "detector.ingest"),
     ("detector.decide", "detector.attribution", "detector.config"),
@@ -118,7 +118,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_the_decision_knows_no_made_world() -> None:
     """Nothing that decides names a campaign, scaffold or archetype of the world maker."""
-    from detector.backtest.synth.world import ARCHETYPES, CAMPAIGNS
+    from detector.lab.worlds.world import ARCHETYPES, CAMPAIGNS
 
     names = {n for n in (*ARCHETYPES, *CAMPAIGNS) if "_" in n}
     for path in modules():

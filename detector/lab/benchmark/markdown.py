@@ -1,0 +1,69 @@
+"""The benchmark's main tables as Markdown, for documents that carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detector.lab.benchmark.cells import COLUMNS, RUNG_NAMES, Json, wide
+
+FIGURES = (
+    ("recall_at_0.001", "account recall at 0.1 % false positives"),
+    ("recall_at_0.01", "at 1 %"),
+    ("average_precision", "average precision"),
+    ("alert_precision", "alerts that are right"),
+    ("pair_f1", "group pair F1"),
+    ("lump_f1", "the same, all alerts in one lump"),
+    ("false_groups_per_10000", "false groups per 10,000 honest accounts and day"),
+)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        main, low, high = value
+        if main is None:
+            return "–"
+        return f"{main:.2f}" + (f" ({low:.2f}–{high:.2f})" if low is not None and high is not None else "")
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return [*lines, *("| " + " | ".join(_cell(c) for c in row) + " |" for row in rows), ""]
+
+
+def tables(found: Json) -> str:
+    """By rung, rivals, mixed windows, missing inputs, evidence taken away; 90 % intervals in brackets."""
+    lines: list[str] = []
+    for name, column in found["columns"].items():
+        rungs = [RUNG_NAMES[r["rung"]] for r in column["rungs"]]
+        rows = [[title, *(r.get(key) for r in column["rungs"])] for key, title in FIGURES]
+        lines += [f"**{COLUMNS[name].capitalize()}**", "", *_table(["figure", *rungs], rows)]
+    for part, key, title in (
+        ("rivals", "rival", "Other methods, recall at 0.1 %"),
+        ("missing", "missing", "An input missing, recall at 0.1 %"),
+        ("ablation", "family", "Without a family of evidence, recall at 0.1 %"),
+    ):
+        if not found[part]:
+            continue
+        names, numbers, body = wide(found[part], key, "recall_at_0.001")
+        rows = [[n or "nothing taken away", *line] for n, line in zip(names, body, strict=True)]
+        lines += [f"**{title}**", "", *_table(["", *(RUNG_NAMES[r] for r in numbers)], rows)]
+    for rung in (None, 0):
+        lines += _windows([row for row in found["windows"] if row["rung"] == rung], rung)
+    return "\n".join(lines)
+
+
+def _windows(rows: Sequence[Json], rung: int | None) -> list[str]:
+    """Mixed windows of one rung, or of all; none without rows."""
+    if not rows:
+        return []
+    shares = sorted({row["share"] for row in rows})
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    cells = {(row["way"], row["share"]): row for row in rows}
+    body = [[way, *(cells[way, s]["detection"] for s in shares)] for way in ways]
+    body.append(["MMD as published", *(cells[ways[0], s]["published_mmd"] for s in shares)])
+    of = "all rungs" if rung is None else f"rung {RUNG_NAMES[rung]}"
+    title = f"**Mixed windows of 100 requests, detection at 1 % false positives, {of}**"
+    return [title, "", *_table(["", *(f"{s:.0%} harvest" for s in shares)], body)]

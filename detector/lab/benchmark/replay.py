@@ -1,0 +1,130 @@
+"""A measured world scored again: any detector folded over its days exactly as the nightly run does.
+
+Groups are formed without the classifier, so a world is measured once and scored in seconds: by the shipped
+detector, by those that held a campaign kind out, by those with a family of evidence taken away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from detector import pipeline
+from detector.config import Config
+from detector.decide import verdicts
+from detector.decide.scoring import Detector
+from detector.lab.benchmark.measuring import WINDOWS, read_truth
+from detector.lab.benchmark.windows import Windows
+from detector.lab.training.labelled import SHARED
+from detector.lake.store import empty
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What was measured of one world."""
+
+    folder: Path
+    spec: Mapping[str, Any]
+    note: Mapping[str, Any]
+
+    def table(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def truth(self) -> pl.DataFrame:
+        return read_truth(self.folder)
+
+    @cached_property
+    def days(self) -> list[date]:
+        return sorted(self.table("account_days")["day"].unique())
+
+    @cached_property
+    def by_day(self) -> dict[str, dict[date, pl.DataFrame]]:
+        """Measured tables by name and day, without the partition column.
+
+        Groups and members as they were before the night's own scoring let some go: another detector may not.
+        """
+        parts = self.table("account_days").partition_by("day", as_dict=True, include_key=False)
+        return {
+            "account_days": {day: parts[(day,)] for day in self.days},
+            "group_days": {day: self.table(f"group_days-{day}") for day in self.days},
+            "group_members": {day: self.table(f"members-{day}") for day in self.days},
+        }
+
+    def shared(self, day: date) -> dict[str, pl.DataFrame]:
+        """Shared text as the run of that day saw it (``pipeline.Observe``)."""
+        return {name: self.table(f"{name}-{day}") for name in SHARED}
+
+    @property
+    def windows(self) -> Windows:
+        """Its mixed windows."""
+        return Windows(*(self.table(f"windows_{name}") for name in WINDOWS))
+
+    @cached_property
+    def merged(self) -> dict[date, dict[str, str]]:
+        """Groups that went into another by the members they share, by the day they did."""
+        return {day: dict(self.table(f"merged-{day}").iter_rows()) for day in self.days}
+
+    @cached_property
+    def facts(self) -> dict[date, pl.DataFrame]:
+        """Account facts known at the end of each day: the last row valid by then."""
+        rows = self.table("accounts").sort(
+            ["valid_from", "file_id", "line"], descending=True, nulls_last=True, maintain_order=True
+        )
+        found = {}
+        for day in self.days:
+            end = pl.lit(day + timedelta(days=1)).cast(pl.Datetime("us"))
+            known = rows.filter(pl.col("valid_from").is_null() | (pl.col("valid_from") < end))
+            found[day] = known.unique("account_id", keep="first", maintain_order=True).select(
+                "account_id", "org_id", "program"
+            )
+        return found
+
+
+def load(folder: Path) -> Replayed:
+    """A measured world."""
+    spec = json.loads((folder / "world" / "world.json").read_text())["spec"]
+    return Replayed(folder, spec, json.loads((folder / "measured").read_text()))
+
+
+def decide_days(
+    world: Replayed, detector: Detector, config: Config | None = None
+) -> dict[date, verdicts.Day]:
+    """What the nightly run would have written of scores on each day, with this detector."""
+    config = config or Config()
+    groups, accounts = empty("groups").drop("day"), empty("account_scores").drop("day")
+    members: pl.DataFrame | None = None
+    found = {}
+    for day in world.days:
+        scored = verdicts.decide(
+            detector,
+            day=day,
+            config=config,
+            account_days=pipeline.with_scaffolds(
+                detector, world.by_day["account_days"][day], world.shared(day)
+            ),
+            group_days=world.by_day["group_days"][day],
+            members=world.by_day["group_members"][day],
+            previous_groups=groups,
+            previous_accounts=accounts,
+            facts=world.facts[day],
+            merged=world.merged[day],
+            shared=world.shared(day),
+            previous_members=members,
+        )
+        members = scored.members
+        groups = scored.groups.select(groups.columns).cast(groups.schema)
+        accounts = scored.accounts.select(accounts.columns).cast(accounts.schema)
+        found[day] = replace(scored, groups=groups, accounts=accounts)
+    return found

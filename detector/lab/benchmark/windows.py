@@ -1,0 +1,223 @@
+"""The mixed window: a hundred requests of which some were harvested, as one account would send them.
+
+The published test (arXiv 2606.05725) mixes attack queries into windows of ordinary ones and asks what share
+of such windows is found at 1 % false positives. Here a window is dealt to one made-up account on a site that
+goes on around it; ours and MMD score the same windows. Ordinary requests come from whole accounts, each used
+in one window only, or a split account would look like two that share their text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from detector.decide import scaffolds
+from detector.decide.scoring import Detector
+from detector.lab.benchmark.rivals import mmd
+from detector.lake.store import Store
+from features import compose, plugins
+
+WINDOW = 100
+SHARES = (0.05, 0.10, 0.25, 0.50)
+#: Requests one customer has in a window at most: a reseller's account carries many.
+PER_CUSTOMER = 20
+#: Part of the honest accounts that is dealt out to windows; the others are the site around them.
+DEALT = 0.5
+#: Days of a world that are tried: the busiest.
+DAYS = 2
+#: Part of a campaign's harvest of the day that windows may use; the rest stays where it was.
+TAKEN = 0.5
+_TEXT = ("elicitation", "similarity")
+
+
+@dataclass
+class _Deal:
+    """Requests moved to windows: request id, window."""
+
+    ids: list[str]
+    window: list[str]
+
+    def add(self, ids: list[str], name: str) -> None:
+        self.ids += ids
+        self.window += [name] * len(ids)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a world and the shared text they hold, so that any detector can weigh it later.
+
+    ``rows``: day, share, attack, window, instance, every measurement of the text, mmd_sketches, mmd_measured.
+    ``share`` is the harvest share tried; ``attack`` tells the windows that hold it from those that do not.
+    ``keys``: day, share and ``scaffolds.measure_keys``. ``holdings``: day, share, window, code, kind, n.
+    """
+
+    rows: pl.DataFrame
+    keys: pl.DataFrame
+    holdings: pl.DataFrame
+
+
+def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed: int) -> Windows:
+    """Windows of a world's busiest days; ``sent``: the lake's requests with ``harvest``."""
+    rng = np.random.default_rng([seed, 100])
+    distilled = pl.when(pl.col("kind") == "distillation").then("group")
+    labels = truth.select("account_id", "label", distilled.alias("instance"))
+    rows = sent.join(labels, on="account_id", how="left")
+    counts = rows.group_by("day").len().sort(["len", "day"], descending=True)
+    made: list[list[pl.DataFrame]] = [[], [], []]
+    for day in counts["day"].head(DAYS):
+        today = rows.filter(pl.col("day") == day)
+        benign = _benign(today, rng)
+        if not benign:
+            continue
+        for share in SHARES:
+            names, site = _deal(today, benign, share, rng)
+            stamp = (pl.lit(day).alias("day"), pl.lit(share).alias("share"))
+            keys, holdings = _shared_text(store, site, names["window"])
+            found = names.join(_scores(store, site), on="window", how="left")
+            for kept, frame in zip(made, (found, keys, holdings), strict=True):
+                kept.append(frame.with_columns(*stamp))
+    none = pl.DataFrame()
+    return Windows(*(pl.concat(kept, how="diagonal_relaxed") if kept else none for kept in made))
+
+
+def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
+    """What each window carries of text the detector finds suspicious: the rows with ``scaffold_*`` columns."""
+    made = []
+    for (day, share), rows in windows.rows.group_by("day", "share", maintain_order=True):
+        here = (pl.col("day") == day) & (pl.col("share") == share)
+        keys = windows.keys.filter(here).drop("day", "share")
+        number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
+        held = windows.holdings.filter(here).join(number, on="window")
+        bits = scaffolds.score_keys(detector.key, keys)
+        found = scaffolds.account_scaffolds(held, keys["code"], bits, len(rows)).drop("account")
+        made.append(pl.concat([rows, found], how="horizontal"))
+    return pl.concat(made) if made else windows.rows
+
+
+def _benign(today: pl.DataFrame, rng: np.random.Generator) -> list[list[str]]:
+    """Windows of ordinary requests: whole light accounts, put together."""
+    honest = today.filter((pl.col("label") == 0) & pl.col("prompt_hash").is_not_null())
+    by_account = (
+        honest.group_by("account_id", maintain_order=True).agg(pl.col("request_id")).sort("account_id")
+    )
+    lists = by_account["request_id"].to_list()
+    windows: list[list[str]] = []
+    held: list[str] = []
+    for i in rng.permutation(len(lists))[: int(DEALT * len(lists))].tolist():
+        held += lists[i][:PER_CUSTOMER]
+        if len(held) >= WINDOW:
+            windows.append(held[:WINDOW])
+            held = []
+    return windows
+
+
+def _deal(
+    today: pl.DataFrame, benign: list[list[str]], share: float, rng: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The day's windows, part of them carrying ``share`` of one campaign's harvest, and the site around them.
+
+    Gives ``window, attack, instance``, and the day's requests with the windows as accounts (``window`` tells
+    which are).
+    """
+    take = round(WINDOW * share)
+    harvest = today.filter(
+        pl.col("harvest") & pl.col("instance").is_not_null() & pl.col("prompt_hash").is_not_null()
+    )
+    attacks: list[tuple[str, list[str]]] = []
+    for (instance,), part in sorted(harvest.group_by("instance"), key=lambda item: str(item[0][0])):
+        ids = sorted(part["request_id"].to_list())
+        ids = [ids[i] for i in rng.permutation(len(ids))[: int(TAKEN * len(ids))]]
+        attacks += [(str(instance), ids[at : at + take]) for at in range(0, len(ids) - take + 1, take)]
+    attacks = [attacks[i] for i in rng.permutation(len(attacks))[: len(benign) // 2]]
+    deal = _Deal([], [])
+    for number, ordinary in enumerate(benign):
+        ids = ordinary
+        if number < len(attacks):
+            ids = ordinary[: WINDOW - take] + attacks[number][1]
+        deal.add(ids, f"window-{number:04d}")
+    dealt = pl.DataFrame({"request_id": deal.ids, "window": deal.window})
+    names = pl.DataFrame(
+        {
+            "window": [f"window-{i:04d}" for i in range(len(benign))],
+            "attack": [i < len(attacks) for i in range(len(benign))],
+            "instance": [attacks[i][0] if i < len(attacks) else None for i in range(len(benign))],
+        },
+        schema_overrides={"instance": pl.String},
+    )
+    # What a dealt account sent beyond its part in a window is dropped: it would be the window's double.
+    split = today.filter(pl.col("label") == 0).join(dealt, on="request_id", how="semi")["account_id"].unique()
+    site = (
+        today.join(dealt, on="request_id", how="left")
+        .filter(pl.col("window").is_not_null() | ~pl.col("account_id").is_in(split.implode()))
+        .with_columns(pl.coalesce("window", "account_id").alias("account_id"))
+    )
+    return names, site
+
+
+def _scores(store: Store, site: pl.DataFrame) -> pl.DataFrame:
+    """``window``, every measurement of its text, and how far MMD finds it from the day's ordinary requests."""
+    measures = [m for m in plugins.measures("account") if m.name in _TEXT]
+    made = _answer(store, site, lambda available: compose.compose(measures, available=available).sql)
+    sketched = pl.col("prompt_sketch").is_not_null()
+    inside = site.filter(pl.col("window").is_not_null() & sketched).sort("window", "request_id")
+    around = site.filter(pl.col("window").is_null() & (pl.col("label") == 0) & sketched)
+    return made.rename({"account_id": "window"}).join(
+        _discrepancies(inside, around), on="window", how="inner"
+    )
+
+
+def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Shared text of the site as the nightly run measures it, what windows hold of it.
+
+    Only content ties of the one day: a window is put together from strangers, so its addresses and clients
+    mean nothing.
+    """
+    ties = [t for t in plugins.ties() if t.family == "content"]
+    rows = _answer(store, site, lambda available: compose.compose_ties(ties, available=available).sql)
+    counts = site.group_by("account_id").len("volume").sort("account_id")
+    number = counts.select("account_id").with_row_index("account").cast({"account": pl.Int64})
+    held = (
+        rows.join(number, on="account_id")
+        .with_columns(
+            pl.len().over("kind", "key").alias("n_sharing"),
+            pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("code"),
+            pl.lit(1, dtype=pl.Int64).alias("n_days"),
+        )
+        .filter(pl.col("n_sharing") >= 2)
+    )
+    volume = counts["volume"].cast(pl.Float64).to_numpy()
+    keys = scaffolds.measure_keys(held, counts["account_id"], volume, len(counts))
+    ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
+    holdings = scaffolds.content_holdings(held).join(ours, on="account").select("window", "code", "kind", "n")
+    return keys.join(holdings.select("code").unique(), on="code", how="semi"), holdings
+
+
+def _answer(
+    store: Store, site: pl.DataFrame, sql: Callable[[Mapping[str, frozenset[str]]], str]
+) -> pl.DataFrame:
+    bare = site.drop("label", "instance", "harvest", "window")
+    store.engine.bind("requests", bare)
+    store.engine.bind("requests_before", bare.clear())
+    held = {name: frozenset(c.name for c in columns) for name, columns in compose.relations().items()}
+    made = pl.from_arrow(store.engine.query(sql(held), of="windows"))
+    for name in ("requests", "requests_before"):
+        store.engine.unbind(name)
+    assert isinstance(made, pl.DataFrame)
+    return made
+
+
+def _discrepancies(inside: pl.DataFrame, around: pl.DataFrame) -> pl.DataFrame:
+    """MMD of each window against ordinary requests of the same day: a cleaner reference than a site has."""
+    few, names = mmd.reference_of(around), inside["window"]
+    found = {
+        "mmd_sketches": (mmd.sketch_map(inside), mmd.of_sketches, mmd.sketch_map(few)),
+        "mmd_measured": (mmd.measured_map(inside, few), mmd.of_measured, mmd.measured_map(few, few)),
+    }
+    table = pl.DataFrame({"window": names.unique(maintain_order=True)})
+    for column, (mapped, embed, reference) in found.items():
+        value = dict(mmd.by_key(names, mapped, embed, embed(reference)))
+        table = table.with_columns(pl.Series(column, [value[w] for w in table["window"]], dtype=pl.Float64))
+    return table

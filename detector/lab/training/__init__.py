@@ -1,0 +1,1 @@
+"""Training: labelled measurements of synthetic worlds, and every model fitted on them."""

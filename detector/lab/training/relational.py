@@ -1,0 +1,95 @@
+"""Fits what the company of an account adds: both hops, on scores that never saw the world they are of.
+
+What an account did itself, and what its group lends it, come cross-fitted over worlds, at their worst up to the
+day (the nightly run remembers of the second its group's worst); so do the answers of the first hop that the second
+asks about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detector.decide import kin, scoring, standing
+from detector.lab.training.crossfit import cross_fitted, fit_terms
+from detector.lab.training.labelled import SharedText
+
+Floats = npt.NDArray[np.float64]
+
+KEYS = ["world", "day", "account_id"]
+PENALTY = 3.0
+
+
+def lent_bits(members: pl.DataFrame, groups: pl.DataFrame, conduct: pl.DataFrame) -> pl.DataFrame:
+    """What each member's group lends it that day: world, day, account_id, lent_bits.
+
+    ``members``: world, day, group_id, account_id, member_bits, bond, firm, evidence_bits. ``groups``: world, day,
+    group_id, group_bits. ``conduct``: world, day, account_id, own_bits, harvest_bits. All cross-fitted.
+    """
+    sure = pl.Series("belonging", scoring.probability(members["member_bits"].to_numpy()))
+    bonds = (
+        members.select(*KEYS, "group_id", "bond", "firm", "evidence_bits")
+        .with_columns(sure)
+        .join(groups, on=["world", "day", "group_id"], how="left", maintain_order="left")
+        .join(conduct, on=KEYS, how="left", maintain_order="left")
+    )
+    return bonds.select(*KEYS, standing.lent(bonds).alias("lent_bits"))
+
+
+def fit_kin(
+    accounts: pl.DataFrame, text: Sequence[SharedText], *, prior: float
+) -> tuple[Floats, pl.DataFrame, scoring.Additive, scoring.Additive]:
+    """Both models, with the cross-fitted log-odds of the second and the rows they are of.
+
+    ``accounts``: world, fold, day, account_id, label, harvest_bits, lent_bits, a row an account-day; days without
+    shared keys in ``text`` teach nothing. ``prior``: attackers among the accounts of an ordinary site (0..1).
+    """
+    worst = accounts.sort(*KEYS).with_columns(
+        pl.col("harvest_bits", "lent_bits").fill_null(-99.0).cum_max().over("world", "account_id")
+    )
+    worst = worst.with_columns(
+        pl.when(pl.col("lent_bits") > -99.0).then("lent_bits").alias("lent_bits"),
+    )
+    seen = [(each, kin.prepare(each.shared())) for each in text]
+    first = _with_lifts(worst, seen, "harvest_bits")
+    bits, model_first = _fitted(first, prior)
+    second = _with_lifts(
+        worst.join(first.select(*KEYS).with_columns(first=bits), on=KEYS, maintain_order="left"),
+        seen,
+        "first",
+    )
+    bits, model = _fitted(second, prior)
+    return bits, second, model_first, model
+
+
+def _with_lifts(
+    accounts: pl.DataFrame, seen: Sequence[tuple[SharedText, kin.Shares]], by: str
+) -> pl.DataFrame:
+    """Account-days of the days ``seen``, with the columns of ``kin.measure`` under the suspicion of column ``by``."""
+    made = []
+    for each, shares in seen:
+        here = accounts.filter((pl.col("world") == each.world) & (pl.col("day") == each.day))
+        # Who was not active that day is as suspect as he last was.
+        last = (
+            accounts.filter((pl.col("world") == each.world) & (pl.col("day") <= each.day))
+            .group_by("account_id")
+            .agg(pl.col(by).max())
+        )
+        made.append(kin.beside(here, shares, last["account_id"], last[by].to_numpy()))
+    return pl.concat(made, how="diagonal_relaxed")
+
+
+def _fitted(frame: pl.DataFrame, prior: float) -> tuple[Floats, scoring.Additive]:
+    """Calibrated cross-fitted log-odds, and the calibrated model of all worlds."""
+
+    def fit(some: pl.DataFrame) -> scoring.Additive:
+        bad = (some["label"] == 1).to_numpy()
+        weight = np.where(bad, 0.1 * (~bad).sum() / max(bad.sum(), 1), 1.0)
+        return fit_terms(some, kin.TERMS, weight / weight.mean(), PENALTY)
+
+    out = cross_fitted(frame, fit)
+    model = scoring.calibrate(fit(frame), out, (frame["label"] == 1).to_numpy(), prior=prior)
+    return model.slope * out + model.shift, model

@@ -1,0 +1,285 @@
+"""What a campaign over many accounts sends: scaffolded questions, dispatched by its relay, among customers.
+
+``Campaign`` describes a kind of abuse, ``Plan`` one instance of it; makers of single-account abuse stand in
+``solo``, the list of campaigns in ``campaigns``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detector.lab.worlds import clock, honest, market, relay
+from detector.lab.worlds.grammar import Texts, fill
+from detector.lab.worlds.paraphrase import Paraphraser
+from detector.lab.worlds.people import Traits, customers
+from detector.lab.worlds.persona import Floats, Habit, Ints, People, Rng, Rows, Victim
+from detector.lab.worlds.texts import TEXTS, answers, questions
+from detector.lab.worlds.town import Town
+
+#: Probability that a harvest request carries a scaffold, by rung.
+SCAFFOLDED = (1.0, 0.97, 0.9, 0.5)
+#: Renderings of its scaffolds a campaign holds ready; 0: a fresh paraphrase for each request.
+RENDERINGS = (1, 4, 0, 0)
+#: Scaffolds that are next to nothing, so there is nothing to reword.
+_PLAIN = ("bulk", "translate")
+#: Conversations sent in one go, so that memory does not grow with a campaign.
+BLOCK = 40_000
+#: Questions a campaign remembers having asked; beyond, a repeat is too rare to matter.
+MEMORY = 2_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the world asks of one campaign instance; ``volume`` is a factor on the campaign's rates."""
+
+    rung: int
+    accounts: int
+    ban_rate: float
+    group: str
+    poison: bool
+    volume: float
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One kind of abuse; ``accounts``, ``exchanges`` and ``days`` are the published size (0: none published).
+
+    ``per_day`` is harvest requests an account and day, ``ordinary`` the share of other people's traffic on
+    its accounts, ``carriers`` the share of accounts with nothing else, all by rung. ``weight`` 0: single
+    accounts.
+    """
+
+    name: str
+    about: str
+    kind: str
+    accounts: int
+    exchanges: int
+    days: int
+    make: Callable[[Town, Rng, Campaign, Plan], None]
+    weight: float = 1.0
+    scaffolds: tuple[tuple[str, float], ...] = ()
+    domains: tuple[str, ...] = ()
+    habit: Habit = honest.CHAT
+    clients: str = "sdk"
+    taste: str = "strong"
+    per_day: tuple[float, float, float, float] = (24.0, 24.0, 6.0, 2.2)
+    ordinary: tuple[float, float, float, float] = (0.0, 0.1, 0.5, 0.8)
+    carriers: tuple[float, float, float, float] = (0.0, 0.0, 0.05, 0.12)
+    pathways: int = 1
+    pivot: float = 0.3
+
+
+@dataclass
+class Script:
+    """What an instance keeps to over its life: its scaffolds, fields, system prompts, model switches."""
+
+    rules: dict[str, str]
+    ready: dict[str, Texts]
+    share: Floats  # of the campaign's domains
+    systems: Texts
+    system_share: float
+    switch_s: float
+    switch_to: int
+    switch_share: float
+    paraphraser: Paraphraser
+    asked: set[str] = field(default_factory=set)
+
+
+def script(town: Town, rng: Rng, campaign: Campaign, rung: int) -> Script:
+    """Draws what one instance of a campaign keeps to."""
+    rules, ready = {}, {}
+    for kind, _ in campaign.scaffolds:
+        families = town.grammar.names(f"scaffold.{kind}.")
+        rules[kind] = families[int(rng.integers(len(families)))]
+        ready[kind] = town.grammar.make(rng, rules[kind], RENDERINGS[rung])
+    own = rung < 3 and rng.random() < 0.6
+    systems = town.grammar.make(rng, "system.harvest", (1, 2, 3)[rung] if own else 0)
+    if np.isfinite(town.release_s):
+        switch, to, part = town.release_s + rng.uniform(2, 20) * 3600, market.NEW, campaign.pivot
+    elif rng.random() < 0.4:
+        # Without a release the operator changes the configured model one day, for everybody.
+        switch, to, part = (
+            rng.uniform(0.2, 0.8) * town.end_s,
+            int(market.models(rng, campaign.taste, 1)[0]),
+            0.7,
+        )
+    else:
+        switch, to, part = np.inf, 0, 0.0
+    share = rng.dirichlet(np.full(len(campaign.domains), 2.0))
+    return Script(
+        rules, ready, share, systems, rng.uniform(0.3, 1.0), switch, to, part, Paraphraser(town.grammar)
+    )
+
+
+def _scaffolds(town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, n: int) -> Texts:
+    """The templates of ``n`` harvest requests, with {Q} and {A} still open."""
+    out = np.full(n, "{Q}", dtype=object)
+    weight = np.array([w for _, w in campaign.scaffolds])
+    pick = rng.choice(len(weight), size=n, p=weight / weight.sum())
+    used = rng.random(n) < SCAFFOLDED[plan.rung]
+    for i, (kind, _) in enumerate(campaign.scaffolds):
+        at = np.flatnonzero((pick == i) & used)
+        ready = lines.ready[kind]
+        if len(ready):
+            out[at] = ready[rng.integers(len(ready), size=len(at))]
+        else:
+            fresh = town.grammar.make(rng, lines.rules[kind], len(at))
+            out[at] = lines.paraphraser.reword(rng, fresh) if kind not in _PLAIN else fresh
+    return out
+
+
+def harvest_text(
+    town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, people: People, who: Ints, turn: Ints
+) -> tuple[Texts, Texts]:
+    """Prompts and system prompts of harvest requests."""
+    n = len(turn)
+    # A campaign walks lists of a few fields in its own proportions and starts anywhere in them.
+    counts = rng.multinomial(n, lines.share).tolist()
+    if len(lines.asked) > MEMORY:
+        lines.asked.clear()
+    parts = [
+        questions(town.grammar, rng, c, (d,), lines.asked)
+        for d, c in zip(campaign.domains, counts, strict=True)
+    ]
+    asked = rng.permutation(np.concatenate(parts))
+    templates = _scaffolds(town, rng, campaign, plan, lines, n)
+    prompt = fill(templates, Q=asked, A=answers(town.grammar, rng, n))
+    later = np.flatnonzero((turn > 1) & (rng.random(n) < 0.4))
+    prompt[later] = town.grammar.make(rng, "followup", len(later))
+    # Best-of-k sampling and broken connections repeat some prompts word by word.
+    twice = np.flatnonzero(rng.random(n) < 0.02)
+    prompt[twice] = prompt[np.maximum(twice - 1, 0)]
+    system = people.system[who].copy()
+    if len(lines.systems):
+        used = np.flatnonzero(rng.random(n) < lines.system_share)
+        system[used] = lines.systems[rng.integers(len(lines.systems), size=len(used))]
+    return prompt, system
+
+
+_COVER: tuple[tuple[Habit, str, str, float], ...] = (
+    (honest.SERVICE, "everything", "web", 3.0), (honest.CODE, "code", "sdk", 1.5),
+    (honest.AGENT, "agent", "agent", 1.5), (honest.WRITE, "writer", "web", 0.8),
+    (honest.STUDENT, "student", "web", 0.8), (honest.CHAT, "foreign", "web", 1.0),
+)  # fmt: skip
+
+
+def ordinary(town: Town, rng: Rng, people: People, total: float, *, rung: int) -> None:
+    """Unrelated customers' traffic on these accounts, about ``total`` requests.
+
+    On rungs 0 and 1 anybody's requests go through any account; on rungs 2 and 3 an account has one or two
+    customers, whose client is the account's, so that it looks like a person's.
+    """
+    if total < 1 or not len(people):
+        return
+    people = people.take(np.argsort(people.account))
+    weight = np.array([c[3] for c in _COVER]) * rng.gamma(2, 0.5, len(_COVER))
+    volume = clock.volumes(rng, len(people), mean=1.0, sigma=1.0 if rung < 2 else 1.2)
+    main = rng.choice(len(_COVER), size=len(people), p=weight / weight.sum())
+    second = rng.random((len(people), len(_COVER))) < (0.4 if rung < 2 else 0.08)
+    used = second | (np.arange(len(_COVER))[None, :] == main[:, None])
+    volume = volume / used.sum(axis=1)
+    scale = total / float((volume * used.sum(axis=1)).sum())
+    for i, (habit, text, kind, _) in enumerate(_COVER):
+        some = np.flatnonzero(used[:, i])
+        if not len(some):
+            continue
+        agent = text == "agent"
+        traits = Traits(
+            "", clients=kind, system="agent" if agent else "some", use=habit.use,
+            toolset=market.AGENT_TOOLSETS if agent else None,
+        )  # fmt: skip
+        part = people.take(some)
+        crowd = customers(
+            town, rng, part, 3 if rung < 2 else 1.3, traits, told=0.3 if rung < 2 else 0.04,
+            same=0.3 if rung < 2 else 0.7,
+        )  # fmt: skip
+        row = np.searchsorted(part.account, crowd.account)
+        if rung >= 2:
+            # A relay that hides shows one zone and one language an account where it can.
+            keep = rng.random(len(crowd)) < 0.6
+            crowd.zone_h = np.where(keep, part.zone_h[row], crowd.zone_h)
+            crowd.country = np.where(keep, part.country[row], crowd.country)
+        crowd.clients = part.clients[row]
+        rate = volume[some][row] / np.bincount(row)[row] * scale
+        town.speak(rng, crowd, habit, rate, TEXTS[text])
+
+
+def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
+    """A campaign over many accounts: harvest dispatched by a relay, ordinary customers beside it."""
+    rung = plan.rung
+    truth = {"label": 1, "kind": campaign.kind, "campaign": campaign.name, "group": plan.group}
+    crew = relay.recruit(
+        town, rng, plan.accounts, rung=rung, ban_rate=plan.ban_rate, truth=truth, taste=campaign.taste,
+        use="harvest", clients=campaign.clients if rung < 2 else "any", pathways=campaign.pathways,
+    )  # fmt: skip
+    slots = np.arange(plan.accounts)
+    carrying = slots[rng.random(plan.accounts) < campaign.carriers[rung]] if plan.accounts > 3 else slots[:0]
+    able = np.setdiff1d(slots, carrying)
+    idle = np.isin(crew.slot, carrying)
+    town.relabel(crew.people.account[idle], kind="resale")
+    active_days = (town.end_s - max(crew.opens_s, 0.0)) / clock.DAY_S
+    harvest = campaign.per_day[rung] * plan.volume * len(able) * active_days
+    lines = script(town, rng, campaign, rung)
+    rhythm = str(rng.choice(["office", "late", "flat"]))
+    starts = relay.arrivals(
+        town, rng, crew, harvest, rung=rung, rhythm=rhythm, turns_mean=campaign.habit.turns_mean
+    )  # fmt: skip
+    who = relay.balance(town, rng, crew, starts, rung=rung, able=able)
+    victims = town.victims(rng, max(1, plan.accounts // 15)) if plan.poison else []
+    for low in range(0, len(starts), BLOCK):
+        part = slice(low, low + BLOCK)
+        _send(town, rng, campaign, plan, lines, crew.people, starts[part], who[part], victims)
+    mixed = campaign.ordinary[rung]
+    ordinary(town, rng, crew.people.take(np.flatnonzero(~idle)), harvest * mixed / (1 - mixed), rung=rung)
+    # Accounts that only carry customers have traffic even where the others have little.
+    extra = len(carrying) * (14.0, 14.0, 9.0, 8.0)[rung] * plan.volume * active_days
+    ordinary(town, rng, crew.people.take(np.flatnonzero(idle)), extra, rung=rung)
+
+
+def _send(
+    town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, people: People, starts: Floats,
+    who: Ints,
+    victims: list[Victim],
+) -> None:  # fmt: skip
+    starts, who = starts[who >= 0], who[who >= 0]
+    habit = campaign.habit
+    counts = clock.turns(rng, len(starts), single=habit.single, more=habit.more)
+    session, ts, turn = clock.unroll(rng, starts, counts, gap_s=habit.gap_s, sigma=habit.gap_sigma)
+    who = who[session]
+    keep = (ts < np.minimum(people.until_s[who], town.end_s)) & (ts >= people.born_s[who])
+    session, ts, turn, who = session[keep], ts[keep], turn[keep], who[keep]
+    n = len(who)
+    if not n:
+        return
+    prompt, system = harvest_text(town, rng, campaign, plan, lines, people, who, turn)
+    rows = Rows(who, ts, turn, session, prompt, system)
+    model = np.where(
+        rng.random(n) < people.loyal[who], people.model[who], market.models(rng, campaign.taste, n)
+    )
+    moved = (ts > lines.switch_s) & (rng.random(n) < lines.switch_share)
+    rows.over["model"] = np.where(moved, lines.switch_to, model)
+    if victims:
+        _frame(town, rng, people, rows, victims)
+    town.emit(rng, people, habit, rows, harvest=True)
+
+
+def _frame(town: Town, rng: Rng, people: People, rows: Rows, victims: list[Victim]) -> None:
+    """Poisoning: a tenth of the harvest copies victims' networks, clients and prompts, to implicate them."""
+    n = len(rows)
+    hit = np.flatnonzero(rng.random(n) < 0.1)
+    second = (rng.random(n) < 0.2).astype(int)
+    address, client = people.addresses[rows.who, second], people.clients[rows.who, second]
+    of = rng.integers(len(victims), size=len(hit))
+    for i, victim in enumerate(victims):
+        at = hit[of == i]
+        if not len(at):
+            continue
+        near = np.array([town.network.neighbour(victim.address) for _ in range(3)])
+        address[at], client[at] = near[rng.integers(3, size=len(at))], victim.client
+        some = at[rng.random(len(at)) < 0.5]
+        rows.prompt[some] = rng.choice(np.array(victim.prompts, dtype=object), size=len(some))
+        town.relabel(np.array([victim.account]), framed=True)
+    rows.over["address"], rows.over["client"] = address, client
