@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from detector.attribution import encoder, hashed, linear, network, style, trees
 from detector.attribution.extra import chosen_device, needed
+from detector.attribution.fingerprint import encoder, hashed, linear, network, style, trees
 
 
 def made(n: int, size: int, seed: int = 0) -> list[str]:

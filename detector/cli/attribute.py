@@ -55,11 +55,11 @@ def train(
 
     Example: hydrawatch attribute train outputs.parquet --text output --label model --group prompt --out fingerprint
     """
-    from detector.attribution.card import card_of
+    from detector.attribution.corpus.reading import LEAST_A_CLASS, as_text, batches, labelled, thin_classes
     from detector.attribution.extra import chosen_device, use_threads
-    from detector.attribution.reading import LEAST_A_CLASS, as_text, batches, labelled, thin_classes
-    from detector.attribution.training import DEFAULT
-    from detector.attribution.training import train as learn
+    from detector.attribution.fingerprint.card import card_of
+    from detector.attribution.fingerprint.training import DEFAULT
+    from detector.attribution.fingerprint.training import train as learn
 
     where = chosen_device(device)
     use_threads(threads)
@@ -131,9 +131,9 @@ def predict(
     """
     import pyarrow as pa
 
+    from detector.attribution.corpus.reading import as_text, batches
     from detector.attribution.extra import chosen_device, use_threads
-    from detector.attribution.model import load, predict_corpora, predict_texts
-    from detector.attribution.reading import as_text, batches
+    from detector.attribution.fingerprint.model import load, predict_corpora, predict_texts
 
     use_threads(1)
     known = load(model, chosen_device(device))
@@ -202,12 +202,12 @@ def compare(
 
     Example: hydrawatch attribute compare outputs.parquet --text output --label model --group prompt --suspect student-7b
     """
-    from detector.attribution.comparing import run_comparison
+    from detector.attribution.lineage.comparing import run_comparison
 
     fingerprint = None
     if model is not None:
         from detector.attribution.extra import chosen_device
-        from detector.attribution.model import load
+        from detector.attribution.fingerprint.model import load
 
         fingerprint = load(model, chosen_device(device))
     with bar("comparing", total=1.0) as update:
@@ -302,12 +302,12 @@ def evaluate(
     """
     import pyarrow as pa
 
-    from detector.attribution.evaluating import TABLES, Plan, rows_of
-    from detector.attribution.evaluating import evaluate as measure
-    from detector.attribution.evaluation import class_lists, read_outputs
+    from detector.attribution.evaluate.evaluating import TABLES, Plan, rows_of
+    from detector.attribution.evaluate.evaluating import evaluate as measure
+    from detector.attribution.evaluate.evaluation import class_lists, read_outputs
+    from detector.attribution.evaluate.lineage_table import read_pairs
+    from detector.attribution.evaluate.plots import plot_all
     from detector.attribution.extra import chosen_device, use_threads
-    from detector.attribution.lineage_table import read_pairs
-    from detector.attribution.plots import plot_all
 
     where = chosen_device(device)
     use_threads(threads)

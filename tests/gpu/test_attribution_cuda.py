@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from detector.attribution import encoder, linear, training
+from detector.attribution.corpus.reading import Labelled
 from detector.attribution.extra import chosen_device
-from detector.attribution.model import Fingerprint
-from detector.attribution.reading import Labelled
+from detector.attribution.fingerprint import encoder, linear, training
+from detector.attribution.fingerprint.model import Fingerprint
 
 torch = pytest.importorskip("torch", reason="the attribution extra is not installed")
 pytestmark = [

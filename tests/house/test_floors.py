@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 #: Highest floor first; a module may import its own wing and the floors below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.cli",),
-    ("detector.lab", "detector.health"),
+    ("detector.lab.benchmark",),
+    ("detector.lab.training",),
+    ("detector.lab.worlds", "detector.lab", "detector.health"),
     ("detector.pipeline",),
     ("detector.alert", "detector.lake", "detector.ingest"),
     ("detector.decide", "detector.attribution", "detector.config"),

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from detector.attribution import copies, hashed, reading, splits, style
-from detector.attribution.vocabulary import Vocabulary
+from detector.attribution.corpus import reading
+from detector.attribution.fingerprint import copies, hashed, splits, style
+from detector.attribution.fingerprint.vocabulary import Vocabulary
 from detector.errors import ConfigError, LogError
 
 TEXTS = [

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.attribution.blend import log_softmax
-from detector.attribution.calibrating import HABITS_FROM, fit_rule, means_of
-from detector.attribution.corpora import CorpusRule, draws_of, known_only
-from detector.attribution.habits import LEAST_GROUPS, Habits, fit_habits, habits_of
+from detector.attribution.corpus.calibrating import HABITS_FROM, fit_rule, means_of
+from detector.attribution.corpus.habits import LEAST_GROUPS, Habits, fit_habits, habits_of
+from detector.attribution.corpus.rule import CorpusRule, draws_of, known_only
+from detector.attribution.fingerprint.blend import log_softmax
 
 N_PROMPTS = 160
 

@@ -10,8 +10,8 @@ import pytest
 from made_attribution import answer, drifting, table
 from typer.testing import CliRunner
 
-from detector.attribution import evidence, identity, lineage
-from detector.attribution.comparing import run_comparison
+from detector.attribution.lineage import evidence, identity, lineage
+from detector.attribution.lineage.comparing import run_comparison
 from detector.cli import app
 from detector.errors import ConfigError
 
@@ -193,9 +193,9 @@ def test_an_absent_suspect_is_named(tmp_path: Path) -> None:
 
 def test_the_classifier_is_a_second_witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the attribution extra is not installed")
-    from detector.attribution import training
+    from detector.attribution.corpus.reading import labelled
     from detector.attribution.extra import chosen_device
-    from detector.attribution.reading import labelled
+    from detector.attribution.fingerprint import training
 
     rows = [r for r in world() if int(str(r["prompt"])) < 20]
     taught = write(tmp_path / "t.jsonl", [r for r in rows if r["model"] in TEACHERS])
@@ -211,7 +211,7 @@ def test_the_classifier_is_a_second_witness(tmp_path: Path, monkeypatch: pytest.
 
 def test_evaluate_measures_a_small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the attribution extra is not installed")
-    from detector.attribution import network
+    from detector.attribution.fingerprint import network
 
     monkeypatch.setattr(network, "STEPS", (30, 30))
     rows = [
@@ -252,7 +252,7 @@ def test_evaluate_measures_a_small_table(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_class_lists_fall_back_to_all_labels(tmp_path: Path) -> None:
-    from detector.attribution.evaluation import class_lists
+    from detector.attribution.evaluate.evaluation import class_lists
 
     assert class_lists(None, {"b", "a"})["tasks"] == {"all labels": ["a", "b"]}
     (tmp_path / "c.json").write_text("{}")

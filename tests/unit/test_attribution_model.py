@@ -15,16 +15,16 @@ import pytest
 from made_attribution import answer, table
 from typer.testing import CliRunner
 
-from detector.attribution.calibrating import fit_rule
-from detector.attribution.corpora import CorpusRule, draws_of
+from detector.attribution.corpus.calibrating import fit_rule
+from detector.attribution.corpus.rule import CorpusRule, draws_of
 from detector.errors import ConfigError, ModelError
 
 pytest.importorskip("torch", reason="the attribution extra is not installed")
 pytest.importorskip("safetensors", reason="the attribution extra is not installed")
 
-from detector.attribution import blend, copies, linear, model, network, training
+from detector.attribution.corpus.reading import labelled
 from detector.attribution.extra import chosen_device
-from detector.attribution.reading import labelled
+from detector.attribution.fingerprint import blend, copies, linear, model, network, training
 from detector.cli import app
 
 CPU = chosen_device("cpu")
@@ -303,7 +303,7 @@ def test_short_answers_in_any_script_train(tmp_path: Path) -> None:
 
 
 def test_the_encoder_learns_and_survives_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from detector.attribution import encoder
+    from detector.attribution.fingerprint import encoder
 
     monkeypatch.setattr(encoder, "STEPS", {"cpu": (16, 16), "cuda": (16, 16)})
     monkeypatch.setattr(encoder, "WINDOW", 256)
@@ -389,10 +389,15 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 def test_importing_attribution_does_not_import_torch() -> None:
-    code = (
-        "import sys, detector.attribution.training, detector.attribution.model, detector.attribution.comparing, "
-        "detector.attribution.evaluating, detector.attribution.encoder; print('torch' in sys.modules)"
+    modules = (
+        "fingerprint.training",
+        "fingerprint.model",
+        "fingerprint.encoder",
+        "lineage.comparing",
+        "evaluate.evaluating",
     )
+    names = ", ".join(f"detector.attribution.{name}" for name in modules)
+    code = f"import sys, {names}; print('torch' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "False\n"

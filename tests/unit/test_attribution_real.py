@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the attribution extra is not installed")
 
-from detector.attribution import copies, training
+from detector.attribution.corpus.reading import Labelled, batches
 from detector.attribution.extra import chosen_device
-from detector.attribution.reading import Labelled, batches
+from detector.attribution.fingerprint import copies, training
 
 DATA = Path(os.environ.get("HYDRAWATCH_DATA", "")) / "attribution" / "outputs.parquet"
 MODELS = ("gpt-4o-2024-05-13", "claude-2", "llama-2-70b-chat-hf")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.attribution.leads import LEAST_DECOYS, closeness, family_leads, leads_of
-from detector.attribution.register import SCORES, SHOWN, register_of
+from detector.attribution.evaluate.register import SCORES, SHOWN, register_of
+from detector.attribution.lineage.leads import LEAST_DECOYS, closeness, family_leads, leads_of
 
 MAKERS = {"o-1": "o", "o-2": "o", "o-3": "o", "p-1": "p", "q-1": "q"}
 CANDIDATES = list(MAKERS)

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 pytest.importorskip("torch", reason="the attribution extra is not installed")
 pytest.importorskip("safetensors", reason="the attribution extra is not installed")
 
-from detector.attribution import network, trees
-from detector.attribution.reading import as_text
+from detector.attribution.corpus.reading import as_text
+from detector.attribution.fingerprint import network, trees
 from detector.cli import app
 
 Rows = list[dict[str, Any]]

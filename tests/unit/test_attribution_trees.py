@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.attribution import figures, trees
-from detector.attribution.corpora import CorpusRule
-from detector.attribution.style import COLUMNS
+from detector.attribution.corpus.rule import CorpusRule
+from detector.attribution.evaluate import figures
+from detector.attribution.fingerprint import trees
+from detector.attribution.fingerprint.style import COLUMNS
 
 WIDTH = len(COLUMNS)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.figures import auroc
-from detector.attribution.leads import closeness, leads_of
+from detector.attribution.evaluate.figures import auroc
+from detector.attribution.lineage.leads import closeness, leads_of
 
 #: Scores that halves of the models pick from: closeness corrected by decoys or not; all candidates of the maker, its
 #: nearest two, or its nearest.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution import copies
-from detector.attribution.blend import Blend, calibration_error, interval
-from detector.attribution.reading import Labelled
+from detector.attribution.corpus.reading import Labelled
+from detector.attribution.fingerprint import copies
+from detector.attribution.fingerprint.blend import Blend, calibration_error, interval
 
 if TYPE_CHECKING:
-    from detector.attribution.training import Corpus, Held
+    from detector.attribution.fingerprint.training import Corpus, Held
 
 
 def facts_of(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.habits import Habits
+from detector.attribution.corpus.habits import Habits
 
 Floats = npt.NDArray[np.float64]
 
@@ -123,7 +123,7 @@ class CorpusRule:
         """Calibrated log-probabilities of corpora of ``n`` texts, corpora x classes.
 
         ``summed`` are log-probabilities among the known classes added over the texts, ``mean_habits`` the mean of
-        their :func:`~detector.attribution.habits.habits_of`; None: judged without them. The further a corpus lies
+        their :func:`~detector.attribution.corpus.habits.habits_of`; None: judged without them. The further a corpus lies
         from everything known, the less its habits are asked: texts changed in a way nobody foresaw keep their sums.
         """
         alone = self.scale(n) * summed

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.corpora import (
+from detector.attribution.corpus.habits import LEAST_GROUPS, LEAST_TEXTS, MOST_SCORES, Habits, fit_habits
+from detector.attribution.corpus.rule import (
     FALSE_REJECTIONS,
     SIZES,
     CorpusRule,
@@ -21,8 +22,7 @@ from detector.attribution.corpora import (
     known_only,
     texts_between,
 )
-from detector.attribution.habits import LEAST_GROUPS, LEAST_TEXTS, MOST_SCORES, Habits, fit_habits
-from detector.attribution.splits import folds_of
+from detector.attribution.fingerprint.splits import folds_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

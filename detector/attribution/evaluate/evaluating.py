@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.attribution.evaluation import (
+from detector.attribution.evaluate.evaluation import (
     OUTER_FOLDS,
     Outputs,
     closed_set,
@@ -18,8 +18,8 @@ from detector.attribution.evaluation import (
     open_set,
     out_of_domain,
 )
-from detector.attribution.figures import pooled_calibration
-from detector.attribution.lineage_table import lineage_table
+from detector.attribution.evaluate.figures import pooled_calibration
+from detector.attribution.evaluate.lineage_table import lineage_table
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:

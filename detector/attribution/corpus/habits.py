@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.blend import log_softmax
+from detector.attribution.fingerprint.blend import log_softmax
 
 Floats = npt.NDArray[np.float64]
 

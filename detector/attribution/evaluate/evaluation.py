@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution import copies
-from detector.attribution.blend import lengths_of
-from detector.attribution.corpora import FALSE_REJECTIONS, NONE, draws_of
-from detector.attribution.figures import auroc, by_size, figures
-from detector.attribution.model import Evidence, Fingerprint
-from detector.attribution.reading import Labelled, as_text, batches
-from detector.attribution.splits import folds_of
-from detector.attribution.training import train
+from detector.attribution.corpus.reading import Labelled, as_text, batches
+from detector.attribution.corpus.rule import FALSE_REJECTIONS, NONE, draws_of
+from detector.attribution.evaluate.figures import auroc, by_size, figures
+from detector.attribution.fingerprint import copies
+from detector.attribution.fingerprint.blend import lengths_of
+from detector.attribution.fingerprint.model import Evidence, Fingerprint
+from detector.attribution.fingerprint.splits import folds_of
+from detector.attribution.fingerprint.training import train
 from detector.errors import ConfigError, Location
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.attribution.extra import needed
-from detector.attribution.hashed import encoded
+from detector.attribution.fingerprint.hashed import encoded
 
 if TYPE_CHECKING:
     import torch

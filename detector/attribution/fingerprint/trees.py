@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.style import COLUMNS, measured
+from detector.attribution.fingerprint.style import COLUMNS, measured
 
 Floats = npt.NDArray[np.float32]
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.attribution.extra import needed
-from detector.attribution.hashed import SIZE, Floats, Ints, count_all, damped
-from detector.attribution.vocabulary import Vocabulary
+from detector.attribution.fingerprint.hashed import SIZE, Floats, Ints, count_all, damped
+from detector.attribution.fingerprint.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import torch

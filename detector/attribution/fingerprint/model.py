@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.blend import Blend, lengths_of
-from detector.attribution.corpora import CorpusRule, Decision, known_only
+from detector.attribution.corpus.habits import Habits, habits_of
+from detector.attribution.corpus.rule import CorpusRule, Decision, known_only
 from detector.attribution.extra import needed
-from detector.attribution.habits import Habits, habits_of
-from detector.attribution.hashed import BITS, MAX_BYTES
-from detector.attribution.linear import LinearMember
-from detector.attribution.network import StyleMember
-from detector.attribution.style import COLUMNS, measured
-from detector.attribution.trees import TreesMember
-from detector.attribution.vocabulary import Vocabulary
+from detector.attribution.fingerprint.blend import Blend, lengths_of
+from detector.attribution.fingerprint.hashed import BITS, MAX_BYTES
+from detector.attribution.fingerprint.linear import LinearMember
+from detector.attribution.fingerprint.network import StyleMember
+from detector.attribution.fingerprint.style import COLUMNS, measured
+from detector.attribution.fingerprint.trees import TreesMember
+from detector.attribution.fingerprint.vocabulary import Vocabulary
 from detector.errors import Location, ModelError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def ready(name: str, arrays: Arrays, width: int, device: torch.device) -> Any:
     if name == "trees":
         return TreesMember(arrays, width)
     if name == "encoder":
-        from detector.attribution.encoder import EncoderMember
+        from detector.attribution.fingerprint.encoder import EncoderMember
 
         return EncoderMember(arrays, width, device)
     raise ValueError(f"unknown member {name!r}")
@@ -261,7 +261,7 @@ def predict_texts(
 
 def answer(model: Fingerprint, decision: Decision, *, blank: bool = False) -> dict[str, Any]:
     """What is printed of a decision."""
-    from detector.attribution.corpora import TOO_FEW
+    from detector.attribution.corpus.rule import TOO_FEW
 
     out: dict[str, Any] = {
         "prediction": model.classes[decision.best],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.hashed import SIZE, Floats, Ints, damped, firsts, passes
+from detector.attribution.fingerprint.hashed import SIZE, Floats, Ints, damped, firsts, passes
 
 
 class Vocabulary:

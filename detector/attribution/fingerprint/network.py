@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.attribution.extra import needed
-from detector.attribution.style import COLUMNS, measured
+from detector.attribution.fingerprint.style import COLUMNS, measured
 
 if TYPE_CHECKING:
     import torch

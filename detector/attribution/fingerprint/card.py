@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from detector.attribution.calibrating import HABITS_FROM
-from detector.attribution.corpora import FALSE_REJECTIONS, KNOWN, REJECT_FROM
-from detector.attribution.model import Fingerprint
+from detector.attribution.corpus.calibrating import HABITS_FROM
+from detector.attribution.corpus.rule import FALSE_REJECTIONS, KNOWN, REJECT_FROM
+from detector.attribution.fingerprint.model import Fingerprint
 
 
 def _cell(value: object) -> str:

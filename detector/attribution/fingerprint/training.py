@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution import copies, style
-from detector.attribution.blend import Blend, fit_blend, lengths_of
-from detector.attribution.calibrating import fit_rule
-from detector.attribution.corpora import known_only
-from detector.attribution.facts import facts_of
-from detector.attribution.habits import habits_of
-from detector.attribution.linear import CHOSEN_ON, KEPT, choose_columns, fit_weights
-from detector.attribution.model import ON_STYLE, Arrays, Fingerprint, ready
-from detector.attribution.network import fit_style
-from detector.attribution.reading import Labelled
-from detector.attribution.splits import folds_of
-from detector.attribution.trees import fit_trees
+from detector.attribution.corpus.calibrating import fit_rule
+from detector.attribution.corpus.habits import habits_of
+from detector.attribution.corpus.reading import Labelled
+from detector.attribution.corpus.rule import known_only
+from detector.attribution.fingerprint import copies, style
+from detector.attribution.fingerprint.blend import Blend, fit_blend, lengths_of
+from detector.attribution.fingerprint.facts import facts_of
+from detector.attribution.fingerprint.linear import CHOSEN_ON, KEPT, choose_columns, fit_weights
+from detector.attribution.fingerprint.model import ON_STYLE, Arrays, Fingerprint, ready
+from detector.attribution.fingerprint.network import fit_style
+from detector.attribution.fingerprint.splits import folds_of
+from detector.attribution.fingerprint.trees import fit_trees
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def fit_members(
         elif name == "trees":
             out[name] = fit_trees(styles, classes, n_classes, importance=importance, seed=seed, progress=part)
         elif name == "encoder":
-            from detector.attribution.encoder import fit_encoder
+            from detector.attribution.fingerprint.encoder import fit_encoder
 
             out[name] = dict(
                 fit_encoder(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.blend import interval
-from detector.attribution.calibrating import means_of
-from detector.attribution.corpora import CorpusRule, draws_of, known_only
+from detector.attribution.corpus.calibrating import means_of
+from detector.attribution.corpus.rule import CorpusRule, draws_of, known_only
+from detector.attribution.fingerprint.blend import interval
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detector.attribution.lineage import Answers, Lineage
+from detector.attribution.lineage.lineage import Answers, Lineage
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|\n+|[^\w\s]")
 #: Decoys whose wording is looked at, evenly over the list.

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detector.attribution.hashed import SIZE, count_all, damped
-from detector.attribution.leads import LEAST_DECOYS, family_leads, robust_z
+from detector.attribution.fingerprint.hashed import SIZE, count_all, damped
+from detector.attribution.lineage.leads import LEAST_DECOYS, family_leads, robust_z
 from detector.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
@@ -144,7 +144,7 @@ class Comparison:
     candidates: list[Lineage]
     verdict: str
     teacher: str | None
-    #: Maker -> its lead over all other makers (see :func:`detector.attribution.leads.family_leads`); best first.
+    #: Maker -> its lead over all other makers (see :func:`detector.attribution.lineage.leads.family_leads`); best first.
     family_leads: dict[str, float]
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from detector.attribution.copies import first_words
-from detector.attribution.evidence import shared_grams, telling_prompts
-from detector.attribution.identity import both_ways, names_of
-from detector.attribution.leads import robust_z
-from detector.attribution.lineage import Answers, Comparison, compare, shared_answers, similarities
-from detector.attribution.model import Fingerprint
-from detector.attribution.reading import as_text, batches
+from detector.attribution.corpus.reading import as_text, batches
+from detector.attribution.fingerprint.copies import first_words
+from detector.attribution.fingerprint.model import Fingerprint
+from detector.attribution.lineage.evidence import shared_grams, telling_prompts
+from detector.attribution.lineage.identity import both_ways, names_of
+from detector.attribution.lineage.leads import robust_z
+from detector.attribution.lineage.lineage import Answers, Comparison, compare, shared_answers, similarities
 from detector.errors import ConfigError
 
 #: Words of a text the second witness reads: length is no evidence.

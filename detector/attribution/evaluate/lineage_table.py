@@ -7,15 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from detector.attribution.evaluation import Outputs
-from detector.attribution.lineage import (
-    DERIVED,
-    Comparison,
-    compare,
-    shared_answers,
-    similarities,
-)
-from detector.attribution.register import register_of
+from detector.attribution.evaluate.evaluation import Outputs
+from detector.attribution.evaluate.register import register_of
+from detector.attribution.lineage.lineage import DERIVED, Comparison, compare, shared_answers, similarities
 from detector.errors import ConfigError, Location
 
 _COLUMNS = ("student", "teacher", "teacher_vendor", "kind", "confidence")

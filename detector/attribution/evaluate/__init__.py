@@ -1,0 +1,1 @@
+"""The tables and plots of ``attribute evaluate``: what a fingerprint reaches on held-out prompts."""
