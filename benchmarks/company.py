@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.likeness import made
-from detector.decide import circles, kin
+from detector.link import communities, graph
+from detector.score import relational
 
 
 def shared(n: int, seed: int) -> tuple[dict[str, pl.DataFrame], np.ndarray]:
@@ -34,7 +35,7 @@ def shared(n: int, seed: int) -> tuple[dict[str, pl.DataFrame], np.ndarray]:
                 "spoofable": [family == "client"] * n,
             }
         )
-        for number, family in enumerate(kin.LINKS)
+        for number, family in enumerate(graph.LINKS)
     )
     accounts = pl.DataFrame(
         {"account_id": [f"a{i}" for i in range(n)], "organisation": [f"o{i}" for i in range(n)]}
@@ -63,14 +64,14 @@ def main() -> None:
         floor = timed(
             lambda: base.execute("SELECT code, count(DISTINCT account) FROM rows GROUP BY code").fetchall()
         )
-    kept: list[kin.Shares] = []
+    kept: list[graph.Shares] = []
     bits = np.log2(suspicion / (1 - suspicion))
     steps: dict[str, Callable[[], object]] = {
-        "prepare": lambda: kept.append(kin.prepare(told)),
+        "prepare": lambda: kept.append(graph.prepare(told)),
         "measure, both hops and without what can be planted": lambda: [
-            kin.measure(kept[0], suspicion, firm_only=firm) for firm in (False, False, True)
+            relational.measure(kept[0], suspicion, firm_only=firm) for firm in (False, False, True)
         ],
-        "circles": lambda: circles.find(kept[0], bits),
+        "circles": lambda: communities.find(kept[0], bits),
     }
     print(f"{n:,} accounts, {len(told['holdings']) + len(told['links']):,} holdings; floor {floor:.2f} s")
     for name, work in steps.items():

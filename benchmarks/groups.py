@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from detector.decide.groups import Ties, form_groups
+from detector.link.cooccurrence import Ties, form_groups
 
 HYDRAS = (50, 333, 3333)
 BILLING, NETWORK, CLIENT, CONTENT = range(4)

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import polars as pl
 
-from detector.decide import likeness
+from detector.link import similarity
 
 KEYS, OWN, STOCK, ONE_IN = 40, 10, 60, 2_000
 
@@ -55,7 +55,7 @@ def main() -> None:
         rows, hydra = made(options.accounts, seed)
         organisation = pl.Series(np.arange(options.accounts)).cast(pl.String)
         began = time.process_time()
-        found = likeness.alike(rows, organisation, np.full(options.accounts, 50.0), options.accounts)
+        found = similarity.alike(rows, organisation, np.full(options.accounts, 50.0), options.accounts)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         labels = found.label[hydra & (found.label >= 0)]

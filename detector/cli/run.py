@@ -16,9 +16,9 @@ from detector.errors import ConfigError
 
 if TYPE_CHECKING:
     from detector.config import Config
-    from detector.decide.scoring import Detector
     from detector.lake.store import Store
     from detector.pipeline import DayReport
+    from detector.score.additive import Detector
 
 LEVELS = ("low", "medium", "high", "critical")
 #: Stages of a day that are told, about: how far the bar moves within it.

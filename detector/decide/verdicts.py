@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.bits import probability
 from detector.config import ACCUSED_FROM, Config
-from detector.decide import circles, kin, scoring
 from detector.decide.exemptions import exemptions
-from detector.decide.scoring import Detector, Variant, likeliest_kind, probability, threshold
-from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE, company, lending, standing
-from detector.decide.summary import columns_of, group_columns, member_columns, parts_of, score_frame
+from detector.link import communities, graph
+from detector.score import additive
+from detector.score.additive import Detector, Variant, likeliest_kind, threshold
+from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE, company, lending, standing
+from detector.score.inputs import columns_of, group_columns, member_columns, parts_of, score_frame
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,7 +71,7 @@ def decide(
     Parameters
     ----------
     account_days, group_days : today's measurements.
-    members : every group's members so far (identity.MEMBERS and ``evidence_bits``).
+    members : every group's members so far (tracking.MEMBERS and ``evidence_bits``).
     previous_groups, previous_accounts : yesterday's state tables (without ``day``).
     facts : account_id, org_id, program (NULL where not known).
     merged : groups that went into another today.
@@ -79,7 +81,7 @@ def decide(
     columns, n = columns_of(account_days), len(account_days)
     models = detector.fitting(columns)
     harvest, lone = models.account.bits(columns, n), detector.lone.bits(columns, n)
-    own_bits = scoring.own_bits(harvest, lone)
+    own_bits = additive.own_bits(harvest, lone)
     alone = lone >= own_bits
     own = pl.DataFrame(
         {
@@ -113,13 +115,15 @@ def decide(
     )
     exempt = frozenset(exemptions(facts, config, day))
     lends = lending(group_bits, previous_groups, day)
-    shares = None if shared is None else kin.prepare(shared)
+    shares = None if shared is None else graph.prepare(shared)
     known = company(models, standing(own, previous_accounts, bond, lends), shares)
     own = own.join(
         known.select("account_id", "alone_bits"), on="account_id", how="left", maintain_order="left"
     )
     circle = _circles(shares, known, members, previous_groups, previous_accounts, merged, day)
-    members = circles.overlaid(members.with_columns(_doubtful(bond)), circle, known, previous_members, day)
+    members = communities.overlaid(
+        members.with_columns(_doubtful(bond)), circle, known, previous_members, day
+    )
     merged = {**merged, **circle.absorbed}
     today = _with_company(group_bits, members, known, circle)
     worst = today.join(previous_groups.select("group_id", "score_bits"), on="group_id", how="left").select(
@@ -211,28 +215,28 @@ def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArra
 
 
 def _circles(
-    shares: kin.Shares | None,
+    shares: graph.Shares | None,
     known: pl.DataFrame,
     members: pl.DataFrame,
     previous_groups: pl.DataFrame,
     previous_accounts: pl.DataFrame,
     merged: Mapping[str, str],
     day: date,
-) -> circles.Circles:
+) -> communities.Circles:
     """Today's circles of suspects, by the worst that is known of each, with the names they go by."""
     found = pl.DataFrame(schema={"account_id": pl.String, "circle": pl.Int64})
     if shares is not None:
         worst = known.join(
             previous_accounts.select("account_id", "score_bits"), on="account_id", how="left"
         ).select("account_id", pl.max_horizontal("bits_today", "score_bits").alias("bits"))
-        label = circles.find(shares, shares.of(worst["account_id"], worst["bits"].to_numpy(), -99.0))
+        label = communities.find(shares, shares.of(worst["account_id"], worst["bits"].to_numpy(), -99.0))
         found = pl.DataFrame({"account_id": shares.accounts, "circle": label}).filter(pl.col("circle") >= 0)
     gone = previous_groups.filter(pl.col("successor_id").is_not_null())["group_id"].to_list()
-    return circles.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)
+    return communities.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)
 
 
 def _with_company(
-    group_bits: pl.DataFrame, members: pl.DataFrame, known: pl.DataFrame, circle: circles.Circles
+    group_bits: pl.DataFrame, members: pl.DataFrame, known: pl.DataFrame, circle: communities.Circles
 ) -> pl.DataFrame:
     """Bits of each group today: what half of its members' company says, or its own as far as that bears it out.
 

@@ -18,15 +18,16 @@ import polars as pl
 import rules
 from detector.alert import findings, lifecycle
 from detector.config import Config
-from detector.decide import identity, verdicts
+from detector.decide import verdicts
 from detector.decide.exemptions import exemptions
-from detector.decide.scoring import Detector
 from detector.errors import DayMissing, ModelError
 from detector.lake.store import Store, empty
 from detector.lake.tables import tables
+from detector.link import tracking
 from detector.pipeline import due, exempt, joined, relations
 from detector.pipeline.due import due_days, input_digest
 from detector.pipeline.joined import with_scaffolds
+from detector.score.additive import Detector
 from features import compose, plugins
 
 __all__ = [
@@ -41,8 +42,8 @@ __all__ = [
 ]
 
 Progress = Callable[[str], None]
-#: Told what the classifier would see: of shared text ``keys`` (scaffolds.measure_keys) and ``holdings`` (account,
-#: code, n ...); other shared keys as ``links`` (kin.links); ``accounts`` (account_id and organisation by array
+#: Told what the classifier would see: of shared text ``keys`` (template_reuse.measure_keys) and ``holdings`` (account,
+#: code, n ...); other shared keys as ``links`` (graph.links); ``accounts`` (account_id and organisation by array
 #: code); ``members`` and ``group_days`` of all groups of the day and which ``merged``, before scoring lets any go.
 #: Training and the benchmark listen here.
 Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
@@ -129,8 +130,8 @@ def run_day(
         formed = previous.filter(pl.col("origin_id").is_not_null()).with_columns(
             pl.col("origin_id").alias("group_id")
         )
-        carried = identity.carry_over(
-            formed.select(list(identity.MEMBERS)),
+        carried = tracking.carry_over(
+            formed.select(list(tracking.MEMBERS)),
             grouping_of,
             day=day,
             present=held.accounts,

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.config import Config
-from detector.decide import groups as grouping
-from detector.decide import identity, kin, likeness, scaffolds
-from detector.decide.scoring import Detector
 from detector.lake.store import Store
 from detector.lake.tables import tables
+from detector.link import cooccurrence as grouping
+from detector.link import graph, similarity, tracking
 from detector.pipeline import relations
+from detector.score import template_reuse
+from detector.score.additive import Detector
 from features import plugins
 from features.spec import Tie
 
@@ -121,11 +122,11 @@ def holders(store: Store, held: Held, day: date, config: Config) -> Holders:
 
 def shared_text(held: Held, of: Holders) -> dict[str, pl.DataFrame]:
     """Keys of the window that accounts share, with what text says of its holders; see ``Observe``."""
-    keys = scaffolds.measure_keys(held.rows, of.organisation, of.volume, held.n_accounts)
+    keys = template_reuse.measure_keys(held.rows, of.organisation, of.volume, held.n_accounts)
     return {
         "keys": keys,
-        "holdings": scaffolds.content_holdings(held.rows),
-        "links": kin.links(held.rows, held.n_accounts),
+        "holdings": template_reuse.content_holdings(held.rows),
+        "links": graph.links(held.rows, held.n_accounts),
         "accounts": pl.DataFrame({"account_id": held.accounts, "organisation": of.organisation}),
     }
 
@@ -134,8 +135,8 @@ def with_scaffolds(
     detector: Detector, account_days: pl.DataFrame, shared: Mapping[str, pl.DataFrame]
 ) -> pl.DataFrame:
     """Account measurements with what the classifier thinks of the text each shares with others."""
-    bits = scaffolds.score_keys(detector.key, shared["keys"])
-    carried = scaffolds.account_scaffolds(
+    bits = template_reuse.score_keys(detector.key, shared["keys"])
+    carried = template_reuse.account_scaffolds(
         shared["holdings"], shared["keys"]["code"], bits, len(shared["accounts"])
     ).drop("account")
     named = pl.concat([shared["accounts"].select("account_id"), carried], how="horizontal")
@@ -151,7 +152,7 @@ def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
 
 
 def group(held: Held, of: Holders) -> pl.DataFrame:
-    """Columns of ``identity.FOUND`` of every grouped account: bound by keys, or alike in what it asks."""
+    """Columns of ``tracking.FOUND`` of every grouped account: bound by keys, or alike in what it asks."""
     rows = held.rows
     source = rows["kind"].replace(SAME_SOURCE)
     family = pl.select(pl.when(source.is_in(FAMILIES)).then(source).otherwise(rows["family"])).to_series()
@@ -168,8 +169,8 @@ def group(held: Held, of: Holders) -> pl.DataFrame:
             n_holders=len(held.accounts),
         )
     )
-    alike = likeness.alike(rows, of.organisation, of.volume, held.n_accounts)
-    label = likeness.joined(bound.label, alike)
+    alike = similarity.alike(rows, of.organisation, of.volume, held.n_accounts)
+    label = similarity.joined(bound.label, alike)
     inside = np.flatnonzero(label >= 0)
     keyed = bound.label[inside] >= 0
     return pl.DataFrame(
@@ -182,9 +183,10 @@ def group(held: Held, of: Holders) -> pl.DataFrame:
             "belonging": pl.Series(
                 np.where(keyed, bound.belonging[inside], alike.belonging[inside]), dtype=pl.Float64
             ),
-            "likeness": pl.Series(likeness.within(alike.graph, label)[inside], dtype=pl.Float64),
+            "likeness": pl.Series(similarity.within(alike.graph, label)[inside], dtype=pl.Float64),
             "linked_bits": pl.Series(
-                likeness.linked_bits(rows, label, of.organisation, held.n_accounts)[inside], dtype=pl.Float64
+                similarity.linked_bits(rows, label, of.organisation, held.n_accounts)[inside],
+                dtype=pl.Float64,
             ),
         },
         schema_overrides={"account_id": pl.String},
@@ -212,7 +214,7 @@ def member_states(store: Store, members: pl.DataFrame, day: date) -> pl.DataFram
             .alias("state"),
             pl.when(pl.col("busy")).then(pl.lit(day)).otherwise("last_day").alias("last_day"),
         )
-        .select(list(identity.MEMBERS))
+        .select(list(tracking.MEMBERS))
         .sort("group_id", "account_id")
     )
 

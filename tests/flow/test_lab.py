@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from conftest import hydrawatch, ok
 
-from detector.decide.scoring import Detector
+from detector.score.additive import Detector
 
 
 def test_simulate_leaves_out_what_is_missing_and_frames_whom_it_says(tmp_path: Path) -> None:

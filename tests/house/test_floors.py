@@ -19,15 +19,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.lab.worlds", "detector.lab", "detector.health"),
     ("detector.pipeline",),
     ("detector.alert", "detector.lake", "detector.ingest"),
-    ("detector.decide", "detector.attribution", "detector.config"),
+    ("detector.decide",),
+    ("detector.score", "detector.attribution", "detector.config"),
+    ("detector.link",),
     ("detector.errors",),
-    ("detector.clean",),
+    ("detector.clean", "detector.bits", "detector.arrays"),
     ("features",),
     ("rules",),
 )
-#: Neighbours on one floor that may be used all the same: ingest writes to the lake it is given, decisions read the
-#: settings, and a lake is opened from the package's face.
-NEIGHBOURS = {("detector.ingest", "detector.lake"), ("detector.decide", "detector.config")}
+#: Neighbours on one floor that may be used all the same: ingest writes to the lake it is given.
+NEIGHBOURS = {("detector.ingest", "detector.lake")}
 
 
 def wing(module: str) -> tuple[int, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from detector.decide import kin
+from detector.link import graph
 
 #: account, key, family, spoofable
 Link = tuple[int, int, str, bool]
@@ -39,9 +39,9 @@ def tables(
 
 def shares(
     n: int, links: Sequence[Link] = (), text: Sequence[Text] = (), organisations: Sequence[str] | None = None
-) -> kin.Shares:
+) -> graph.Shares:
     """The same, prepared."""
-    return kin.prepare(tables(n, links, text, organisations))
+    return graph.prepare(tables(n, links, text, organisations))
 
 
 def on_key(key: int, accounts: Sequence[int], family: str = "network", spoofable: bool = False) -> list[Link]:

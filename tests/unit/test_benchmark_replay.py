@@ -12,9 +12,6 @@ import polars as pl
 import pytest
 
 from detector import pipeline
-from detector.decide.scaffolds import KEY_TERMS
-from detector.decide.scoring import Additive, Detector, Term
-from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 from detector.lab.benchmark import ablation, design, heldout, measuring, replay
 from detector.lab.benchmark.figures import tally
 from detector.lab.benchmark.scored import judged
@@ -24,6 +21,9 @@ from detector.lab.training import labelled
 from detector.lab.worlds.archetypes import ARCHETYPES
 from detector.lab.worlds.campaigns import CAMPAIGNS
 from detector.lab.worlds.spec import WorldSpec
+from detector.score.additive import Additive, Detector, Term
+from detector.score.template_reuse import KEY_TERMS
+from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 
 SPEC = WorldSpec(
     seed=900_611, days=3, honest_accounts=140, attacker_share=0.15, rung=0, requests=6000,
@@ -270,7 +270,7 @@ def test_the_digest_of_measuring_follows_the_code_and_not_the_classifier(
             patch.setattr(Path, "read_bytes", lambda p: read(p) + b" " * p.match(name))
             return measuring.code_digest()
 
-    assert altered("likeness.py") != before
+    assert altered("similarity.py") != before
     assert altered("relations.py") != before
     assert altered("detector.json") == before
 

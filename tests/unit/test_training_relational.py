@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from made_shares import Link, on_key, tables
 
-from detector.decide import scoring
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import FOLDS, SharedText, fold_of
 from detector.lab.training.relational import KEYS, fit_kin, lent_bits
+from detector.score import additive
 
 D1 = date(2026, 3, 2)
 N, BAD = 60, 8
@@ -93,7 +93,7 @@ def test_what_a_world_is_said_to_be_changes_nothing_of_how_it_is_judged(
 ) -> None:
     frame = worlds[0].sort(*KEYS)
 
-    def fit(some: pl.DataFrame) -> scoring.Additive:
+    def fit(some: pl.DataFrame) -> additive.Additive:
         return fit_terms(some, {"harvest_bits": "up"}, None, 3.0)
 
     told = cross_fitted(frame, fit)

@@ -12,12 +12,13 @@ import pytest
 from made_shares import on_key, tables
 
 from detector.alert.words import odds_bits
+from detector.bits import probability
 from detector.config import ACCUSED_FROM, Allow, Config
-from detector.decide.identity import MEMBERS
-from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
-from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE
 from detector.decide.verdicts import BUDGET_DAYS, Day, decide
 from detector.lake.store import empty
+from detector.link.tracking import MEMBERS
+from detector.score.additive import ALONE_BITS, Additive, Detector, Term
+from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 

@@ -12,9 +12,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from detector.decide import kin
-from detector.decide.scaffolds import ACCOUNT_COLUMNS, KEY_TERMS
-from detector.decide.scoring import Additive, Detector
+from detector.link import graph
+from detector.score import relational
+from detector.score.additive import Additive, Detector
+from detector.score.template_reuse import ACCOUNT_COLUMNS, KEY_TERMS
 from features import plugins
 
 #: Family -> plug-ins, "account.x" or "group.x", or single terms computed when scoring.
@@ -38,13 +39,13 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "likeness_ratio",
             *ACCOUNT_COLUMNS,
             *(name for name in KEY_TERMS if name not in ("key_asked", "key_linked_bits", "key_linked_share")),
-            *kin.columns("content"),
+            *relational.columns("content"),
         ),
         "parameters and logits": ("account.parameters", "group.uniformity"),
         "addresses and clients": (
             "account.origin",
             "group.exits",
-            *kin.columns("network", "client"),
+            *relational.columns("network", "client"),
         ),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
         "load dealt out": (
@@ -58,7 +59,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "group.creation",
             "group.makeup",
             "group.replacement",
-            *kin.columns("billing", "succession"),
+            *relational.columns("billing", "succession"),
         ),
         "strength of the bonds": (
             "group.density",
@@ -82,7 +83,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "harvest_bits",
         ),
         "groups": ("lent_bits",),
-        "company of suspects": kin.columns(*kin.FAMILIES),
+        "company of suspects": relational.columns(*graph.FAMILIES),
     }
 )
 

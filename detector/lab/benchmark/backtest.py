@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from detector import pipeline
-from detector.decide.scoring import Detector
 from detector.errors import DataQualityError
 from detector.lab.benchmark import ablation, design, figures, heldout, measuring, replay
 from detector.lab.benchmark.figures import Figure, Tally, pooled, tally, with_intervals
@@ -26,6 +25,7 @@ from detector.lab.pool import spread
 from detector.lab.ranking import recall_at
 from detector.lab.worlds.leaks import CEILING
 from detector.lab.worlds.spec import WorldSpec
+from detector.score.additive import Detector
 
 Update = Callable[[float, str], None]
 Json = dict[str, Any]

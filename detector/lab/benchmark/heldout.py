@@ -14,11 +14,11 @@ from pathlib import Path
 
 import polars as pl
 
-from detector.decide.scoring import Detector
 from detector.lab.benchmark.design import Rotation
 from detector.lab.benchmark.replay import decide_days, load
 from detector.lab.benchmark.scored import Scored, first_alerts, judged
 from detector.lab.training import fitting, labelled
+from detector.score.additive import Detector
 
 
 @dataclass(frozen=True)

@@ -72,19 +72,17 @@ def code_digest() -> str:
         "rules/allowlists",
         "detector/ingest",
         "detector/lake",
+        "detector/link",
         "detector/pipeline",
         "detector/lab/worlds",
         "detector/lab/benchmark/rivals",
     )
     files = [p for part in parts for p in files_of(root / part)]
     single = (
-        "decide/groups.py",
-        "decide/identity.py",
-        "decide/kin.py",
-        "decide/likeness.py",
-        "decide/scaffolds.py",
-        "backtest/measuring.py",
-        "backtest/windows.py",
+        "score/relational.py",
+        "score/template_reuse.py",
+        "lab/benchmark/measuring.py",
+        "lab/benchmark/windows.py",
     )
     files += [root / "detector" / name for name in single]
     found = hashlib.sha256()

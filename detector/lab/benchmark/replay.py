@@ -19,11 +19,11 @@ import polars as pl
 from detector import pipeline
 from detector.config import Config
 from detector.decide import verdicts
-from detector.decide.scoring import Detector
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
 from detector.lab.training.labelled import SHARED
 from detector.lake.store import empty
+from detector.score.additive import Detector
 
 
 @dataclass(frozen=True)

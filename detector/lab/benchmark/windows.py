@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from detector.decide import scaffolds
-from detector.decide.scoring import Detector
 from detector.lab.benchmark.rivals import mmd
 from detector.lake.store import Store
+from detector.score import template_reuse
+from detector.score.additive import Detector
 from features import compose, plugins
 
 WINDOW = 100
@@ -51,7 +51,7 @@ class Windows:
 
     ``rows``: day, share, attack, window, instance, every measurement of the text, mmd_sketches, mmd_measured.
     ``share`` is the harvest share tried; ``attack`` tells the windows that hold it from those that do not.
-    ``keys``: day, share and ``scaffolds.measure_keys``. ``holdings``: day, share, window, code, kind, n.
+    ``keys``: day, share and ``template_reuse.measure_keys``. ``holdings``: day, share, window, code, kind, n.
     """
 
     rows: pl.DataFrame
@@ -91,8 +91,8 @@ def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
         keys = windows.keys.filter(here).drop("day", "share")
         number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
         held = windows.holdings.filter(here).join(number, on="window")
-        bits = scaffolds.score_keys(detector.key, keys)
-        found = scaffolds.account_scaffolds(held, keys["code"], bits, len(rows)).drop("account")
+        bits = template_reuse.score_keys(detector.key, keys)
+        found = template_reuse.account_scaffolds(held, keys["code"], bits, len(rows)).drop("account")
         made.append(pl.concat([rows, found], how="horizontal"))
     return pl.concat(made) if made else windows.rows
 
@@ -189,9 +189,11 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
         .filter(pl.col("n_sharing") >= 2)
     )
     volume = counts["volume"].cast(pl.Float64).to_numpy()
-    keys = scaffolds.measure_keys(held, counts["account_id"], volume, len(counts))
+    keys = template_reuse.measure_keys(held, counts["account_id"], volume, len(counts))
     ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
-    holdings = scaffolds.content_holdings(held).join(ours, on="account").select("window", "code", "kind", "n")
+    holdings = (
+        template_reuse.content_holdings(held).join(ours, on="account").select("window", "code", "kind", "n")
+    )
     return keys.join(holdings.select("code").unique(), on="code", how="semi"), holdings
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.decide import scoring
 from detector.lab.pool import spread
 from detector.lab.training.fitting import fit_detector
 from detector.lab.training.labelled import load_measured, measure_world, world_specs
 from detector.lab.worlds.spec import WorldSpec
+from detector.score import additive
 
 Update = Callable[[float, str], None]
 
@@ -70,7 +70,7 @@ def _measure(job: tuple[WorldSpec, Path]) -> None:
     measure_world(*job)
 
 
-def card(detector: scoring.Detector, figures: Mapping[str, float]) -> str:
+def card(detector: additive.Detector, figures: Mapping[str, float]) -> str:
     """The model card: data, figures, limits, terms."""
     lines = [
         "# Model card: account and group classifier",

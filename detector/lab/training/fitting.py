@@ -14,13 +14,13 @@ import numpy.typing as npt
 import polars as pl
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from detector.decide import scaffolds, scoring, summary
-from detector.decide.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 from detector.errors import ModelError
 from detector.lab.ranking import recall_at
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import BONDS, FOLDS, Measured, SharedText, fold_of
 from detector.lab.training.relational import KEYS, fit_kin, lent_bits
+from detector.score import additive, inputs, template_reuse
+from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ MOST_KEYS = 3_000
 MOST_HONEST = 60_000
 
 
-def _fit_keys(text: Sequence[SharedText]) -> scoring.Additive:
+def _fit_keys(text: Sequence[SharedText]) -> additive.Additive:
     """The model of shared text: is most of a key's holders one operation's?"""
     sampled = []
     for each in text:
@@ -50,21 +50,21 @@ def _fit_keys(text: Sequence[SharedText]) -> scoring.Additive:
     # A key of three with two attackers may be chance; one of thirty is not.
     weight = np.minimum(frame["holders"].to_numpy(), 20).astype(float)
     weight[label] *= 0.1 * weight[~label].sum() / max(weight[label].sum(), 1e-9)
-    return scoring.fit(
-        {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in scaffolds.KEY_TERMS},
+    return additive.fit(
+        {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in template_reuse.KEY_TERMS},
         label,
-        rising=frozenset(c for c, d in scaffolds.KEY_TERMS.items() if d == "up"),
+        rising=frozenset(c for c, d in template_reuse.KEY_TERMS.items() if d == "up"),
         weight=weight / weight.mean(),
         penalty=3.0,
     )
 
 
-def _carried(model: scoring.Additive, text: Sequence[SharedText]) -> pl.DataFrame:
-    """What each account carries of suspicious text: world, day, account_id and scaffolds.ACCOUNT_COLUMNS."""
+def _carried(model: additive.Additive, text: Sequence[SharedText]) -> pl.DataFrame:
+    """What each account carries of suspicious text: world, day, account_id and template_reuse.ACCOUNT_COLUMNS."""
     made = []
     for each in text:
-        bits = scaffolds.score_keys(model, each.keys.select("code", *scaffolds.KEY_TERMS))
-        carried = scaffolds.account_scaffolds(
+        bits = template_reuse.score_keys(model, each.keys.select("code", *template_reuse.KEY_TERMS))
+        carried = template_reuse.account_scaffolds(
             each.holdings, each.keys["code"], bits, len(each.accounts)
         ).drop("account")
         made.append(
@@ -77,7 +77,7 @@ def _carried(model: scoring.Additive, text: Sequence[SharedText]) -> pl.DataFram
     return pl.concat(made)
 
 
-def with_scaffolds(measured: Measured) -> tuple[Measured, scoring.Additive]:
+def with_scaffolds(measured: Measured) -> tuple[Measured, additive.Additive]:
     """Account-days with cross-fitted scaffold columns, and the key model of all worlds."""
     made = []
     for fold in range(FOLDS):
@@ -107,7 +107,7 @@ def _account_sample(frame: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 
 def own_bits_cross_fitted(
     measured: Measured, terms: Mapping[str, str] = ACCOUNT_TERMS, *, lone: bool = False
-) -> tuple[Floats, scoring.Additive]:
+) -> tuple[Floats, additive.Additive]:
     """Log-odds of every account-day from a model that never saw its world, and the model of all worlds.
 
     Of harvest, or of the ``lone`` kinds; attackers of the other sort teach neither side.
@@ -118,13 +118,13 @@ def own_bits_cross_fitted(
         pl.when(of & (alone if not lone else ~alone)).then(None).otherwise("label").alias("label")
     )
 
-    def fit(some: pl.DataFrame) -> scoring.Additive:
+    def fit(some: pl.DataFrame) -> additive.Additive:
         sample, weight = _account_sample(some)
         return fit_terms(sample, terms, weight, 3.0)
 
     out = cross_fitted(frame, fit)
     taught = frame["label"].is_not_null().to_numpy()
-    model = scoring.calibrate(
+    model = additive.calibrate(
         fit(frame),
         out[taught],
         (frame["label"] == 1).fill_null(False).to_numpy()[taught],
@@ -139,7 +139,7 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
     for (world, day), groups in measured.groups.group_by("world", "day", maintain_order=True):
         here = (pl.col("world") == world) & (pl.col("day") == day)
         made.append(
-            summary.group_columns(
+            inputs.group_columns(
                 groups,
                 measured.members.filter(here).select(BONDS),
                 bits.filter(here).select("account_id", "own_bits"),
@@ -148,10 +148,10 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
     return pl.concat(made)
 
 
-def _fit_groups(groups: pl.DataFrame) -> tuple[Floats, scoring.Additive]:
+def _fit_groups(groups: pl.DataFrame) -> tuple[Floats, additive.Additive]:
     """Cross-fitted log-odds of every group-day, not calibrated, and the calibrated model of all worlds."""
 
-    def fit(some: pl.DataFrame) -> scoring.Additive | None:
+    def fit(some: pl.DataFrame) -> additive.Additive | None:
         y = some["label"].to_numpy()
         if not y.any():
             return None
@@ -163,7 +163,7 @@ def _fit_groups(groups: pl.DataFrame) -> tuple[Floats, scoring.Additive]:
             "no training world has an abusive group",
             hint="train on more or larger worlds: --worlds, --accounts",
         )
-    return bits, scoring.calibrate(fitted, bits, groups["label"].to_numpy(), prior=GROUP_PRIOR)
+    return bits, additive.calibrate(fitted, bits, groups["label"].to_numpy(), prior=GROUP_PRIOR)
 
 
 def _absent(frame: pl.DataFrame, terms: Mapping[str, str]) -> list[str]:
@@ -171,7 +171,7 @@ def _absent(frame: pl.DataFrame, terms: Mapping[str, str]) -> list[str]:
     return [t for t in terms if t not in frame.columns or frame[t].is_null().all()]
 
 
-def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
+def fit_variant(measured: Measured, lacking: Measured) -> additive.Variant:
     """Models for logs that lack an input, fitted on worlds that lack it and on the others with it covered.
 
     Covered: what ``lacking`` never measured is NULL, and groups that likeness alone held together are gone.
@@ -206,12 +206,12 @@ def fit_variant(measured: Measured, lacking: Measured) -> scoring.Variant:
     bits, group = _fit_groups(groups)
     members, _, _ = _fit_members(both, groups, own)
     _, _, first, company = _fit_company(both, own, alone, groups, bits, group, members)
-    return scoring.Variant(account, group, first, company, frozenset(absent))
+    return additive.Variant(account, group, first, company, frozenset(absent))
 
 
 def fit_detector(
     measured: Measured, trained_on: Mapping[str, object], lacking: Mapping[str, Measured] | None = None
-) -> tuple[scoring.Detector, dict[str, float]]:
+) -> tuple[additive.Detector, dict[str, float]]:
     """Fit and calibrate all models; figures are of cross-fitted scores.
 
     ``lacking``: worlds without an input, by the input, for a variant each.
@@ -238,7 +238,7 @@ def fit_detector(
         **_figures("group", y, bits, np.zeros(len(y), bool)),
         **_figures("kin", (company["label"] == 1).to_numpy(), kin_bits, np.zeros(len(company), bool)),
     }
-    detector = scoring.Detector(
+    detector = additive.Detector(
         key,
         account,
         lone,
@@ -256,7 +256,7 @@ def fit_detector(
 
 def _fit_members(
     measured: Measured, groups: pl.DataFrame, own: Floats
-) -> tuple[pl.DataFrame, scoring.Additive, dict[str, float]]:
+) -> tuple[pl.DataFrame, additive.Additive, dict[str, float]]:
     """All members with cross-fitted ``member_bits``, the model of who belongs, and its figures.
 
     Members of abusive groups teach it: who is of the operation, and who was swept in.
@@ -271,10 +271,10 @@ def _fit_members(
         inside = measured.members.filter(of & pl.col("label").is_not_null()).join(
             here.select("group_id", "bad"), on="group_id", how="inner", maintain_order="left"
         )
-        made.append(summary.member_columns(inside, here, bits.filter(of).select("account_id", "own_bits")))
+        made.append(inputs.member_columns(inside, here, bits.filter(of).select("account_id", "own_bits")))
     frame = pl.concat(made, how="diagonal_relaxed").with_columns((pl.col("label") == 1).alias("label"))
 
-    def fit(of: pl.DataFrame) -> scoring.Additive | None:
+    def fit(of: pl.DataFrame) -> additive.Additive | None:
         taught = of.filter("bad")
         return fit_terms(taught, MEMBER_TERMS, None, 3.0) if taught["label"].n_unique() == 2 else None
 
@@ -283,7 +283,7 @@ def _fit_members(
     figures = {"members_of_bad_groups": float(len(label)), "members_swept_in": float((~label).sum())}
     model = fit(frame)
     if model is None:
-        return frame.with_columns(pl.lit(5.0).alias("member_bits")), scoring.Additive((), base=5.0), figures
+        return frame.with_columns(pl.lit(5.0).alias("member_bits")), additive.Additive((), base=5.0), figures
     out = cross_fitted(frame, fit)
     figures["member_auc"] = float(roc_auc_score(label, out[bad]))
     return frame.with_columns(pl.Series("member_bits", out)), model, figures
@@ -295,12 +295,12 @@ def _fit_company(
     alone: Floats,
     groups: pl.DataFrame,
     bits: Floats,
-    group: scoring.Additive,
+    group: additive.Additive,
     members: pl.DataFrame,
-) -> tuple[Floats, pl.DataFrame, scoring.Additive, scoring.Additive]:
+) -> tuple[Floats, pl.DataFrame, additive.Additive, additive.Additive]:
     """``kinship.fit_kin`` on cross-fitted scores of accounts (``own``, ``alone``), groups (``bits``) and members."""
     conduct = measured.accounts.select(*KEYS).with_columns(
-        pl.Series("own_bits", scoring.own_bits(own, alone)), pl.Series("harvest_bits", own)
+        pl.Series("own_bits", additive.own_bits(own, alone)), pl.Series("harvest_bits", own)
     )
     judged = groups.select("world", "day", "group_id").with_columns(
         pl.Series("group_bits", group.slope * bits + group.shift)
@@ -326,7 +326,7 @@ def _figures(
     }
 
 
-def _fit_kinds(bad: pl.DataFrame) -> dict[str, scoring.Additive]:
+def _fit_kinds(bad: pl.DataFrame) -> dict[str, additive.Additive]:
     """One model a kind, each against the other kinds; a kind seen in fewer than two worlds gets none."""
     models = {}
     terms = dict.fromkeys(ACCOUNT_TERMS, "")

@@ -51,9 +51,9 @@ class SharedText:
 
     world: int
     day: date
-    keys: pl.DataFrame  # scaffolds.measure_keys + share, holders
+    keys: pl.DataFrame  # template_reuse.measure_keys + share, holders
     holdings: pl.DataFrame
-    links: pl.DataFrame  # kin.links
+    links: pl.DataFrame  # graph.links
     known: pl.DataFrame  # account_id and organisation, by array code
 
     @property

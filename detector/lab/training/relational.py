@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.decide import kin, scoring, standing
+from detector.bits import probability
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import SharedText
+from detector.link import graph
+from detector.score import additive, fusion, relational
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,19 +31,19 @@ def lent_bits(members: pl.DataFrame, groups: pl.DataFrame, conduct: pl.DataFrame
     ``members``: world, day, group_id, account_id, member_bits, bond, firm, evidence_bits. ``groups``: world, day,
     group_id, group_bits. ``conduct``: world, day, account_id, own_bits, harvest_bits. All cross-fitted.
     """
-    sure = pl.Series("belonging", scoring.probability(members["member_bits"].to_numpy()))
+    sure = pl.Series("belonging", probability(members["member_bits"].to_numpy()))
     bonds = (
         members.select(*KEYS, "group_id", "bond", "firm", "evidence_bits")
         .with_columns(sure)
         .join(groups, on=["world", "day", "group_id"], how="left", maintain_order="left")
         .join(conduct, on=KEYS, how="left", maintain_order="left")
     )
-    return bonds.select(*KEYS, standing.lent(bonds).alias("lent_bits"))
+    return bonds.select(*KEYS, fusion.lent(bonds).alias("lent_bits"))
 
 
 def fit_kin(
     accounts: pl.DataFrame, text: Sequence[SharedText], *, prior: float
-) -> tuple[Floats, pl.DataFrame, scoring.Additive, scoring.Additive]:
+) -> tuple[Floats, pl.DataFrame, additive.Additive, additive.Additive]:
     """Both models, with the cross-fitted log-odds of the second and the rows they are of.
 
     ``accounts``: world, fold, day, account_id, label, harvest_bits, lent_bits, a row an account-day; days without
@@ -53,7 +55,7 @@ def fit_kin(
     worst = worst.with_columns(
         pl.when(pl.col("lent_bits") > -99.0).then("lent_bits").alias("lent_bits"),
     )
-    seen = [(each, kin.prepare(each.shared())) for each in text]
+    seen = [(each, graph.prepare(each.shared())) for each in text]
     first = _with_lifts(worst, seen, "harvest_bits")
     bits, model_first = _fitted(first, prior)
     second = _with_lifts(
@@ -66,9 +68,9 @@ def fit_kin(
 
 
 def _with_lifts(
-    accounts: pl.DataFrame, seen: Sequence[tuple[SharedText, kin.Shares]], by: str
+    accounts: pl.DataFrame, seen: Sequence[tuple[SharedText, graph.Shares]], by: str
 ) -> pl.DataFrame:
-    """Account-days of the days ``seen``, with the columns of ``kin.measure`` under the suspicion of column ``by``."""
+    """Account-days of the days ``seen``, with the columns of ``relational.measure`` under the suspicion of column ``by``."""
     made = []
     for each, shares in seen:
         here = accounts.filter((pl.col("world") == each.world) & (pl.col("day") == each.day))
@@ -78,18 +80,18 @@ def _with_lifts(
             .group_by("account_id")
             .agg(pl.col(by).max())
         )
-        made.append(kin.beside(here, shares, last["account_id"], last[by].to_numpy()))
+        made.append(relational.beside(here, shares, last["account_id"], last[by].to_numpy()))
     return pl.concat(made, how="diagonal_relaxed")
 
 
-def _fitted(frame: pl.DataFrame, prior: float) -> tuple[Floats, scoring.Additive]:
+def _fitted(frame: pl.DataFrame, prior: float) -> tuple[Floats, additive.Additive]:
     """Calibrated cross-fitted log-odds, and the calibrated model of all worlds."""
 
-    def fit(some: pl.DataFrame) -> scoring.Additive:
+    def fit(some: pl.DataFrame) -> additive.Additive:
         bad = (some["label"] == 1).to_numpy()
         weight = np.where(bad, 0.1 * (~bad).sum() / max(bad.sum(), 1), 1.0)
-        return fit_terms(some, kin.TERMS, weight / weight.mean(), PENALTY)
+        return fit_terms(some, relational.TERMS, weight / weight.mean(), PENALTY)
 
     out = cross_fitted(frame, fit)
-    model = scoring.calibrate(fit(frame), out, (frame["label"] == 1).to_numpy(), prior=prior)
+    model = additive.calibrate(fit(frame), out, (frame["label"] == 1).to_numpy(), prior=prior)
     return model.slope * out + model.shift, model

@@ -23,10 +23,10 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from sknetwork.clustering import Louvain
 
-from detector.decide import kin
-from detector.decide.groups import MIN_MEMBERS
-from detector.decide.identity import new_group_id
-from detector.decide.scoring import probability
+from detector.bits import probability
+from detector.link.cooccurrence import MIN_MEMBERS
+from detector.link.graph import FAMILIES, Shares
+from detector.link.tracking import new_group_id
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -52,7 +52,7 @@ class Circles:
     absorbed: Mapping[str, str]
 
 
-def find(shares: kin.Shares, bits: Floats) -> Ints:
+def find(shares: Shares, bits: Floats) -> Ints:
     """Circle of each account of ``shares``, counted from 0 (-1: none). ``bits``: log-odds by array code."""
     suspect = bits >= SUSPECT_FROM
     codes = np.flatnonzero(suspect)
@@ -86,7 +86,7 @@ class _Used:
     among: Ints
 
 
-def _used(shares: kin.Shares, suspect: npt.NDArray[np.bool_]) -> _Used:
+def _used(shares: Shares, suspect: npt.NDArray[np.bool_]) -> _Used:
     n, n_keys = len(shares.accounts), len(shares.organisations)
     held = np.bincount(shares.key, minlength=n_keys)
     among = np.bincount(shares.key[suspect[shares.account]], minlength=n_keys)
@@ -103,7 +103,7 @@ def _most(family: str) -> float:
 def _graph(used: _Used, codes: Ints) -> sparse.csr_matrix | None:
     """(suspect, suspect) bits that their common keys say, families added up; None: nothing is shared."""
     total = None
-    for code, family in enumerate(kin.FAMILIES):
+    for code, family in enumerate(FAMILIES):
         at = np.flatnonzero(used.family == code)
         if not len(at):
             continue
@@ -138,7 +138,7 @@ def _rejoined(used: _Used, piece: Ints) -> Ints:
     total = np.zeros((len(n), len(n)))
     dealt = np.zeros(total.shape, bool)
     pairs = np.outer(n, n) - np.diag(n)
-    for code, family in enumerate(kin.FAMILIES):
+    for code, family in enumerate(FAMILIES):
         at = np.flatnonzero((used.family == code) & (piece[used.account] >= 0))
         if not len(at):
             continue

@@ -20,6 +20,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
 
+from detector.arrays import rank_in_run
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -169,14 +171,6 @@ def _select(ties: Ties, held: Ints) -> Ties:
         n_accounts=ties.n_accounts,
         n_holders=ties.n_holders,
     )
-
-
-def rank_in_run(ordered: Ints) -> Ints:
-    """Place of each entry within its run of equal values, from 0."""
-    if not len(ordered):
-        return np.empty(0, np.int64)
-    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    return np.arange(len(ordered)) - np.repeat(start, np.diff(np.r_[start, len(ordered)]))
 
 
 def associate(ties: Ties, held: Ints) -> Pairs:

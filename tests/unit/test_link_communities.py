@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from made_shares import Link, on_key, shares
 
-from detector.decide import circles, kin
-from detector.decide.circles import BOND, HAND, Circles
-from detector.decide.groups import MIN_MEMBERS
-from detector.decide.identity import MEMBERS, new_group_id
-from detector.decide.scoring import probability
+from detector.bits import probability
+from detector.link import communities, graph
+from detector.link.communities import BOND, HAND, Circles
+from detector.link.cooccurrence import MIN_MEMBERS
+from detector.link.tracking import MEMBERS, new_group_id
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -25,8 +25,8 @@ def bits(n: int, suspects: object) -> np.ndarray:
     return found
 
 
-def found(made: kin.Shares, suspects: object) -> list[set[int]]:
-    label = circles.find(made, bits(len(made.accounts), suspects))
+def found(made: graph.Shares, suspects: object) -> list[set[int]]:
+    label = communities.find(made, bits(len(made.accounts), suspects))
     assert set(label) - {-1} == set(range(label.max() + 1))
     return sorted((set(np.flatnonzero(label == c).tolist()) for c in range(label.max() + 1)), key=min)
 
@@ -42,7 +42,7 @@ def test_fewer_than_a_group_are_no_circle() -> None:
     assert found(shares(60, on_key(1, few)), few) == []
     assert found(shares(60, on_key(1, [*few, 9])), [*few, 9]) == [{*few, 9}]
     assert found(shares(60), few) == []
-    assert circles.find(shares(0), np.zeros(0)).tolist() == []
+    assert communities.find(shares(0), np.zeros(0)).tolist() == []
 
 
 def test_who_is_not_suspect_never_joins_and_joins_nobody() -> None:
@@ -64,13 +64,13 @@ def test_the_keys_of_one_family_say_so_much_at_most() -> None:
     # Dozens of exits in common against one exit and one card: two families outweigh the many of one.
     many = [link for key in range(40) for link in on_key(key, [0, 1, 2])]
     made = shares(4000, many)
-    graph = circles._graph(circles._used(made, bits(4000, range(3)) > 0), np.arange(3))
+    graph = communities._graph(communities._used(made, bits(4000, range(3)) > 0), np.arange(3))
     assert graph is not None
-    assert graph.toarray()[0, 1] == circles.MOST_LINK
+    assert graph.toarray()[0, 1] == communities.MOST_LINK
     both = shares(4000, [*many, *[x for k in range(40, 80) for x in on_key(k, [0, 1, 2], "billing")]])
-    graph = circles._graph(circles._used(both, bits(4000, range(3)) > 0), np.arange(3))
+    graph = communities._graph(communities._used(both, bits(4000, range(3)) > 0), np.arange(3))
     assert graph is not None
-    assert graph.toarray()[0, 1] == 2 * circles.MOST_LINK
+    assert graph.toarray()[0, 1] == 2 * communities.MOST_LINK
     assert graph.diagonal().tolist() == [0.0] * 3
 
 
@@ -105,7 +105,7 @@ def names(
     """``of``: accounts of each circle, a letter an account; ``members``: accounts of each group."""
     rows = [(a, circle) for circle, accounts in of.items() for a in accounts]
     stands = [(g, a) for g, accounts in (members or {}).items() for a in accounts]
-    return circles.name(
+    return communities.name(
         pl.DataFrame(rows, schema={"account_id": pl.String, "circle": pl.Int64}, orient="row"),
         pl.DataFrame(stands, schema={"group_id": pl.String, "account_id": pl.String}, orient="row"),
         pl.DataFrame(
@@ -212,7 +212,7 @@ def overlay(
     ]
     schema = {**MEMBERS, "evidence_bits": pl.Float64, "doubtful": pl.Boolean}
     about = [(a, b, planted, None if a in silent else 1) for a, b in known.items()]
-    return circles.overlaid(
+    return communities.overlaid(
         pl.DataFrame(rows, schema=schema, orient="row"),
         circle,
         pl.DataFrame(

@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
 
-from detector.decide.groups import rank_in_run
+from detector.arrays import rank_in_run
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from detector.decide.identity import FOUND, MEMBERS, carry_over
+from detector.link.tracking import FOUND, MEMBERS, carry_over
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from detector.decide.scoring import Additive, Detector, Term, calibrate, fit, probability, threshold
+from detector.bits import probability
+from detector.score.additive import Additive, Detector, Term, calibrate, fit, threshold
 
 
 def made(n: int = 4000, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -11,8 +11,10 @@ import polars as pl
 import pytest
 from made_shares import Link, Text, on_key, shares, tables
 
-from detector.decide import kin
-from detector.decide.kin import FAMILIES, LEAST_RATE, MOST_HOLDERS, PLACES, PSEUDO_HOLDERS, TERMS
+from detector.link import graph
+from detector.link.graph import FAMILIES, MOST_HOLDERS
+from detector.score import relational
+from detector.score.relational import LEAST_RATE, PLACES, PSEUDO_HOLDERS, TERMS
 
 
 def suspicion(n: int, worst: dict[int, float]) -> np.ndarray:
@@ -29,7 +31,7 @@ def row(frame: pl.DataFrame, account: int) -> dict[str, float]:
 def test_a_key_is_weighed_by_the_others_on_it_against_the_site() -> None:
     # Ten accounts, one of them surely suspect: the site's rate is a tenth.
     made = shares(10, on_key(7, [0, 1, 2]))
-    bits = kin.lifts(made, suspicion(10, {0: 1.0}))
+    bits = relational.lifts(made, suspicion(10, {0: 1.0}))
     beside = math.log2((1.0 + PSEUDO_HOLDERS * 0.1) / ((2 + PSEUDO_HOLDERS) * 0.1))
     itself = math.log2(PSEUDO_HOLDERS * 0.1 / ((2 + PSEUDO_HOLDERS) * 0.1))
     assert bits.tolist() == pytest.approx([itself, beside, beside])
@@ -41,17 +43,17 @@ def test_few_holders_are_drawn_towards_the_rate_of_the_site() -> None:
     many = shares(100, on_key(1, list(range(12))))
     all_bad = suspicion(100, dict.fromkeys(range(12), 1.0))
     rate = 12 / 100
-    assert kin.lifts(few, all_bad)[0] == pytest.approx(math.log2((1 + 3 * rate) / (4 * rate)))
-    assert kin.lifts(many, all_bad)[0] == pytest.approx(math.log2((11 + 3 * rate) / (14 * rate)))
-    assert kin.lifts(few, all_bad)[0] < kin.lifts(many, all_bad)[0] < math.log2(1 / rate)
+    assert relational.lifts(few, all_bad)[0] == pytest.approx(math.log2((1 + 3 * rate) / (4 * rate)))
+    assert relational.lifts(many, all_bad)[0] == pytest.approx(math.log2((11 + 3 * rate) / (14 * rate)))
+    assert relational.lifts(few, all_bad)[0] < relational.lifts(many, all_bad)[0] < math.log2(1 / rate)
 
 
 def test_the_own_organisation_never_counts() -> None:
     organisations = ["team", "team", "team", "other", *(f"o{i}" for i in range(6))]
     made = shares(10, on_key(1, [0, 1, 2]), organisations=organisations)
-    assert kin.lifts(made, suspicion(10, {1: 1.0, 2: 1.0})).tolist() == [0.0, 0.0, 0.0]
+    assert relational.lifts(made, suspicion(10, {1: 1.0, 2: 1.0})).tolist() == [0.0, 0.0, 0.0]
     mixed = shares(10, on_key(1, [0, 1, 2, 3]), organisations=organisations)
-    bits = kin.lifts(mixed, suspicion(10, {1: 1.0}))
+    bits = relational.lifts(mixed, suspicion(10, {1: 1.0}))
     assert bits[0] == bits[1] == bits[2] < 0
     assert bits[3] > 0
 
@@ -62,14 +64,14 @@ def test_an_organisation_counts_once_a_key_as_its_worst_account() -> None:
     rate = 1.6 / 10
     made = shares(10, on_key(1, [0, 1, 2, 3]), organisations=organisations)
     expected = math.log2((0.9 + PSEUDO_HOLDERS * rate) / ((1 + PSEUDO_HOLDERS) * rate))
-    assert kin.lifts(made, p)[0] == pytest.approx(expected)
+    assert relational.lifts(made, p)[0] == pytest.approx(expected)
 
 
 def test_a_site_without_suspects_has_the_least_rate() -> None:
     made = shares(4, on_key(1, [0, 1]))
-    bits = kin.lifts(made, np.zeros(4))
+    bits = relational.lifts(made, np.zeros(4))
     assert bits.tolist() == pytest.approx([math.log2(PSEUDO_HOLDERS / (1 + PSEUDO_HOLDERS))] * 2)
-    assert kin.lifts(made, suspicion(4, {0: LEAST_RATE}))[1] == pytest.approx(
+    assert relational.lifts(made, suspicion(4, {0: LEAST_RATE}))[1] == pytest.approx(
         math.log2((LEAST_RATE + PSEUDO_HOLDERS * LEAST_RATE) / ((1 + PSEUDO_HOLDERS) * LEAST_RATE))
     )
 
@@ -78,7 +80,7 @@ def test_the_best_and_the_third_best_key_of_each_family_are_measured() -> None:
     links = [link for key, other in enumerate((1, 2, 3, 4)) for link in on_key(key, [0, other])]
     links += on_key(9, [0, 4], family="billing")
     made = shares(20, links)
-    found = kin.measure(made, suspicion(20, {1: 0.9, 2: 0.6, 3: 0.3, 4: 0.1}))
+    found = relational.measure(made, suspicion(20, {1: 0.9, 2: 0.6, 3: 0.3, 4: 0.1}))
     rate = 1.9 / 20
     lift = [math.log2((p + 3 * rate) / (4 * rate)) for p in (0.9, 0.6, 0.3, 0.1)]
     mine = row(found, 0)
@@ -97,7 +99,7 @@ def test_keys_that_anybody_can_plant_may_be_left_out() -> None:
         [*on_key(1, [0, 1], spoofable=True), *on_key(2, [0, 2], "billing")],
         [(0, 5, "line", 2), (1, 5, "line", 2)],
     )
-    everything, firm = kin.measure(made, p), kin.measure(made, p, firm_only=True)
+    everything, firm = relational.measure(made, p), relational.measure(made, p, firm_only=True)
     assert row(everything, 0)["kin_network_1"] > 1
     assert row(everything, 0)["kin_content_1"] > 1
     assert (row(firm, 0)["kin_network_1"], row(firm, 0)["kin_content_1"]) == (0.0, 0.0)
@@ -117,9 +119,9 @@ def test_keys_that_many_hold_and_other_families_are_left_out() -> None:
         schema=["account", "code", "family", "spoofable", "n_sharing"],
         orient="row",
     )
-    assert kin.links(rows, 100)["code"].to_list() == [1, 5]
+    assert graph.links(rows, 100)["code"].to_list() == [1, 5]
     large = 100 * MOST_HOLDERS
-    assert kin.links(rows, large)["code"].to_list() == [1, 2, 5]
+    assert graph.links(rows, large)["code"].to_list() == [1, 2, 5]
 
 
 def test_of_text_only_the_structure_of_user_prompts_counts() -> None:
@@ -135,9 +137,9 @@ def test_of_text_only_the_structure_of_user_prompts_counts() -> None:
 
 def test_nobody_and_nothing_shared() -> None:
     nobody = shares(0)
-    assert kin.lifts(nobody, np.zeros(0)).tolist() == []
-    assert kin.measure(nobody, np.zeros(0)).rows() == []
-    nothing = kin.measure(shares(2), suspicion(2, {0: 1.0}))
+    assert relational.lifts(nobody, np.zeros(0)).tolist() == []
+    assert relational.measure(nobody, np.zeros(0)).rows() == []
+    nothing = relational.measure(shares(2), suspicion(2, {0: 1.0}))
     assert nothing.rows() == [("a000",), ("a001",)]
 
 
@@ -189,7 +191,7 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
         else:
             links += on_key(key, holders, family, draw.random() < 0.4)
     p = np.array([draw.random() ** 4 for _ in range(n)])
-    found = kin.measure(shares(n, links, text, organisations), p)
+    found = relational.measure(shares(n, links, text, organisations), p)
     expected = plain(n, links, text, organisations, p)
     assert {(a, c) for a in range(n) for c in found.columns[1:]} == set(expected)
     for (account, column), bits in expected.items():
@@ -197,10 +199,10 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
     shuffled = tables(n, links, text, organisations)
     for name in ("links", "holdings"):
         shuffled[name] = shuffled[name].sample(fraction=1.0, shuffle=True, seed=seed)
-    assert kin.measure(kin.prepare(shuffled), p).equals(found)
+    assert relational.measure(graph.prepare(shuffled), p).equals(found)
 
 
 def test_every_column_measured_is_one_the_models_may_use() -> None:
-    links = [link for i, family in enumerate(kin.LINKS) for link in on_key(i, [0, 1], family)]
-    made = kin.measure(shares(3, links, [(a, 9, "line", 3) for a in range(3)]), np.zeros(3))
+    links = [link for i, family in enumerate(graph.LINKS) for link in on_key(i, [0, 1], family)]
+    made = relational.measure(shares(3, links, [(a, 9, "line", 3) for a in range(3)]), np.zeros(3))
     assert set(made.columns) - {"account_id"} == set(TERMS) - {"harvest_bits", "lent_bits"}

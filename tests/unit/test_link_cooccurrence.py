@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from detector.decide.groups import Ties, associate, form_groups, holders, rarity_bits
+from detector.link.cooccurrence import Ties, associate, form_groups, holders, rarity_bits
 
 BILLING, NETWORK, CLIENT, CONTENT = range(4)
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.decide import likeness
+from detector.link import similarity
 
 Rows = list[tuple[int, int, str, str, int, int, float]]
 
@@ -46,8 +46,8 @@ def strangers(n: int) -> pl.Series:
     return pl.Series([f"o{i}" for i in range(n)])
 
 
-def find(rows: pl.DataFrame, n: int, org: pl.Series | None = None) -> likeness.Alike:
-    return likeness.alike(rows, strangers(n) if org is None else org, np.full(n, 50.0), n)
+def find(rows: pl.DataFrame, n: int, org: pl.Series | None = None) -> similarity.Alike:
+    return similarity.alike(rows, strangers(n) if org is None else org, np.full(n, 50.0), n)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -91,7 +91,7 @@ def test_text_that_only_repeats_is_no_likeness() -> None:
 
 def test_keys_of_many_holders_are_dealt_into_hands(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, n = world(8)
-    monkeypatch.setattr(likeness, "HAND", 4)
+    monkeypatch.setattr(similarity, "HAND", 4)
     label = find(rows, n).label[:12]
     assert max(np.bincount(label[label >= 0])) >= 8
 
@@ -109,12 +109,12 @@ def test_links_among_members_count_against_chance() -> None:
     label = np.full(n, -1)
     label[:12] = 0
     label[20:32] = 1
-    bits = likeness.linked_bits(rows, label, strangers(n), n)
+    bits = similarity.linked_bits(rows, label, strangers(n), n)
     assert bits[:12].min() > 0.5
     assert bits[20:32].mean() < bits[:12].mean()
     assert (bits[40:] == 0).all()
     house = pl.Series(["house" if i < 12 else f"o{i}" for i in range(n)])
-    assert (likeness.linked_bits(rows, label, house, n)[:12] <= 0).all()
+    assert (similarity.linked_bits(rows, label, house, n)[:12] <= 0).all()
 
 
 def test_a_community_mostly_bound_by_keys_joins_that_group() -> None:
@@ -123,9 +123,9 @@ def test_a_community_mostly_bound_by_keys_joins_that_group() -> None:
     community = np.flatnonzero(found.label == found.label[0])
     bound = np.full(n, -1)
     bound[community[: (len(community) + 1) // 2 + 1]] = 0
-    label = likeness.joined(bound, found)
+    label = similarity.joined(bound, found)
     assert (label[community] == label[community[0]]).mean() > 0.9
-    alone = likeness.joined(np.full(n, -1), found)
+    alone = similarity.joined(np.full(n, -1), found)
     assert (alone[community] == alone[community[0]]).mean() > 0.9
     assert sorted(set(alone.tolist()) - {-1}) == list(range(int(alone.max()) + 1))
 
@@ -133,6 +133,6 @@ def test_a_community_mostly_bound_by_keys_joins_that_group() -> None:
 def test_likeness_within_a_group_is_of_its_members_only() -> None:
     rows, n = world(12)
     found = find(rows, n)
-    within = likeness.within(found.graph, found.label)
+    within = similarity.within(found.graph, found.label)
     assert within[:12].mean() > 3 * within[12:].mean()
-    assert (likeness.within(found.graph, np.full(n, -1)) == 0).all()
+    assert (similarity.within(found.graph, np.full(n, -1)) == 0).all()

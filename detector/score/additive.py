@@ -91,13 +91,6 @@ class Additive:
         return cls(terms, float(raw["base"]), float(raw["slope"]), float(raw["shift"]))
 
 
-def probability(bits: Floats) -> Floats:
-    """Probability of log2 odds; strictly between 0 and 1 for any score a float can tell apart."""
-    return np.where(
-        bits >= 0, 1 / (1 + np.exp2(-np.abs(bits))), np.exp2(-np.abs(bits)) / (1 + np.exp2(-np.abs(bits)))
-    )
-
-
 def fit(
     columns: Mapping[str, Floats],
     label: npt.NDArray[np.bool_],

@@ -10,17 +10,10 @@ import polars as pl
 import pytest
 from made_shares import on_key, shares
 
-from detector.decide import kin
-from detector.decide.scoring import Additive, Term, Variant, probability
-from detector.decide.standing import (
-    LEAST_EVIDENCE,
-    LENT_ABOVE,
-    PLANTED_BITS,
-    company,
-    lending,
-    lent,
-    standing,
-)
+from detector.bits import probability
+from detector.link import graph
+from detector.score.additive import Additive, Term, Variant
+from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE, PLANTED_BITS, company, lending, lent, standing
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 NOTHING = Additive((), base=0.0)
@@ -196,7 +189,7 @@ def accounts(*rows: tuple[str, float | None, float | None, float | None, float |
 QUIET = (-8.0, -8.0, -9.0, None)
 
 
-def beside_two_suspects(*, spoofable: bool) -> kin.Shares:
+def beside_two_suspects(*, spoofable: bool) -> graph.Shares:
     """``a000`` shares an exit with the harvesters ``a001`` and ``a002``; ``a003`` shares nothing suspect."""
     return shares(40, [*on_key(1, [0, 1, 2], spoofable=spoofable), *on_key(2, [3, 4])])
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.decide.scaffolds import account_scaffolds, content_holdings, measure_keys
+from detector.score.template_reuse import account_scaffolds, content_holdings, measure_keys
 
 SCHEMA = {
     "account": pl.Int64, "code": pl.Int64, "family": pl.String, "kind": pl.String, "n_sharing": pl.Int64,

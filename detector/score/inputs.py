@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.decide.scoring import Additive
+from detector.score.additive import Additive
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.decide import kin
-from detector.decide.scoring import Variant
-from detector.decide.summary import score_frame
+from detector.link import graph
+from detector.score import relational
+from detector.score.additive import Variant
+from detector.score.inputs import score_frame
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,8 +112,8 @@ def standing(
     )
 
 
-def company(models: Variant, accounts: pl.DataFrame, shares: kin.Shares | None) -> pl.DataFrame:
-    """``accounts`` (:func:`standing`) with the columns of ``kin.TERMS``, and what follows.
+def company(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
+    """``accounts`` (:func:`standing`) with the columns of ``relational.TERMS``, and what follows.
 
     ``kin_bits``: of the account and its company, NULL where it shares nothing. ``planted_bits``: what was taken off
     them because it could have been planted. ``alone_bits``: the account's score without its group's. ``bits_today``:
@@ -131,17 +132,19 @@ def company(models: Variant, accounts: pl.DataFrame, shares: kin.Shares | None) 
     )
 
 
-def _kin(models: Variant, accounts: pl.DataFrame, shares: kin.Shares | None) -> pl.DataFrame:
+def _kin(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
     if shares is None:
         nothing = [pl.lit(None, pl.Float64).alias(name) for name in ("kin_bits", "firm_bits", "planted_bits")]
         return accounts.with_columns(nothing)
 
     known = accounts["account_id"]
-    first = kin.beside(accounts, shares, known, accounts["harvest_bits"].fill_null(_UNKNOWN).to_numpy())
+    first = relational.beside(
+        accounts, shares, known, accounts["harvest_bits"].fill_null(_UNKNOWN).to_numpy()
+    )
     said = score_frame(models.kin_first, first)
-    table = kin.beside(accounts, shares, known, said)
+    table = relational.beside(accounts, shares, known, said)
     # What of it would be left if everything that anybody can plant were not there, and a little more.
-    firm = score_frame(models.kin, kin.beside(accounts, shares, known, said, firm_only=True))
+    firm = score_frame(models.kin, relational.beside(accounts, shares, known, said, firm_only=True))
     table = table.with_columns(kin_raw=score_frame(models.kin, table), firm_bits=firm)
     conduct = pl.max_horizontal("own_bits", "harvest_bits", "lent_bits").fill_null(_UNKNOWN)
     present = pl.col("account_id").is_in(shares.accounts.implode())

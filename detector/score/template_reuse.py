@@ -17,15 +17,11 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
-from detector.decide.scoring import Additive
+from detector.link.graph import KINDS
+from detector.score.additive import Additive
 
 Floats = npt.NDArray[np.float64]
 
-#: Kinds that speak of structure. A whole prompt in common is a public question; tools and settings come with
-#: the application.
-KINDS = (
-    "opening4", "opening8", "ending4", "ending8", "line", "gram5", "band", "system", "system_band", "template",
-)  # fmt: skip
 #: Fewest holders of a key that is looked at: two may meet by chance.
 MIN_HOLDERS = 3
 #: A link key held by more accounts than this share (or number) is too common to tie two holders.
