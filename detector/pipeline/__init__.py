@@ -18,7 +18,7 @@ import polars as pl
 import rules
 from detector.alert import findings, lifecycle
 from detector.config import Config
-from detector.decide import verdicts
+from detector.decide import verdict
 from detector.decide.exemptions import exemptions
 from detector.errors import DayMissing, ModelError
 from detector.lake.store import Store, empty
@@ -173,7 +173,7 @@ def run_day(
         if detector is not None:
             progress("scoring")
             facts = exempt.facts(store, config, day)
-            scored = verdicts.decide(
+            scored = verdict.decide(
                 detector,
                 day=day,
                 config=config,
@@ -263,7 +263,7 @@ def run_day(
         )
 
 
-def _parts_of_worst_day(store: Store, scored: verdicts.Day, day: date) -> pl.DataFrame:
+def _parts_of_worst_day(store: Store, scored: verdict.Day, day: date) -> pl.DataFrame:
     """Score parts of each alerted subject as they were on the day its score is of."""
     alerted = pl.concat(
         frame.filter((pl.col("verdict") == "alert") & (pl.col("score_day") < day)).select(

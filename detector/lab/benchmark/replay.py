@@ -18,7 +18,7 @@ import polars as pl
 
 from detector import pipeline
 from detector.config import Config
-from detector.decide import verdicts
+from detector.decide import verdict
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
 from detector.lab.training.labelled import SHARED
@@ -98,16 +98,14 @@ def load(folder: Path) -> Replayed:
     return Replayed(folder, spec, json.loads((folder / "measured").read_text()))
 
 
-def decide_days(
-    world: Replayed, detector: Detector, config: Config | None = None
-) -> dict[date, verdicts.Day]:
+def decide_days(world: Replayed, detector: Detector, config: Config | None = None) -> dict[date, verdict.Day]:
     """What the nightly run would have written of scores on each day, with this detector."""
     config = config or Config()
     groups, accounts = empty("groups").drop("day"), empty("account_scores").drop("day")
     members: pl.DataFrame | None = None
     found = {}
     for day in world.days:
-        scored = verdicts.decide(
+        scored = verdict.decide(
             detector,
             day=day,
             config=config,

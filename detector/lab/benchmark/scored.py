@@ -8,7 +8,7 @@ from datetime import date
 
 import polars as pl
 
-from detector.decide import verdicts
+from detector.decide import verdict
 from detector.lab.benchmark.replay import Replayed
 
 
@@ -35,7 +35,7 @@ class Scored:
         return Scored(self.accounts.filter(keep), self.groups.filter(keep))
 
 
-def judged(world: Replayed, decided: Mapping[date, verdicts.Day]) -> Scored:
+def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
     """The last state of a replay beside the truth."""
     last = decided[max(decided)]
     stamp = (pl.lit(world.name).alias("world"), pl.lit(int(world.spec["rung"]), dtype=pl.Int64).alias("rung"))

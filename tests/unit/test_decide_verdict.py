@@ -14,7 +14,8 @@ from made_shares import on_key, tables
 from detector.alert.words import odds_bits
 from detector.bits import probability
 from detector.config import ACCUSED_FROM, Allow, Config
-from detector.decide.verdicts import BUDGET_DAYS, Day, decide
+from detector.decide.budget import BUDGET_DAYS
+from detector.decide.verdict import Day, decide
 from detector.lake.store import empty
 from detector.link.tracking import MEMBERS
 from detector.score.additive import ALONE_BITS, Additive, Detector, Term

@@ -1,0 +1,198 @@
+"""From measurements to verdicts: scores of groups and accounts for one day, and the worst of their lives.
+
+Verdicts come from calibrated probabilities and the operator's alert budget alone. Contracted resellers,
+exempted accounts and groups that only copyable evidence holds together are ``watch`` at most, whatever they
+score; their score is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detector.bits import probability
+from detector.config import Config
+from detector.decide.budget import charged, limit_of, recent
+from detector.decide.contributions import account_parts, group_parts
+from detector.decide.exemptions import exemptions
+from detector.decide.history import fold_accounts, fold_groups, spared
+from detector.decide.membership import circles_of, doubtful, group_kinds, with_company, without_bystanders
+from detector.link import communities, graph
+from detector.score import additive
+from detector.score.additive import Detector, likeliest_kind
+from detector.score.fusion import company, lending, standing
+from detector.score.inputs import columns_of, group_columns, member_columns, score_frame
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one day's scoring answers; tables in the columns of ``groups``, ``account_scores``, ``score_parts``.
+
+    ``members`` are those of ``groups``: candidates found by likeness alone are kept from the day they are worth
+    a look, since every class and every tool's users form one. ``merged``: groups that went into another today, by
+    the members they share or by the circle they lie in.
+    """
+
+    groups: pl.DataFrame
+    accounts: pl.DataFrame
+    parts: pl.DataFrame
+    members: pl.DataFrame
+    threshold: float
+    merged: Mapping[str, str]
+
+
+def decide(
+    detector: Detector,
+    *,
+    day: date,
+    config: Config,
+    account_days: pl.DataFrame,
+    group_days: pl.DataFrame,
+    members: pl.DataFrame,
+    previous_groups: pl.DataFrame,
+    previous_accounts: pl.DataFrame,
+    facts: pl.DataFrame,
+    merged: Mapping[str, str],
+    shared: Mapping[str, pl.DataFrame] | None = None,
+    previous_members: pl.DataFrame | None = None,
+) -> Day:
+    """Score one day and fold it into what was known.
+
+    Parameters
+    ----------
+    account_days, group_days : today's measurements.
+    members : every group's members so far (tracking.MEMBERS and ``evidence_bits``).
+    previous_groups, previous_accounts : yesterday's state tables (without ``day``).
+    facts : account_id, org_id, program (NULL where not known).
+    merged : groups that went into another today.
+    shared : what accounts share in the window (``pipeline.Observe``); None: company is not measured.
+    previous_members : yesterday's ``group_members``; None: nobody was a member by company.
+    """
+    columns, n = columns_of(account_days), len(account_days)
+    models = detector.fitting(columns)
+    harvest, lone = models.account.bits(columns, n), detector.lone.bits(columns, n)
+    own_bits = additive.own_bits(harvest, lone)
+    alone = lone >= own_bits
+    own = pl.DataFrame(
+        {
+            "account_id": account_days["account_id"],
+            "own_bits": own_bits,
+            "harvest_bits": harvest,
+            "lone_bits": lone,
+            "own_kind": pl.Series(_own_kinds(detector, columns, alone), dtype=pl.String),
+            "n_requests": account_days["n_requests"].cast(pl.Int64),
+        }
+    )
+    bond = members.select(
+        "group_id",
+        "account_id",
+        "bond",
+        "strength_bits",
+        "firm",
+        "belonging",
+        "likeness",
+        "linked_bits",
+        "evidence_bits",
+        pl.col("first_day").alias("joined"),
+    )
+    # Of a member it matters how much it looks like one of a harvest, undoubted.
+    undoubted = own.select("account_id", pl.Series("own_bits", harvest))
+    measured = group_columns(group_days, bond, undoubted)
+    sure = score_frame(detector.member, member_columns(bond, measured, undoubted))
+    bond = bond.with_columns(pl.Series("belonging", probability(sure)))
+    group_bits = pl.DataFrame(
+        {"group_id": measured["group_id"], "group_bits": score_frame(models.group, measured)}
+    )
+    exempt = frozenset(exemptions(facts, config, day))
+    lends = lending(group_bits, previous_groups, day)
+    shares = None if shared is None else graph.prepare(shared)
+    known = company(models, standing(own, previous_accounts, bond, lends), shares)
+    own = own.join(
+        known.select("account_id", "alone_bits"), on="account_id", how="left", maintain_order="left"
+    )
+    circle = circles_of(shares, known, members, previous_groups, previous_accounts, merged, day)
+    members = communities.overlaid(members.with_columns(doubtful(bond)), circle, known, previous_members, day)
+    merged = {**merged, **circle.absorbed}
+    today = with_company(group_bits, members, known, circle)
+    worst = today.join(previous_groups.select("group_id", "score_bits"), on="group_id", how="left").select(
+        "group_id", pl.max_horizontal("group_bits", "score_bits").alias("group_bits")
+    )
+    own_account = charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
+    limit = limit_of(
+        recent(
+            worst, previous_groups.filter(pl.col("successor_id").is_null()), "group_id", "group_bits", day
+        ),
+        recent(
+            own_account,
+            previous_accounts.filter(pl.col("group_id").is_null()),
+            "account_id",
+            "alone_bits",
+            day,
+        ),
+        n,
+        config,
+    )
+    kind_of = group_kinds(members, own)
+    groups = fold_groups(
+        today, previous_groups, members, kind_of, own, lends, merged, exempt, limit, day, config
+    )
+    shown = members.select("account_id", "group_id")
+    known = known.drop("group_id").join(shown, on="account_id", how="left", maintain_order="left")
+    accounts = fold_accounts(
+        known, previous_accounts, groups, exempt, own_account["account_id"], limit, day, config
+    )
+    groups = spared(groups, accounts, members.filter(~pl.col("doubtful")), exempt)
+    parts = pl.concat(
+        [
+            group_parts(models, measured, today.join(group_bits, on="group_id", how="left", suffix="_own")),
+            *account_parts(models, detector, account_days, own, known, alone, config),
+        ]
+    ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
+    return _kept(
+        Day(groups, accounts, parts, without_bystanders(members, groups), limit, merged),
+        frozenset(previous_groups["group_id"]),
+    )
+
+
+def _kept(day: Day, known: frozenset[str]) -> Day:
+    """The day without candidates of likeness that nobody needs to look at; ``known``: groups kept before."""
+    size = day.members.group_by("group_id").agg(
+        pl.len().cast(pl.Int64).alias("n_members"), (pl.col("bond") == "keys").any().alias("keyed")
+    )
+    groups = day.groups.join(size, on="group_id", how="left", maintain_order="left").with_columns(
+        pl.col("n_members").fill_null(0).alias("n_accounts")
+    )
+    # Without members left a group is one that merged, or whose members were all let go: it stays on record.
+    passing = (
+        (pl.col("verdict") == "clear") & ~pl.col("keyed") & ~pl.col("group_id").is_in(list(known))
+    ).fill_null(False)
+    gone = groups.filter(passing)["group_id"].implode()
+    members = day.members.filter(~pl.col("group_id").is_in(gone))
+    of_members = pl.col("account_id").is_in(members["account_id"].implode())
+    return Day(
+        groups.filter(~passing).drop("n_members", "keyed"),
+        day.accounts.with_columns(pl.when(of_members).then("group_id").alias("group_id")),
+        day.parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(gone)),
+        members,
+        day.threshold,
+        day.merged,
+    )
+
+
+def _own_kinds(detector: Detector, columns: dict[str, Floats], alone: npt.NDArray[np.bool_]) -> list[str]:
+    """The likeliest kind of each account: of those one account commits alone where its own score is of them."""
+    found = np.empty(len(alone), dtype=object)
+    for which, kinds, default in (
+        (alone, detector.lone_kinds, "other"),
+        (~alone, detector.kinds, "distillation"),
+    ):
+        some = {name: values[which] for name, values in columns.items()}
+        found[which] = likeliest_kind(kinds, some, int(which.sum()), default=default)
+    return found.tolist()
