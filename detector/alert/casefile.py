@@ -16,7 +16,7 @@ from typing import Any
 from detector.alert.clean import clean, show_id
 from detector.alert.evidence import Evidence, weigh
 from detector.alert.phrases import count, measured
-from detector.alert.words import Description, describe
+from detector.alert.words import Description, describe, from_bits
 
 Row = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ HOW_TO_APPEAL = (
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the score: measurement, meaning, value (None: not measured), bits, observations."""
+    """One contribution to the score: measurement, meaning, value (None: not measured), bits, observations."""
 
     name: str
     meaning: str
@@ -119,9 +119,26 @@ class CaseFile:
     timeline: tuple[Moment, ...]
     alerts: tuple[str, ...]
     allowed: tuple[Allowed, ...] = ()
+    #: The day the score and its contributions are of: the peak of the subject's life.
+    score_day: date | None = None
     not_proof: str = NOT_PROOF
     how_to_check: str = HOW_TO_CHECK
     how_to_appeal: str = HOW_TO_APPEAL
+
+    @property
+    def summed_bits(self) -> float:
+        """All contributions together: log-odds in bits."""
+        return math.fsum(part.bits for part in self.parts)
+
+    @property
+    def summed(self) -> float:
+        """All contributions together, as a probability (0..1)."""
+        return from_bits(self.summed_bits)
+
+    def contributions_title(self) -> str:
+        """Heading of the contributions, with the day they are of."""
+        day = f" of {self.score_day}" if self.score_day else ""
+        return f"Contributions to the score{day} (bits of log-odds; they add up to it)"
 
     def by_family(self) -> dict[str, tuple[Evidence, ...]]:
         """Evidence by family, the heaviest family first."""
@@ -182,6 +199,7 @@ def explain(
         timeline=_timeline(subject, members, alerts, events),
         alerts=tuple(sorted({show_id(a["alert_id"], 40) for a in alerts})),
         allowed=tuple(_allowed(row) for row in sorted(allowed, key=lambda r: str(r["account_id"]))),
+        score_day=subject.get("score_day"),
     )
 
 

@@ -154,7 +154,20 @@ def _parts(case: CaseFile) -> Html:
         )
         for p in case.parts
     ]
-    return _section("Parts of the score", _rows(("Part", "Measures", "Value", "n", "Bits", ""), rows))
+    rows.append(
+        tag(
+            "tr",
+            tag("th", "score"),
+            tag("td", "all contributions together, and as a probability"),
+            _number(probability(case.summed)),
+            _number(""),
+            _number(f"{case.summed_bits:+.1f}"),
+            tag("td", ""),
+        )
+    )
+    return _section(
+        case.contributions_title(), _rows(("Contribution", "Measures", "Value", "n", "Bits", ""), rows)
+    )
 
 
 def _bar(bits: float, longest: float) -> Html:

@@ -94,12 +94,20 @@ def _evidence(console: Console, case: CaseFile) -> None:
 
 
 def _parts(console: Console, case: CaseFile) -> None:
-    _heading(console, "Parts of the score")
-    table = _table("part", "value", "bits", "n", "what it measures")
+    _heading(console, case.contributions_title())
+    table = _table("contribution", "value", "bits", "n", "what it measures")
     for p in case.parts:
         n = "" if p.n is None else f"{p.n:,}"
         row = (p.name, amount(p.name, p.value), f"{p.bits:+.1f}", n, p.meaning)
         table.add_row(*(Text(cell) for cell in row))
+    total = (
+        "score",
+        probability(case.summed),
+        f"{case.summed_bits:+.1f}",
+        "",
+        "all contributions together, and as a probability",
+    )
+    table.add_row(*(Text(cell, style="bold") for cell in total))
     console.print(table)
 
 

@@ -198,6 +198,8 @@ COMPUTED: dict[str, str] = {
         for place, rank in ((1, ""), (3, "third "))
     },
     "harvest_bits": "how much its own conduct is one of a harvest, on its worst day",
+    "base_rate": "what is expected of a subject of which nothing was measured; every score starts here",
+    "small": "measurements that moved the score by next to nothing, together",
     "lent_bits": "how sure its group is abusive and it belongs there",
     "planted": "taken off because all of this company could have been planted on it",
     "group": "what its group adds to that",

@@ -27,6 +27,8 @@ KINDS: dict[str, str] = {
 }
 #: A part below this is not worth a sentence (bits): it moves odds by less than a tenth.
 _LEAST_BITS = 0.14
+#: Contributions that are no reason: they add up to the score, and say nothing of this subject.
+_NO_REASON = frozenset(("base_rate", "small"))
 #: Reasons told; the case file lists every part.
 _MOST_REASONS = 12
 
@@ -72,12 +74,13 @@ def describe(
     kinds = weigh(why, n_accounts)
     n_accounts = max(n_accounts, *(e.n_members for e in kinds)) if kinds else n_accounts
     kind = str(subject.get("kind") or "other")
-    company = _company(parts)
+    reasons = [p for p in parts if p["part"] not in _NO_REASON]
+    company = _company(reasons)
     families = tuple(dict.fromkeys([*(e.family for e in kinds), *company]))
     return Description(
         title=_title(subject, subject_type, subject_id, kind, n_accounts),
-        reasons=_reasons(parts, kinds, n_accounts),
-        against=tuple(_part_sentence(p) for p in _ranked(parts) if _bits(p) <= -_LEAST_BITS)[::-1],
+        reasons=_reasons(reasons, kinds, n_accounts),
+        against=tuple(_part_sentence(p) for p in _ranked(reasons) if _bits(p) <= -_LEAST_BITS)[::-1],
         spoofable=_spoofable(kinds, why, n_accounts, company),
         innocent=explanations(subject_type, subject_id, kind, families),
         cleared_by=cleared_by(subject, parts, threshold),
@@ -119,7 +122,8 @@ def _part_sentence(part: Mapping[str, Any]) -> str:
     name = clean(part["part"], 60)
     bits = _bits(part)
     effect = f"added {bits:.1f} bits" if bits >= 0 else f"took away {-bits:.1f} bits"
-    if part.get("n"):
+    # What a group's measurements rest on is the same for all: its active members, told once in the title.
+    if part.get("n") and part.get("subject_type") != "group":
         effect += f", from {count(int(part['n']), 'observation', 'observations')}"
     value = amount(name, part.get("value"))
     what = measured(str(part["part"]))
@@ -192,7 +196,7 @@ def cleared_by(
     if total < limit:
         return ()
     needed = f"below the {probability(threshold)} an alert needs"
-    positive = [p for p in _ranked(parts) if _bits(p) > 0]
+    positive = [p for p in _ranked(parts) if _bits(p) > 0 and p["part"] not in _NO_REASON]
     told: list[str] = []
     for part in positive:
         if (left := total - _bits(part)) >= limit:

@@ -73,7 +73,7 @@ def explain(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print the case: members, evidence with bits, parts of the score, what would have cleared it.
+    """Print the case: members, evidence with bits, contributions to the score, what would have cleared it.
 
     Example: hydrawatch explain g-1f0c9a7be2d4 --lake lake
     """

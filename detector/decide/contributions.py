@@ -1,49 +1,48 @@
-"""What each score is made of: the contributions of models' features, and those that no model made."""
+"""What each score is made of: contributions that add up to it, those of models' features and those of the formula.
+
+The formula is written down in ``score.fusion``. Of the scores it compares, the one that decided is taken apart: its
+base rate and features, then what the formula added or took away. The contributions of a subject on a day add up to
+its score of that day (``bits_today`` of an account, ``group_bits`` of a group). Accounts below the watch floor have none
+stored.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from detector.config import Config
 from detector.decide.history import probability_of
-from detector.score.additive import Detector, Variant
+from detector.score.additive import Additive, Detector, Variant
 from detector.score.inputs import parts_of
 
-Floats = npt.NDArray[np.float64]
 
+def group_parts(
+    models: Variant, measured: pl.DataFrame, group_bits: pl.DataFrame, today: pl.DataFrame
+) -> pl.DataFrame:
+    """Contributions to today's scores of groups.
 
-def group_parts(models: Variant, measured: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:
-    """Parts of every group measured; what its members' company adds or takes away is a part like another."""
-    made = parts_of(models.group, measured, subject_type="group", key="group_id", n=None)
-    moved = today.with_columns(pl.col("group_bits_own").fill_null(0.0)).filter(
-        pl.col("group_bits") != pl.col("group_bits_own")
+    Parameters
+    ----------
+    measured : group measurements (``inputs.group_columns``).
+    group_bits : group_id and group_bits, of the group model.
+    today : group_id and group_bits, what they are together with the relational scores of the members; the difference
+        is the contribution ``members_company``.
+    """
+    scored = measured.join(today.select("group_id"), on="group_id", how="semi", maintain_order="left")
+    moved = today.join(group_bits, on="group_id", how="left", suffix="_own").with_columns(
+        (pl.col("group_bits") - pl.col("group_bits_own").fill_null(0.0)).alias("moved")
     )
     return pl.concat(
         [
-            made,
-            _part(
-                "group",
-                "group_id",
-                "members_company",
-                moved,
-                pl.col("group_bits") - pl.col("group_bits_own"),
-            ),
+            parts_of(models.group, scored, subject_type="group", key="group_id", n=_observations(scored)),
+            _part("group", "members_company", moved.filter(pl.col("moved") != 0), "moved"),
         ]
     )
 
 
-def _part(subject_type: str, key: str, name: str, rows: pl.DataFrame, bits: pl.Expr) -> pl.DataFrame:
-    """One part that no model's term made, a row a subject."""
-    return rows.select(
-        pl.lit(subject_type).alias("subject_type"),
-        pl.col(key).alias("subject_id"),
-        pl.lit(name).alias("part"),
-        pl.lit(None, pl.Float64).alias("value"),
-        bits.alias("bits"),
-        (pl.col("busy").fill_null(0) if "busy" in rows.columns else pl.lit(0)).cast(pl.Int64).alias("n"),
-    )
+def _observations(groups: pl.DataFrame) -> str | None:
+    """The column that counts what a group's measurements rest on: the members that were active that day."""
+    return next((name for name in ("n_active", "n_members") if name in groups.columns), None)
 
 
 def account_parts(
@@ -52,41 +51,64 @@ def account_parts(
     account_days: pl.DataFrame,
     own: pl.DataFrame,
     known: pl.DataFrame,
-    alone: npt.NDArray[np.bool_],
     config: Config,
 ) -> list[pl.DataFrame]:
-    """Parts of the accounts worth a look on their own account: of the model that speaks loudest of each.
+    """Contributions to today's scores of the accounts worth a look.
 
-    ``alone``: which of ``account_days`` say more of abuse in itself than of a harvest.
+    Parameters
+    ----------
+    own : account_id, own_bits, harvest_bits, lone_bits, n_requests, of ``account_days``, row by row.
+    known : what ``fusion.company`` says of every account.
     """
-    seen = known.filter(probability_of(pl.col("alone_bits")) >= config.watch_floor)
-    by_company = seen.filter(pl.col("kin_bits") >= pl.col("lone_bits").fill_null(-np.inf))
-    by_conduct = seen.join(by_company, on="account_id", how="anti")
-    found = [
-        parts_of(models.kin, by_company, subject_type="account", key="account_id", n="busy"),
-        _part(
-            "account",
-            "account_id",
-            "planted",
-            by_company.filter(pl.col("planted_bits") < 0),
-            pl.col("planted_bits"),
-        ),
-        _part(
-            "account",
-            "account_id",
-            "group",
-            seen.filter(pl.col("bits_today") > pl.col("alone_bits")),
-            pl.col("bits_today") - pl.col("alone_bits"),
-        ),
-    ]
-    flagged = account_days["account_id"].is_in(by_conduct["account_id"].implode()).to_numpy()
-    doubt = own.filter(pl.Series(flagged & ~alone)).select(
-        "account_id",
-        pl.col("n_requests").alias("busy"),
-        (pl.col("own_bits") - pl.col("harvest_bits")).alias("doubt"),
+    seen = known.filter(probability_of(pl.col("bits_today")) >= config.watch_floor)
+    source = _source()
+    relational, lone, harvest = (
+        seen.filter(source == name) for name in ("relational", "single_account", "harvest")
     )
-    for model, which in ((models.account, flagged & ~alone), (detector.lone, flagged & alone)):
-        some = account_days.filter(pl.Series(which))
-        found.append(parts_of(model, some, subject_type="account", key="account_id", n="n_requests"))
-    found.append(_part("account", "account_id", "alone", doubt.filter(pl.col("doubt") < 0), pl.col("doubt")))
-    return found
+    own = own.rename({"n_requests": "busy"}).with_columns(
+        (pl.col("own_bits") - pl.col("harvest_bits")).alias("discount")
+    )
+    discounted = own.join(harvest.select("account_id"), on="account_id", how="semi", maintain_order="left")
+    group = seen.with_columns((pl.col("bits_today") - pl.col("alone_bits").fill_null(0.0)).alias("added"))
+    return [
+        parts_of(models.kin, relational, subject_type="account", key="account_id", n="busy"),
+        _part("account", "planted", relational.filter(pl.col("planted_bits") != 0), "planted_bits"),
+        _conduct(detector.lone, account_days, lone),
+        _conduct(models.account, account_days, harvest),
+        _part("account", "alone", discounted.filter(pl.col("discount") != 0), "discount"),
+        _part("account", "group", group.filter(pl.col("added") != 0), "added"),
+    ]
+
+
+def _source() -> pl.Expr:
+    """Which model gave an account its score without its group: the larger one, as ``fusion.company`` has it."""
+    lone = pl.col("lone_bits")
+    shares = pl.col("kin_bits").is_not_null()
+    return (
+        pl.when(shares & (pl.col("kin_bits") >= lone.fill_null(float("-inf"))))
+        .then(pl.lit("relational"))
+        .when(shares | (lone >= pl.col("own_bits")))
+        .then(pl.lit("single_account"))
+        .when(pl.col("own_bits").is_not_null())
+        .then(pl.lit("harvest"))
+        .otherwise(pl.lit("group"))
+    )
+
+
+def _conduct(model: Additive, account_days: pl.DataFrame, which: pl.DataFrame) -> pl.DataFrame:
+    """Contributions of a model of one account's own measurements."""
+    some = account_days.join(which.select("account_id"), on="account_id", how="semi", maintain_order="left")
+    return parts_of(model, some, subject_type="account", key="account_id", n="n_requests")
+
+
+def _part(subject_type: str, name: str, rows: pl.DataFrame, bits: str) -> pl.DataFrame:
+    """One contribution of the formula, a row a subject; ``bits``: the column that holds it."""
+    busy = pl.col("busy").fill_null(0) if "busy" in rows.columns else pl.lit(0)
+    return rows.select(
+        pl.lit(subject_type).alias("subject_type"),
+        pl.col(f"{subject_type}_id").alias("subject_id"),
+        pl.lit(name).alias("part"),
+        pl.lit(None, pl.Float64).alias("value"),
+        pl.col(bits).alias("bits"),
+        busy.cast(pl.Int64).alias("n"),
+    )

@@ -151,8 +151,8 @@ def decide(
     groups = spared(groups, accounts, members.filter(~pl.col("doubtful")), exempt)
     parts = pl.concat(
         [
-            group_parts(models, measured, today.join(group_bits, on="group_id", how="left", suffix="_own")),
-            *account_parts(models, detector, account_days, own, known, alone, config),
+            group_parts(models, measured, group_bits, today),
+            *account_parts(models, detector, account_days, own, known, config),
         ]
     ).sort("subject_type", "subject_id", "bits", "part", descending=[False, False, True, False])
     return _kept(

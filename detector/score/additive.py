@@ -54,6 +54,11 @@ class Additive:
     def names(self) -> tuple[str, ...]:
         return tuple(t.name for t in self.terms)
 
+    @property
+    def base_bits(self) -> float:
+        """Calibrated log2 odds of a row of which nothing was measured."""
+        return self.slope * self.base + self.shift
+
     def parts(self, columns: Mapping[str, Floats], n: int) -> Floats:
         """Bits of each term: shape (n, number of terms). A column that is absent counts as not measured."""
         made = np.zeros((n, len(self.terms)))

@@ -1,8 +1,26 @@
-"""What is known of each account by the end of a day: its own conduct, what its group lends it, its company.
+"""Score fusion: how the scores of models become the one score of an account.
 
-One score of an account comes of three: what it does that is abuse whoever does it (``lone``), what the model of its
-company makes of its conduct, its group and those it shares keys with (``kin``), and what its group lends it as far
-as its company bears that out. What could have been planted on it counts little in all of them.
+All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days so far.
+
+    own    = max(discount(harvest), single)                    harvest, single: models of the account's own day
+    lent   = both(group, membership)                           if the bond cannot be planted and 3 bits of it can be shown
+           = min(both(group, membership), max(own, harvest) + 2)                                             otherwise
+    first  = model(harvest*, lent, neighbours judged by harvest*)
+    second = model(harvest*, lent, neighbours judged by first)
+    kin    = min(second, max(own, harvest*, lent, second over keys nobody can plant) + 2)
+    alone  = own                     if the account shares no key with anybody
+           = max(single, kin)        otherwise
+    today  = max(alone, min(lent, kin + 2))
+    score  = probability(highest today of all days)
+
+* ``discount``: evidence of one account's own conduct counts in full up to -3 bits and a quarter beyond, since an
+  evaluation or a pipeline looks like a harvest.
+* ``both``: log-odds that the group is an operation and that the account belongs to it.
+* neighbours: the other organisations on each key the account holds (``score.relational``).
+* What was not measured contributes nothing; a score that cannot be formed takes no part in a maximum.
+
+The contributions of an account (``decide.contributions``) are the base rate and the features of the model that gave
+``alone``, then what a limit took off (``planted``, ``alone``) and what the group added (``group``).
 """
 
 from __future__ import annotations

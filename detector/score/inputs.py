@@ -10,6 +10,10 @@ from detector.score.additive import Additive
 
 Floats = npt.NDArray[np.float64]
 
+#: Contributions that are no single feature's: the log-odds of a subject of which nothing was measured, and what
+#: features that moved the score by next to nothing come to together.
+BASE_RATE, SMALL = "base_rate", "small"
+
 
 def columns_of(frame: pl.DataFrame) -> dict[str, Floats]:
     """Numeric and boolean columns as float arrays, NULL as NaN."""
@@ -81,22 +85,39 @@ def member_columns(members: pl.DataFrame, groups: pl.DataFrame, own: pl.DataFram
 def parts_of(
     model: Additive, frame: pl.DataFrame, *, subject_type: str, key: str, n: str | None, least: float = 0.05
 ) -> pl.DataFrame:
-    """What each term added, one row a subject and term whose part is at least ``least`` bits either way."""
+    """Contributions to the score of ``model``, row by row; those of one subject add up to its score.
+
+    One row a subject and feature whose contribution is at least ``least`` bits either way, one for all smaller
+    ones together (``SMALL``), and one for the base rate (``BASE_RATE``). ``n``: column that counts the observations.
+    """
     columns = columns_of(frame)
     made = model.parts(columns, len(frame))
-    rows, terms = np.nonzero(np.abs(made) >= least)
+    shown = np.abs(made) >= least
+    rows, terms = np.nonzero(shown)
     names = np.array([t.name for t in model.terms], dtype=object)
     unmeasured = np.full(len(frame), np.nan)
     value = np.column_stack([columns.get(t, unmeasured) for t in ("", *model.names)])[:, 1:]
     counts = frame[n].cast(pl.Int64).fill_null(0).to_numpy() if n else np.zeros(len(frame), np.int64)
+    small = np.where(shown, 0.0, made).sum(axis=1)
+    some = np.flatnonzero(small)
+    every = np.arange(len(frame))
+    at = np.r_[rows, some, every]
     return pl.DataFrame(
         {
-            "subject_type": [subject_type] * len(rows),
-            "subject_id": frame[key].gather(rows) if len(rows) else pl.Series([], dtype=pl.String),
-            "part": pl.Series(names[terms].tolist(), dtype=pl.String),
-            "value": pl.Series(value[rows, terms], dtype=pl.Float64),
-            "bits": pl.Series(made[rows, terms], dtype=pl.Float64),
-            "n": pl.Series(counts[rows], dtype=pl.Int64),
+            "subject_type": [subject_type] * len(at),
+            "subject_id": frame[key].gather(at) if len(at) else pl.Series([], dtype=pl.String),
+            "part": pl.Series(
+                [*names[terms].tolist(), *[SMALL] * len(some), *[BASE_RATE] * len(every)], dtype=pl.String
+            ),
+            "value": pl.Series(
+                np.r_[value[rows, terms], np.full(len(some) + len(every), np.nan)], dtype=pl.Float64
+            ),
+            "bits": pl.Series(
+                np.r_[made[rows, terms], small[some], np.full(len(every), model.base_bits)], dtype=pl.Float64
+            ),
+            "n": pl.Series(counts[at], dtype=pl.Int64),
         },
         schema_overrides={"subject_type": pl.String},
+    ).with_columns(
+        pl.when(pl.col("part").is_in([SMALL, BASE_RATE])).then(None).otherwise("value").alias("value")
     )

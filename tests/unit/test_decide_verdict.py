@@ -376,7 +376,7 @@ def test_a_circle_raises_a_group_to_what_half_of_its_members_company_says() -> N
     group = day.groups.row(0, named=True)
     assert (group["group_id"], group["verdict"], group["n_accounts"]) == ("g", "alert", 4)
     assert (group["score_bits"], group["own_bits"]) == (6.0, -9.0)
-    assert parts_of(day, "g") == {"load_gini": -9.0, "members_company": 15.0}
+    assert parts_of(day, "g") == {"base_rate": 0.0, "load_gini": -9.0, "members_company": 15.0}
     bond = dict(day.members.select("account_id", "bond").iter_rows())
     assert bond == {**dict.fromkeys(three, "keys"), HARVEST[3]: "company"}
     assert set(day.accounts.filter(pl.col("group_id") == "g")["account_id"]) == set(HARVEST)
@@ -437,15 +437,15 @@ def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
     sure = replace(COMPANY, kin=model("kin_network_1", -9.0, 9.0))
     day = run(site(), {"g": (0.9, HARVEST[:2])}, detector=sure, shared=exits(spoofable=True))
     expected = {
-        "a000": {"kin_network_1": 9.0},
-        "a002": {"kin_network_1": 9.0, "planted": -3.0},
+        "a000": {"base_rate": 0.0, "kin_network_1": 9.0},
+        "a002": {"base_rate": 0.0, "kin_network_1": 9.0, "planted": -3.0},
     }
     bits = dict(day.accounts.select("account_id", "score_bits").iter_rows())
     for account, parts in expected.items():
         assert parts_of(day, account) == pytest.approx(parts)
         assert sum(parts.values()) == pytest.approx(bits[account])
     firm = run(site(), {"g": (0.9, HARVEST[:2])}, detector=COMPANY, shared=exits())
-    assert parts_of(firm, "a000") == pytest.approx({"kin_network_1": 6.0, "group": 2.0})
+    assert parts_of(firm, "a000") == pytest.approx({"base_rate": 0.0, "kin_network_1": 6.0, "group": 2.0})
     assert dict(firm.accounts.select("account_id", "score_bits").iter_rows())["a000"] == pytest.approx(8.0)
     assert dict(firm.accounts.select("account_id", "kin_score").iter_rows())["a000"] == pytest.approx(
         float(probability(np.array([6.0]))[0])
