@@ -168,9 +168,7 @@ def _entry(record: Record) -> Iterator[Record]:
     span["events"] = record.get("events") or record.get("Events")
     span["status"] = _status(own)
     entry: dict[str, Any] = {"a": own, "s": {}, "r": resource, "span": span}
-    event = own.get("event.name")
-    if event is None and "event_name" in record:
-        event = record["event_name"]
+    event = own.get("event.name", own.get("event_name"))
     if isinstance(event, str) and event.startswith("gen_ai.") and event.count(".") > 1:
         entry |= {"event": event, "body": record.get("body", record.get("Body"))}
         if event != DETAILS and "gen_ai.usage.input_tokens" in own:

@@ -14,6 +14,7 @@ from detector.ingest.casting import epoch_us
 from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
 from detector.ingest.messages import Conversation, carried, columns_of, conversation, minted, tools
 from detector.ingest.records import Path, Records, as_list, first_of, something
+from detector.ingest.semconv import NOBODY
 
 _HEADERS = "metadata/requester_custom_headers"
 _USAGE = "metadata/usage_object"
@@ -58,8 +59,6 @@ _ACCOUNT: tuple[Path, ...] = (
     "user", "metadata/user_api_key_user_id", "organization_id", "metadata/user_api_key_org_id", "team_id",
     "metadata/user_api_key_team_id", "api_key", "metadata/user_api_key_hash", "metadata/user_api_key",
 )  # fmt: skip
-#: What the proxy writes where it knows no user, and the team of its own pages.
-_NOBODY = frozenset(("default_user_id", "litellm-dashboard", "litellm_proxy_master_key"))
 _PASSED = frozenset(
     ("spend", "total_tokens", "model_id", "api_base", "cache_hit", "cache_key", "mcp_namespaced_tool_name", "agent_id",
      "response_cost", "cost_breakdown", "status_fields", "error_str", "error_information", "hidden_params",
@@ -103,7 +102,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     return {
         "request_id": _ids(records, columns),
         "account_id": _accounts(records, columns["account_id"]),
-        "org_id": [None if v in _NOBODY else v for v in columns["org_id"]],
+        "org_id": [None if v in NOBODY else v for v in columns["org_id"]],
         "source_ip": [
             forwarded(v, options.trusted_hops)
             for v in records.first("requester_ip_address", "metadata/requester_ip_address")
@@ -141,12 +140,12 @@ def _ids(records: Records, columns: Columns) -> list[Any]:
 
 def _accounts(records: Records, found: list[Any]) -> list[Any]:
     """The first candidate that is somebody, where the first that says something is nobody."""
-    if not any(v in _NOBODY for v in found):
+    if not any(v in NOBODY for v in found):
         return found
     candidates = [records.first(path) for path in _ACCOUNT]
     return [
-        next((c[row] for c in candidates if c[row] is not None and c[row] not in _NOBODY), None)
-        if v in _NOBODY
+        next((c[row] for c in candidates if c[row] is not None and c[row] not in NOBODY), None)
+        if v in NOBODY
         else v
         for row, v in enumerate(found)
     ]
