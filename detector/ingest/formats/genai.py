@@ -4,6 +4,10 @@ Names are those of ``otel``, dotted (``"gen_ai.request.model"``) or nested (``{"
 at the top of a record or under its attributes. Around them lie the store's own names: ECS (``@timestamp``, ``user.id``,
 ``source.ip``, ``event.outcome``), Datadog's standard attributes (``usr.id``, ``network.client.ip``), the OpenTelemetry
 exporters for Elasticsearch and ClickHouse. Spans of one trace are joined within a block of lines, as in ``otel``.
+
+Sources: ``semconv`` for the calls; elastic/ecs ``schemas`` (``gen_ai``, ``user``, ``source``, ``event``, ``error``);
+docs.datadoghq.com "Default Standard Attributes"; open-telemetry/opentelemetry-collector-contrib ``clickhouseexporter`` and
+``elasticsearchexporter``; Splunk's Common Information Model, data model Web (``src_ip``, ``http_user_agent``).
 """
 
 from __future__ import annotations
