@@ -4,9 +4,9 @@ Prompts are there only when the proxy is set to store them. The proxy writes ``d
 user it does not know, and ``litellm-dashboard`` for its own pages; neither is an account.
 
 Sources: BerriAI/litellm ``schema.prisma`` (``LiteLLM_SpendLogs``), ``litellm/types/utils.py`` (``StandardLoggingPayload``,
-``StandardLoggingMetadata``); elastic/integrations ``lite_llm``, whose failed rows spell ``start_time``. Of a client's headers
-the proxy keeps those that begin with ``x-``; ``x-ja4``, ``x-asn`` and ``x-country`` are there where a site's own edge adds
-them, and a ``user-agent`` among them where a site's hook does (no release writes it).
+``StandardLoggingMetadata``); elastic/integrations ``lite_llm``, whose failed rows spell ``start_time``. The proxy keeps
+those headers of a client that begin with ``x-``: ``x-ja4``, ``x-asn`` and ``x-country`` are there where a site's own edge
+adds them, and a ``user-agent`` among them where a site's hook does (no release writes it).
 """
 
 from __future__ import annotations
