@@ -18,6 +18,8 @@ A tuple is a path: an object under that name, or its JSON text, is opened. Every
 * Sentry: getsentry/sentry-conventions ``model/attributes/gen_ai``. AgentOps: AgentOps-AI/agentops ``agentops/semconv``.
   Langtrace: Scale3-Labs/langtrace-python-sdk. Bifrost: maximhq/bifrost ``core/schemas/trace.go``. vLLM: vllm-project/vllm
   ``vllm/tracing``.
+* Elastic's records of Bedrock, ``gen_ai.request.model.id``, ``gen_ai.performance.*``: elastic/integrations
+  ``packages/aws_bedrock/data_stream/invocation``.
 * Around a call: OpenTelemetry's HTTP, user, session, geo and TLS attributes of then and now; elastic/ecs ``schemas``
   (``source``, ``client``, ``as``, ``geo``, ``organization``); ``tls.client.ja4``: opentelemetry-collector-contrib, AWS WAF.
 """
@@ -50,6 +52,7 @@ OWN: dict[str, tuple[Path, ...]] = {
         "gen_ai.request.model", "llm.request.model_name", "llm.model_name", "ai.model.id", "llm.request.model",
         "embedding.model_name",
         "langfuse.observation.model.name", "mlflow.llm.model", "langsmith.metadata.ls_model_name", *_given("model"),
+        "gen_ai.request.model.id", "gen_ai.model.id",
         "gen_ai.response.model", "llm.response.model_name", "llm.response.model", "ai.response.model",
     ),
     "pathway": (
@@ -137,6 +140,7 @@ USER: tuple[Path, ...] = (
     "user.id", "enduser.id", "enduser.pseudo.id", "langfuse.user.id", "traceloop.association.properties.user_id",
     "ai.telemetry.metadata.userId", "ai.telemetry.metadata.user_id", "langsmith.metadata.user_id", "mlflow.trace.user",
     "metadata.user_api_key_user_id", "litellm.metadata.user_api_key_user_id",
+    "gen_ai.user.id",
 )  # fmt: skip
 #: What LiteLLM's proxy writes where it knows no user, and the team of its own pages.
 NOBODY = frozenset(("default_user_id", "litellm-dashboard", "litellm_proxy_master_key"))
@@ -173,7 +177,11 @@ PROVIDER: tuple[Path, ...] = ("gen_ai.provider.name", "gen_ai.system")
 IN_MS = frozenset(("strands-agents",))
 #: When the first chunk came, as a time.
 FIRST_CHUNK_AT: Path = "langfuse.observation.completion_start_time"
-FIRST_CHUNK_MS: tuple[Path, ...] = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
+FIRST_CHUNK_MS: tuple[Path, ...] = (
+    "ai.response.msToFirstChunk",
+    "ai.stream.msToFirstChunk",
+    "gen_ai.performance.start_response_time",
+)
 FINISH: tuple[Path, ...] = (
     "gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "ai.response.finishReason",
     "gen_ai.completion.0.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "llm.finish_reason",
@@ -187,7 +195,7 @@ BIAS: tuple[Path, ...] = ("gen_ai.request.logit_bias", *_given("logit_bias"))
 PREVIOUS: tuple[Path, ...] = (
     "gen_ai.request.previous_response.id", "gen_ai.responses.previous_response_id", *_given("previous_response_id"),
 )  # fmt: skip
-ERROR: tuple[Path, ...] = ("error.type",)
+ERROR: tuple[Path, ...] = ("error.type", "gen_ai.response.error_code")
 #: A code of the error, in most cases an HTTP status; what a tool says of the outcome in words of its own.
 ERROR_CODE: tuple[Path, ...] = ("error.code", "gen_ai.error.code")
 LEVEL: Path = "langfuse.observation.level"
@@ -279,6 +287,8 @@ PASSED = (
     "ai.settings.", "ai.telemetry.", "ai.response.", "ai.prompt.", "ai.request.", "ai.schema.", "ai.usage.", "metadata.",
     "logprobs.", "db.", "messaging.", "peer.", "litellm.", "ai.result.", "ai.stream.", "llm.completions.", "gen_ai.event.",
     "gen_ai.server.", "gen_ai.latency.", "gen_ai.cost.", "gen_ai.responses.", "gen_ai.request.tools.",
+    "gen_ai.performance.", "gen_ai.policy.", "gen_ai.compliance.", "gen_ai.request.model.", "gen_ai.request.model_version",
+    "gen_ai.response.timestamp", "gen_ai.request.timestamp", "aws_bedrock.",
 )  # fmt: skip
 #: Names that are known and taken by no column.
 KNOWN = frozenset(
