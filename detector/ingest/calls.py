@@ -221,9 +221,14 @@ def _outcome(records: Records) -> Columns:
         return {"status": status} | _first_chunks(records, events)
     status = []
     errors: list[Any] = []
-    rows = zip(names, codes, https, statuses, levels, notes, events, strict=True)
+    rows = zip(names, codes, https, statuses, map(_hashed, levels), notes, events, strict=True)
     for name, code, http, stated, level, note, held in rows:
-        if name is None and code is None and stated.get("code") not in _FAILED and level not in _FAILED:
+        if (
+            name is None
+            and code is None
+            and _hashed(stated.get("code")) not in _FAILED
+            and level not in _FAILED
+        ):
             status.append("success" if http is None else http)
             errors.append(None)
             continue

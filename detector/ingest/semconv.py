@@ -172,11 +172,11 @@ FIRST_CHUNK_S: tuple[Path, ...] = (
     "gen_ai.response.time_to_first_chunk", "gen_ai.response.time_to_first_token", "gen_ai.latency.time_to_first_token",
 )  # fmt: skip
 #: Seconds as openlit writes it; Strands Agents, known by its provider's name, means milliseconds.
-FIRST_TOKEN: Path = "gen_ai.server.time_to_first_token"
+FIRST_TOKEN = "gen_ai.server.time_to_first_token"
 PROVIDER: tuple[Path, ...] = ("gen_ai.provider.name", "gen_ai.system")
 IN_MS = frozenset(("strands-agents",))
 #: When the first chunk came, as a time.
-FIRST_CHUNK_AT: Path = "langfuse.observation.completion_start_time"
+FIRST_CHUNK_AT = "langfuse.observation.completion_start_time"
 FIRST_CHUNK_MS: tuple[Path, ...] = (
     "ai.response.msToFirstChunk",
     "ai.stream.msToFirstChunk",
@@ -198,8 +198,8 @@ PREVIOUS: tuple[Path, ...] = (
 ERROR: tuple[Path, ...] = ("error.type", "gen_ai.response.error_code")
 #: A code of the error, in most cases an HTTP status; what a tool says of the outcome in words of its own.
 ERROR_CODE: tuple[Path, ...] = ("error.code", "gen_ai.error.code")
-LEVEL: Path = "langfuse.observation.level"
-LEVEL_MESSAGE: Path = "langfuse.observation.status_message"
+LEVEL = "langfuse.observation.level"
+LEVEL_MESSAGE = "langfuse.observation.status_message"
 #: The conversation as one value: messages, or an object that holds them.
 MESSAGES: tuple[Path, ...] = (
     "gen_ai.input.messages", "ai.prompt.messages", "llm.input_messages", "events", "mlflow.chat.messages", "request_data",

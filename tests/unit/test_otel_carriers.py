@@ -463,6 +463,8 @@ def test_a_call_is_told_by_what_it_says(attributes: dict[str, Any]) -> None:
         ({"attributes": {"gen_ai.response.error_code": "ThrottlingException"}}, 429, "ThrottlingException"),
         ({"attributes": {"http.response.status_code": 503, "error.type": "Exception"}}, 503, "Exception"),
         ({"status": {"code": 2}}, 500, None),
+        ({"status": {"code": [2]}, "attributes": {"langfuse.observation.level": {"ERROR": 1}}}, 200, None),
+        ({"attributes": {"langfuse.observation.level": "ERROR"}}, 500, None),
         ({"status": {"code": "STATUS_CODE_ERROR", "message": "Error code: 401 - {'error': ...}"}}, 401, None),
         ({"status": {"code": 2}, "events": [event("exception", {"exception.type": "sdk.BadRequestError"})]},
          400, "sdk.BadRequestError"),
