@@ -8,8 +8,16 @@ from typing import Any
 
 from detector.ingest import semconv
 from detector.ingest.address import forwarded
-from detector.ingest.carriers import answer_of, conversations, finish_in, has_events, offered, span_events
-from detector.ingest.casting import scaled
+from detector.ingest.carriers import (
+    answer_of,
+    answers_lie_flat,
+    conversations,
+    finish_in,
+    has_events,
+    offered,
+    span_events,
+)
+from detector.ingest.casting import epoch_us, scaled
 from detector.ingest.formats import Columns, Options
 from detector.ingest.messages import carried, minted, n_stops, tools
 from detector.ingest.records import Path, Records, any_said, as_list, first_of, something
@@ -52,8 +60,23 @@ def columns(records: Records, options: Options, found: Columns) -> Columns:
         "stop_count": _each(n_stops, records.first_held(*rooted(semconv.STOPS, "a"))),
         "minted": _minted(records, answers),
         "stream": _streamed(found["stream"], found["operation"]),
+        "org_id": [None if v in semconv.NOBODY else v for v in found["org_id"]],
+        "account_id": _accounts(records, found["account_id"]),
     }
     return made | conversations(records) | _tools(records) | _outcome(records)
+
+
+def _accounts(records: Records, found: list[Any]) -> list[Any]:
+    """The first candidate that is somebody, where the first that says something is a proxy's word for nobody."""
+    if not any(v in semconv.NOBODY for v in found):
+        return found
+    candidates = [records.first(path) for path in ACCOUNT]
+    return [
+        next((c[row] for c in candidates if c[row] is not None and c[row] not in semconv.NOBODY), None)
+        if v in semconv.NOBODY
+        else v
+        for row, v in enumerate(found)
+    ]
 
 
 def request_ids(records: Records, others: tuple[Path, ...] = (), last: tuple[Path, ...] = ()) -> list[Any]:
@@ -87,7 +110,7 @@ def _tools(records: Records) -> Columns:
 
 def _answers(records: Records) -> list[Any]:
     values = _each(lambda v: as_list(v) or v, records.first_held(*rooted(semconv.ANSWERS, "a")))
-    if has_events(records):
+    if has_events(records) or answers_lie_flat(records):
         return [answer_of(e) if v is None else v for v, e in zip(values, records.entries, strict=True)]
     return values
 
@@ -103,8 +126,11 @@ def _finish(records: Records, answers: list[Any]) -> list[Any]:
 
 
 def _first_of(value: Any) -> Any:
+    """The first of several, in a list or as LangSmith and Semantic Kernel write them: ``stop, length``, ``[Stop]``."""
     listed = as_list(value)
-    return (listed[0] if listed else None) if listed is not None else value
+    if listed is not None:
+        return listed[0] if listed else None
+    return value.strip("[] ").partition(",")[0] if value.__class__ is str else value
 
 
 def _minted(records: Records, answers: list[Any]) -> list[Any]:
@@ -183,23 +209,34 @@ def _input_tokens(records: Records, found: Columns) -> list[Any]:
 
 def _outcome(records: Records) -> Columns:
     """Status, kind of error, and times that the span or its events tell."""
-    names = records.first(*rooted(semconv.ERROR, "a"))
+    names, codes = (records.first(*rooted(paths, "a")) for paths in (semconv.ERROR, semconv.ERROR_CODE))
     https = records.first(*rooted(semconv.HTTP, *_EVERYWHERE))
     statuses = records.objects("span/status")
+    levels, notes = (records.at(("a", name)) for name in (semconv.LEVEL, semconv.LEVEL_MESSAGE))
     events = records.at("span/events")
     status: list[Any] = ["success" if http is None else http for http in https]
-    if not any_said(names) and not any(
+    if not any(map(any_said, (names, codes, levels))) and not any(
         code in _FAILED for code in set(map(_hashed, records.at("span/status/code")))
     ):
         return {"status": status} | _first_chunks(records, events)
     status = []
     errors: list[Any] = []
-    for name, http, stated, held in zip(names, https, statuses, events, strict=True):
-        if name is None and stated.get("code") not in _FAILED:
+    rows = zip(names, codes, https, statuses, map(_hashed, levels), notes, events, strict=True)
+    for name, code, http, stated, level, note, held in rows:
+        if (
+            name is None
+            and code is None
+            and _hashed(stated.get("code")) not in _FAILED
+            and level not in _FAILED
+        ):
             status.append("success" if http is None else http)
             errors.append(None)
             continue
-        words = [name, stated.get("message")]
+        if _CODE.fullmatch(str(code)):
+            http = code
+        elif name is None:
+            name = code
+        words = [name, stated.get("message") or note]
         if held:
             for event, _, own in span_events(held):
                 if event == "exception":
@@ -236,15 +273,37 @@ def error_status(name: Any, http: Any, words: Sequence[Any]) -> Any:
 
 
 def _first_chunks(records: Records, events: list[Any]) -> Columns:
-    seconds = records.first(*rooted(semconv.FIRST_CHUNK_S, "a"))
+    seconds = first_of(records.first(*rooted(semconv.FIRST_CHUNK_S, "a")), _first_tokens(records))
     waits = [
         *first_of(records.first(*rooted(semconv.FIRST_CHUNK_MS, "a")), [scaled(v, 1000) for v in seconds])
     ]
+    moments = records.at(("a", semconv.FIRST_CHUNK_AT))
+    for row, moment in enumerate(moments if any_said(moments) else ()):
+        if waits[row] is None and moment.__class__ is str:
+            waits[row] = _since(records.entries[row]["span"].get("startTimeUnixNano"), moment.strip('"'))
     if any(events):
         for row, held in enumerate(events):
             if held and waits[row] is None and held.__class__ is list:
                 waits[row] = _first_event(held, records.entries[row]["span"].get("startTimeUnixNano"))
     return {"ttft_ms": waits}
+
+
+def _first_tokens(records: Records) -> list[Any]:
+    """Seconds to the first token under the name that some tools fill with milliseconds."""
+    waits = records.at(("a", semconv.FIRST_TOKEN))
+    if not any_said(waits):
+        return waits
+    providers = records.first(*rooted(semconv.PROVIDER, "a"))
+    return [
+        scaled(wait, 0.001) if provider in semconv.IN_MS else wait
+        for wait, provider in zip(waits, providers, strict=True)
+    ]
+
+
+def _since(start: Any, moment: Any) -> float | None:
+    """Milliseconds from a start to a moment; None where either is no time, or the start is later."""
+    low, high = epoch_us(start), epoch_us(moment)
+    return (high - low) / 1000 if low is not None and high is not None and high >= low else None
 
 
 def _first_event(events: list[Any], start: Any) -> Any:

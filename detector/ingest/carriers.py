@@ -22,7 +22,13 @@ _ROLES = {
     "gen_ai.user.message": "user", "gen_ai.system.message": "system", "gen_ai.developer.message": "system",
     "gen_ai.assistant.message": "assistant", "gen_ai.tool.message": "tool",
 }  # fmt: skip
-_CHOICE = "gen_ai.choice"
+_CHOICES = frozenset(("gen_ai.choice", "gen_ai.content.completion"))
+#: Events that hold a list of messages, and their answer and system text (Azure).
+_LISTS, _ANSWER_LIST, _SYSTEM_LIST = (
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system.instructions",
+)
 #: Attributes of an event in which a whole message lies as JSON text (Azure), or its content.
 _WHOLE, _CONTENT = "gen_ai.event.content", ("content", "gen_ai.prompt", "message")
 #: ``user: text`` a line, as openlit writes a conversation as one text.
@@ -202,7 +208,11 @@ def _message(member: Any) -> Any:
 
 def _part(part: Any) -> Any:
     held = part.get("message_content") if part.__class__ is dict else None
-    return held if held.__class__ is dict else part
+    if held.__class__ is not dict:
+        return part
+    if held.get("type") == "reasoning" and "data" in held:  # redacted, as the provider minted it
+        return held | {"type": "redacted_thinking"}
+    return held
 
 
 def _told(entry: Mapping[str, Any]) -> list[tuple[str, Any, dict[str, Any]]]:
@@ -223,24 +233,41 @@ def span_events(events: Any) -> list[tuple[str, Any, dict[str, Any]]]:
 
 def _from_events(events: Sequence[tuple[str, Any, dict[str, Any]]]) -> Conversation:
     told: list[Any] = []
+    system: Any = None
     for name, body, own in events:
         if name == DETAILS or "gen_ai.input.messages" in own:
             if (value := own.get("gen_ai.input.messages")) is not None:
                 return said(value, own.get("gen_ai.system_instructions"))
         elif name in _ROLES:
-            message = as_object(own.get(_WHOLE)) or as_object(body)
-            held = [message.get("content"), *(own.get(key) for key in _CONTENT)]
-            content = next((c for c in held if c is not None), body if body.__class__ is str else None)
-            told.append({**message, "role": message.get("role") or _ROLES[name], "content": content})
+            told.append(_told_message(name, body, own))
+        elif name == _LISTS:
+            told += _listed_messages(own.get(_WHOLE))
+        elif name == _SYSTEM_LIST:
+            system = own.get(_WHOLE)
         elif (
             name in ("gen_ai.content.prompt", "gen_ai.prompt")
             and (prompt := own.get("gen_ai.prompt")) is not None
         ):
-            if as_list(prompt) is None and not as_object(prompt) and prompt.__class__ is str:
+            if (role := as_object(body).get("role")).__class__ is str:  # LiteLLM: a message an event
+                told.append({"role": role, "content": prompt})
+            elif as_list(prompt) is None and not as_object(prompt) and prompt.__class__ is str:
                 told += _turns(prompt)
             else:
                 return said(prompt, None)
-    return conversation(told, in_text=True) if told else NONE
+    return conversation(told, system, in_text=True) if told or system else NONE
+
+
+def _told_message(name: str, body: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    message = as_object(own.get(_WHOLE)) or as_object(body)
+    held = [message.get("content"), *(own.get(key) for key in _CONTENT)]
+    content = next((c for c in held if c is not None), body if body.__class__ is str else None)
+    return {**message, "role": message.get("role") or _ROLES[name], "content": content}
+
+
+def _listed_messages(value: Any) -> list[Any]:
+    """The messages of an event that holds several, or one."""
+    listed = as_list(value)
+    return listed if listed is not None else [one] if (one := as_object(value)) else []
 
 
 def _turns(text: str) -> list[dict[str, str]]:
@@ -259,14 +286,23 @@ def _turns(text: str) -> list[dict[str, str]]:
     return [{"role": role, "content": "\n".join(pieces)} for role, pieces in turns]
 
 
+def answers_lie_flat(records: Records) -> bool:
+    """Whether any entry may hold its answer an attribute a message."""
+    return any(name.startswith(semconv.FLAT_ANSWERS) for name in records.names("a") if name.__class__ is str)
+
+
 def answer_of(entry: Mapping[str, Any]) -> list[Any] | None:
     """The answer's messages, where events or flat attributes hold them; None where there are none."""
-    found = []
+    found: list[Any] = []
+    for prefix in semconv.FLAT_ANSWERS:
+        found += [_message(m) for m in flat(entry["a"], prefix)]
     for name, body, own in _told(entry):
-        if name == _CHOICE:
+        if name in _CHOICES:
             found.append({**own, **as_object(body), **as_object(own.get(_WHOLE))})
         elif name == DETAILS:
             found += as_list(own.get("gen_ai.output.messages")) or []
+        elif name == _ANSWER_LIST:
+            found += _listed_messages(own.get(_WHOLE))
     return found or None
 
 

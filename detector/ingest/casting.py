@@ -30,15 +30,18 @@ MAX_NAMES = 256
 IDS = frozenset(("request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id"))
 FREE = frozenset(("prompt", "system_prompt", "keys"))
 
-#: What formats call the way an answer ended, lower case, to the five words of the canonical record.
+#: What formats call the way an answer ended, lower case, to the five words of the canonical record. Words without a bar
+#: between them are those of the .NET clients (``ToolCalls``).
 FINISH = {
     "stop": ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed", "finish",
              "finished", "endoftext", "pause_turn", "end", "done", "success"),
     "length": ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded",
                "incomplete"),
-    "tool": ("tool", "tool_calls", "tool_call", "tool_use", "function_call", "tool-calls"),
+    "tool": ("tool", "tool_calls", "tool_call", "tool_use", "function_call", "tool-calls", "toolcalls",
+             "functioncall"),
     "filter": ("filter", "content_filter", "content_filtered", "guardrail_intervened", "safety", "blocklist",
-               "prohibited_content", "recitation", "error_toxic", "content-filter", "spii", "image_safety"),
+               "prohibited_content", "recitation", "error_toxic", "content-filter", "spii", "image_safety",
+               "contentfilter"),
     "refusal": ("refusal", "refused"),
 }  # fmt: skip
 FINISH_WORDS = {word: name for name, words in FINISH.items() for word in words}

@@ -102,7 +102,7 @@ def _log_record(one: Any, resource: dict[str, Any]) -> dict[str, Any]:
         at = one.get("observedTimeUnixNano")
     if not own and one.get("spanId") is None and at is None and "body" not in one:
         return {"a": _NONE, "s": _NONE, "r": _NONE, "span": _NONE}
-    event = one.get("eventName") or own.get("event.name") or "log"
+    event = one.get("eventName") or own.get("event.name") or own.get("event_name") or "log"
     body = plain(one.get("body"))
     if event == DETAILS and body.__class__ is dict:
         own = body | own

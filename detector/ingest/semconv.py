@@ -1,9 +1,27 @@
 """Names of attributes of model calls, as the instrumentations of OpenTelemetry write them, for every format that holds them.
 
-Sources: OpenTelemetry's GenAI conventions (``gen_ai.*``, now and before 1.37), OpenLLMetry (``llm.request.*``,
-``traceloop.*``), OpenInference (``llm.*``, ``embedding.*``), the Vercel AI SDK (``ai.*``), LiteLLM's exporter
-(``metadata.user_api_key_*``), LangSmith, Langfuse, MLflow, pydantic-ai, Logfire, openlit, and ECS for those around a call.
-A tuple is a path: an object under that name, or its JSON text, is opened.
+A tuple is a path: an object under that name, or its JSON text, is opened. Every name is read in a public source:
+
+* OpenTelemetry, ``gen_ai.*``: open-telemetry/semantic-conventions-genai ``model/gen-ai/registry.yaml``; before 1.37
+  open-telemetry/semantic-conventions ``model/gen-ai``. Newest names: its Python package ``opentelemetry-util-genai``.
+* OpenLLMetry, ``llm.request.*``, ``traceloop.*``: traceloop/openllmetry ``semconv_ai/__init__.py``, first release to now.
+* OpenInference, ``llm.*``, ``embedding.*``: Arize-ai/openinference ``spec/semantic_conventions.md``.
+* Vercel AI SDK, ``ai.*``: vercel/ai ``content/docs/03-ai-sdk-core/60-telemetry.mdx``, version 3 to now.
+* LiteLLM, ``metadata.user_api_key_*``: BerriAI/litellm ``litellm/integrations/opentelemetry.py``; ``litellm.*``: the same,
+  ``integrations/otel/model/semconv.py``.
+* LangSmith: langchain-ai/langsmith-sdk ``_internal/otel/_otel_exporter.py``. Langfuse: langfuse/langfuse-python
+  ``_client/attributes.py``. MLflow: mlflow/mlflow ``mlflow/tracing/constant.py``.
+* pydantic-ai: pydantic/pydantic-ai ``models/instrumented.py``, ``usage.py``. Logfire: pydantic/logfire
+  ``integrations/llm_providers``. openlit: openlit/openlit ``semcov/__init__.py``. Strands Agents: strands-agents/sdk-python
+  ``telemetry/tracer.py``. Azure AI: Azure/azure-sdk-for-python ``azure/ai/projects/telemetry/_utils.py``. Semantic Kernel:
+  microsoft/semantic-kernel ``ModelDiagnostics.cs``, ``gen_ai_attributes.py``.
+* Sentry: getsentry/sentry-conventions ``model/attributes/gen_ai``. AgentOps: AgentOps-AI/agentops ``agentops/semconv``.
+  Langtrace: Scale3-Labs/langtrace-python-sdk. Bifrost: maximhq/bifrost ``core/schemas/trace.go``. vLLM: vllm-project/vllm
+  ``vllm/tracing``.
+* Elastic's records of Bedrock, ``gen_ai.request.model.id``, ``gen_ai.performance.*``: elastic/integrations
+  ``packages/aws_bedrock/data_stream/invocation``.
+* Around a call: OpenTelemetry's HTTP, user, session, geo and TLS attributes of then and now; elastic/ecs ``schemas``
+  (``source``, ``client``, ``as``, ``geo``, ``organization``); ``tls.client.ja4``: opentelemetry-collector-contrib, AWS WAF.
 """
 
 from __future__ import annotations
@@ -17,6 +35,7 @@ _NUMBER = re.compile(r"\.\d+(?=\.|$)")
 #: Parameters of the call as the client was given them, objects or their JSON text.
 _GIVEN = (
     "llm.invocation_parameters",
+    "embedding.invocation_parameters",
     "request_data",
     "langfuse.observation.model.parameters",
     "mlflow.spanInputs",
@@ -30,32 +49,40 @@ def _given(*names: str) -> tuple[Path, ...]:
 #: Canonical column -> names, the first that says something wins: what the call itself says.
 OWN: dict[str, tuple[Path, ...]] = {
     "model": (
-        "gen_ai.request.model", "llm.model_name", "ai.model.id", "llm.request.model", "embedding.model_name",
+        "gen_ai.request.model", "llm.request.model_name", "llm.model_name", "ai.model.id", "llm.request.model",
+        "embedding.model_name",
         "langfuse.observation.model.name", "mlflow.llm.model", "langsmith.metadata.ls_model_name", *_given("model"),
-        "gen_ai.response.model", "llm.response.model", "ai.response.model",
+        "gen_ai.request.model.id", "gen_ai.model.id",
+        "gen_ai.response.model", "llm.response.model_name", "llm.response.model", "ai.response.model",
     ),
     "pathway": (
         "gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider", "mlflow.llm.provider",
-        "langsmith.metadata.ls_provider",
+        "langsmith.metadata.ls_provider", "llm.vendor",
     ),
     "operation": ("gen_ai.operation.name", "llm.request.type", "ai.operationId"),
     "input_tokens": (
         "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens",
         "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens", ("mlflow.chat.tokenUsage", "input_tokens"),
         ("langfuse.observation.usage_details", "input"), ("langfuse.observation.usage_details", "prompt_tokens"),
+        "gen_ai.response.prompt_tokens",
     ),
     "output_tokens": (
         "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
         "llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens",
         ("mlflow.chat.tokenUsage", "output_tokens"), ("langfuse.observation.usage_details", "output"),
-        ("langfuse.observation.usage_details", "completion_tokens"),
+        ("langfuse.observation.usage_details", "completion_tokens"), "gen_ai.response.completion_tokens",
     ),
     "cached_tokens": (
-        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_input_tokens",
+        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
         "llm.token_count.prompt_details.cache_read", "ai.usage.cachedInputTokens",
         "ai.usage.inputTokenDetails.cacheReadTokens", "gen_ai.usage.details.cache_read_tokens",
         "gen_ai.usage.details.cache_read_input_tokens", "gen_ai.usage.details.cached_tokens",
-        "gen_ai.usage.cache_read_tokens", "gen_ai.usage.input_tokens.cached",
+        "gen_ai.usage.input_tokens.cached", "llm.token_count.prompt_details.cache_input",
+        ("mlflow.chat.tokenUsage", "cache_read_input_tokens"),
+        ("langfuse.observation.usage_details", "cache_read_input_tokens"),
+        ("langfuse.observation.usage_details", "input_cached_tokens"),
+        # No tool's own source names these two: they are written by hand, in gateways too, and mean nothing else.
+        "gen_ai.usage.cached_input_tokens", "gen_ai.usage.cache_read_tokens",
     ),
     "reasoning_tokens": (
         "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens",
@@ -63,25 +90,37 @@ OWN: dict[str, tuple[Path, ...]] = {
         "ai.usage.outputTokenDetails.reasoningTokens", "gen_ai.usage.details.reasoning_tokens",
         "gen_ai.usage.output_tokens.reasoning",
     ),
-    "temperature": ("gen_ai.request.temperature", "ai.settings.temperature", *_given("temperature")),
+    "temperature": (
+        "gen_ai.request.temperature", "ai.settings.temperature", "llm.temperature", *_given("temperature"),
+    ),
     "max_tokens": (
         "gen_ai.request.max_tokens", "llm.request.max_tokens", "ai.settings.maxOutputTokens", "ai.settings.maxTokens",
+        "gen_ai.request.max_output_tokens", "gen_ai.request.max_token",
         *_given("max_completion_tokens", "max_tokens", "max_output_tokens"),
     ),
-    "n": ("gen_ai.request.choice.count", *_given("n")),
+    "n": ("gen_ai.request.choice.count", "gen_ai.request.n", *_given("n")),
     "seed": ("gen_ai.request.seed", "gen_ai.openai.request.seed", "ai.settings.seed", *_given("seed")),
-    "top_logprobs": ("gen_ai.request.top_logprobs", "gen_ai.request.logprobs", *_given("top_logprobs", "logprobs")),
+    "top_logprobs": (
+        "gen_ai.request.top_logprobs", "gen_ai.request.top_props", "gen_ai.request.logprobs", "gen_ai.request.log_props",
+        *_given("top_logprobs", "logprobs"),
+    ),
     "stream": (
-        "gen_ai.request.stream", "llm.is_streaming", "gen_ai.request.is_stream", "gen_ai.is_streaming", *_given("stream"),
+        "gen_ai.request.stream", "llm.is_streaming", "gen_ai.request.is_stream", "gen_ai.is_streaming",
+        "gen_ai.response.streaming", "langsmith.request.streaming", "litellm.request.streaming", *_given("stream"),
     ),
 }  # fmt: skip
-#: The same for what may lie on a span around the call, or on the resource.
+#: The same for what may lie on a span around the call, or on the resource. ``api_key.id`` and ``tenant.id`` are nobody's
+#: convention: they are ours, for a site that sets them, since no public one names a key or a tenant.
 AROUND: dict[str, tuple[Path, ...]] = {
-    "api_key_id": ("api_key.id", "metadata.user_api_key_hash"),
+    "api_key_id": ("api_key.id", "metadata.user_api_key_hash", "litellm.api_key.hash"),
     "org_id": (
-        "organization.id", "tenant.id", "metadata.user_api_key_org_id", "metadata.user_api_key_team_id",
+        "organization.id", "tenant.id", "metadata.user_api_key_org_id", "litellm.metadata.user_api_key_org_id",
+        "metadata.user_api_key_team_id", "litellm.team.id",
     ),
-    "end_user_id": ("gen_ai.request.user", "llm.user", "metadata.user_api_key_end_user_id"),
+    "end_user_id": (
+        "gen_ai.request.user", "llm.user", "gen_ai.user", "gen_ai.request.safety_identifier",
+        "metadata.user_api_key_end_user_id", "litellm.end_user.id", "litellm.metadata.user_api_key_end_user_id",
+    ),
     "session_id": (
         "gen_ai.conversation.id", "session.id", "gen_ai.thread.id", "langfuse.session.id",
         "traceloop.association.properties.session_id", "traceloop.association.properties.conversation_id",
@@ -91,7 +130,7 @@ AROUND: dict[str, tuple[Path, ...]] = {
         "mlflow.trace.session",
     ),
     "source_ip": ("client.address", "net.peer.ip", "http.client_ip", "source.ip", "client.ip",
-                  "metadata.requester_ip_address"),
+                  "metadata.requester_ip_address", "litellm.metadata.requester_ip_address"),
     "user_agent": ("user_agent.original", "http.user_agent"),
     "ja4": ("tls.client.ja4",),
     "asn": ("client.as.number", "source.as.number"),
@@ -100,64 +139,104 @@ AROUND: dict[str, tuple[Path, ...]] = {
 USER: tuple[Path, ...] = (
     "user.id", "enduser.id", "enduser.pseudo.id", "langfuse.user.id", "traceloop.association.properties.user_id",
     "ai.telemetry.metadata.userId", "ai.telemetry.metadata.user_id", "langsmith.metadata.user_id", "mlflow.trace.user",
-    "metadata.user_api_key_user_id",
+    "metadata.user_api_key_user_id", "litellm.metadata.user_api_key_user_id",
+    "gen_ai.user.id",
 )  # fmt: skip
+#: What LiteLLM's proxy writes where it knows no user, and the team of its own pages.
+NOBODY = frozenset(("default_user_id", "litellm-dashboard", "litellm_proxy_master_key"))
 #: Headers that an instrumentation of HTTP was told to keep: lists of the values sent.
 HEADERS: dict[str, Path] = {
     "source_ip": "http.request.header.x-forwarded-for",
     "user_agent": "http.request.header.user-agent",
 }
 HTTP: tuple[Path, ...] = ("http.response.status_code", "http.status_code")
-RESPONSE_ID: tuple[Path, ...] = ("gen_ai.response.id", "ai.response.id")
+RESPONSE_ID: tuple[Path, ...] = (
+    "gen_ai.response.id",
+    "ai.response.id",
+    "gen_ai.response_id",
+    "gen_ai.request.id",
+)
 #: Tokens written to a prompt cache: read too, by providers that count them apart.
 CACHE_WRITTEN: tuple[Path, ...] = (
     "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
     "ai.usage.inputTokenDetails.cacheWriteTokens", "gen_ai.usage.details.cache_creation_input_tokens",
-    "gen_ai.usage.details.cache_write_tokens",
+    "gen_ai.usage.details.cache_write_tokens", "gen_ai.usage.cache_write_input_tokens",
+    "gen_ai.usage.input_tokens.cache_write", ("mlflow.chat.tokenUsage", "cache_creation_input_tokens"),
+    ("langfuse.observation.usage_details", "cache_creation_input_tokens"),
 )  # fmt: skip
 TOTAL: tuple[Path, ...] = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total",
-                           "ai.usage.totalTokens")  # fmt: skip
-FIRST_CHUNK_S: tuple[Path, ...] = ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
-FIRST_CHUNK_MS: tuple[Path, ...] = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
+                           "ai.usage.totalTokens", ("mlflow.chat.tokenUsage", "total_tokens"),
+                           ("langfuse.observation.usage_details", "total"))  # fmt: skip
+FIRST_CHUNK_S: tuple[Path, ...] = (
+    "gen_ai.response.time_to_first_chunk", "gen_ai.response.time_to_first_token", "gen_ai.latency.time_to_first_token",
+)  # fmt: skip
+#: Seconds as openlit writes it; Strands Agents, known by its provider's name, means milliseconds.
+FIRST_TOKEN = "gen_ai.server.time_to_first_token"
+PROVIDER: tuple[Path, ...] = ("gen_ai.provider.name", "gen_ai.system")
+IN_MS = frozenset(("strands-agents",))
+#: When the first chunk came, as a time.
+FIRST_CHUNK_AT = "langfuse.observation.completion_start_time"
+FIRST_CHUNK_MS: tuple[Path, ...] = (
+    "ai.response.msToFirstChunk",
+    "ai.stream.msToFirstChunk",
+    "gen_ai.performance.start_response_time",
+)
 FINISH: tuple[Path, ...] = (
     "gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "ai.response.finishReason",
-    "gen_ai.completion.0.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason",
+    "gen_ai.completion.0.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "llm.finish_reason",
+    "ai.finishReason", "llm.completions.0.finish_reason", "gen_ai.response.stop_reason",
 )  # fmt: skip
 STOPS: tuple[Path, ...] = (
-    "gen_ai.request.stop_sequences", "llm.chat.stop_sequences", "ai.settings.stopSequences",
+    "gen_ai.request.stop_sequences", "llm.chat.stop_sequences", "ai.settings.stopSequences", "gen_ai.chat.stop_sequences",
     *_given("stop", "stop_sequences"),
 )  # fmt: skip
 BIAS: tuple[Path, ...] = ("gen_ai.request.logit_bias", *_given("logit_bias"))
-PREVIOUS: tuple[Path, ...] = ("gen_ai.request.previous_response.id", *_given("previous_response_id"))
-ERROR: tuple[Path, ...] = ("error.type",)
+PREVIOUS: tuple[Path, ...] = (
+    "gen_ai.request.previous_response.id", "gen_ai.responses.previous_response_id", *_given("previous_response_id"),
+)  # fmt: skip
+ERROR: tuple[Path, ...] = ("error.type", "gen_ai.response.error_code")
+#: A code of the error, in most cases an HTTP status; what a tool says of the outcome in words of its own.
+ERROR_CODE: tuple[Path, ...] = ("error.code", "gen_ai.error.code")
+LEVEL = "langfuse.observation.level"
+LEVEL_MESSAGE = "langfuse.observation.status_message"
 #: The conversation as one value: messages, or an object that holds them.
 MESSAGES: tuple[Path, ...] = (
     "gen_ai.input.messages", "ai.prompt.messages", "llm.input_messages", "events", "mlflow.chat.messages", "request_data",
     "gen_ai.request.messages", "ai.prompt", "pydantic_ai.all_messages", "all_messages_events", "mlflow.spanInputs",
 )  # fmt: skip
 #: The same, or just what the caller wrote; and those that an instrumentation writes beside a conversation in parts.
-TEXTS: tuple[Path, ...] = ("gen_ai.prompt", "llm.prompts", "langfuse.observation.input")
+TEXTS: tuple[Path, ...] = (
+    "gen_ai.prompt", "llm.prompts", "langfuse.observation.input", "gen_ai.embeddings.input", "gen_ai.input.text",
+    "gen_ai.request.prompt",
+)  # fmt: skip
 LAST_TEXTS: tuple[Path, ...] = ("input.value", "ai.values", "ai.value")
-SYSTEM: tuple[Path, ...] = ("gen_ai.system_instructions",)
-ANSWERS: tuple[Path, ...] = ("gen_ai.output.messages", "gen_ai.completion", "response_data", "output.value")
+SYSTEM: tuple[Path, ...] = (
+    "gen_ai.system_instructions",
+    "gen_ai.system.message",
+    "gen_ai.request.instructions",
+)
+ANSWERS: tuple[Path, ...] = (
+    "gen_ai.output.messages", "gen_ai.completion", "response_data", "langfuse.observation.output", "mlflow.spanOutputs",
+    "output.value",
+)  # fmt: skip
 TOOLS: tuple[Path, ...] = (
     "gen_ai.tool.definitions", "ai.prompt.tools", "llm.tools", "mlflow.chat.tools", "gen_ai.request.available_tools",
-    ("model_request_parameters", "function_tools"), *_given("tools"),
+    "gen_ai.request.tools", ("model_request_parameters", "function_tools"), *_given("tools"),
 )  # fmt: skip
 #: Prefixes of names under which a list lies flat, an attribute a member: ``gen_ai.prompt.0.content``.
 FLAT_MESSAGES = ("gen_ai.prompt.", "llm.input_messages.", "llm.prompts.", "embedding.embeddings.")
-FLAT_TOOLS = ("llm.request.functions.", "llm.tools.", "gen_ai.request.tools.")
+FLAT_TOOLS = ("llm.request.functions.", "llm.tools.", "gen_ai.request.tools.", "gen_ai.tool.")
+FLAT_ANSWERS = ("llm.output_messages.",)
 #: What shows that an entry holds a conversation.
 _FLAT_FIRST = (
     "gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "llm.input_messages.0.message.role",
-    "llm.input_messages.0.message.content", "llm.prompts.0.prompt.text",
+    "llm.input_messages.0.message.content", "llm.prompts.0.prompt.text", "llm.prompts.0.content", "llm.prompts.0.role",
 )  # fmt: skip
 HAS_MESSAGES = frozenset(
     (
         *(str(n) for n in MESSAGES if n != "events"),
-        "gen_ai.prompt",
-        "langfuse.observation.input",
+        *(str(n) for n in TEXTS if n != "llm.prompts"),
         *_FLAT_FIRST,
     )
 )
@@ -169,7 +248,7 @@ HAS_USAGE = frozenset(
         "langfuse.observation.usage_details",
     )
 )
-HAS_PROVIDER = frozenset(("gen_ai.provider.name", "gen_ai.system"))
+HAS_PROVIDER = frozenset(str(n) for n in PROVIDER)
 #: Operations that are one call of a model, and those of the conventions that are none or hold several.
 INFERENCE = frozenset(
     (
@@ -181,11 +260,14 @@ INFERENCE = frozenset(
         "embedding",
         "responses",
         "message",
+        "chat.completions",
+        "text.completions",
     )
 )
 NO_CALL = frozenset(
     ("execute_tool", "invoke_agent", "create_agent", "invoke_workflow", "retrieval", "plan", "create_thread",
-     "create_message", "list_messages", "rerank", "evaluate")
+     "create_message", "list_messages", "rerank", "evaluate", "search_memory", "create_memory", "update_memory",
+     "upsert_memory", "delete_memory")
 )  # fmt: skip
 #: Attributes in which tools name the kind of a span, and those kinds, lower case.
 KINDS = ("openinference.span.kind", "traceloop.span.kind", "langsmith.span.kind", "mlflow.spanType",
@@ -203,7 +285,10 @@ PASSED = (
     "gen_ai.openai.", "gen_ai.usage.details.", "gen_ai.tool.", "llm.input_messages.", "llm.output_messages.", "llm.prompts.",
     "llm.cost.", "llm.request.functions.", "llm.tools.", "llm.prompt_template.", "embedding.", "input.", "output.",
     "ai.settings.", "ai.telemetry.", "ai.response.", "ai.prompt.", "ai.request.", "ai.schema.", "ai.usage.", "metadata.",
-    "logprobs.", "db.", "messaging.", "peer.",
+    "logprobs.", "db.", "messaging.", "peer.", "litellm.", "ai.result.", "ai.stream.", "llm.completions.", "gen_ai.event.",
+    "gen_ai.server.", "gen_ai.latency.", "gen_ai.cost.", "gen_ai.responses.", "gen_ai.request.tools.",
+    "gen_ai.performance.", "gen_ai.policy.", "gen_ai.compliance.", "gen_ai.request.model.", "gen_ai.request.model_version",
+    "gen_ai.response.timestamp", "gen_ai.request.timestamp", "aws_bedrock.",
 )  # fmt: skip
 #: Names that are known and taken by no column.
 KNOWN = frozenset(
@@ -216,7 +301,9 @@ KNOWN = frozenset(
      "llm.response.model", "llm.response.id", "llm.token_count.prompt_details", "event.name", "operation.name",
      "resource.name", "metadata", "tag.tags", "model_request_parameters", "model_name", "final_result", "async",
      "openai.api.type", "openai.request.service_tier", "openai.response.service_tier", "openai.response.system_fingerprint",
-     "ai.embedding", "ai.embeddings", "error.message")
+     "ai.embedding", "ai.embeddings", "error.message", "error.stack_trace", "error.llm_provider", "hidden_params",
+     "llm.top_p", "llm.usage.token_type", "gen_ai.usage.num_sequences", "gen_ai.content.prompt", "gen_ai.content.completion",
+     "gen_ai.response.tokens_per_second")
 )  # fmt: skip
 
 
@@ -232,7 +319,8 @@ def _named(*tables: tuple[Path, ...]) -> frozenset[str]:
 #: Every name that something is read from, or that is known to say nothing we need.
 TAKEN = KNOWN | _named(
     *OWN.values(), *AROUND.values(), USER, tuple(HEADERS.values()), HTTP, RESPONSE_ID, CACHE_WRITTEN, TOTAL, FIRST_CHUNK_S,
-    FIRST_CHUNK_MS, FINISH, STOPS, BIAS, PREVIOUS, ERROR, MESSAGES, TEXTS, LAST_TEXTS, SYSTEM, ANSWERS, TOOLS, KINDS,
+    FIRST_CHUNK_MS, (FIRST_TOKEN, FIRST_CHUNK_AT, LEVEL, LEVEL_MESSAGE), ERROR_CODE, FINISH, STOPS, BIAS, PREVIOUS, ERROR,
+    MESSAGES, TEXTS, LAST_TEXTS, SYSTEM, ANSWERS, TOOLS, KINDS,
 )  # fmt: skip
 
 

@@ -62,6 +62,9 @@ def is_call(entry: Entry) -> bool:
         return True
     if entry.get("event", DETAILS) != DETAILS:
         return False
+    # LangSmith calls the filling in of a template a chat and a look-up embeddings; its own kind knows better.
+    if str(own.get("langsmith.span.kind")).lower() in semconv.NO_CALL_KINDS:
+        return False
     operation = own.get("gen_ai.operation.name")
     if operation.__class__ is str:
         if operation in semconv.INFERENCE:

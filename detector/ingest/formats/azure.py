@@ -7,7 +7,8 @@ together to one request. Azure OpenAI masks the last part of an address, so that
 may be negative; its ``requestTime`` has changed its meaning, so ``time`` is taken.
 
 Sources: Microsoft Learn, "Reference: Gateway log schema" (API Management) and the Azure Monitor tables
-``ApiManagementGatewayLogs`` and ``ApiManagementGatewayLlmLog``; elastic/integrations ``azure_openai``.
+``ApiManagementGatewayLogs`` and ``ApiManagementGatewayLlmLog``; MicrosoftDocs/azure-docs
+``articles/api-management/gateway-log-schema-reference.md`` (``userId``); elastic/integrations ``azure_openai``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ Bedrock counts tokens read from and written to its cache beside ``inputTokenCoun
 ``input_tokens``, as in every format.
 
 Sources: "Monitor model invocation using CloudWatch Logs and Amazon S3" and "Inference request parameters and response
-fields" (Amazon Bedrock user guide), "Converse" (API reference), elastic/integrations ``aws_bedrock`` invocation.
+fields" (Amazon Bedrock user guide), "Converse" (API reference), elastic/integrations
+``packages/aws_bedrock/data_stream/invocation``.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ An access log carries no text, except where Higress writes the conversation into
 numbers are text too). ``x-forwarded-for`` can be forged by the client up to what one's own proxies append: with N
 trusted hops the address N places left of the last is taken.
 
-Sources: Envoy AI Gateway, "Access logs" and envoyproxy/ai-gateway#1305 (older key names); Istio, "Default access log
-format"; alibaba/higress, plugin ``ai-statistics``.
+Sources: envoyproxy/ai-gateway ``site/docs/capabilities/observability/accesslogs.md`` (``genai_*``, ``mcp_*``, as in its
+example; a site may name them by OpenTelemetry's ``gen_ai.*``, of which those for cached and for reasoning tokens are in no
+example of it); Istio, "Default access log format"; alibaba/higress ``plugins/wasm-go/extensions/ai-statistics/README.md``.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ _PASSED = frozenset(key for keys in KEYS.values() for key in keys if isinstance(
      "route_name", "trace_id", "istio_policy_status", "x-envoy-upstream-service-time", "x-envoy-original-path",
      "gen_ai.usage.total_tokens", "gen_ai.request.model_override", "gen_ai.response.model", "genai_model_name_override",
      "genai_tokens_total", "response_flags", "virtual_cluster", "log_name", "mcp.method.name", "mcp.session.id",
-     "mcp.provider.name", "mcp.tool.name", "jsonrpc.request.id", "ai_log")
+     "mcp.provider.name", "mcp.tool.name", "jsonrpc.request.id", "ai_log", "mcp_method", "mcp_session_id", "mcp_backend",
+     "mcp_request_id")
 )  # fmt: skip
 #: Paths of inference, in any of the providers' spellings; a line without model elsewhere is no model call.
 _INFERENCE = re.compile(
@@ -73,7 +75,7 @@ def _sniff(record: Record) -> bool:
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     targets = columns["operation"]
     peers = records.first("downstream_remote_address")
-    tools = records.first("mcp.method.name")
+    tools = records.first("mcp.method.name", "mcp_method")
     talks = _talks(records, options)
     return {
         "request_id": _ids(records, columns),

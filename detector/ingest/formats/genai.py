@@ -2,8 +2,13 @@
 
 Names are those of ``otel``, dotted (``"gen_ai.request.model"``) or nested (``{"gen_ai": {"request": {"model": ...}}}``),
 at the top of a record or under its attributes. Around them lie the store's own names: ECS (``@timestamp``, ``user.id``,
-``source.ip``, ``event.outcome``), Datadog's standard attributes (``usr.id``, ``network.client.ip``), the OpenTelemetry
-exporters for Elasticsearch and ClickHouse. Spans of one trace are joined within a block of lines, as in ``otel``.
+``source.ip``, ``event.outcome``) and Elastic's records of Bedrock, Datadog's standard attributes (``usr.id``,
+``network.client.ip``), the OpenTelemetry exporters for Elasticsearch and ClickHouse. Spans of one trace are joined within a
+block of lines, as in ``otel``.
+
+Sources: ``semconv`` for the calls; elastic/ecs ``schemas`` (``gen_ai``, ``user``, ``source``, ``event``, ``error``);
+docs.datadoghq.com "Default Standard Attributes"; open-telemetry/opentelemetry-collector-contrib ``clickhouseexporter`` and
+``elasticsearchexporter``; Splunk's Common Information Model, data model Web (``src_ip``, ``http_user_agent``).
 """
 
 from __future__ import annotations
@@ -51,6 +56,7 @@ _ENDS: tuple[Path, ...] = rooted(
 _DURATIONS: tuple[tuple[str, float], ...] = (
     ("event.duration", 1e-6), ("Duration", 1e-6), ("span.duration.us", 1e-3), ("transaction.duration.us", 1e-3),
     ("duration_ms", 1.0), ("latency_ms", 1.0), ("gen_ai.client.operation.duration", 1e3),
+    ("gen_ai.performance.response_time", 1.0),
 )  # fmt: skip
 _IDS: tuple[Path, ...] = rooted(("http.request.id", "request_id", "requestId", "event.id"), "a")
 _LAST_IDS: tuple[Path, ...] = rooted(("transaction.id", "id", "_id"), "a")
@@ -168,9 +174,7 @@ def _entry(record: Record) -> Iterator[Record]:
     span["events"] = record.get("events") or record.get("Events")
     span["status"] = _status(own)
     entry: dict[str, Any] = {"a": own, "s": {}, "r": resource, "span": span}
-    event = own.get("event.name")
-    if event is None and "event_name" in record:
-        event = record["event_name"]
+    event = own.get("event.name", own.get("event_name"))
     if isinstance(event, str) and event.startswith("gen_ai.") and event.count(".") > 1:
         entry |= {"event": event, "body": record.get("body", record.get("Body"))}
         if event != DETAILS and "gen_ai.usage.input_tokens" in own:

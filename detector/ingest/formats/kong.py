@@ -4,7 +4,7 @@ Up to 3.8 the figures lie under the plugin's name with ``prompt_token`` and ``co
 request beside the plugins; since then all of it lies under ``ai.proxy``. Payloads are JSON in a text and there only with
 ``log_payloads``. Other traffic of the same gateway is no model call.
 
-Sources: Kong, "AI Gateway audit log reference" (3.7, 3.8 and current) and "Kong log format".
+Sources: Kong/developer.konghq.com ``app/ai-gateway/ai-audit-log-reference.md`` (as of 3.8 and now) and "Kong log format".
 """
 
 from __future__ import annotations

@@ -2,6 +2,11 @@
 
 Prompts are there only when the proxy is set to store them. The proxy writes ``default_user_id`` and empty text for a
 user it does not know, and ``litellm-dashboard`` for its own pages; neither is an account.
+
+Sources: BerriAI/litellm ``schema.prisma`` (``LiteLLM_SpendLogs``), ``litellm/types/utils.py`` (``StandardLoggingPayload``,
+``StandardLoggingMetadata``); elastic/integrations ``lite_llm``, whose failed rows spell ``start_time``. The proxy keeps
+those headers of a client that begin with ``x-``: ``x-ja4``, ``x-asn`` and ``x-country`` are there where a site's own edge
+adds them, and a ``user-agent`` among them where a site's hook does (no release writes it).
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from detector.ingest.casting import epoch_us
 from detector.ingest.formats import CAPABILITIES, Columns, Format, Options, Record
 from detector.ingest.messages import Conversation, carried, columns_of, conversation, minted, tools
 from detector.ingest.records import Path, Records, as_list, first_of, something
+from detector.ingest.semconv import NOBODY
 
 _HEADERS = "metadata/requester_custom_headers"
 _USAGE = "metadata/usage_object"
@@ -58,8 +64,6 @@ _ACCOUNT: tuple[Path, ...] = (
     "user", "metadata/user_api_key_user_id", "organization_id", "metadata/user_api_key_org_id", "team_id",
     "metadata/user_api_key_team_id", "api_key", "metadata/user_api_key_hash", "metadata/user_api_key",
 )  # fmt: skip
-#: What the proxy writes where it knows no user, and the team of its own pages.
-_NOBODY = frozenset(("default_user_id", "litellm-dashboard", "litellm_proxy_master_key"))
 _PASSED = frozenset(
     ("spend", "total_tokens", "model_id", "api_base", "cache_hit", "cache_key", "mcp_namespaced_tool_name", "agent_id",
      "response_cost", "cost_breakdown", "status_fields", "error_str", "error_information", "hidden_params",
@@ -103,7 +107,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     return {
         "request_id": _ids(records, columns),
         "account_id": _accounts(records, columns["account_id"]),
-        "org_id": [None if v in _NOBODY else v for v in columns["org_id"]],
+        "org_id": [None if v in NOBODY else v for v in columns["org_id"]],
         "source_ip": [
             forwarded(v, options.trusted_hops)
             for v in records.first("requester_ip_address", "metadata/requester_ip_address")
@@ -141,12 +145,12 @@ def _ids(records: Records, columns: Columns) -> list[Any]:
 
 def _accounts(records: Records, found: list[Any]) -> list[Any]:
     """The first candidate that is somebody, where the first that says something is nobody."""
-    if not any(v in _NOBODY for v in found):
+    if not any(v in NOBODY for v in found):
         return found
     candidates = [records.first(path) for path in _ACCOUNT]
     return [
-        next((c[row] for c in candidates if c[row] is not None and c[row] not in _NOBODY), None)
-        if v in _NOBODY
+        next((c[row] for c in candidates if c[row] is not None and c[row] not in NOBODY), None)
+        if v in NOBODY
         else v
         for row, v in enumerate(found)
     ]

@@ -1,11 +1,12 @@
-"""one-api and new-api: rows of the ``logs`` table, from the database or its API, as JSON or CSV.
+"""one-api, new-api and one-hub: rows of the ``logs`` table, from the database or its API, as JSON or CSV.
 
 A row of another kind (top-up, management, login, refund, a channel's test) is no model call. Failed attempts (new-api's
 type 5) share the request id of the call they belong to, so theirs is made of both ids. Tokens' names are their owners'
 choice (thousands are called ``default``): with no id of the token, the name counts together with its owner.
 
 Sources: QuantumNous/new-api ``model/log.go``, ``service/log_info_generate.go``, ``service/text_quota.go`` and
-``controller/relay.go``; Laisky/one-api ``model/log.go``.
+``controller/relay.go``; songquanpeng/one-api and Laisky/one-api ``model/log.go``; MartialBE/one-hub ``model/log.go`` and
+``relay/relay_util/quota.go`` (milliseconds in ``request_time``, the rest in ``metadata``; forks add ``source_ip``).
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
     "request_id": ("request_id", "id"),
     "ts": ("created_at",),
     "model": ("model_name",),
-    "source_ip": ("ip",),
+    "source_ip": ("ip", "source_ip"),
     "operation": ("other/request_path",),
     "input_tokens": ("prompt_tokens",),
     "output_tokens": ("completion_tokens",),
-    "cached_tokens": ("other/cache_tokens",),
+    "cached_tokens": ("other/cache_tokens", "metadata/cached_tokens"),
     "stream": ("is_stream",),
     "error_class": ("other/error_code", "other/error_type"),
 }
@@ -32,7 +33,7 @@ _ACCOUNT: tuple[Path, ...] = ("user_id", "username")
 _PASSED = frozenset(
     ("id", "type", "content", "quota", "use_time", "elapsed_time", "token_id", "token_name", "channel", "channel_id",
      "channel_name", "group", "other", "system_prompt_reset", "upstream_request_id", "username", "user_id", "updated_at",
-     "trace_id")
+     "trace_id", "metadata", "request_time", "cost_quota", "is_error")
 )  # fmt: skip
 _CONSUME, _ERROR = "2", "5"
 
@@ -67,10 +68,10 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
                 records.first("token_id"), records.first("token_name"), accounts, strict=True
             )
         ],
-        "latency_ms": first_of(seconds, records.first("elapsed_time")),
+        "latency_ms": first_of(seconds, records.first("elapsed_time", "request_time")),
         "ttft_ms": [
             wait if stream in (True, 1, "1", "t", "true", "True") else None
-            for wait, stream in zip(records.first("other/frt"), columns["stream"], strict=True)
+            for wait, stream in zip(records.first("other/frt", "metadata/first_response"), columns["stream"], strict=True)
         ],
         "input_tokens": [
             None if bad and str(n) == "0" else _input(n, detail)
@@ -112,7 +113,7 @@ def _status(detail: Record) -> Any:
 
 FORMAT = Format(
     name="newapi",
-    meaning="one-api and new-api: rows of the logs table",
+    meaning="one-api, new-api and one-hub: rows of the logs table",
     capabilities=frozenset(("ip", "account", "tokens", "latency")),
     sniff=_sniff,
     fields=_FIELDS,

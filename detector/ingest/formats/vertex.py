@@ -6,7 +6,8 @@ the account is a label of the request where the site sets ``account_attribute``,
 of its requests only; then counts are of the sample.
 
 Sources: Google Cloud, "Log requests and responses" and the REST reference of ``generateContent``; elastic/integrations
-``gcp_vertexai``, data stream ``prompt_response_logs``.
+``packages/gcp_vertexai/data_stream/prompt_response_logs/fields/fields.yml``; elastic/beats
+``x-pack/metricbeat/module/gcp/vertexai_logs`` (the columns it asks the table for).
 """
 
 from __future__ import annotations
@@ -49,11 +50,10 @@ _PASSED = frozenset(
 
 
 def _held(record: Record) -> Record:
-    """Elastic keeps a row under the names of its integration."""
-    inner = record.get("gcp")
-    for name in ("vertexai", "prompt_response_logs"):
-        inner = as_object(inner).get(name)
-    return as_object(inner) or record
+    """Elastic keeps a row under the names of its integration, Metricbeat alone under one of its own."""
+    outer = as_object(record.get("gcp"))
+    inner = as_object(outer.get("vertexai")).get("prompt_response_logs")
+    return as_object(inner) or as_object(outer.get("vertexai_logs")) or record
 
 
 def _sniff(record: Record) -> bool:
