@@ -1,6 +1,7 @@
 """What an operator sets: ``DIR/hydrawatch.toml`` (or ``--config``), read strictly.
 
-Every key has its unit and reason here; an unknown key is an error that lists the known ones.
+Every key has its unit and reason in its description, which `docs/configuration.md` is written from. An unknown key, a
+wrong type and a value out of range are errors, told all at once.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import shlex
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from detector.errors import ConfigError, Location
 
@@ -27,62 +30,192 @@ def alert_needs(threshold: float, score: float, *, is_group: bool) -> float:
     return sure if is_group or score >= sure else threshold
 
 
-@dataclass(frozen=True)
-class Allow:
+def _listed(value: Any) -> Any:
+    """A list of TOML as a tuple; whatever else it is stays for the type to refuse."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _day(value: Any) -> Any:
+    """A TOML date with a time is a date to Python, but cannot be compared with one."""
+    return value.date() if isinstance(value, datetime) else value
+
+
+_Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+_Patterns = Annotated[tuple[_Text, ...], BeforeValidator(_listed)]
+_Paths = Annotated[_Text | Annotated[tuple[_Text, ...], Field(min_length=1)], BeforeValidator(_listed)]
+_Day = Annotated[date, BeforeValidator(_day)]
+
+
+class _Settings(BaseModel):
+    """Strict: no text is taken for a number, no number for a flag, no key is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Allow(_Settings):
     """An exemption: its subject is ``watch`` at most until it expires. A reason is required."""
 
-    reason: str
-    expires: date
-    account_id: str | None = None
-    org_id: str | None = None
+    reason: _Text = Field(description="why, for whoever reads it in a year")
+    expires: _Day = Field(description="last day the entry counts")
+    account_id: _Text | None = Field(default=None, description="the account; this or `org_id` is needed")
+    org_id: _Text | None = Field(default=None, description="every account of the organisation")
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Allow:
+        if self.account_id is None and self.org_id is None:
+            raise ValueError("every entry needs account_id or org_id, a string that is not empty")
+        return self
 
 
-@dataclass(frozen=True)
-class Config:
+_Allowed = Annotated[tuple[Allow, ...], BeforeValidator(_listed)]
+_Sinks = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_listed)]
+
+
+class Config(_Settings):
     """Settings of one lake. Defaults suit a site with no configuration file."""
 
-    #: False groups (and single accounts) tolerated per 10,000 honest accounts and day.
-    alert_budget: float = 1.0
-    #: An alert needs at least this probability, whatever the budget allows (0..1).
-    alert_floor: float = 0.5
-    #: ``watch`` starts at this probability (0..1).
-    watch_floor: float = 0.2
-    #: Days without a finding after which an alert closes: two weeks of quiet outlast a ban and its replacement.
-    close_after_days: int = 14
-    #: Days of ties that are joined: a light hydra account shows its keys over one to two weeks.
-    window_days: int = 14
-    #: Programmes whose accounts are resellers by contract: ``watch`` at most.
-    partner_programs: tuple[str, ...] = ("partner", "reseller")
-    #: Log attribute that names the account, where the formats' own order is not wanted.
-    account_attribute: str | None = None
-    #: Canonical name -> JSON key for Envoy access logs.
-    envoy_keys: Mapping[str, str] = field(default_factory=dict)
-    #: Canonical name -> path, or several of which the first that says something is taken, for any JSON or CSV.
-    mapped_keys: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    #: Texts your gateway writes in place of content it does not log, beside the shipped ones.
-    placeholders: tuple[str, ...] = ()
-    #: Proxies of yours that append to x-forwarded-for (count from the right).
-    trusted_hops: int = 0
-    #: Share of lines that may be rejected before ``ingest`` ends with exit code 3 (0..1).
-    max_rejects: float = 0.5
-    #: Lines further ahead of now than this are set aside, in days: clocks and time zones err by hours, not days.
-    max_clock_skew: float = 1.0
-    #: Lines of a day more than this before the newest day run are set aside, in days: a late one makes every day
-    #: after it run again. Two and a half windows: what is older changes no verdict of today.
-    max_lateness: float = 35.0
-    #: Patterns of file names or paths that ``ingest`` passes over.
-    ignore: tuple[str, ...] = ()
-    #: Store account ids as keyed hashes.
-    pseudonymise_accounts: bool = False
-    #: Group that may read a new lake (not its key); None: its owner alone. A lake that is there keeps what it has.
-    lake_group: str | None = None
-    #: Engine threads; None: all cores.
-    threads: int | None = None
-    #: Engine memory in gigabytes, beyond which ``run`` spills to disk; None: four fifths of the machine.
-    memory_gb: float | None = None
-    allow: tuple[Allow, ...] = ()
-    #: Sinks as written: a type and its own settings.
-    sinks: tuple[Mapping[str, Any], ...] = ()
+    alert_budget: float = Field(
+        default=1.0,
+        ge=0,
+        description=(
+            "false groups and single accounts tolerated per 10,000 active accounts and day. What one night leaves is kept "
+            "for seven. It is spent on the most probable subjects first; how many false alerts your reviewers can look "
+            "into is the only number you have to choose"
+        ),
+    )
+    alert_floor: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description=(
+            "probability (0..1) an alert needs whatever the budget allows: below it a subject is more likely honest than "
+            "not"
+        ),
+    )
+    watch_floor: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description=(
+            "probability (0..1) from which the verdict is `watch`; evidence is kept in `why` from there on"
+        ),
+    )
+    close_after_days: int = Field(
+        default=14,
+        ge=0,
+        description=(
+            "days without a finding after which an alert closes: two weeks of quiet outlast a ban and its replacement"
+        ),
+    )
+    window_days: int = Field(
+        default=14,
+        ge=1,
+        description=(
+            "days of ties that are joined: an account of a hydra that works little shows its keys over one to two weeks"
+        ),
+    )
+    partner_programs: _Names = Field(
+        default=("partner", "reseller"),
+        description=("values of `accounts.program` whose accounts resell by contract: `watch` at most"),
+    )
+    account_attribute: str | None = Field(
+        default=None,
+        description=(
+            "key or dotted path in the log that names the account, looked at before the format's own order"
+        ),
+    )
+    envoy_keys: dict[str, _Text] = Field(
+        default_factory=dict,
+        description=("table of canonical name to JSON key, for [Envoy](formats.md#envoy)"),
+    )
+    mapped_keys: dict[str, _Paths] = Field(
+        default_factory=dict,
+        description=(
+            "table of canonical name to the path of its value, or a list of paths, for [any JSON or "
+            "CSV](formats.md#mapped); `hydrawatch ingest --suggest FILE` proposes one"
+        ),
+    )
+    placeholders: _Names = Field(
+        default=(),
+        description=(
+            "list of texts your gateway writes in place of content it does not log, beside the words it ships with "
+            "(`redacted-by-litellm`, `[REDACTED]` ...); such a prompt is not known, and nobody shares it"
+        ),
+    )
+    trusted_hops: int = Field(
+        default=0,
+        ge=0,
+        description=("proxies of your own that append to `x-forwarded-for`, counted from the right"),
+    )
+    max_rejects: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description=(
+            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3; `--max-rejects` overrides "
+            "it"
+        ),
+    )
+    max_clock_skew: float = Field(
+        default=1.0,
+        ge=0,
+        description=(
+            "days a line may be ahead of the clock before it is [set aside](operations.md#lines-out-of-time): clocks and "
+            "time zones err by hours, not days"
+        ),
+    )
+    max_lateness: float = Field(
+        default=35.0,
+        ge=0,
+        description=(
+            "days a request may lie before the newest day run before it is [set aside](operations.md#lines-out-of-time): "
+            "each late line makes every day after it run again"
+        ),
+    )
+    ignore: _Patterns = Field(
+        default=(),
+        description=(
+            'list of patterns of file names or paths, such as `"*.tmp"`, that `ingest` [passes '
+            "over](operations.md#files-that-were-not-read)"
+        ),
+    )
+    pseudonymise_accounts: bool = Field(
+        default=False,
+        description=(
+            "store account ids as keyed hashes; set it before the first `ingest`: a lake holds one or the other, and "
+            "`ingest` refuses a change"
+        ),
+    )
+    lake_group: str | None = Field(
+        default=None,
+        description=(
+            "group whose members may read a new lake (0750, files 0640), but not its key; none is its owner alone (0700, "
+            "0600). A lake that is there keeps what it has; `doctor` names the commands that change it"
+        ),
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=0,
+        description=("engine threads; none is all cores"),
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "gigabytes the engine may hold; none is four fifths of the machine. Beyond it `run` spills to `LAKE/staging`, "
+            "which holds no text; `ingest` never spills, since text passes it, and ends with a message that names this "
+            "key"
+        ),
+    )
+    allow: _Allowed = Field(
+        default=(),
+        description=("the [allow-list](#allow-list)"),
+    )
+    sinks: _Sinks = Field(
+        default=(),
+        description=("where `deliver` sends alerts; none is JSON lines on stdout"),
+    )
 
     def allowed(self, day: date) -> tuple[frozenset[str], frozenset[str]]:
         """Accounts and organisations exempted on ``day``."""
@@ -114,7 +247,6 @@ class Config:
 
 #: Figures that verdicts and alerts depend on.
 _DECIDING = ("alert_budget", "alert_floor", "watch_floor", "close_after_days", "window_days")
-_SHARES = ("alert_floor", "watch_floor", "max_rejects")
 
 
 def load_config(root: Path, path: Path | None = None) -> Config:
@@ -139,96 +271,67 @@ def load_config(root: Path, path: Path | None = None) -> Config:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"not valid TOML: {error}", at=Location(str(source))) from error
-    faults: list[str] = []
-    known = {f.name: f for f in fields(Config)}
-    values: dict[str, Any] = {}
-    for name, value in raw.items():
-        if name not in known:
-            faults.append(f"unknown key {name!r}; known: {', '.join(sorted(known))}")
-        elif name == "allow":
-            values[name] = tuple(
-                a for a in (_allow(item, faults) for item in _tables(name, value, faults)) if a
-            )
-        elif name == "sinks":
-            values[name] = tuple(_tables(name, value, faults))
-        else:
-            values[name] = _typed(name, value, faults)
-    if faults:
-        raise ConfigError("; ".join(faults), at=Location(str(source)), hint="see docs/configuration.md")
-    return Config(**values)
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(dict.fromkeys(_faults(error)))
+        raise ConfigError(faults, at=Location(str(source)), hint="see docs/configuration.md") from None
 
 
-def _tables(name: str, value: Any, faults: list[str]) -> list[dict[str, Any]]:
-    if isinstance(value, list) and all(isinstance(v, dict) for v in value):
-        return value
-    faults.append(f"{name}: expected [[{name}]] tables")
-    return []
+def _faults(error: ValidationError) -> Iterator[str]:
+    """Each fault in one line: where, what was expected, what was found."""
+    for each in error.errors(include_url=False, include_context=False):
+        keys = [key for key in each["loc"] if key not in _UNION]
+        where = ".".join(str(key) for key in keys)
+        model = Allow if len(keys) > 1 and keys[0] == "allow" else Config
+        match each["type"]:
+            case "extra_forbidden":
+                known = ", ".join(sorted(model.model_fields))
+                yield f"unknown key {where!r}; known: {known}"
+            case "missing":
+                yield f"{where}: expected {_WANTED.get(str(keys[-1]), 'a value')}, found none"
+            case "value_error":
+                yield f"{where}: {each['msg'].removeprefix('Value error, ')}"
+            case _:
+                yield f"{where}: expected {_expected(keys, each)}, found {_found(each['input'])}"
 
 
-def _typed(name: str, value: Any, faults: list[str]) -> Any:
-    default = getattr(Config(), name)
-    wanted: type | tuple[type, ...]
-    if name in ("account_attribute", "lake_group"):
-        wanted = str
-    elif name == "threads":
-        wanted = int
-    elif name == "memory_gb" or isinstance(default, float):
-        wanted = (int, float)
-    elif isinstance(default, tuple):
-        wanted = list
-    elif isinstance(default, Mapping):
-        wanted = dict
-    else:
-        wanted = type(default)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        faults.append(f"{name}: expected {_name(wanted)}, found {value!r}")
-        return default
-    if name in _SHARES and isinstance(value, int | float) and not 0 <= value <= 1:
-        faults.append(f"{name}: expected a share from 0 to 1, found {value!r}")
-    elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        faults.append(f"{name}: expected 0 or more, found {value!r}")
-    if name == "ignore" and isinstance(value, list) and not all(isinstance(v, str) and v for v in value):
-        faults.append(f'ignore: expected a list of patterns such as "*.tmp", found {value!r}')
-    if name == "window_days" and isinstance(value, int) and value < 1:
-        faults.append(f"{name}: expected 1 or more, found {value!r}")
-    if name in ("envoy_keys", "mapped_keys") and isinstance(value, dict):
-        return _keys(name, value, faults)
-    return tuple(value) if isinstance(value, list) else value
+#: What pydantic adds to the place of a fault inside of a type with alternatives.
+_UNION = frozenset(("constrained-str", "tuple[constrained-str, ...]", "str", "tuple[str, ...]"))
+_WANTED = {
+    "allow": "[[allow]] tables",
+    "sinks": "[[sinks]] tables",
+    "ignore": 'a list of patterns such as "*.tmp"',
+    "account_id": "a string that is not empty",
+    "org_id": "a string that is not empty",
+    "mapped_keys": "a path, or a list of paths (strings)",
+    "envoy_keys": "a key (a string)",
+    "reason": "a reason (a string that is not empty)",
+    "expires": "a date such as 2026-12-31",
+}
 
 
-def _keys(table: str, given: dict[str, Any], faults: list[str]) -> dict[str, Any]:
-    """Names and the keys or paths they lie under; several only for ``mapped_keys``."""
-    made: dict[str, Any] = {}
-    for name, value in given.items():
-        several = isinstance(value, list) and table == "mapped_keys"
-        listed = value if several else [value]
-        if not listed or not all(isinstance(v, str) and v for v in listed):
-            wanted = "a path, or a list of paths" if table == "mapped_keys" else "a key"
-            faults.append(f"{table}.{name}: expected {wanted} (strings), found {value!r}")
-        else:
-            made[name] = tuple(value) if several else value
-    return made
+#: Pydantic's words for types and limits, and those of TOML and this project.
+_OUR_WORDS = {
+    "a tuple": "a list",
+    "a dictionary": "a table",
+    "a integer": "a whole number",
+    "a boolean": "true or false",
+    "greater than or equal to": "no less than",
+    "less than or equal to": "no more than",
+}
 
 
-def _name(wanted: type | tuple[type, ...]) -> str:
-    if isinstance(wanted, tuple):
-        return "a number"
-    return {"str": "a string", "list": "a list", "dict": "a table"}.get(wanted.__name__, wanted.__name__)
+def _expected(keys: list[int | str], fault: ErrorDetails) -> str:
+    # Of an entry of a list the list is named, but not of a setting inside of an entry.
+    for name in (str(keys[-1]), "" if len(keys) > 2 else str(keys[0])):
+        if name in _WANTED:
+            return _WANTED[name]
+    words = fault["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
+    for theirs, ours in _OUR_WORDS.items():
+        words = words.replace(theirs, ours)
+    return words
 
 
-def _allow(item: dict[str, Any], faults: list[str]) -> Allow | None:
-    allowed = {f.name for f in fields(Allow)}
-    if unknown := set(item) - allowed:
-        faults.append(f"allow: unknown keys {sorted(unknown)}; known: {sorted(allowed)}")
-        return None
-    expires = item.get("expires")
-    # A TOML date with a time is a date to Python, but cannot be compared with one.
-    expires = expires.date() if isinstance(expires, datetime) else expires
-    if not isinstance(item.get("reason"), str) or not item["reason"].strip() or not isinstance(expires, date):
-        faults.append("allow: every entry needs a reason (string) and expires (date such as 2026-12-31)")
-        return None
-    ids = {key: item[key] for key in ("account_id", "org_id") if key in item}
-    if not ids or not all(isinstance(value, str) and value for value in ids.values()):
-        faults.append("allow: every entry needs account_id or org_id, a string that is not empty")
-        return None
-    return Allow(reason=item["reason"], expires=expires, **ids)
+def _found(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)[:200]

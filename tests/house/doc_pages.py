@@ -6,6 +6,7 @@ Rewrite them with ``python -m pytest tests/house/test_docs.py --update-golden``.
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from typer.main import get_command
 
 from detector.cli import app
+from detector.config import Allow, Config
 from detector.lake.tables import tables
 from features import plugins
 from features.spec import Measure, Tie
@@ -182,7 +184,46 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def configuration() -> str:
+    """The page as it stands, its tables of settings written from the models that read them."""
+    page = TEXT["docs/configuration.md"]
+    page = _filled(page, "keys", [("key", "default", "meaning, unit, reason"), *_settings()])
+    entry = [
+        (f"`{name}`", _type(name, info.is_required()), info.description or "")
+        for name, info in Allow.model_fields.items()
+    ]
+    return _filled(page, "allow", [("key", "type", "meaning"), *entry])
+
+
+def _settings() -> Iterator[tuple[str, str, str]]:
+    for name, info in Config.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        shown = "none" if default in (None, ()) or default == {} else f"`{_toml(default)}`"
+        yield f"`{name}`", shown, info.description or ""
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def _type(name: str, required: bool) -> str:
+    kind = "date" if name == "expires" else "string"
+    return f"{kind}, required" if required else kind
+
+
+def _filled(page: str, name: str, rows: list[tuple[str, ...]]) -> str:
+    """``page`` with the table between its two marks written anew."""
+    begin, end = f"<!-- {name}: written from detector/config.py -->\n", f"<!-- /{name} -->"
+    head, _, rest = page.partition(begin)
+    _, _, tail = rest.partition(end)
+    assert tail, f"docs/configuration.md has no marks for {name}"
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    return head + begin + "\n".join(lines) + "\n" + end + tail
+
+
 PAGES = {
+    "docs/configuration.md": configuration,
     "docs/cli.md": cli,
     "docs/data-dictionary.md": data_dictionary,
     "docs/measurements.md": measurements,

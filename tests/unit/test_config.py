@@ -75,3 +75,41 @@ def test_settings_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     (tmp_path / "hydrawatch.toml").mkdir()
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("max_rejects = 7", "max_rejects: expected no more than 1, found 7"),
+        ("alert_budget = -1", "alert_budget: expected no less than 0, found -1"),
+        ("alert_budget = nan", "alert_budget: expected a finite number"),
+        ("alert_budget = true", "alert_budget: expected a number, found True"),
+        ("threads = 1.5", "threads: expected a whole number, found 1.5"),
+        ('pseudonymise_accounts = "yes"', "pseudonymise_accounts: expected true or false, found 'yes'"),
+        ('ignore = ["*.tmp", ""]', "ignore.1: expected a list of patterns"),
+        ('placeholders = "text"', "placeholders: expected a list, found 'text'"),
+        ("[mapped_keys]\nmodel = []", "mapped_keys.model: expected a path, or a list of paths"),
+        ('[envoy_keys]\nmodel = ["a"]', "envoy_keys.model: expected a key"),
+        ("sinks = 3", r"sinks: expected \[\[sinks\]\] tables, found 3"),
+        (
+            '[[allow]]\naccount_id = "a"',
+            "allow.0.reason: expected a reason .* allow.0.expires: expected a date",
+        ),
+        ('[[allow]]\nreason = "r"\nexpires = 2026-01-01', "allow.0: every entry needs account_id or org_id"),
+        ('[[allow]]\nreason = "r"\nexpires = 2026-01-01\norg_id = ""', "allow.0.org_id: expected a string"),
+        (
+            '[[allow]]\nreason = "r"\nexpires = 2026-01-01\norg = "o"',
+            "unknown key 'allow.0.org'; known: account_id",
+        ),
+    ],
+)
+def test_each_fault_says_where_what_was_expected_and_what_was_found(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(write(tmp_path, text))
+
+
+def test_a_date_with_a_time_is_its_day(tmp_path: Path) -> None:
+    text = '[[allow]]\naccount_id = "a"\nreason = "r"\nexpires = 2026-12-31T10:00:00'
+    assert load_config(write(tmp_path, text)).allow[0].expires == date(2026, 12, 31)

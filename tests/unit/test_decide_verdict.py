@@ -235,8 +235,8 @@ def test_resellers_and_the_exempt_are_watched_at_most_and_keep_their_score() -> 
     config = Config(
         alert_budget=5000.0,
         allow=(
-            Allow("contract", date(2026, 12, 31), account_id="a"),
-            Allow("old", date(2026, 1, 1), org_id="o"),
+            Allow(reason="contract", expires=date(2026, 12, 31), account_id="a"),
+            Allow(reason="old", expires=date(2026, 1, 1), org_id="o"),
         ),
     )
     day = run(own, groups, config=config, facts=[("b", None, "Partner"), ("c", "o", "payg")])
