@@ -164,6 +164,8 @@ def _tell_read(report: FileReport, path: str) -> None:
         f"{path} ({report.format} {report.content}): {plural(report.n_lines, 'line')} = "
         f"{report.n_requests:,} kept + {report.n_rejects:,} rejected + {report.n_duplicates:,} duplicates"
     )
+    if report.n_unauthenticated:
+        line += f"; {report.n_unauthenticated:,} of the rejected failed to authenticate and do not count as faults"
     say(line + (f"; {report.n_other:,} other entries" if report.n_other else ""))
     if report.status == "unreadable":
         say(f"    unreadable from there on: {clean(report.reason)}")

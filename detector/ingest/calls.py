@@ -9,7 +9,7 @@ from typing import Any
 from detector.ingest import semconv
 from detector.ingest.address import forwarded
 from detector.ingest.carriers import answer_of, conversations, finish_in, has_events, offered, span_events
-from detector.ingest.casting import scaled
+from detector.ingest.casting import Inferred, scaled
 from detector.ingest.formats import Columns, Options
 from detector.ingest.messages import carried, minted, n_stops, tools
 from detector.ingest.records import Path, Records, any_said, as_list, first_of, something
@@ -226,12 +226,12 @@ def error_status(name: Any, http: Any, words: Sequence[Any]) -> Any:
     told = [w for w in words if w.__class__ is str]
     for word in told:
         if found := _CODE_IN_WORDS.search(word):
-            return found[1]
+            return Inferred(found[1])
     for word in told[:1] + told[2:3]:
         plain = word.rsplit(".", 1)[-1].lower()
         for part, code in _ERRORS.items():
             if part in plain:
-                return code
+                return Inferred(code)
     return "failure"
 
 

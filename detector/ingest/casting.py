@@ -77,6 +77,10 @@ _TRUE = frozenset(("true", "t", "yes", "on", "1", "1.0"))
 _FALSE = frozenset(("false", "f", "no", "off", "0", "0.0"))
 
 
+class Inferred(int):
+    """A status that the log does not state: read from the name or the words of an error."""
+
+
 def expected(column: Column) -> str:
     """What a reject says was expected of ``column``."""
     if column.name == "status" and column.type == "INTEGER":

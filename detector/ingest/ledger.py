@@ -17,7 +17,7 @@ import polars as pl
 
 from detector.errors import Location, LogError
 from detector.ingest.formats import Options
-from detector.ingest.report import FileReport
+from detector.ingest.report import UNAUTHENTICATED, FileReport
 from detector.ingest.unpack import opened
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def settings_of(row: Row) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _parsed(settings: str) -> Mapping[str, Any]:
-    """Most files of a lake were read under the same settings."""
-    return MappingProxyType(json.loads(settings))
+def _parsed(text: str) -> Mapping[str, Any]:
+    """Most files of a lake were read under the same settings, and rejected for the same few codes."""
+    return MappingProxyType(json.loads(text))
 
 
 def options_of(row: Row, today: Options) -> Options:
@@ -182,6 +182,11 @@ def row_of(report: FileReport, identity: str, n_bytes: int, settings: Settings, 
         "settings_digest": hashlib.sha256(text.encode()).hexdigest()[:16], "ingested_at": now,
         "reread_at": None,
     }  # fmt: skip
+
+
+def n_unauthenticated(row: Row) -> int:
+    """Rejects of the file that no gate counts."""
+    return int(_parsed(row["reject_codes"] or "{}").get(UNAUTHENTICATED, 0))
 
 
 def gave_nothing(row: Row) -> bool:

@@ -136,6 +136,77 @@ def test_too_many_rejects_end_in_the_data_quality_gate_after_all_is_stored(
     assert take(store, path)[0].skipped
 
 
+def refused(n: int, status: Any = 401, **more: Any) -> dict[str, Any]:
+    return request(n, account_id=None, status=status, **more)
+
+
+def test_calls_that_failed_to_authenticate_are_rejects_that_no_gate_counts(
+    store: Store, tmp_path: Path
+) -> None:
+    path = log(
+        tmp_path / "a.jsonl", request(1), *(refused(n, 401 + n % 2 * 2, model=None) for n in range(2, 40))
+    )
+    [report] = take(store, path)
+    assert (report.n_lines, report.n_requests, report.n_rejects, report.n_unauthenticated) == (39, 1, 38, 38)
+    assert {r["code"] for r in rows(store, "rejects")} == {"unauthenticated"}
+    [again] = take(store, path)
+    assert (again.known, again.reject_share) == (True, 0.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        refused(1, 200),
+        refused(1, 400),
+        refused(1, 429),
+        refused(1, None),
+        refused(1, "401 words"),
+        refused(1, ts="never"),
+        refused(1, request_id=None),
+        {**refused(1), "model": {}, "ts": None},
+    ],
+)
+def test_only_a_stated_401_or_403_without_an_account_is_set_apart(
+    line: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    [report] = take(store, log(tmp_path / "a.jsonl", line, request(2)), max_rejects=1.0)
+    assert (report.n_rejects, report.n_unauthenticated) == (1, 0)
+
+
+def test_an_account_that_failed_to_authenticate_is_kept(store: Store, tmp_path: Path) -> None:
+    [report] = take(store, log(tmp_path / "a.jsonl", request(1, status=401), request(2, status="403")))
+    assert (report.n_requests, report.n_rejects) == (2, 0)
+
+
+def test_a_status_in_an_errors_words_sets_nothing_apart(store: Store, tmp_path: Path) -> None:
+    words = {"error.type": "AuthenticationError", "exception.message": "Error code: 401"}
+    spans = [
+        {"traceId": "t", "spanId": f"s{n}", "startTimeUnixNano": 1793527200000000000 + n, "status": {"code": 2},
+         "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", **more}}
+        for n, more in enumerate((words, {"error.type": "401"}))
+    ]  # fmt: skip
+    lines = [
+        {"resourceSpans": [{"scopeSpans": [{"spans": [
+            {**span, "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in span["attributes"].items()]}
+        ]}]}]}
+        for span in spans
+    ]  # fmt: skip
+    [report] = take(store, log(tmp_path / "otel.jsonl", *lines), max_rejects=1.0)
+    assert (report.format, report.n_rejects, report.n_unauthenticated) == ("otel", 2, 1)
+
+
+def test_a_flood_of_failed_logins_hides_no_broken_source(store: Store, tmp_path: Path) -> None:
+    flood = [refused(n) for n in range(1000)]
+    broken = [request(n, account_id=None, status=200) for n in range(1000, 1004)]
+    path = log(tmp_path / "a.jsonl", *flood, *broken, request(2000))
+    with pytest.raises(
+        DataQualityError, match=r"4 of 5 lines were rejected.*account_id is missing \(4 times\)"
+    ):
+        ingest([path], store, key=KEY, now=NOW)
+    [again] = take(store, path)
+    assert (again.known, again.reject_share) == (True, 0.8)
+
+
 @pytest.mark.parametrize("day_rows", [1, 7, 1000])
 def test_parts_are_written_as_they_fill(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, day_rows: int
