@@ -388,3 +388,60 @@ def test_lines_in_are_lines_out_in_the_lake_too(store: Store, tmp_path: Path, se
     assert report.n_duplicates
     taken = {r["line"] for r in rows(store, "requests")} | {r["line"] for r in rows(store, "rejects")}
     assert len(taken) == report.n_requests + report.n_rejects
+
+
+#: Whole numbers that 64 bits, or the fraction of a float, do not hold, and their neighbours.
+LARGE = [
+    2**53 + 1,
+    2**63,
+    2**64 - 1,
+    2**64,
+    2**64 + 1,
+    10**30,
+    10**30 + 1,
+    10**350,
+    10**350 + 1,
+    -(2**63) - 1,
+    -(2**63) - 2,
+]
+
+
+def test_numbers_for_ids_stay_exact_however_large(store: Store, tmp_path: Path) -> None:
+    given = [request(at, account_id=n, request_id=n, session_id=n) for at, n in enumerate(LARGE)]
+    inner = [{"log": json.dumps(row), "stream": "stdout", "time": "2026-11-01T10:00:00Z"} for row in given]
+    csv_text = "request_id,ts,account_id,model\n" + "".join(
+        f"{n},{SOUND['ts']},{n},{SOUND['model']}\n" for n in LARGE
+    )
+    (tmp_path / "c.csv").write_text(csv_text)
+    exact = pa.array([n for n in LARGE if 0 <= n < 10**38], pa.decimal256(40, 0))
+    unsigned = pa.array([2**64 - 1, 2**64 - 2, 2**63], pa.uint64())
+    files = [
+        log(tmp_path / "plain.jsonl", *given),
+        log(tmp_path / "docker.jsonl", *inner),
+        tmp_path / "c.csv",
+    ]
+    for name, column in (("decimal", exact), ("unsigned", unsigned)):
+        table = pa.table(
+            {"request_id": column, "account_id": column, "ts": [SOUND["ts"]] * len(column),
+             "model": ["m"] * len(column)}
+        )  # fmt: skip
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    wanted = [sorted(str(n) for n in LARGE)] * 3
+    wanted += [sorted(map(str, exact.to_pylist())), sorted(map(str, unsigned.to_pylist()))]
+    files += [tmp_path / "decimal.parquet", tmp_path / "unsigned.parquet"]
+    for at, (path, ids) in enumerate(zip(files, wanted, strict=True)):
+        with Store(tmp_path / f"lake-{at}") as lake:
+            take(lake, path)
+            found = rows(lake, "requests")
+            assert sorted(r["account_id"] for r in found) == sorted(r["request_id"] for r in found) == ids, (
+                path
+            )
+
+
+def test_a_whole_number_with_a_point_is_the_same_id(store: Store, tmp_path: Path) -> None:
+    text = "".join(json.dumps(request(n)).replace(f'"a-{n % 3}"', number) + "\n"
+                   for n, number in enumerate(("7", "7.0", "70e-1", '"7"', "7.5", "1e21")))  # fmt: skip
+    path = tmp_path / "requests.jsonl"
+    path.write_text(text)
+    take(store, path)
+    assert [r["account_id"] for r in rows(store, "requests", "line")] == ["7"] * 4 + ["7.5", "1" + "0" * 21]
