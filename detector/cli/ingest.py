@@ -154,7 +154,8 @@ def _tell(report: FileReport, limit: float, options: str) -> None:
     elif report.known and report.reject_share > limit:
         say(f"{path}: already ingested; {report.reject_share:.0%} of its lines were rejected then")
     elif report.known:
-        say(f"{path}: already ingested, nothing done")
+        first = f" as {clean(report.copy_of)}" if report.copy_of else ""
+        say(f"{path}: already ingested{first}, nothing done")
     else:
         _tell_read(report, path)
 
@@ -195,7 +196,8 @@ def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:
     say(f"{', '.join(counts)}; {plural(n_requests, 'request')} of {plural(n_accounts, 'account')} kept")
     if any(r.n_rejects for r in reports):
         say(f'see what was rejected: hydrawatch query {lake} "SELECT path, line, reason FROM rejects"')
-    say(f"next: hydrawatch run {lake} {config}".rstrip())
+    if any(r.known or not r.skipped for r in reports):
+        say(f"next: hydrawatch run {lake} {config}".rstrip())
 
 
 def _judge(reports: list[FileReport], limit: float) -> None:

@@ -305,6 +305,8 @@ class _Call:
             source.path, row["format"], row["content"], status=row["status"] or "read",
             reason=row["reason"] or "already in the lake", known=True,
         )  # fmt: skip
+        if row["path"] not in (ledger.full_path(source.path), str(source.path)):
+            report.copy_of = row["path"]
         report.reject_share = reject_share(row["n_lines"], row["n_rejects"], n_unauthenticated(row))
         changed = self.settings.changed(row) + self._other_format(source, row)
         accepted = self.bounds.accept(row["future_from"], row["late_to"])

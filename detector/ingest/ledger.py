@@ -136,7 +136,10 @@ class Ledger:
     def write_skipped(
         self, store: Store, given: Iterable[Path], reports: Iterable[FileReport], now: datetime
     ) -> None:
-        """Store which paths were not read, replacing what was known of the paths ``given`` and all below them."""
+        """Store which paths were not read, replacing what was known of the paths ``given`` and all below them.
+
+        A copy of a file that was read is one of them: its bytes have a row under the path they were read from.
+        """
         roots = [full_path(path) for path in given]
         kept = {
             path: row
@@ -144,11 +147,14 @@ class Ledger:
             if not any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
         }
         for report in reports:
-            if report.status != "read" and report.skipped and not report.known:
-                path = full_path(report.path)
-                kept[path] = _blank() | {
-                    "path": path, "status": report.status, "reason": report.reason, "ingested_at": now,
-                }  # fmt: skip
+            if report.copy_of:
+                status, reason = "passed", f"the same bytes as {report.copy_of}, which was read"
+            elif report.status != "read" and report.skipped and not report.known:
+                status, reason = report.status, report.reason
+            else:
+                continue
+            path = full_path(report.path)
+            kept[path] = _blank() | {"path": path, "status": status, "reason": reason, "ingested_at": now}
         if _bare(kept) != _bare(self._skipped):
             with store.transaction("ingest") as txn:
                 txn.add("files", frame(list(kept.values())), part=SKIPPED_PART)

@@ -8,6 +8,7 @@ Plain lines of canonical records take a shorter way (``quick``); what is odd in 
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "account_events": ("ts", "account_id", "event"),
     "model_releases": ("model", "released_at"),
 }
+#: How nginx writes quotes and control characters unless it is told to escape for JSON.
+_NGINX_ESCAPE = re.compile(r"\\x[0-9A-F]{2}")
 #: Statuses of a call that failed before anyone was known.
 _UNAUTHENTICATED = (401, 403)
 #: Entries of each block whose keys are looked at to count those no column takes.
@@ -165,8 +168,7 @@ class RecordMapper:
             try:
                 parsed = envelopes.loads(text)
             except ValueError as error:
-                why = "NUL byte" if "\0" in text else "nested too deeply" if "deep" in str(error) else ""
-                rejects.append(Reject(number, "not_json", why, n_bytes=_size(text)))
+                rejects.append(Reject(number, "not_json", _why_no_json(text, error), n_bytes=_size(text)))
                 continue
             try:
                 found = envelopes.unwrap(parsed, sniff)
@@ -347,6 +349,16 @@ def _with_cached(frame: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:
     notes["cached tokens, counted apart, added to the input"] += int(apart.sum())
     both = pl.col("input_tokens") + pl.col("cached_tokens")
     return frame.with_columns(pl.when(apart).then(both).otherwise("input_tokens").alias("input_tokens"))
+
+
+def _why_no_json(text: str, error: ValueError) -> str:
+    if "\0" in text:
+        return "NUL byte"
+    if "deep" in str(error):
+        return "nested too deeply"
+    if _NGINX_ESCAPE.search(text):
+        return "escapes as \\x22, which are none of JSON: in nginx write log_format with escape=json"
+    return ""
 
 
 def _shape(value: Any) -> str:

@@ -34,6 +34,8 @@ class FileReport:
     reason: str = ""
     #: Its bytes were in the lake already, so nothing was done.
     known: bool = False
+    #: Where the same bytes lay when they were read, if elsewhere.
+    copy_of: str = ""
     #: Why it should be read again, which is left to the operator; empty: it need not.
     outdated: str = ""
     #: Whether reading it again needs ``--backfill``.

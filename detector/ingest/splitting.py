@@ -45,7 +45,7 @@ REASONS = {
     "wrong_type": "{field}: {detail}",
     "not_a_call": "not a model call",
     "future": "dated in the future",
-    "late": "dated before what this lake still takes",
+    "late": "dated before what this lake takes without --backfill",
     "unreadable": "cannot be read",
 }
 Code = Literal[

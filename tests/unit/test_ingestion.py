@@ -85,7 +85,7 @@ def test_the_same_bytes_are_read_once_and_the_same_request_counts_once(store: St
     other = log(tmp_path / "z.jsonl", request(2), request(3), request(3))
     assert [(r.n_requests, r.n_duplicates) for r in take(store, other)] == [(1, 2)]
     assert [r["request_id"] for r in rows(store, "requests", "request_id")] == ["r-1", "r-2", "r-3"]
-    assert len(rows(store, "files")) == 2
+    assert len(rows(store, "files")) == 3
 
 
 def test_the_same_id_in_two_files_of_one_call_counts_once(store: Store, tmp_path: Path) -> None:
