@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from detector.lake.store import Store
 
 #: Raised when the readers come to read what they did not: files that gave nothing are then read anew.
-READER_VERSION = 2
+READER_VERSION = 3
 #: The one part of ``files`` that is replaced each time: paths passed over or unreadable.
 SKIPPED_PART = "skipped.parquet"
 
