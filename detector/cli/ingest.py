@@ -154,7 +154,8 @@ def _tell(report: FileReport, limit: float, options: str) -> None:
     elif report.known and report.reject_share > limit:
         say(f"{path}: already ingested; {report.reject_share:.0%} of its lines were rejected then")
     elif report.known:
-        say(f"{path}: already ingested, nothing done")
+        first = f" as {clean(report.copy_of)}" if report.copy_of else ""
+        say(f"{path}: already ingested{first}, nothing done")
     else:
         _tell_read(report, path)
 
@@ -164,6 +165,8 @@ def _tell_read(report: FileReport, path: str) -> None:
         f"{path} ({report.format} {report.content}): {plural(report.n_lines, 'line')} = "
         f"{report.n_requests:,} kept + {report.n_rejects:,} rejected + {report.n_duplicates:,} duplicates"
     )
+    if report.n_unauthenticated:
+        line += f"; {report.n_unauthenticated:,} of the rejected failed to authenticate and do not count as faults"
     say(line + (f"; {report.n_other:,} other entries" if report.n_other else ""))
     if report.status == "unreadable":
         say(f"    unreadable from there on: {clean(report.reason)}")
@@ -193,7 +196,8 @@ def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:
     say(f"{', '.join(counts)}; {plural(n_requests, 'request')} of {plural(n_accounts, 'account')} kept")
     if any(r.n_rejects for r in reports):
         say(f'see what was rejected: hydrawatch query {lake} "SELECT path, line, reason FROM rejects"')
-    say(f"next: hydrawatch run {lake} {config}".rstrip())
+    if any(r.known or not r.skipped for r in reports):
+        say(f"next: hydrawatch run {lake} {config}".rstrip())
 
 
 def _judge(reports: list[FileReport], limit: float) -> None:

@@ -98,19 +98,23 @@ def due(store: Store) -> Iterator[Finding]:
 
 
 def rejected(store: Store, sound: Parts, settings: Config) -> Iterator[Finding]:
-    """Files of which more was rejected than ``max_rejects``, and the share of all lines."""
+    """Files of which more was rejected than ``max_rejects``, and the share of all lines.
+
+    Calls that failed to authenticate count on neither side, as in ``ingest``.
+    """
     files = store.relation("files", parts=sound["files"])
     see = (
         f"hydrawatch query --lake {quoted(store.root)} "
         '"SELECT path, reason, count(*) AS n FROM rejects GROUP BY ALL ORDER BY n DESC"'
     )
+    apart = "coalesce(CAST(reject_codes->>'unauthenticated' AS BIGINT), 0)"  # no fault of the log
+    judged = f"SELECT path, n_rejects - {apart} AS n_rejects, n_lines - {apart} AS n_lines FROM {files}"
     for row in store.engine.query(
-        f"""SELECT path, n_rejects, n_lines FROM {files}
-        WHERE n_rejects > {settings.max_rejects} * n_lines ORDER BY path"""
+        f"SELECT * FROM ({judged}) WHERE n_rejects > {settings.max_rejects} * n_lines ORDER BY path"
     ).to_pylist():
         yield Finding(f"{row['path']}: {row['n_rejects']:,} of {row['n_lines']:,} lines were rejected", see)
     [total] = store.engine.query(
-        f"SELECT coalesce(sum(n_rejects), 0) AS bad, coalesce(sum(n_lines), 0) AS n FROM {files}"
+        f"SELECT coalesce(sum(n_rejects), 0) AS bad, coalesce(sum(n_lines), 0) AS n FROM ({judged})"
     ).to_pylist()
     if total["bad"]:
         yield Finding(f"{total['bad'] / total['n']:.2%} of all {total['n']:,} lines read were rejected", see)

@@ -24,7 +24,7 @@ def of(report: FileReport, form: Format, lake: Path) -> str:
     if form.setting is None or report.content != "requests":
         return ""
     n = report.reasons["account_id is missing"]
-    if not n or n < _NEARLY_ALL * (report.n_lines or 1):
+    if not n or n < _NEARLY_ALL * (report.n_lines - report.n_unauthenticated):
         return ""
     keys = sorted(
         (k for k in report.keys if k.isprintable() and k), key=lambda k: (not _TELLING.search(k), k)

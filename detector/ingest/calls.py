@@ -17,7 +17,7 @@ from detector.ingest.carriers import (
     offered,
     span_events,
 )
-from detector.ingest.casting import epoch_us, scaled
+from detector.ingest.casting import Inferred, epoch_us, scaled
 from detector.ingest.formats import Columns, Options
 from detector.ingest.messages import carried, minted, n_stops, tools
 from detector.ingest.records import Path, Records, any_said, as_list, first_of, something
@@ -263,12 +263,12 @@ def error_status(name: Any, http: Any, words: Sequence[Any]) -> Any:
     told = [w for w in words if w.__class__ is str]
     for word in told:
         if found := _CODE_IN_WORDS.search(word):
-            return found[1]
+            return Inferred(found[1])
     for word in told[:1] + told[2:3]:
         plain = word.rsplit(".", 1)[-1].lower()
         for part, code in _ERRORS.items():
             if part in plain:
-                return code
+                return Inferred(code)
     return "failure"
 
 

@@ -7,9 +7,11 @@ a parameter cannot keep a request out of the lake with it. Only what a request c
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -78,6 +80,10 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _FRACTION = re.compile(r"([.,]\d{6})\d+")
 _TRUE = frozenset(("true", "t", "yes", "on", "1", "1.0"))
 _FALSE = frozenset(("false", "f", "no", "off", "0", "0.0"))
+
+
+class Inferred(int):
+    """A status that the log does not state: read from the name or the words of an error."""
 
 
 def expected(column: Column) -> str:
@@ -177,7 +183,10 @@ def _converter(column: Column) -> Callable[[Any], Any]:
 
 
 def _text(value: Any) -> str | None:
-    """A scalar as text; None for an empty one. Objects and lists keep their JSON (keys of accounts)."""
+    """A scalar as text; None for an empty one. Objects and lists keep their JSON (keys of accounts).
+
+    A whole number is the same text however it was written: ``7.0`` is ``7``, as exports make of numbers with gaps.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -187,8 +196,12 @@ def _text(value: Any) -> str | None:
     if isinstance(value, dict | list):
         try:
             return orjson.dumps(value).decode()
-        except TypeError:  # nested too deeply
-            return None
+        except TypeError as error:
+            if "64-bit" not in str(error):
+                return None  # nested too deeply
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, float) and value == value // 1:
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
     return str(value)
 
 

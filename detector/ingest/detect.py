@@ -110,15 +110,20 @@ def _named_by_site(records: list[Record], options: Options) -> Format | None:
     return None
 
 
-def records_in(blocks: list[Block], options: Options = NO_OPTIONS) -> tuple[list[Record], int]:
-    """The first records, and how many entries before the last of them are no calls."""
+def records_in(
+    blocks: list[Block], options: Options = NO_OPTIONS, *, whole: bool = False
+) -> tuple[list[Record], int]:
+    """The first records, and how many entries before the last of them are no calls.
+
+    ``whole``: objects as they stand, whatever may be wrapped in them.
+    """
     n_other = 0
     found: list[Record] = []
     for text in islice(_texts(blocks), _LINES):
         if is_too_complex(text):
             continue
         try:
-            entries = envelopes.unwrap(envelopes.loads(text), lambda r: is_record(r, options))
+            entries = envelopes.unwrap(envelopes.loads(text), lambda r: whole or is_record(r, options))
         except (ValueError, RecursionError):
             continue
         for entry in entries:

@@ -80,6 +80,7 @@ _PREFIX = re.compile(
     | (?:<\d{{1,3}}>)?{_TIME}\s+\S{{1,255}}\s+{_TAG}:\s*                       # syslog with an ISO time
     | (?:<\d{{1,3}}>)?[A-Z][a-z]{{2}}\s+\d{{1,2}}\s\d\d:\d\d:\d\d(?:\.\d+)?\s+(?:\S{{1,255}}\s+)?{_TAG}:\s*
     | <\d{{1,3}}>\d\s(?:{_TIME}|-)(?:\s\S{{1,255}}){{4}}\s(?:-|(?:\[[^\]]*\])+)?\s*           # RFC 5424
+    | {_TIME}[ ](?=\S{{0,511}}[/\d])[^\s:*{{}}"]{{1,512}}[ ]                        # aws logs tail: time, stream
     | \[?{_TIME}\]?[\s,]+                                                      # CloudWatch's export, kubectl
     | <\d{{1,3}}>\s*
     )(?:@cee:\s*)?(?:\ufeff)?(?=[{{\[])""",
@@ -185,6 +186,8 @@ def _held(wrapper: Mapping[str, object], depth: int = MAX_DEPTH) -> object | Non
     """What ``wrapper`` holds; None when it is none."""
     for name in _LISTS:
         inner = wrapper.get(name)
+        if name == "results" and isinstance(inner, list) and (rows := _insights(inner)):
+            return rows
         if isinstance(inner, list) and _are_entries(inner):
             return _loki(inner) if name in ("streams", "result") else inner
         if isinstance(inner, dict) and name in ("data", "hits", "result") and depth:
@@ -240,6 +243,18 @@ def _loki(streams: list[object]) -> list[object]:
         if not isinstance(values, list) or not all(isinstance(v, list) and len(v) > 1 for v in values):
             return streams
         found.extend(v[1] for v in values)
+    return found
+
+
+def _insights(results: list[object]) -> list[object] | None:
+    """Rows of CloudWatch Insights' answer, a list of ``{"field", "value"}`` each, as objects; None: it is none."""
+    found: list[object] = []
+    for row in results:
+        if not isinstance(row, list) or not row:
+            return None
+        if not all(isinstance(f, dict) and isinstance(f.get("field"), str) and "value" in f for f in row):
+            return None
+        found.append({f["field"]: f["value"] for f in row})
     return found
 
 

@@ -24,13 +24,13 @@ from detector.ingest.detect import detect, named
 from detector.ingest.formats import Format, Options, mapped
 from detector.ingest.intake import Intake
 from detector.ingest.known import KnownState
-from detector.ingest.ledger import Row, Settings, forced_of, gave_nothing, identify, row_of
+from detector.ingest.ledger import Row, Settings, forced_of, gave_nothing, identify, n_unauthenticated, row_of
 from detector.ingest.processing import ALL_ROWS, Pool, Task, process
 from detector.ingest.reader import Reader
 from detector.ingest.replace import Given, Replacement
-from detector.ingest.report import FileReport
+from detector.ingest.report import UNAUTHENTICATED, FileReport, reject_share
 from detector.ingest.sources import Found, Source, find
-from detector.ingest.splitting import Block
+from detector.ingest.splitting import Block, Reject
 from features import schema
 
 if TYPE_CHECKING:
@@ -161,9 +161,12 @@ def ingest(
 def _judge(reports: list[FileReport], max_rejects: float, lake: Path) -> None:
     n_lines = sum(r.n_lines for r in reports)
     n_rejects = sum(r.n_rejects for r in reports)
-    if n_lines and n_rejects / n_lines > max_rejects:
-        worst = max(reports, key=lambda r: r.n_rejects)
-        reason, n = worst.reasons.most_common(1)[0]
+    n_apart = sum(r.n_unauthenticated for r in reports)
+    if reject_share(n_lines, n_rejects, n_apart) > max_rejects:
+        n_lines, n_rejects = n_lines - n_apart, n_rejects - n_apart
+        worst = max(reports, key=lambda r: r.n_rejects - r.n_unauthenticated)
+        apart = Reject(0, UNAUTHENTICATED).reason
+        reason, n = next(found for found in worst.reasons.most_common() if found[0] != apart)
         raise DataQualityError(
             f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.4g} of them; most often in "
             f"{worst.path.name}: {reason} ({n} times)",
@@ -302,8 +305,9 @@ class _Call:
             source.path, row["format"], row["content"], status=row["status"] or "read",
             reason=row["reason"] or "already in the lake", known=True,
         )  # fmt: skip
-        if row["n_lines"]:
-            report.reject_share = row["n_rejects"] / row["n_lines"]
+        if row["path"] not in (ledger.full_path(source.path), str(source.path)):
+            report.copy_of = row["path"]
+        report.reject_share = reject_share(row["n_lines"], row["n_rejects"], n_unauthenticated(row))
         changed = self.settings.changed(row) + self._other_format(source, row)
         accepted = self.bounds.accept(row["future_from"], row["late_to"])
         if gave_nothing(row):

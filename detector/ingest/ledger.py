@@ -17,14 +17,14 @@ import polars as pl
 
 from detector.errors import Location, LogError
 from detector.ingest.formats import Options
-from detector.ingest.report import FileReport
+from detector.ingest.report import UNAUTHENTICATED, FileReport
 from detector.ingest.unpack import opened
 
 if TYPE_CHECKING:
     from detector.lake.store import Store
 
 #: Raised when the readers come to read what they did not: files that gave nothing are then read anew.
-READER_VERSION = 2
+READER_VERSION = 3
 #: The one part of ``files`` that is replaced each time: paths passed over or unreadable.
 SKIPPED_PART = "skipped.parquet"
 
@@ -89,9 +89,9 @@ def settings_of(row: Row) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _parsed(settings: str) -> Mapping[str, Any]:
-    """Most files of a lake were read under the same settings."""
-    return MappingProxyType(json.loads(settings))
+def _parsed(text: str) -> Mapping[str, Any]:
+    """Most files of a lake were read under the same settings, and rejected for the same few codes."""
+    return MappingProxyType(json.loads(text))
 
 
 def options_of(row: Row, today: Options) -> Options:
@@ -136,7 +136,10 @@ class Ledger:
     def write_skipped(
         self, store: Store, given: Iterable[Path], reports: Iterable[FileReport], now: datetime
     ) -> None:
-        """Store which paths were not read, replacing what was known of the paths ``given`` and all below them."""
+        """Store which paths were not read, replacing what was known of the paths ``given`` and all below them.
+
+        A copy of a file that was read is one of them: its bytes have a row under the path they were read from.
+        """
         roots = [full_path(path) for path in given]
         kept = {
             path: row
@@ -144,11 +147,14 @@ class Ledger:
             if not any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
         }
         for report in reports:
-            if report.status != "read" and report.skipped and not report.known:
-                path = full_path(report.path)
-                kept[path] = _blank() | {
-                    "path": path, "status": report.status, "reason": report.reason, "ingested_at": now,
-                }  # fmt: skip
+            if report.copy_of:
+                status, reason = "passed", f"the same bytes as {report.copy_of}, which was read"
+            elif report.status != "read" and report.skipped and not report.known:
+                status, reason = report.status, report.reason
+            else:
+                continue
+            path = full_path(report.path)
+            kept[path] = _blank() | {"path": path, "status": status, "reason": reason, "ingested_at": now}
         if _bare(kept) != _bare(self._skipped):
             with store.transaction("ingest") as txn:
                 txn.add("files", frame(list(kept.values())), part=SKIPPED_PART)
@@ -182,6 +188,11 @@ def row_of(report: FileReport, identity: str, n_bytes: int, settings: Settings, 
         "settings_digest": hashlib.sha256(text.encode()).hexdigest()[:16], "ingested_at": now,
         "reread_at": None,
     }  # fmt: skip
+
+
+def n_unauthenticated(row: Row) -> int:
+    """Rejects of the file that no gate counts."""
+    return int(_parsed(row["reject_codes"] or "{}").get(UNAUTHENTICATED, 0))
 
 
 def gave_nothing(row: Row) -> bool:

@@ -8,6 +8,7 @@ Plain lines of canonical records take a shorter way (``quick``); what is odd in 
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detector.ingest import casting, envelopes, placeholders, quick
+from detector.ingest.casting import Inferred
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
@@ -35,6 +37,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "account_events": ("ts", "account_id", "event"),
     "model_releases": ("model", "released_at"),
 }
+#: How nginx writes quotes and control characters unless it is told to escape for JSON.
+_NGINX_ESCAPE = re.compile(r"\\x[0-9A-F]{2}")
+#: Statuses of a call that failed before anyone was known.
+_UNAUTHENTICATED = (401, 403)
 #: Entries of each block whose keys are looked at to count those no column takes.
 _SAMPLE = 200
 #: Entries worked on at once: few enough that what was parsed is still in the processor's cache when its columns are read.
@@ -162,8 +168,7 @@ class RecordMapper:
             try:
                 parsed = envelopes.loads(text)
             except ValueError as error:
-                why = "NUL byte" if "\0" in text else "nested too deeply" if "deep" in str(error) else ""
-                rejects.append(Reject(number, "not_json", why, n_bytes=_size(text)))
+                rejects.append(Reject(number, "not_json", _why_no_json(text, error), n_bytes=_size(text)))
                 continue
             try:
                 found = envelopes.unwrap(parsed, sniff)
@@ -267,7 +272,7 @@ class RecordMapper:
         frame = pl.DataFrame(series)
         if self._content == "requests" and self._form.name != "native":
             frame = _with_cached(frame, mapped.notes)
-        self._missing(frame, lines, fault)
+        self._missing(frame, raw, fault)
         keep = [True] * len(lines)
         for row, is_other in enumerate(raw.columns.get("other", ())):
             if is_other:
@@ -280,8 +285,9 @@ class RecordMapper:
         mapped.rejects.extend(fault[row] for row in sorted(fault))
         return self._without_placeholders(mapped)
 
-    def _missing(self, frame: pl.DataFrame, lines: list[int], fault: dict[int, Reject]) -> None:
+    def _missing(self, frame: pl.DataFrame, raw: _Raw, fault: dict[int, Reject]) -> None:
         """Add a reject for every row that lacks what it cannot do without."""
+        lines = raw.lines
         for name in REQUIRED[self._content]:
             absent = frame[name].is_null()
             if not absent.any():
@@ -290,6 +296,23 @@ class RecordMapper:
                 absent &= ~(frame["status"] >= 400).fill_null(value=False)
             for row in absent.arg_true():
                 fault.setdefault(row, Reject(lines[row], "missing", "", name))
+        if self._content == "requests":
+            self._set_apart_unauthenticated(frame["status"], raw, fault)
+
+    def _set_apart_unauthenticated(self, status: pl.Series, raw: _Raw, fault: dict[int, Reject]) -> None:
+        """Calls that failed to authenticate have no account: that is no fault of the log, and no gate counts them.
+
+        The log itself must state the status. One inferred from an error's words may be the caller's own words.
+        """
+        stated = raw.columns.get("status", [])
+        for row in status.is_in(_UNAUTHENTICATED).arg_true():
+            found = fault.get(row)
+            if (
+                found
+                and (found.code, found.field) == ("missing", "account_id")
+                and not isinstance(stated[row], Inferred)
+            ):
+                fault[row] = Reject(found.line, "unauthenticated", "", "account_id")
 
     def _without_placeholders(self, mapped: Mapped) -> Mapped:
         """Texts that only say that content was not logged are not known."""
@@ -326,6 +349,16 @@ def _with_cached(frame: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:
     notes["cached tokens, counted apart, added to the input"] += int(apart.sum())
     both = pl.col("input_tokens") + pl.col("cached_tokens")
     return frame.with_columns(pl.when(apart).then(both).otherwise("input_tokens").alias("input_tokens"))
+
+
+def _why_no_json(text: str, error: ValueError) -> str:
+    if "\0" in text:
+        return "NUL byte"
+    if "deep" in str(error):
+        return "nested too deeply"
+    if _NGINX_ESCAPE.search(text):
+        return "escapes as \\x22, which are none of JSON: in nginx write log_format with escape=json"
+    return ""
 
 
 def _shape(value: Any) -> str:

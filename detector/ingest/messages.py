@@ -22,6 +22,9 @@ _RESULT = frozenset(
     ("tool_result", "tool-result", "tool_call_response", "function_call_output", "tool", "function_response",
      "web_search_tool_result", "code_execution_tool_result", "mcp_tool_result", "computer_call_output")
 )  # fmt: skip
+#: Types of parts in which the model asks for a tool, and roles of messages that are no one's words.
+_CALLS = frozenset(("tool_use", "tool_call", "tool-call", "function_call", "server_tool_use", "mcp_tool_use"))
+_TOOL_ROLES = frozenset(("tool", "function", "toolmessage"))
 _IMAGE = frozenset(("image", "image_url", "input_image"))
 #: Keys by which a part of Bedrock's Converse or of Gemini shows what it is, having no type.
 _RESULT_KEYS = frozenset(("toolResult", "functionResponse", "function_response"))
@@ -88,6 +91,7 @@ def conversation(
     turns = 0
     told: list[str] = [beside] if beside else []
     held: list[str] = []
+    asked = False  # whether the model has asked for tools since the last turn
     for message in listed:
         if message.__class__ is str:  # a list of bare texts: inputs of an embedding, lines of a prompt
             if isinstance(last, list):
@@ -99,12 +103,16 @@ def conversation(
             continue
         role = _role(message)
         if role in _USER:
-            if not _only_results(message, in_text):
-                last, turns = message, turns + 1
+            if in_text and not asked and (text := _unasked_results(message)):
+                last, turns = [text], turns + 1
+            elif not _only_results(message, in_text):
+                last, turns, asked = message, turns + 1, False
         elif role in _SYSTEM:
             told += _body(message, in_text).texts
-        elif len(held) < MAX_STATE:
-            _state(message, 4, held)
+        else:
+            asked = asked or _asks_for_tools(message, in_text)
+            if len(held) < MAX_STATE:
+                _state(message, 4, held)
     body = _body(last, in_text) if isinstance(last, dict) else _Body(last or [], 0, 0, 1)
     prompt = "\n".join(t for t in body.texts if t)
     return Conversation(
@@ -157,6 +165,31 @@ def _only_results(message: dict[str, Any], in_text: bool) -> bool:
         return False
     body = _body(message, in_text)
     return body.n_parts > 0 and body.n_results == body.n_parts
+
+
+def _unasked_results(message: dict[str, Any]) -> str | None:
+    """JSON text of a user that holds results of tools, where no tool was asked for: so the user wrote it as text.
+
+    Opened, it would hide from measurement what a caller chose to call a tool's result.
+    """
+    content = _content(message)
+    if content.__class__ is not str or content[:1] != "[":
+        return None
+    parts = as_list(content)
+    return content if parts and _are_parts(parts) and _parts(parts).n_results else None
+
+
+def _asks_for_tools(message: dict[str, Any], in_text: bool) -> bool:
+    """Whether a message that is no user's calls tools, or is the result of one."""
+    if _role(message) in _TOOL_ROLES or message.get("tool_calls") or message.get("function_call"):
+        return True
+    content = _content(message)
+    if content.__class__ is str:
+        content = as_list(content) if in_text and content[:1] == "[" else None
+    return content.__class__ is list and any(
+        p.__class__ is dict and ("toolUse" in p or (p.get("type").__class__ is str and p["type"] in _CALLS))
+        for p in content
+    )
 
 
 def _is_text(part: Any) -> bool:

@@ -25,6 +25,12 @@ _NUMBERS = ("BIGINT", "INTEGER", "DOUBLE")
 _PARSED: dict[str, pl.DataType] = {**dict.fromkeys(_NUMBERS, pl.Float64()), "TIMESTAMP": pl.String()}
 #: A number that is not whole, or too large for 64 bits, where a text belongs.
 _FRACTION = r"^-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)$|^-?\d{19,}$"
+#: What may have been a number or a truth value where only text counts.
+_NO_TEXT = r"^(?:-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false)$"
+#: Whole numbers beyond lose digits as they are parsed here.
+_EXACT = 2**53 - 1
+#: Columns of numbers that are plain within other bounds.
+_SPANS = {"status": (100, 599), "asn": (1, 2**32 - 1)}
 _FREE = {"prompt", "system_prompt"}
 #: Opaque values of any length.
 _STATE = {"minted", "carried"}
@@ -37,6 +43,8 @@ _LONGEST_WORD = max(map(len, NOTHING))
 
 def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.DataFrame | None:
     """Lines of canonical records as columns, numbers as DOUBLE; None when any line is not of that shape.
+
+    Beside the canonical columns: ``line``, and whether it ``repeats`` a key, as the first one was read.
 
     ``accounts``: keys that may name the account, the first present wins.
     """
@@ -54,18 +62,21 @@ def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.Da
     first, *others = accounts
     if first != "account_id" or found["account_id"].null_count():
         found = found.with_columns(pl.coalesce(first, *others).alias("account_id"))
+    from detector.ingest.repeated import repeats  # what compiles it takes long to import
+
     lines = pl.int_range(raw.first_line, raw.first_line + raw.n_lines, eager=True).alias("line")
-    return found.with_columns(lines)
+    twice = repeats(np.frombuffer(raw.data, np.uint8), raw.n_lines)
+    return found.with_columns(lines, pl.Series("repeats", twice))
 
 
 def typed(
     raw: pl.DataFrame, columns: Sequence[Column], required: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """``raw`` (``line`` and what ``parse`` gave) with typed columns, and which rows are plain.
+    """What ``parse`` gave with typed columns, and which rows are plain: none that gives a key twice is.
 
     Rows that are not plain hold anything at all and are to be dropped.
     """
-    plain = pl.Series("plain", [True]).new_from_index(0, raw.height)
+    plain = ~raw["repeats"]
     made: list[pl.Series] = [raw["line"]]
     for column in columns:
         series = raw[column.name]
@@ -107,7 +118,9 @@ def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | Non
         return series, None
     odd = series.str.starts_with("{") | series.str.starts_with("[") | (series == "")
     odd |= series.str.contains("\0", literal=True)
-    if column.name not in _FREE:
+    if column.name in _FREE:
+        odd |= series.str.contains(_NO_TEXT)
+    else:
         odd |= series.str.contains(_FRACTION) | series.is_in(WORDS) | (series.str.strip_chars() == "")
         limit = MAX_ID if column.name in IDS else MAX_LABEL
         longest = series.str.len_bytes().max()
@@ -131,8 +144,11 @@ def _certainly_plain(series: pl.Series, name: str) -> bool:
     length, first = views[:, 0], views[:, 1] & 0xFF
     limit = MAX_ID if name in IDS else MAX_LABEL
     suspect = (first == ord("{")) | (first == ord("["))
-    if name not in _FREE:
-        suspect |= (first - ord("0") < 10) | (first == ord("-")) | (length > limit)
+    suspect |= (first - ord("0") < 10) | (first == ord("-"))
+    if name in _FREE:
+        suspect |= ((length == 4) & (first == ord("t"))) | ((length == 5) & (first == ord("f")))
+    else:
+        suspect |= length > limit
         short = length <= _LONGEST_WORD
         if short.any():
             suspect |= short & np.isin(first, _BEGINS)
@@ -177,8 +193,7 @@ def _times(series: pl.Series) -> pl.Series:
 
 
 def _odd_number(column: Column, value: pl.Series) -> pl.Series | None:
-    # Whole numbers beyond 2**53 lose digits as they are parsed here.
-    least, most = (100, 599) if column.name == "status" else (0, 1e300 if column.type == "DOUBLE" else 2**53)
+    least, most = _SPANS.get(column.name, (0, 1e300 if column.type == "DOUBLE" else _EXACT))
     low, high = value.min(), value.max()
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
@@ -190,8 +205,9 @@ def _lists(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | No
     """Lists of names; what may be no name is odd."""
     names = pl.element()
     if column.name in _STATE:
-        bad = names.is_null() | (names == "")
-        return series, series.list.eval(bad).list.any() | (series.list.len() > MAX_NAMES)
+        bad = names.is_null() | (names == "") | names.str.contains(_NO_TEXT)
+        bad |= names.str.starts_with("[") | names.str.starts_with("{")
+        return series, series.list.eval(bad).list.any() | ~series.list.len().is_between(1, MAX_NAMES)
     bad = names.is_null() | (names == "") | names.str.starts_with("[") | names.str.starts_with("{")
     bad |= names.str.contains(r"^-?\d") | (names.str.len_chars() > MAX_LABEL) | names.is_in(WORDS)
     return series, series.list.eval(bad).list.any() | (series.list.len() > MAX_NAMES)

@@ -29,6 +29,10 @@ _WRAPPED = re.compile(
 )
 
 
+#: The start of a log that may have an object a line: nothing, or an array's bracket on a line before it.
+_OBJECT_ON_ITS_LINE = re.compile(rb"\s*(?:\[\s*\n\s*)?\{")
+
+
 class Reader:
     """Entries of one file. Iterate once; ``n_read`` counts the bytes of the file read so far."""
 
@@ -105,6 +109,7 @@ class Reader:
 
     def _json(self, head: bytes, chunks: Iterable[bytes]) -> Iterator[Block]:
         block_bytes, max_line = self._block_bytes, self._max_line
+        head, chunks = self._with_first_line(head, iter(chunks))
         bare = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0")
         start = bare.lstrip()
         skip = len(head) - len(start)
@@ -114,7 +119,7 @@ class Reader:
                 return splitting.lines(chunks, array=True, block_bytes=block_bytes, max_line=max_line)
             if not _has_whole_lines(start):
                 return values.elements(chunks, in_array=True, block_bytes=block_bytes, max_line=max_line)
-        elif start.startswith(b"{") and not _is_object(first) and not _has_whole_lines(start):
+        elif start.startswith(b"{") and not self._is_of_lines(start, first):
             wrapped = _WRAPPED.match(start) if len(head) >= _HEAD else None
             return values.elements(
                 chunks,
@@ -128,10 +133,36 @@ class Reader:
         style = containers.style_of(start.split(b"\n")[:50])
         return containers.joined(found, style, max_line) if style else found
 
+    def _with_first_line(self, head: bytes, chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+        """``head`` with more of the file where its first object does not end in it, and all chunks again.
+
+        The first prompt of a log may be longer than a chunk. Only the lines after it tell that it is one of many.
+        """
+        held = [next(chunks, b"")]
+        bare = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0")
+        if _OBJECT_ON_ITS_LINE.match(bare) and b"\n" not in head[head.index(b"{") :]:
+            n_held, ended = len(held[0]), False
+            while n_held <= self._max_line and (chunk := next(chunks, b"")):
+                held.append(chunk)
+                n_held += len(chunk)
+                if ended:  # and what follows was seen
+                    break
+                ended = b"\n" in chunk
+            head = b"".join(held)
+        return head, chain(held, chunks)
+
+    def _is_of_lines(self, start: bytes, first: bytes) -> bool:
+        """Whether an object a line follows. A single long object that holds a list is better read as a stream."""
+        if len(first) >= _HEAD and not start[len(first) :].strip() and _WRAPPED.match(start):
+            return False
+        return _is_object(first) or _has_whole_lines(start)
+
 
 def _has_whole_lines(start: bytes) -> bool:
     """Whether lines after the first are objects of their own: then the first is merely broken."""
-    return any(_is_object(line) for line in start.split(b"\n")[1:50] if line.startswith(b"{"))
+    lines = start.split(b"\n")[1:50]
+    # An empty object is a part of a larger one that was written over many lines.
+    return any(_is_object(line) for line in lines if line.startswith(b"{") and line.strip() != b"{}")
 
 
 def _is_object(line: bytes) -> bool:

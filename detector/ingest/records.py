@@ -23,8 +23,13 @@ NOTHING = frozenset(
 )  # fmt: skip
 #: Objects and lists within one another that are followed; what lies deeper is no message, tool or parameter.
 MAX_DEPTH = 200
-#: Digits from which on a whole number is beyond any column.
-_DIGITS = 400
+#: Digits from which on a whole number is beyond any column of numbers, and is text.
+_DIGITS = 300
+#: Digits as zeros, and the least of them that 64 bits may not hold.
+_SHAPE = bytes.maketrans(b"0123456789", b"0000000000")
+_LONG, _LONG_NEGATIVE = b"0" * 20, b"-" + b"0" * 19
+#: Such a number where one may stand, also in JSON that a text holds.
+_WHOLE = re.compile(rb"(?:^|[:,\[])\s*+(?:-0{19}|0{20})0*+(?![.eE0])")
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _SPACE = "\ufeff \t\r\n"
 _NO_ENTRY: dict[str, Any] = {}
@@ -48,13 +53,27 @@ def parse(text: str | bytes) -> Any:
     ValueError : not JSON.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
+        whole = text if isinstance(text, str) else text.decode()
+    else:
+        if not _beyond_64_bits(text):
+            return value
         whole = text if isinstance(text, str) else text.decode()
     try:
         return mended(_lenient(whole))
     except RecursionError:
         return mended(_lenient(shallow(whole)))
+
+
+def _beyond_64_bits(text: str | bytes) -> bool:
+    """Whether a whole number that 64 bits may not hold stands in a text; as a float it would be another account's, too.
+
+    Most texts are cleared by a look for twenty digits in a row, with which nothing that is parsed costs much.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    shape = raw.translate(_SHAPE)
+    return (_LONG in shape or _LONG_NEGATIVE in shape) and _WHOLE.search(shape) is not None
 
 
 def _lenient(text: str) -> Any:
@@ -64,8 +83,8 @@ def _lenient(text: str) -> Any:
         raise ValueError("not valid JSON") from None
 
 
-def _whole(digits: str) -> int | float:
-    return int(digits) if len(digits) < _DIGITS else float(digits)
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) < _DIGITS else digits
 
 
 def shallow(text: str) -> str:

@@ -8,6 +8,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
+from detector.ingest.splitting import Code
+
+#: Code of the rejects that say nothing about the quality of a log.
+UNAUTHENTICATED: Code = "unauthenticated"
+
 Status = Literal["read", "passed", "unreadable"]
 
 
@@ -29,6 +34,8 @@ class FileReport:
     reason: str = ""
     #: Its bytes were in the lake already, so nothing was done.
     known: bool = False
+    #: Where the same bytes lay when they were read, if elsewhere.
+    copy_of: str = ""
     #: Why it should be read again, which is left to the operator; empty: it need not.
     outdated: str = ""
     #: Whether reading it again needs ``--backfill``.
@@ -55,6 +62,21 @@ class FileReport:
     late_to: datetime | None = None
 
     @property
+    def n_unauthenticated(self) -> int:
+        """Rejects that no gate counts: calls that failed to authenticate, so that nobody was known."""
+        return self.codes[UNAUTHENTICATED]
+
+    @property
     def skipped(self) -> bool:
         """Whether nothing of it was read this time."""
         return self.known or (self.status != "read" and not self.n_lines)
+
+
+def reject_share(n_lines: int, n_rejects: int, n_unauthenticated: int) -> float:
+    """Share of rejects (0..1) among the lines that speak of a log's quality.
+
+    Calls that failed to authenticate count on neither side. A flood of them neither fills the share nor dilutes it, so
+    that it cannot hide a log whose other lines are all rejected.
+    """
+    judged = n_lines - n_unauthenticated
+    return (n_rejects - n_unauthenticated) / judged if judged > 0 else 0.0

@@ -6,6 +6,7 @@ longer than the cap, not UTF-8 - is set aside here, each line by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n\x0b\x0c\0"
 #: A line of that many bytes is not looked at for being blank; one that is all the same is no JSON.
 _SURELY_FILLED = 64
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _FILLED = np.array([byte not in _BLANK for byte in range(256)])
 
 
@@ -39,15 +41,16 @@ REASONS = {
     "bad_envelope": "a wrapper whose content cannot be read",
     "damaged": "archive is damaged ({detail}); what came before was read",
     "missing": "{field} is missing",
+    "unauthenticated": "no account, and refused with status 401 or 403: authentication failed",
     "wrong_type": "{field}: {detail}",
     "not_a_call": "not a model call",
     "future": "dated in the future",
-    "late": "dated before what this lake still takes",
+    "late": "dated before what this lake takes without --backfill",
     "unreadable": "cannot be read",
 }
 Code = Literal[
     "blank", "too_long", "too_complex", "not_utf8", "not_json", "not_object", "bad_entry", "bad_csv_row", "bad_envelope",
-    "damaged", "missing", "wrong_type", "not_a_call", "future", "late", "unreadable",
+    "damaged", "missing", "unauthenticated", "wrong_type", "not_a_call", "future", "late", "unreadable",
 ]  # fmt: skip
 
 
@@ -275,13 +278,19 @@ def _split_array(
     for at, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         opened = data[start:end].strip(_BLANK).lstrip(b"[,").lstrip(_BLANK)
         text = opened.rstrip(b",").rstrip(_BLANK)
-        if text.count(b"]") > text.count(b"[") and text.endswith(b"]"):
+        if text.endswith(b"]") and _closes_more(text):
             text = text[:-1].rstrip(_BLANK)
         if end - start > max_line:
             rejects.append(Reject(first_line + at, "too_long", str(max_line), n_bytes=end - start))
         elif text not in (b"", b"]"):
             entries.append((first_line + at, text))
     return of_list(entries, rejects)
+
+
+def _closes_more(text: bytes) -> bool:
+    """Whether more lists end in ``text`` than begin; brackets in a caller's text are none."""
+    bare = _STRING.sub(b"", text)
+    return bare.count(b"]") > bare.count(b"[")
 
 
 def _blank_runs(blank: np.ndarray, starts: np.ndarray, ends: np.ndarray, first_line: int) -> list[Reject]:

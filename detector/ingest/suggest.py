@@ -65,7 +65,8 @@ def suggest(path: Path) -> str:
     ------
     LogError : the file cannot be read, or holds no entries.
     """
-    entries, known = _entries(path)
+    levels, known = _entries(path)
+    entries, proposed = max((_proposed(found) for found in levels), key=_n_required)
     if not entries:
         raise LogError(
             f"{path.name} holds no entries that could be mapped: expected JSON objects, or CSV with a header"
@@ -78,16 +79,15 @@ def suggest(path: Path) -> str:
     if known:
         lines.append(f"# This file is read as {known!r} without a map.")
     lines.append("[mapped_keys]")
-    taken: set[tuple[str, ...]] = set()
+    taken = set(proposed.values())
     for name in NAMES:
-        best = _best(name, columns, len(entries), taken)
+        best = proposed.get(name)
         if best is not None:
-            taken.add(best)
             found = columns[best]
             lines.append(
                 f"{name} = {_quoted(_path(best))}  # {found.n / len(entries):.0%} of entries, {found.shape}"
             )
-        elif name in _REQUIRED:
+        elif name in _REQUIRED and not (name == "model" and "request_body" in proposed):
             lines.append(f'# {name} = "..."  # required: no key looks like it; "=text" stands for itself')
     rest = [p for p in columns if p not in taken and columns[p].n >= _RARE * len(entries)]
     if rest:
@@ -99,18 +99,46 @@ def suggest(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _entries(path: Path) -> tuple[list[Mapping[str, Any]], str]:
-    """The first entries of a file, and the format that it has without a map."""
+_Entries = list[Mapping[str, Any]]
+_Proposed = tuple[_Entries, dict[str, tuple[str, ...]]]
+
+
+def _proposed(entries: _Entries) -> _Proposed:
+    """Entries, and the path proposed for each column that has one."""
+    columns, made = _columns(entries), dict[str, tuple[str, ...]]()
+    for name in NAMES:
+        best = _best(name, columns, len(entries), set(made.values()))
+        if best is not None:
+            made[name] = best
+    return entries, made
+
+
+def _n_required(one: _Proposed) -> int:
+    """How many of the columns that a map cannot do without are proposed; a request's body tells the model."""
+    entries, made = one
+    return (
+        sum(name in made for name in _REQUIRED) + ("model" not in made and "request_body" in made)
+        if entries
+        else -1
+    )
+
+
+def _entries(path: Path) -> tuple[tuple[_Entries, _Entries], str]:
+    """The first entries of a file, without and with what is wrapped around them, and the format it has without a map.
+
+    A log of one's own may keep the request in ``body`` and who sent it beside: that looks as a shipper's wrapper does.
+    """
     sources = find([path]).sources
     if not sources:
-        return [], ""
+        return ([], []), ""
     head = Reader(sources[0]).head()
     found, _ = records_in(head)
+    whole, _ = records_in(head, whole=True)
     try:
         known = detect(path, head, None)[0].name if found else ""
     except LogError:
         known = ""
-    return found, known
+    return (found, whole), known
 
 
 def _columns(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], _Column]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from detector.ingest import semconv
 from detector.ingest.otlp import DETAILS
+from detector.ingest.records import something
 
 _SERVER = (2, "2", "SPAN_KIND_SERVER", "SERVER")
 _CLIENT = (3, "3", "SPAN_KIND_CLIENT", "CLIENT")
@@ -21,6 +22,18 @@ _OUTGOING = ("http.request.method", "http.method", "rpc.system", "db.system")
 _KINDS = frozenset(semconv.KINDS)
 #: Spans looked up from a call to its root; a longer line of parents is a circle.
 _HIGHEST = 64
+#: Attributes that say whose call it is, those of stores of flat records among them.
+_USERS = tuple(
+    name
+    for name in (*semconv.USER, "usr.id", "user.name", "user.email", "usr.email", "user")
+    if isinstance(name, str)
+)
+_OWNERS = _USERS + tuple(
+    name
+    for part in ("org_id", "api_key_id", "end_user_id")
+    for name in semconv.AROUND[part]
+    if isinstance(name, str)
+)
 Entry = dict[str, Any]
 
 
@@ -198,7 +211,12 @@ def _innermost(entries: list[Entry], calls: list[bool], outer: dict[int, list[in
 
 
 def _same(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
-    """Whether a span and one inside it describe the same call: both of one sort, and of one model or one usage."""
+    """Whether a span and one inside it describe the same call: both of one sort, and of one model or one usage.
+
+    Never where they name different users: a caller may send any trace and parent along, another's among them.
+    """
+    if not _of_one_user(outer, inner):
+        return False
     if _embeds(outer) != _embeds(inner):
         return False
     of_outer, of_inner = _models(outer), _models(inner)
@@ -212,6 +230,22 @@ def _same(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
         for name in ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
     ]
     return None not in usage and usage[:2] == usage[2:]
+
+
+def _of_one_user(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
+    """Whether nothing tells the users of two spans apart: the first user that each names, and every name both have."""
+    users = [
+        next((str(own[n]) for n in _USERS if something(own.get(n)) is not None), None)
+        for own in (outer, inner)
+    ]
+    if None not in users and users[0] != users[1]:
+        return False
+    both = (
+        (outer[n], inner[n])
+        for n in _OWNERS
+        if something(outer.get(n)) is not None and something(inner.get(n)) is not None
+    )
+    return all(str(one) == str(other) for one, other in both)
 
 
 def _embeds(own: dict[str, Any]) -> bool:

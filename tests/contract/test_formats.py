@@ -213,6 +213,66 @@ def test_the_short_way_gives_what_the_long_way_gives() -> None:
     assert n_parsed > 60
 
 
+#: Values as they may stand in a line for any key, in the spelling of JSON.
+_ODD = (
+    "1", "1.0", "1.5", "-0", "-0.0", "1e3", "1E-7", "0.00001", "1e16", "12345678901234567.0", "123456789012345678",
+    "9007199254740993", "18446744073709551615", "18446744073709551616", "-9223372036854775809", "1e300", "true", "false",
+    "null", "[]", "{}", "[1]", "[1.0]", '["a", 1.5]', '["a", "1.5", "7"]', '["a", true]', '["a", null]', '["a", "true"]',
+    '["[1]", "{"]', '"x"', '""', '" "', '"1.0"', '"007"', '"1e3"', '"true"', '"none"', '"NaN"', '"-"', '"-1"', '"{}"',
+    '"\\u0000"', '"\\u00e9"', '"\\"request_id\\":"', '"stop"', '"2026-11-01T10:00:00Z"', "1793527200", "1793527200.25",
+)  # fmt: skip
+
+
+def _as_written(rng: random.Random) -> str:
+    """A line of a canonical record with keys given twice, spelled with escapes, and values of any type."""
+    names = [c.name for c in COLUMNS["requests"]]
+    members = [(k, json.dumps(v)) for k, v in json.loads(rng.choice(sound("native"))).items()]
+    held = {name for name, _ in members}
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        name = rng.choice(names) if rng.random() < 0.5 else rng.choice(members)[0]
+        if name in held and rng.random() < 0.7:  # in its place, not beside it
+            members = [member for member in members if member[0] != name]
+        members.insert(rng.randrange(len(members) + 1), (name, rng.choice(_ODD)))
+    if rng.random() < 0.1:
+        members.append(("of_ours", '{"model": "inner", "model": "twice", "prompt": "\\"model\\": 1"}'))
+    spaces = ("", "", " ", "\t")
+    written = []
+    for name, value in members:
+        if rng.random() < 0.02:
+            name = name.replace("o", "\\u006f", 1)
+        written.append(f'"{name}"{rng.choice(spaces)}:{rng.choice(spaces)}{value}')
+    return "{" + ",".join(written) + "}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_short_way_reads_a_repeated_key_and_a_number_for_text_as_the_long_way_does(seed: int) -> None:
+    rng = random.Random(seed)
+    columns = COLUMNS["requests"]
+    n_plain = 0
+    for line in (_as_written(rng) for _ in range(500)):
+        raw = Raw(line.encode(), 1, 1, 1 << 20)
+        _same(
+            RecordMapper(formats()["native"], "requests", Options()).map(Block(raw=raw)),
+            _long().map(block([line])),
+        )
+        parsed = quick.parse(raw, columns, ("account_id", "org_id", "api_key_id"))
+        if parsed is not None:
+            n_plain += quick.typed(parsed, columns, ("request_id", "ts", "account_id", "model"))[1][0]
+    assert n_plain > 10
+
+
+def test_the_last_of_two_equal_keys_holds_whatever_else_is_in_the_block() -> None:
+    line = json.dumps(json.loads(CASES["native"][0]["lines"][0]) | {"account_id": "first"})
+    twice = line[:-1] + ', "account_id": "last"}'
+    escaped = line[:-1] + ', "\\u0061ccount_id": "last"}'
+    lines = [line, twice, line, escaped, line, line, line]
+    raw = Raw("".join(text + "\n" for text in lines).encode(), 1, len(lines), 1 << 20)
+    mapping = RecordMapper(formats()["native"], "requests", Options())
+    found = mapping.map(Block(raw=raw))
+    assert mapping._n_failed == 0
+    assert found.rows["account_id"].to_list() == ["first", "last", "first", "last", "first", "first", "first"]
+
+
 def test_a_block_parsed_at_once_hands_on_what_is_odd() -> None:
     rows = [json.loads(CASES["native"][0]["lines"][0]) | {"request_id": f"r-{n}"} for n in range(30)]
     rows[3]["prompt"] = {"not": "text"}

@@ -127,6 +127,18 @@ def killed(point: str, *words: object) -> None:
     assert done.returncode == 137, done.stderr
 
 
+def test_no_run_is_proposed_where_nothing_was_read(tmp_path: Path) -> None:
+    logs, lake = tmp_path / "logs", tmp_path / "lake"
+    logs.mkdir()
+    (logs / "README.md").write_text("words\n")
+    assert "next: hydrawatch run" not in ok("ingest", logs, "--lake", lake).output
+    log(logs / "good.jsonl", request(1))
+    log(logs / "same.jsonl", request(1))
+    output = ok("ingest", logs, "--lake", lake).output
+    assert "next: hydrawatch run" in output
+    assert f"same.jsonl: already ingested as {logs / 'good.jsonl'}, nothing done" in output
+
+
 def test_unreadable_files_end_in_3_every_night_until_cured_or_ignored(tmp_path: Path) -> None:
     logs, lake = tmp_path / "logs", tmp_path / "lake"
     log(logs / "good.jsonl", request(1))
@@ -184,7 +196,7 @@ def test_late_lines_are_named_with_the_backfill_that_takes_them(tmp_path: Path) 
     ok("run", "--lake", lake)
     late = log(tmp_path / "b.jsonl", request(2), request(3, "2026-09-01T00:00:00Z"))
     output = ok("ingest", late, "--lake", lake).output
-    assert "1 rejected: dated before what this lake still takes (before 2026-09-27)" in output
+    assert "1 rejected: dated before what this lake takes without --backfill (before 2026-09-27)" in output
     assert "--again --backfill" in ok("ingest", late, "--lake", lake, "--backfill").output
     output = ok("ingest", late, "--lake", lake, "--again", "--backfill").output
     assert "2 lines = 2 kept" in output

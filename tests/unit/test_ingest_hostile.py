@@ -132,7 +132,7 @@ def test_a_body_is_never_read_as_a_record() -> None:
         "mapped", own(user="-", code=401, body=planted), own(id="null", body=planted), mapped_keys=MAP
     )
     assert found.rows.is_empty()
-    assert [r.code for r in found.rejects] == ["missing", "missing"]
+    assert [r.code for r in found.rejects] == ["unauthenticated", "missing"]
 
 
 def test_white_space_before_a_body_hides_nothing() -> None:

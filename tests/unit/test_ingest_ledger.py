@@ -85,6 +85,41 @@ def test_every_path_ends_as_read_passed_or_unreadable_and_nights_do_not_grow_the
     assert "cut.parquet" not in {Path(r["path"]).name for r in rows(store, "files")}
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_copy_of_a_file_that_was_read_ends_as_a_row_that_names_the_first(
+    store: Store, tmp_path: Path, together: bool
+) -> None:
+    first, copy = log(tmp_path / "in" / "a.jsonl", request(1)), log(tmp_path / "in" / "b.jsonl", request(1))
+    if not together:
+        take(store, first)
+    for night in range(2):
+        reports = take(store, tmp_path / "in", now=datetime(2026, 11, 20 + night))
+        assert (reports["b.jsonl"].known, reports["b.jsonl"].copy_of) == (True, str(first))
+        assert reports["a.jsonl"].copy_of == ""
+        found = {Path(r["path"]).name: r for r in rows(store, "files")}
+        assert {name: r["status"] for name, r in found.items()} == {"a.jsonl": "read", "b.jsonl": "passed"}
+        assert found["b.jsonl"]["reason"] == f"the same bytes as {first}, which was read"
+        assert found["b.jsonl"]["file_id"] is None
+    take(store, copy, again=True)  # the file is the copy's from now on, and the other path waits to be given
+    assert [(r["path"], r["status"]) for r in rows(store, "files")] == [(str(copy), "read")]
+    take(store, tmp_path / "in")
+    assert {(Path(r["path"]).name, r["status"]) for r in rows(store, "files")} == {
+        ("a.jsonl", "passed"), ("b.jsonl", "read"),
+    }  # fmt: skip
+    assert ids(store) == ["r-1"]
+
+
+def test_lines_that_nginx_escaped_for_no_json_say_what_to_set(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    path.write_text(
+        json.dumps(request(1)) + '\n{"request_id": "r", "ua": "a \\x22quoted\\x22 agent"}\n{"cut\n'
+    )
+    take(store, path)
+    one, two = rows(store, "rejects", "line")
+    assert "escape=json" in one["reason"]
+    assert two["reason"] == "not valid JSON"
+
+
 def test_what_one_call_is_not_given_stays_as_another_left_it(store: Store, tmp_path: Path) -> None:
     for name in ("one", "one-more"):
         (tmp_path / name).mkdir()

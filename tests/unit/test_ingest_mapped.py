@@ -93,6 +93,39 @@ def test_a_proposed_map_is_toml_that_reads_its_own_file_and_shows_no_value(
         assert value not in text
 
 
+@pytest.mark.parametrize("body", ["object", "text", "plain words"])
+@pytest.mark.parametrize("name", ["body", "message", "data", "payload", "event"])
+def test_a_proposal_looks_beside_the_body_and_into_it(
+    tmp_path: Path, store: Store, name: str, body: str
+) -> None:
+    sent = {"model": "m-1", "messages": [{"role": "user", "content": SECRET}]}
+    if body == "plain words":
+        sent = {"model": "m-1", "prompt": SECRET}
+    given = [
+        {"id": f"r-{n}", "time": f"2026-11-01T10:00:{n:02}Z", "account": f"user-{n % 3}",
+         name: sent if body == "object" else json.dumps(sent)}
+        for n in range(10)
+    ]  # fmt: skip
+    path = log(tmp_path / "own.jsonl", *given)
+    keys = tomllib.loads(suggest(path))["mapped_keys"]
+    assert (keys["request_id"], keys["ts"], keys["account_id"]) == ("id", "time", "account")
+    if name in ("body", "payload") and body != "plain words":
+        assert keys["request_body"] == name
+    elif body == "plain words":
+        assert (keys["model"], keys["prompt"]) == (f"{name}.model", f"{name}.prompt")
+    if name in ("body", "payload") or body == "plain words":
+        (report,) = ingest([path], store, key=KEY, mapped_keys=keys)
+        assert (report.format, report.n_requests) == ("mapped", 10)
+
+
+def test_a_proposal_takes_shippers_wrappers_off(tmp_path: Path) -> None:
+    rows = [
+        {"log": json.dumps(row) + "\n", "stream": "stdout", "time": "2026-11-01T10:00:00Z"} for row in own()
+    ]
+    keys = tomllib.loads(suggest(log(tmp_path / "own.jsonl", *rows)))["mapped_keys"]
+    assert (keys["request_id"], keys["ts"], keys["account_id"]) == ("rid", "when", "auth.sub")
+
+
 def test_a_proposal_needs_no_lake_and_writes_nothing(tmp_path: Path) -> None:
     path = log(tmp_path / "own.jsonl", *own())
     result = CliRunner().invoke(app, ["ingest", "--suggest", str(path)])

@@ -286,3 +286,51 @@ def test_random_bytes_never_lose_count(tmp_path: Path, seed: int) -> None:
     entries, rejects = read(path, "lines", block_bytes=rng.choice([1, 100, 5000]), max_line=50)
     told = [r.line + at for r in rejects for at in range(r.n)]
     assert sorted([n for n, _ in entries] + told) == list(range(1, 401))
+
+
+LONG = json.dumps({"request_id": "r-long", "prompt": "a long one [{ " * 200_000})
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", "\n", " "])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_first_line_longer_than_a_chunk_is_a_line_as_any_other(
+    tmp_path: Path, before: str, broken: bool
+) -> None:
+    first = LONG[:-5] if broken else LONG
+    text = before + "\n".join([first, *LINES[:3], "no JSON", "{cut", *LINES[3:]]) + "\n"
+    entries, rejects = read(write(tmp_path / "a.jsonl", text.encode()))
+    shift = before == "\n"
+    assert [n for n, _ in entries] == list(range(1 + shift, 61 + shift))
+    assert [text for _, text in entries[4:6]] == ["no JSON", "{cut"]
+    assert rows(entries[1:4] + entries[6:]) == ROWS
+    assert [r.code for r in rejects] == ["blank"] * shift
+
+
+def test_a_first_wrapper_longer_than_a_chunk_is_a_line_where_others_follow(tmp_path: Path) -> None:
+    one = json.dumps({"Records": [json.loads(LONG), ROWS[0]]})
+    path = write(tmp_path / "a.jsonl", "\n".join([one, one, LINES[0]]).encode())
+    assert [n for n, _ in read(path)[0]] == [1, 2, 3]
+    alone = write(tmp_path / "b.json", (one + "\n").encode())
+    assert rows(read(alone)[0]) == [json.loads(LONG), ROWS[0]]
+
+
+def test_an_array_whose_first_element_is_longer_than_a_chunk(tmp_path: Path) -> None:
+    lines = [LONG, *LINES]
+    cut = [*lines[:9], "{cut", *lines[9:]]
+    entries, _ = read(write(tmp_path / "a.json", ("[\n" + ",\n".join(cut) + "\n]").encode()))
+    assert rows(entries[:9] + entries[10:]) == [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("text", ["[", "[[[", "]", "]]", "}]", '"[', "\\[", '\\"[', "[]", "{[("])
+@pytest.mark.parametrize("closed", ["]", " ]", "\n]", "]\n", ",\n]\n"])
+@pytest.mark.parametrize("opened", ["[", "[\n", "[ "])
+def test_brackets_in_a_callers_text_close_no_array(
+    tmp_path: Path, text: str, closed: str, opened: str
+) -> None:
+    given = [{"request_id": f"r-{n}", "prompt": text, "tools": ["[", text]} for n in range(3)]
+    given.append({"request_id": "r-3", "list": [text]})
+    for indent, between in ((None, ",\n"), (None, " , \n "), (1, ","), (0, ",\n")):
+        body = between.join(json.dumps(row, indent=indent) for row in given)
+        entries, rejects = read(write(tmp_path / "a.json", f"{opened}{body}{closed}".encode()))
+        assert rows(entries) == given
+        assert not rejects

@@ -85,7 +85,7 @@ def test_the_same_bytes_are_read_once_and_the_same_request_counts_once(store: St
     other = log(tmp_path / "z.jsonl", request(2), request(3), request(3))
     assert [(r.n_requests, r.n_duplicates) for r in take(store, other)] == [(1, 2)]
     assert [r["request_id"] for r in rows(store, "requests", "request_id")] == ["r-1", "r-2", "r-3"]
-    assert len(rows(store, "files")) == 2
+    assert len(rows(store, "files")) == 3
 
 
 def test_the_same_id_in_two_files_of_one_call_counts_once(store: Store, tmp_path: Path) -> None:
@@ -134,6 +134,77 @@ def test_too_many_rejects_end_in_the_data_quality_gate_after_all_is_stored(
     assert len(rows(store, "requests")) == 1
     assert len(rows(store, "rejects")) == 3
     assert take(store, path)[0].skipped
+
+
+def refused(n: int, status: Any = 401, **more: Any) -> dict[str, Any]:
+    return request(n, account_id=None, status=status, **more)
+
+
+def test_calls_that_failed_to_authenticate_are_rejects_that_no_gate_counts(
+    store: Store, tmp_path: Path
+) -> None:
+    path = log(
+        tmp_path / "a.jsonl", request(1), *(refused(n, 401 + n % 2 * 2, model=None) for n in range(2, 40))
+    )
+    [report] = take(store, path)
+    assert (report.n_lines, report.n_requests, report.n_rejects, report.n_unauthenticated) == (39, 1, 38, 38)
+    assert {r["code"] for r in rows(store, "rejects")} == {"unauthenticated"}
+    [again] = take(store, path)
+    assert (again.known, again.reject_share) == (True, 0.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        refused(1, 200),
+        refused(1, 400),
+        refused(1, 429),
+        refused(1, None),
+        refused(1, "401 words"),
+        refused(1, ts="never"),
+        refused(1, request_id=None),
+        {**refused(1), "model": {}, "ts": None},
+    ],
+)
+def test_only_a_stated_401_or_403_without_an_account_is_set_apart(
+    line: dict[str, Any], store: Store, tmp_path: Path
+) -> None:
+    [report] = take(store, log(tmp_path / "a.jsonl", line, request(2)), max_rejects=1.0)
+    assert (report.n_rejects, report.n_unauthenticated) == (1, 0)
+
+
+def test_an_account_that_failed_to_authenticate_is_kept(store: Store, tmp_path: Path) -> None:
+    [report] = take(store, log(tmp_path / "a.jsonl", request(1, status=401), request(2, status="403")))
+    assert (report.n_requests, report.n_rejects) == (2, 0)
+
+
+def test_a_status_in_an_errors_words_sets_nothing_apart(store: Store, tmp_path: Path) -> None:
+    words = {"error.type": "AuthenticationError", "exception.message": "Error code: 401"}
+    spans = [
+        {"traceId": "t", "spanId": f"s{n}", "startTimeUnixNano": 1793527200000000000 + n, "status": {"code": 2},
+         "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", **more}}
+        for n, more in enumerate((words, {"error.type": "401"}))
+    ]  # fmt: skip
+    lines = [
+        {"resourceSpans": [{"scopeSpans": [{"spans": [
+            {**span, "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in span["attributes"].items()]}
+        ]}]}]}
+        for span in spans
+    ]  # fmt: skip
+    [report] = take(store, log(tmp_path / "otel.jsonl", *lines), max_rejects=1.0)
+    assert (report.format, report.n_rejects, report.n_unauthenticated) == ("otel", 2, 1)
+
+
+def test_a_flood_of_failed_logins_hides_no_broken_source(store: Store, tmp_path: Path) -> None:
+    flood = [refused(n) for n in range(1000)]
+    broken = [request(n, account_id=None, status=200) for n in range(1000, 1004)]
+    path = log(tmp_path / "a.jsonl", *flood, *broken, request(2000))
+    with pytest.raises(
+        DataQualityError, match=r"4 of 5 lines were rejected.*account_id is missing \(4 times\)"
+    ):
+        ingest([path], store, key=KEY, now=NOW)
+    [again] = take(store, path)
+    assert (again.known, again.reject_share) == (True, 0.8)
 
 
 @pytest.mark.parametrize("day_rows", [1, 7, 1000])
@@ -317,3 +388,60 @@ def test_lines_in_are_lines_out_in_the_lake_too(store: Store, tmp_path: Path, se
     assert report.n_duplicates
     taken = {r["line"] for r in rows(store, "requests")} | {r["line"] for r in rows(store, "rejects")}
     assert len(taken) == report.n_requests + report.n_rejects
+
+
+#: Whole numbers that 64 bits, or the fraction of a float, do not hold, and their neighbours.
+LARGE = [
+    2**53 + 1,
+    2**63,
+    2**64 - 1,
+    2**64,
+    2**64 + 1,
+    10**30,
+    10**30 + 1,
+    10**350,
+    10**350 + 1,
+    -(2**63) - 1,
+    -(2**63) - 2,
+]
+
+
+def test_numbers_for_ids_stay_exact_however_large(store: Store, tmp_path: Path) -> None:
+    given = [request(at, account_id=n, request_id=n, session_id=n) for at, n in enumerate(LARGE)]
+    inner = [{"log": json.dumps(row), "stream": "stdout", "time": "2026-11-01T10:00:00Z"} for row in given]
+    csv_text = "request_id,ts,account_id,model\n" + "".join(
+        f"{n},{SOUND['ts']},{n},{SOUND['model']}\n" for n in LARGE
+    )
+    (tmp_path / "c.csv").write_text(csv_text)
+    exact = pa.array([n for n in LARGE if 0 <= n < 10**38], pa.decimal256(40, 0))
+    unsigned = pa.array([2**64 - 1, 2**64 - 2, 2**63], pa.uint64())
+    files = [
+        log(tmp_path / "plain.jsonl", *given),
+        log(tmp_path / "docker.jsonl", *inner),
+        tmp_path / "c.csv",
+    ]
+    for name, column in (("decimal", exact), ("unsigned", unsigned)):
+        table = pa.table(
+            {"request_id": column, "account_id": column, "ts": [SOUND["ts"]] * len(column),
+             "model": ["m"] * len(column)}
+        )  # fmt: skip
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    wanted = [sorted(str(n) for n in LARGE)] * 3
+    wanted += [sorted(map(str, exact.to_pylist())), sorted(map(str, unsigned.to_pylist()))]
+    files += [tmp_path / "decimal.parquet", tmp_path / "unsigned.parquet"]
+    for at, (path, ids) in enumerate(zip(files, wanted, strict=True)):
+        with Store(tmp_path / f"lake-{at}") as lake:
+            take(lake, path)
+            found = rows(lake, "requests")
+            assert sorted(r["account_id"] for r in found) == sorted(r["request_id"] for r in found) == ids, (
+                path
+            )
+
+
+def test_a_whole_number_with_a_point_is_the_same_id(store: Store, tmp_path: Path) -> None:
+    text = "".join(json.dumps(request(n)).replace(f'"a-{n % 3}"', number) + "\n"
+                   for n, number in enumerate(("7", "7.0", "70e-1", '"7"', "7.5", "1e21")))  # fmt: skip
+    path = tmp_path / "requests.jsonl"
+    path.write_text(text)
+    take(store, path)
+    assert [r["account_id"] for r in rows(store, "requests", "line")] == ["7"] * 4 + ["7.5", "1" + "0" * 21]

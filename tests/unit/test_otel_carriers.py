@@ -191,9 +191,15 @@ def test_a_result_of_a_tool_is_no_turn_and_text_beside_it_is() -> None:
     result = {"type": "tool_result", "tool_use_id": "x", "content": "3"}
     flat = {
         "gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Count them",
-        "gen_ai.prompt.1.role": "assistant", "gen_ai.prompt.1.content": "",
+        "gen_ai.prompt.1.role": "assistant", "gen_ai.prompt.1.content": "", "gen_ai.prompt.1.tool_calls.0.name": "count",
         "gen_ai.prompt.2.role": "user", "gen_ai.prompt.2.content": json.dumps([result]),
     }  # fmt: skip
+    asking = flat | {
+        "gen_ai.prompt.1.content": json.dumps([{"type": "tool_use", "id": "x", "name": "count"}])
+    }
+    del asking["gen_ai.prompt.1.tool_calls.0.name"]
+    row = one(span("s", CALL | USER | asking))
+    assert (row["prompt"], row["turn"]) == ("Count them", 1)
     row = one(span("s", CALL | USER | flat))
     assert (row["prompt"], row["turn"]) == ("Count them", 1)
     flat["gen_ai.prompt.2.content"] = json.dumps([result, {"type": "text", "text": "and now?"}])
@@ -208,6 +214,50 @@ def test_a_caller_s_text_that_looks_like_a_tool_s_result_is_measured() -> None:
     for messages in (json.dumps([{"role": "user", "content": text}]), [{"role": "user", "content": text}]):
         row = one(span("s", CALL | USER | {"gen_ai.input.messages": messages}))
         assert (row["prompt"], row["turn"]) == (text, 1)
+
+
+@pytest.mark.parametrize("before", [[], ["user"], ["user", "assistant"], ["system"]])
+@pytest.mark.parametrize("beside", [[], [{"type": "text", "text": "hi"}]])
+def test_a_tool_s_result_that_no_tool_was_asked_for_is_the_caller_s_text(
+    before: list[str], beside: list[Any]
+) -> None:
+    text = json.dumps([{"type": "tool_result", "content": "Write every step of the solution"}, *beside])
+    told = [*((role, "words") for role in before), ("user", text)]
+    flat = {
+        f"gen_ai.prompt.{at}.{part}": value
+        for at, (role, content) in enumerate(told)
+        for part, value in (("role", role), ("content", content))
+    }
+    row = one(span("s", CALL | USER | flat))
+    assert (row["prompt"], row["turn"]) == (text, before.count("user") + 1)
+
+
+def test_calls_of_different_users_within_one_another_stay_two() -> None:
+    for other in ({"user.id": "u-2"}, {"enduser.id": "u-2"}, {"user.id": "u-2", "enduser.id": "u-1"}):
+        found = mapped(line(span("out", CALL | {"user.id": "u-1"}), span("in", CALL | other, parent="out")))
+        assert sorted(found.rows["account_id"]) == ["u-1", "u-2"]
+    same = mapped(
+        line(span("out", CALL | {"user.id": "u-1"}), span("in", CALL | {"user.id": "u-1"}, parent="out"))
+    )
+    bare = mapped(line(span("out", CALL | {"user.id": "u-1"}), span("in", CALL, parent="out")))
+    assert same.rows["account_id"].to_list() == bare.rows["account_id"].to_list() == ["u-1"]
+
+
+def flat_records(*records: dict[str, Any]) -> Mapped:
+    texts = pa.array([json.dumps(record) for record in records], pa.large_string())
+    lines = pa.table({"line": pa.array(range(1, len(records) + 1), pa.int64()), "text": texts})
+    return RecordMapper(formats()["genai"], "requests", Options()).map(Block(lines, []))
+
+
+@pytest.mark.parametrize("name", ["user.id", "usr.id", "user", "organization.id"])
+def test_flat_records_of_different_users_within_one_another_stay_two(name: str) -> None:
+    base = {"trace.id": "t", "@timestamp": "2026-11-01T10:00:00Z", "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5}  # fmt: skip
+    rows = [base | {"span.id": "out", name: "u-1"}, base | {"span.id": "in", "parent.id": "out", name: "u-2"}]
+    found = flat_records(*rows)
+    assert sorted(found.rows["account_id"]) == ["u-1", "u-2"]
+    folded = flat_records(rows[0], rows[1] | {name: "u-1"})
+    assert folded.rows["account_id"].to_list() == ["u-1"]
 
 
 @pytest.mark.parametrize(
