@@ -22,6 +22,7 @@ from detector.backtest.measuring import WINDOWS, read_truth
 from detector.backtest.windows import Windows
 from detector.config import Config
 from detector.decide import verdicts
+from detector.decide.exemptions import exemptions
 from detector.decide.scoring import Detector
 from detector.lake.store import empty
 
@@ -118,7 +119,7 @@ def decide_days(
             members=world.by_day["group_members"][day],
             previous_groups=groups,
             previous_accounts=accounts,
-            facts=world.facts[day],
+            exempt=exemptions(world.facts[day], config, day),
             merged=world.merged[day],
             shared=world.shared(day),
             previous_members=members,

@@ -7,7 +7,7 @@ score; their score is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -17,7 +17,6 @@ import polars as pl
 
 from detector.config import ACCUSED_FROM, Config
 from detector.decide import circles, kin, scoring
-from detector.decide.exemptions import exemptions
 from detector.decide.scoring import Detector, Variant, likeliest_kind, probability, threshold
 from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE, company, lending, standing
 from detector.decide.summary import columns_of, group_columns, member_columns, parts_of, score_frame
@@ -59,7 +58,7 @@ def decide(
     members: pl.DataFrame,
     previous_groups: pl.DataFrame,
     previous_accounts: pl.DataFrame,
-    facts: pl.DataFrame,
+    exempt: Collection[str],
     merged: Mapping[str, str],
     shared: Mapping[str, pl.DataFrame] | None = None,
     previous_members: pl.DataFrame | None = None,
@@ -71,7 +70,7 @@ def decide(
     account_days, group_days : today's measurements.
     members : every group's members so far (identity.MEMBERS and ``evidence_bits``).
     previous_groups, previous_accounts : yesterday's state tables (without ``day``).
-    facts : account_id, org_id, program (NULL where not known).
+    exempt : accounts that may be ``watch`` at most (``exemptions``).
     merged : groups that went into another today.
     shared : what accounts share in the window (``pipeline.Observe``); None: company is not measured.
     previous_members : yesterday's ``group_members``; None: nobody was a member by company.
@@ -111,7 +110,7 @@ def decide(
     group_bits = pl.DataFrame(
         {"group_id": measured["group_id"], "group_bits": score_frame(models.group, measured)}
     )
-    exempt = frozenset(exemptions(facts, config, day))
+    exempt = frozenset(exempt)
     lends = lending(group_bits, previous_groups, day)
     shares = None if shared is None else kin.prepare(shared)
     known = company(models, standing(own, previous_accounts, bond, lends), shares)
@@ -404,11 +403,9 @@ def _worse(now: pl.Expr, before: pl.Expr) -> pl.Expr:
     return pl.when(rank(now) >= rank(before)).then(now).otherwise(before)
 
 
-def _unspared(table: pl.DataFrame) -> pl.Expr:
-    """The verdict stored before, without exemptions; lakes of older releases stored one verdict alone."""
-    if "peak_verdict" in table.columns:
-        return pl.coalesce("peak_verdict", "verdict")
-    return pl.col("verdict")
+def _unspared() -> pl.Expr:
+    """The verdict stored before, without exemptions; older releases stored one verdict alone, and NULL here."""
+    return pl.coalesce("peak_verdict", "verdict")
 
 
 def _capped(exempt: pl.Expr) -> pl.Expr:
@@ -494,7 +491,7 @@ def _fold_groups(
     table = table.with_columns(
         pl.when(rises).then("group_bits").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now.fill_null("clear"), _unspared(table).fill_null("clear")).alias("peak_verdict"),
+        _worse(now.fill_null("clear"), _unspared().fill_null("clear")).alias("peak_verdict"),
         pl.when(rises).then(pl.coalesce("kind_today", "kind")).otherwise("kind").alias("kind"),
         pl.col("n_accounts").fill_null(0),
         (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
@@ -572,7 +569,7 @@ def _fold_accounts(
     table = table.with_columns(
         pl.when(rises).then("bits_today").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now, _unspared(table).fill_null("clear")).alias("peak_verdict"),
+        _worse(now, _unspared().fill_null("clear")).alias("peak_verdict"),
         pl.when(rises)
         .then(pl.when(by_group).then("group_kind").otherwise("own_kind"))
         .otherwise("kind")

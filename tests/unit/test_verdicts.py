@@ -13,6 +13,7 @@ from made_shares import on_key, tables
 
 from detector.alert.words import odds_bits
 from detector.config import ACCUSED_FROM, Allow, Config
+from detector.decide.exemptions import exemptions
 from detector.decide.identity import MEMBERS
 from detector.decide.scoring import ALONE_BITS, Additive, Detector, Term, probability
 from detector.decide.standing import LEAST_EVIDENCE, LENT_ABOVE
@@ -81,10 +82,14 @@ def run(
         members=pl.DataFrame(members, schema={**MEMBERS, "evidence_bits": pl.Float64}, orient="row"),
         previous_groups=before.groups if before else empty("groups").drop("day"),
         previous_accounts=before.accounts if before else empty("account_scores").drop("day"),
-        facts=pl.DataFrame(
-            facts or [],
-            schema={"account_id": pl.String, "org_id": pl.String, "program": pl.String},
-            orient="row",
+        exempt=exemptions(
+            pl.DataFrame(
+                facts or [],
+                schema={"account_id": pl.String, "org_id": pl.String, "program": pl.String},
+                orient="row",
+            ),
+            config or Config(),
+            day,
         ),
         merged=merged or {},
         shared=shared,
