@@ -15,7 +15,7 @@ from pathlib import Path
 from detector import __version__
 from detector.config import Config
 from detector.errors import HydrawatchError, LakeBusy
-from detector.health import ledgers, parts, surroundings
+from detector.health import ledgers, parts, results, surroundings
 from detector.health.adopting import adopt_key
 from detector.health.report import Finding, Report
 from detector.lake import trouble
@@ -36,14 +36,33 @@ def check(
 ) -> Report:
     """Everything there is to say about a lake opened ``as_found``.
 
+    Where damage that footers do not show makes a check fail, every value is read, so that the part is named.
+
     Parameters
     ----------
     deep : read every value of every part, and not only the footers.
     now : time that days are held against (UTC); the clock's, if not given.
     """
-    moment = now or datetime.now(UTC)
     report = Report(__version__, platform.python_version(), str(store.root))
     busy = _mend(store, report)
+    mended, noted = [*report.mended], [*report.notes]
+    _look(store, settings, report, now or datetime.now(UTC), deep=deep, busy=busy, progress=progress)
+    if report.n_failed and not deep:
+        report = Report(__version__, platform.python_version(), str(store.root), notes=noted, mended=mended)
+        _look(store, settings, report, now or datetime.now(UTC), deep=True, busy=busy, progress=progress)
+    return report
+
+
+def _look(
+    store: Store,
+    settings: Config,
+    report: Report,
+    moment: datetime,
+    *,
+    deep: bool,
+    busy: bool,
+    progress: Callable[[str], None],
+) -> None:
     progress("reading parts")
     report.gather("installation", surroundings.names)
     damaged = parts.damaged_parts(store, deep=deep)
@@ -58,12 +77,17 @@ def check(
         marks = Marks()
     report.gather("parts", lambda: parts.told(store, damaged, logs))
     report.gather("folders", lambda: parts.strange(store))
-    report.gather("days", lambda: parts.future(store, moment))
+    report.gather("days", lambda: parts.future(store, moment, settings, logs))
+    report.gather("parts", lambda: results.added(store))
     progress("comparing ledgers")
     if not busy:  # what another process is writing is not in the ledgers yet
-        report.gather("days", lambda: parts.missing(store, marks))
+        report.gather("days", lambda: results.missing(store, marks))
+        report.gather("days", lambda: results.unrun(store, parts.last_day(moment, settings)))
         report.gather("ledgers", lambda: ledgers.counts(store, sound, logs))
-    report.gather("files", lambda: ledgers.unreadable(store, sound))
+        if deep and not report.faults:  # else they tell of it
+            report.gather("days", lambda: results.changed(store))
+    report.gather("files", lambda: ledgers.unreadable(store, sound, gone=False))
+    report.gather("files", lambda: ledgers.unreadable(store, sound, gone=True), into="notes")
     report.gather("key", lambda: surroundings.key(store))
     report.gather("account ids", lambda: surroundings.account_ids(store, marks, settings))
     report.gather("permissions", lambda: surroundings.permissions(store, settings))
@@ -71,12 +95,12 @@ def check(
     report.gather("views", lambda: surroundings.views(store, broken={p.parent.parent.name for p in damaged}))
     if not damaged:
         report.gather("days", lambda: ledgers.due(store), into="notes")
+    report.gather("deliveries", lambda: ledgers.deliveries(store, sound), into="notes")
     report.gather("rejects", lambda: ledgers.rejected(store, sound, settings), into="notes")
     report.gather("allow-list", lambda: surroundings.expired(settings, moment.date()), into="notes")
     if not damaged:
         report.gather("allow-list", lambda: surroundings.of_nobody(store, settings), into="notes")
     _measure(store, report)
-    return report
 
 
 def _mend(store: Store, report: Report) -> bool:

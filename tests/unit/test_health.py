@@ -247,8 +247,10 @@ def test_days_that_have_not_come_are_told_of_with_a_way_back(lake: Path) -> None
     told = faults(lake)
     assert "2099-01-01 lies in the future" in told
     cure = next(f.cure for f in look(lake).faults if "future" in f.what) or ""
-    os.system(cure.partition(" && ")[0])
-    assert faults(lake) == ""
+    # The log is read again: the ledger of files knows its rows (tests/unit/test_cures.py follows the cure).
+    assert cure.startswith("hydrawatch ingest --max-rejects 1 --again ")
+    assert f"rm -r {lake}/data/alerts/day=2099-01-01 && hydrawatch run" in cure
+    assert "data/requests" not in cure
 
 
 def test_folders_that_are_of_no_day_are_told_of_and_stop_nothing(lake: Path) -> None:
