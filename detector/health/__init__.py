@@ -16,7 +16,7 @@ from detector import __version__
 from detector.config import Config
 from detector.errors import HydrawatchError, LakeBusy
 from detector.health import ledgers, parts, results, surroundings
-from detector.health.adopting import adopt_key
+from detector.health.adopting import adopt_file_key, adopt_key
 from detector.health.report import Finding, Report
 from detector.lake import trouble
 from detector.lake.marks import Marks, read_marks
@@ -44,11 +44,13 @@ def check(
     now : time that days are held against (UTC); the clock's, if not given.
     """
     report = Report(__version__, platform.python_version(), str(store.root))
-    busy = _mend(store, report)
-    mended, noted = [*report.mended], [*report.notes]
+    busy = _mend(store, settings, report)
+    first = (report.faults, report.notes, report.mended)
+    faults, notes, mended = ([*found] for found in first)
     _look(store, settings, report, now or datetime.now(UTC), deep=deep, busy=busy, progress=progress)
     if report.n_failed and not deep:
-        report = Report(__version__, platform.python_version(), str(store.root), notes=noted, mended=mended)
+        report = Report(report.version, report.python, report.lake)
+        report.faults, report.notes, report.mended = faults, notes, mended
         _look(store, settings, report, now or datetime.now(UTC), deep=True, busy=busy, progress=progress)
     return report
 
@@ -88,7 +90,8 @@ def _look(
             report.gather("days", lambda: results.changed(store))
     report.gather("files", lambda: ledgers.unreadable(store, sound, gone=False))
     report.gather("files", lambda: ledgers.unreadable(store, sound, gone=True), into="notes")
-    report.gather("key", lambda: surroundings.key(store))
+    if not any(str(store.root / "key") in fault.what for fault in report.faults):
+        report.gather("key", lambda: surroundings.key(store))
     report.gather("account ids", lambda: surroundings.account_ids(store, marks, settings))
     report.gather("permissions", lambda: surroundings.permissions(store, settings))
     report.gather("sinks", lambda: surroundings.sinks(settings))
@@ -103,14 +106,17 @@ def _look(
     _measure(store, report)
 
 
-def _mend(store: Store, report: Report) -> bool:
+def _mend(store: Store, settings: Config, report: Report) -> bool:
     """Put right what can be; whether another process is writing."""
     moved = surroundings.views_elsewhere(store.root)
     absent = not (store.root / "hydrawatch.duckdb").exists()
     try:
         report.mended += mend(store)
-        if adopted := surroundings.adopt_file_key(store.root):
-            report.mended.append(adopted)
+        match adopt_file_key(store, settings):
+            case str(adopted):
+                report.mended.append(adopted)
+            case Finding() as wrong:
+                report.faults.append(wrong)
     except LakeBusy:
         report.notes.append(
             Finding("another process is writing: nothing was put right, ledgers were not compared")

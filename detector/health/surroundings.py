@@ -79,22 +79,10 @@ def key(store: Store) -> Iterator[Finding]:
                 )
     elif not empty:
         yield Finding(
-            "nothing tells which key the lake was filled with (it is of an older version)",
+            "nothing tells which key the lake was filled with: lake.json is missing, and no log is there to test a key on",
+            f"restore {root / 'lake.json'} from a backup, or: "
             f"hydrawatch doctor --lake {quoted(root)} --adopt-key LOG, LOG being a file that the lake has read",
         )
-
-
-def adopt_file_key(root: Path) -> str | None:
-    """Take ``root/key`` for the key of a lake without a check value; says so."""
-    try:
-        known = read_marks(root).key_check is not None
-    except HydrawatchError:
-        known = False
-        (root / "lake.json").rename(root / "lake.json.damaged")
-    if known or not (root / "key").exists():
-        return None
-    keys.adopt(root, keys.file_key(root))
-    return f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with"
 
 
 def account_ids(store: Store, marks: Marks, settings: Config) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -278,8 +279,63 @@ def test_an_older_lake_or_one_with_damaged_marks_adopts_its_own_key(lake: Path, 
         (lake / "lake.json").write_text(content)
     report = look(lake)
     assert report.faults == []
-    assert any("noted" in line for line in report.mended)
+    [line] = [line for line in report.mended if "noted" in line]
+    assert "identifiers of" in line, "tested on a log that is still there"
     assert look(lake).mended == []
+
+
+def without_logs(lake: Path) -> None:
+    """The ledger tells of logs that are no longer there."""
+    for part in (lake / "data" / "files" / "all").glob("*.parquet"):
+        held = pq.read_table(part)
+        path = pa.array([f"/gone/{part.stem}"] * held.num_rows, pa.string())
+        pq.write_table(held.set_column(held.column_names.index("path"), "path", path), part)
+
+
+def as_older(lake: Path) -> None:
+    """The ledger of files as a version wrote it that kept no ``lake.json``."""
+    for part in (lake / "data" / "files" / "all").glob("*.parquet"):
+        pq.write_table(
+            pq.read_table(part).drop_columns(["status", "reason", "settings", "settings_digest"]), part
+        )
+
+
+@pytest.mark.parametrize("content", [None, "[]"])
+def test_a_lake_that_lost_its_marks_adopts_no_key_untested(lake: Path, content: str | None) -> None:
+    without_logs(lake)
+    (lake / "lake.json").unlink()
+    if content is not None:
+        (lake / "lake.json").write_text(content)
+    told = faults(lake)
+    assert "lake.json is missing" in told
+    assert "--adopt-key LOG" in told
+    assert not (lake / "lake.json").exists()
+    error = hydrawatch("ingest", LOG, "--lake", lake).exception
+    assert isinstance(error, HydrawatchError)
+    assert "hydrawatch doctor" in str(error)
+    assert hydrawatch("doctor", "--lake", lake, "--adopt-key", LOG).exit_code == 0
+    assert faults(lake) == ""
+
+
+def test_an_older_lake_without_its_logs_adopts_its_key_and_says_that_it_assumes(lake: Path) -> None:
+    without_logs(lake)
+    as_older(lake)
+    (lake / "lake.json").unlink()
+    report = look(lake)
+    assert report.faults == []
+    assert any("assumed" in line for line in report.mended)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_another_key_is_not_adopted_where_a_log_tells(lake: Path, older: bool) -> None:
+    if older:
+        as_older(lake)
+    (lake / "lake.json").unlink()
+    (lake / "key").write_text("f" * 64)
+    report = look(lake)
+    [fault] = report.faults
+    assert "is not the key that the lake was filled with: none of" in fault.what
+    assert not (lake / "lake.json").exists()
 
 
 def test_a_key_of_the_environment_is_adopted_only_when_it_meets_what_is_stored(
