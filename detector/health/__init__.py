@@ -94,6 +94,7 @@ def _look(
         report.gather("key", lambda: surroundings.key(store))
     report.gather("account ids", lambda: surroundings.account_ids(store, marks, settings))
     report.gather("permissions", lambda: surroundings.permissions(store, settings))
+    report.gather("permissions", lambda: surroundings.settings_file(store.root, settings))
     report.gather("sinks", lambda: surroundings.sinks(settings))
     report.gather("views", lambda: surroundings.views(store, broken={p.parent.parent.name for p in damaged}))
     if not damaged:

@@ -22,6 +22,7 @@ from receivers import good, receiving, status
 from detector import open_lake
 from detector.errors import DeliveryError, LakeBusy
 from detector.lake.store import Store
+from detector.pipeline import delivery
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
@@ -486,3 +487,31 @@ def test_the_report_says_it_for_each_sink(lake: Path) -> None:
     n = len(told(lake, "one"))
     assert f"one: 0 events sent, {n} sent before" in output.output
     assert f"two: {n} event" in output.output
+
+
+def test_a_dry_run_and_a_test_say_what_is_sent_and_what_is_recorded(lake: Path) -> None:
+    configure(lake, "siem")
+    dry = ok("deliver", "--lake", lake, "--dry-run").output
+    assert "would be sent, nothing sent, nothing recorded" in dry
+    assert told(lake, "siem") == []
+    tried = ok("deliver", "--lake", lake, "--test").output
+    assert "siem: 1 test event sent, nothing recorded" in tried
+    assert [event["unmapped"] for event in told(lake, "siem")] == [{"test": True}]
+    for table in ("deliveries", "alert_versions", "delivery_failures"):
+        assert open_lake(lake).frame(table, as_="polars").is_empty()
+
+
+def test_members_of_a_new_version_are_read_once(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(lake, "siem")
+    read: list[str] = []
+    real = delivery._members
+
+    def counted(store: Store, alert: Any) -> list[str] | None:
+        read.append(alert["alert_id"])
+        return real(store, alert)
+
+    monkeypatch.setattr(delivery, "_members", counted)
+    ok("deliver", "--lake", lake)
+    groups = {a["alert_id"] for a in alerts(lake) if a["subject_type"] == "group"}
+    assert groups <= set(read)
+    assert len(read) == len(set(read))

@@ -377,6 +377,32 @@ def test_loose_permissions_come_with_the_command_that_tightens_them(lake: Path) 
     assert faults(lake) == ""
 
 
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ('url_env = "HOOK_URL"', False),
+        ('url = "https://siem.example.com/ingest"', False),
+        ('url = "https://hooks.example.com/services/T0123456789abcdefXYZ"', True),
+        ('url = "https://siem.example.com/in?key=1"', True),
+        ('url = "https://me:word@siem.example.com/"', True),
+        ('auth_token = "x"', True),
+        ('token_env = "X"', False),
+    ],
+)
+def test_settings_that_others_can_read_are_a_fault_only_with_a_secret(
+    lake: Path, line: str, secret: bool
+) -> None:
+    toml = lake / "hydrawatch.toml"
+    toml.write_text(f'[[sinks]]\ntype = "webhook"\nname = "hook"\n{line}\n')
+    toml.chmod(0o644)
+    found = [f for f in look(lake, settings=load_config(lake)).faults if "others can read it" in f.what]
+    assert bool(found) == secret
+    if found:
+        assert found[0].cure == f"chmod 600 {toml}"
+        toml.chmod(0o600)
+        assert "others can read it" not in str(look(lake, settings=load_config(lake)).faults)
+
+
 def test_settings_sinks_and_exemptions_are_looked_at(lake: Path) -> None:
     (lake / "hydrawatch.toml").write_text(
         """
