@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from detector.alert.clean import show_id
+from detector.alert.clean import clean, show_id
 from detector.alert.lifecycle import Finding, severity_of
 from detector.alert.phrases import probability
 from detector.alert.words import KINDS, describe
@@ -23,6 +23,8 @@ Row = Mapping[str, Any]
 FOLDED = 3
 #: Accounts named in one sentence; the case file and the event name more.
 _NAMED = 10
+#: Exempted accounts told of with what exempts them: a sentence of an event ends after 500 characters.
+_EXEMPTED = 2
 
 
 def findings(
@@ -33,6 +35,7 @@ def findings(
     *,
     threshold: float,
     day: date,
+    exempt: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """What the scorer has to say on ``day``.
 
@@ -45,6 +48,7 @@ def findings(
     groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``score_parts``, ``why`` of the day.
     threshold : probability an alert needed that day of who stands for himself alone; groups, and who is accused
         for his company, need more (``config.alert_needs``).
+    exempt : account -> what exempts it, in words. A group's finding tells which of its accounts are.
     """
     import polars as pl
 
@@ -76,7 +80,27 @@ def findings(
     for row in lone.iter_rows(named=True):
         own = [w for w in evidence.get((row["group_id"],), []) if w["account_id"] == row["account_id"]]
         found.append(_finding("account", row["account_id"], row, by_subject, own, threshold))
-    return found
+    spared = _of_groups(accounts, exempt or {})
+    return [_with_exempted(f, spared.get(f.subject_id, []), exempt or {}) for f in found]
+
+
+def _of_groups(accounts: pl.DataFrame, exempt: Mapping[str, str]) -> dict[str, list[str]]:
+    """Group -> its exempted accounts, by name."""
+    import polars as pl
+
+    inside = accounts.filter(pl.col("account_id").is_in(list(exempt)) & pl.col("group_id").is_not_null())
+    return dict(inside.sort("account_id").group_by("group_id").agg("account_id").iter_rows())
+
+
+def _with_exempted(found: Finding, spared: Sequence[str], exempt: Mapping[str, str]) -> Finding:
+    """The finding of a group with a first sentence on its exempted accounts, so that sinks hear of a new one."""
+    if found.subject_type != "group" or not spared:
+        return found
+    n = len(spared)
+    words = "; ".join(f"{show_id(a, 64)} ({clean(exempt[a], 100)})" for a in spared[:_EXEMPTED])
+    more = f"; and {n - _EXEMPTED:,} more" if n > _EXEMPTED else ""
+    first = f"{n:,} of its accounts {'is' if n == 1 else 'are'} exempted, and not accused: {words}{more}."
+    return replace(found, exempted=tuple(spared), reasons=(first, *found.reasons))
 
 
 def _folded(

@@ -31,7 +31,8 @@ class Finding:
     """What a scorer or a rule says of one subject on one day.
 
     ``score`` is a calibrated probability (0..1), for a rule the confidence its author states.
-    ``rule_id`` names the rule and is empty for the scorer; it keeps the alerts of two rules apart.
+    ``rule_id`` names the rule and is empty for the scorer; it keeps the alerts of two rules apart. ``exempted``: its
+    accounts that an entry or programme exempts, which ``reasons`` tell of.
     """
 
     source: Literal["score", "rule"]
@@ -47,6 +48,7 @@ class Finding:
     n_accounts: int
     n_requests: int
     rule_id: str = ""
+    exempted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
@@ -86,6 +88,8 @@ def reconcile(
     moved: Mapping[str, str] | None = None,
     taken_in: Mapping[str, str] | None = None,
     spared: Mapping[tuple[str, str], str] | None = None,
+    opened: Sequence[Mapping[str, Any]] = (),
+    withheld: Mapping[tuple[str, str], str] | None = None,
 ) -> list[Row]:
     """Today's alerts from yesterday's and today's findings.
 
@@ -102,6 +106,9 @@ def reconcile(
         has an alert of the same source that is open; until then it stays, so that no alarm is lost.
     taken_in : account -> group that it is a member of now. An alert of the account alone closes likewise.
     spared : (subject_type, subject_id) -> why it may not be alerted (allow-list). The scorer's alert closes at once.
+    opened : rows of ``alerts`` as an earlier run of this very day left them. An alert that opened then and that
+        an exemption now keeps from opening is closed, not forgotten: somebody may have been told of it.
+    withheld : as ``spared``, and subjects of which some accounts are exempted; why one of ``opened`` closes.
 
     Returns
     -------
@@ -128,6 +135,10 @@ def reconcile(
     for key, old in before.items():
         if key not in today:
             after[key] = {**old, "day": day, "change": "none"}
+    for old in opened:
+        key, why = old["alert_id"], (withheld or {}).get((old["subject_type"], old["subject_id"]))
+        if key not in after and old["opened_day"] == day and old["source"] == "score" and why is not None:
+            after[key] = _closed(_as_opened(old), day, f"Closed: {why}.")
     open_before_closing = {key for key, row in after.items() if row["state"] == "open"}
     for key, row in after.items():
         if key in today or row["state"] == "closed":
@@ -161,6 +172,7 @@ def _told(finding: Finding) -> Row:
         "innocent": list(finding.innocent),
         "n_accounts": finding.n_accounts,
         "n_requests": finding.n_requests,
+        "exempted": sorted(finding.exempted),
     }
 
 
@@ -200,6 +212,8 @@ def _worth_telling(old: Row, finding: Finding) -> bool:
     # The epsilon lets 0.6 -> 0.7 count as a tenth although the difference of the floats is a hair less.
     if old["score"] is None or abs(finding.score - old["score"]) >= SCORE_STEP - 1e-9:
         return True
+    if (old["exempted"] or []) != sorted(finding.exempted):
+        return True
     told = old["n_accounts"] or 0
     return finding.n_accounts > told and finding.n_accounts >= (1 + GROWTH) * told - 1e-9
 
@@ -217,6 +231,13 @@ def _heir(row: Row, moved: Mapping[str, str], taken_in: Mapping[str, str]) -> tu
     if is_group and group == row["subject_id"]:
         return None
     return alert_id(row["source"], "group", group, row.get("rule_id") or ""), group
+
+
+def _as_opened(old: Mapping[str, Any]) -> Row:
+    """A row of the day it opened, without the closing that a run of that day may have added already."""
+    if old["state"] == "open":
+        return dict(old)
+    return {**old, "version": old["version"] - 1, "reasons": list(old["reasons"] or [])[1:]}
 
 
 def _closed(row: Row, day: date, note: str) -> Row:

@@ -25,10 +25,13 @@ _NAMED = 5
 def deliver(
     lake: LakeOption,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would be sent, send and record nothing")
+        bool,
+        typer.Option("--dry-run", help="print the events that are due; nothing is sent, nothing recorded"),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help='one {"sink": ..., "event": ...} a line')] = False,
-    test: Annotated[bool, typer.Option("--test", help="send every sink one event that is no alert")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="send every sink one test event and no alert; nothing is recorded")
+    ] = False,
     retry_refused: Annotated[
         bool, typer.Option("--retry-refused", help="offer again what a sink refused for good")
     ] = False,
@@ -166,11 +169,13 @@ def _words(each: NotOpened) -> str:
 def _tell(report: SinkReport, *, dry_run: bool, test: bool, command: str) -> None:
     """One line a sink, and under it what went wrong, each reason once."""
     noun = "test event" if test else "event"
-    told = [f"{plural(len(report.sent), noun)} {'would be sent' if dry_run else 'sent'}"]
+    done = "would be sent" if dry_run else "sent"
+    told = [f"{plural(len(report.sent), noun)} {done}"]
     told += [f"{report.n_already:,} sent before"] if report.n_already else []
     told += [f"{len(report.refused):,} refused for good"] if report.refused else []
     told += [f"{len(report.failed):,} failed"] if report.failed else []
     told += [f"{len(report.waiting):,} not tried"] if report.waiting else []
+    told += ["nothing sent, nothing recorded"] if dry_run else ["nothing recorded"] if test else []
     say(f"{clean(report.name)}: {', '.join(told)}")
     if report.fault:
         say(f"    {clean(report.fault, width=400)}")

@@ -38,11 +38,9 @@ def _worse(now: pl.Expr, before: pl.Expr) -> pl.Expr:
     return pl.when(rank(now) >= rank(before)).then(now).otherwise(before)
 
 
-def _unspared(table: pl.DataFrame) -> pl.Expr:
-    """The verdict stored before, without exemptions; lakes of older releases stored one verdict alone."""
-    if "peak_verdict" in table.columns:
-        return pl.coalesce("peak_verdict", "verdict")
-    return pl.col("verdict")
+def _unspared() -> pl.Expr:
+    """The verdict stored before, without exemptions; older releases stored one verdict alone, and NULL here."""
+    return pl.coalesce("peak_verdict", "verdict")
 
 
 def _capped(exempt: pl.Expr) -> pl.Expr:
@@ -128,7 +126,7 @@ def fold_groups(
     table = table.with_columns(
         pl.when(rises).then("group_bits").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now.fill_null("clear"), _unspared(table).fill_null("clear")).alias("peak_verdict"),
+        _worse(now.fill_null("clear"), _unspared().fill_null("clear")).alias("peak_verdict"),
         pl.when(rises).then(pl.coalesce("kind_today", "kind")).otherwise("kind").alias("kind"),
         pl.col("n_accounts").fill_null(0),
         (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
@@ -208,7 +206,7 @@ def fold_accounts(
     table = table.with_columns(
         pl.when(rises).then("bits_today").otherwise("score_bits").alias("score_bits"),
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now, _unspared(table).fill_null("clear")).alias("peak_verdict"),
+        _worse(now, _unspared().fill_null("clear")).alias("peak_verdict"),
         pl.when(rises)
         .then(pl.when(by_group).then("group_kind").otherwise("own_kind"))
         .otherwise("kind")

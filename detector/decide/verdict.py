@@ -7,7 +7,7 @@ score; their score is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,7 +19,6 @@ from detector.bits import probability
 from detector.config import Config
 from detector.decide.budget import charged, limit_of, recent
 from detector.decide.contributions import account_parts, group_parts
-from detector.decide.exemptions import exemptions
 from detector.decide.history import fold_accounts, fold_groups, spared
 from detector.decide.membership import circles_of, doubtful, group_kinds, with_company, without_bystanders
 from detector.link import communities, graph
@@ -58,7 +57,7 @@ def decide(
     members: pl.DataFrame,
     previous_groups: pl.DataFrame,
     previous_accounts: pl.DataFrame,
-    facts: pl.DataFrame,
+    exempt: Collection[str],
     merged: Mapping[str, str],
     shared: Mapping[str, pl.DataFrame] | None = None,
     previous_members: pl.DataFrame | None = None,
@@ -70,7 +69,7 @@ def decide(
     account_days, group_days : today's measurements.
     members : every group's members so far (tracking.MEMBERS and ``evidence_bits``).
     previous_groups, previous_accounts : yesterday's state tables (without ``day``).
-    facts : account_id, org_id, program (NULL where not known).
+    exempt : accounts that may be ``watch`` at most (``exemptions``).
     merged : groups that went into another today.
     shared : what accounts share in the window (``pipeline.Observe``); None: company is not measured.
     previous_members : yesterday's ``group_members``; None: nobody was a member by company.
@@ -110,7 +109,7 @@ def decide(
     group_bits = pl.DataFrame(
         {"group_id": measured["group_id"], "group_bits": score_frame(models.group, measured)}
     )
-    exempt = frozenset(exemptions(facts, config, day))
+    exempt = frozenset(exempt)
     lends = lending(group_bits, previous_groups, day)
     shares = None if shared is None else graph.prepare(shared)
     known = company(models, standing(own, previous_accounts, bond, lends), shares)

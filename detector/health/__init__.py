@@ -15,8 +15,8 @@ from pathlib import Path
 from detector import __version__
 from detector.config import Config
 from detector.errors import HydrawatchError, LakeBusy
-from detector.health import ledgers, parts, surroundings
-from detector.health.adopting import adopt_key
+from detector.health import ledgers, parts, results, surroundings
+from detector.health.adopting import adopt_file_key, adopt_key
 from detector.health.report import Finding, Report
 from detector.lake import trouble
 from detector.lake.marks import Marks, read_marks
@@ -36,14 +36,35 @@ def check(
 ) -> Report:
     """Everything there is to say about a lake opened ``as_found``.
 
+    Where damage that footers do not show makes a check fail, every value is read, so that the part is named.
+
     Parameters
     ----------
     deep : read every value of every part, and not only the footers.
     now : time that days are held against (UTC); the clock's, if not given.
     """
-    moment = now or datetime.now(UTC)
     report = Report(__version__, platform.python_version(), str(store.root))
-    busy = _mend(store, report)
+    busy = _mend(store, settings, report)
+    first = (report.faults, report.notes, report.mended)
+    faults, notes, mended = ([*found] for found in first)
+    _look(store, settings, report, now or datetime.now(UTC), deep=deep, busy=busy, progress=progress)
+    if report.n_failed and not deep:
+        report = Report(report.version, report.python, report.lake)
+        report.faults, report.notes, report.mended = faults, notes, mended
+        _look(store, settings, report, now or datetime.now(UTC), deep=True, busy=busy, progress=progress)
+    return report
+
+
+def _look(
+    store: Store,
+    settings: Config,
+    report: Report,
+    moment: datetime,
+    *,
+    deep: bool,
+    busy: bool,
+    progress: Callable[[str], None],
+) -> None:
     progress("reading parts")
     report.gather("installation", surroundings.names)
     damaged = parts.damaged_parts(store, deep=deep)
@@ -58,35 +79,45 @@ def check(
         marks = Marks()
     report.gather("parts", lambda: parts.told(store, damaged, logs))
     report.gather("folders", lambda: parts.strange(store))
-    report.gather("days", lambda: parts.future(store, moment))
+    report.gather("days", lambda: parts.future(store, moment, settings, logs))
+    report.gather("parts", lambda: results.added(store))
     progress("comparing ledgers")
     if not busy:  # what another process is writing is not in the ledgers yet
-        report.gather("days", lambda: parts.missing(store, marks))
+        report.gather("days", lambda: results.missing(store, marks))
+        report.gather("days", lambda: results.unrun(store, parts.last_day(moment, settings)))
         report.gather("ledgers", lambda: ledgers.counts(store, sound, logs))
-    report.gather("files", lambda: ledgers.unreadable(store, sound))
-    report.gather("key", lambda: surroundings.key(store))
+        if deep and not report.faults:  # else they tell of it
+            report.gather("days", lambda: results.changed(store))
+    report.gather("files", lambda: ledgers.unreadable(store, sound, gone=False))
+    report.gather("files", lambda: ledgers.unreadable(store, sound, gone=True), into="notes")
+    if not any(str(store.root / "key") in fault.what for fault in report.faults):
+        report.gather("key", lambda: surroundings.key(store))
     report.gather("account ids", lambda: surroundings.account_ids(store, marks, settings))
     report.gather("permissions", lambda: surroundings.permissions(store, settings))
+    report.gather("permissions", lambda: surroundings.settings_file(store.root, settings))
     report.gather("sinks", lambda: surroundings.sinks(settings))
     report.gather("views", lambda: surroundings.views(store, broken={p.parent.parent.name for p in damaged}))
     if not damaged:
         report.gather("days", lambda: ledgers.due(store), into="notes")
+    report.gather("deliveries", lambda: ledgers.deliveries(store, sound), into="notes")
     report.gather("rejects", lambda: ledgers.rejected(store, sound, settings), into="notes")
     report.gather("allow-list", lambda: surroundings.expired(settings, moment.date()), into="notes")
     if not damaged:
         report.gather("allow-list", lambda: surroundings.of_nobody(store, settings), into="notes")
     _measure(store, report)
-    return report
 
 
-def _mend(store: Store, report: Report) -> bool:
+def _mend(store: Store, settings: Config, report: Report) -> bool:
     """Put right what can be; whether another process is writing."""
     moved = surroundings.views_elsewhere(store.root)
     absent = not (store.root / "hydrawatch.duckdb").exists()
     try:
         report.mended += mend(store)
-        if adopted := surroundings.adopt_file_key(store.root):
-            report.mended.append(adopted)
+        match adopt_file_key(store, settings):
+            case str(adopted):
+                report.mended.append(adopted)
+            case Finding() as wrong:
+                report.faults.append(wrong)
     except LakeBusy:
         report.notes.append(
             Finding("another process is writing: nothing was put right, ledgers were not compared")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 from detector.config import Config
-from detector.errors import ConfigError, Location
-from detector.health.report import quoted
+from detector.errors import ConfigError, HydrawatchError, Location
+from detector.health.report import Finding, quoted
 from detector.ingest.ingestion import ingest
-from detector.lake.key import VARIABLE, adopt, present_key
+from detector.lake.key import VARIABLE, adopt, file_key, present_key
+from detector.lake.marks import had_marks, read_marks
 from detector.lake.store import Store
 
 #: Keyed hashes of identifiers by table. Text is left out: what is kept of it changes with versions.
@@ -19,10 +21,14 @@ _HASHED = {
 }
 
 
+#: Largest log that doctor reads by itself to test a key (bytes): a look must not take as long as an ingest.
+_TESTED_ON = 64 << 20
+#: Logs tried before giving up: the smallest may hold no identifier.
+_TRIES = 3
+
+
 def adopt_key(store: Store, log: Path, settings: Config) -> str:
     """Note the key at hand as the lake's, once hashes made of ``log`` with it meet those that are stored.
-
-    The log is read into a lake of its own, which is removed; like any lake it takes no text.
 
     Raises
     ------
@@ -30,24 +36,7 @@ def adopt_key(store: Store, log: Path, settings: Config) -> str:
     LogError : the log cannot be read.
     """
     key = present_key(store.root)
-    n_made, n_met = 0, 0
-    with tempfile.TemporaryDirectory(prefix="hydrawatch-") as folder:
-        with Store(Path(folder) / "lake", threads=settings.threads, memory_gb=settings.memory_gb) as own:
-            ingest(
-                [log],
-                own,
-                key=key,
-                max_rejects=1.0,
-                **settings.reading(),
-            )
-            for table, columns in _HASHED.items():
-                for column in columns:
-                    [row] = own.engine.query(
-                        f"""SELECT count(*) AS made, count(*) FILTER (h IN (
-                            SELECT {column} FROM {store.relation(table)} WHERE {column} IS NOT NULL)) AS met
-                        FROM (SELECT DISTINCT {column} AS h FROM {own.relation(table)} WHERE {column} IS NOT NULL)"""
-                    ).to_pylist()
-                    n_made, n_met = n_made + row["made"], n_met + row["met"]
+    n_made, n_met = _meeting(store, log, settings, key)
     if not n_made:
         raise ConfigError(
             "holds no address, key, conversation or user to test the key with",
@@ -65,3 +54,81 @@ def adopt_key(store: Store, log: Path, settings: Config) -> str:
     with store.exclusive():
         adopt(store.root, key)
     return f"the key is the lake's: {n_met:,} of {n_made:,} identifiers of {log} are stored under it; noted"
+
+
+def adopt_file_key(store: Store, settings: Config) -> str | Finding | None:
+    """Take ``root/key`` for the key of a lake without a check value, as far as that can be told.
+
+    The key is tested on a log that the lake has read and that is still there. Where there is none, a lake of a version
+    that kept no check value is taken to be filled with it, and that is said; one that has lost its check value is
+    left alone. Returns what was noted, or what is wrong; None: there is nothing to adopt, or nothing to tell by.
+    """
+    root, lost = store.root, had_marks(store.root)
+    try:
+        known = read_marks(root).key_check is not None
+    except HydrawatchError:
+        known, lost = False, True
+        (root / "lake.json").rename(root / "lake.json.damaged")
+    if known or not (root / "key").exists():
+        return None
+    key, noted = (
+        file_key(root),
+        f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with",
+    )
+    for log in _logs(store):
+        try:
+            n_made, n_met = _meeting(store, log, settings, key)
+        except HydrawatchError:
+            continue
+        if n_met:
+            adopt(root, key)
+            return f"{noted}: {n_met:,} of {n_made:,} identifiers of {log} are stored under it"
+        if n_made:
+            return Finding(
+                f"{root / 'key'} is not the key that the lake was filled with: none of {n_made:,} identifiers of {log} "
+                "is stored under it",
+                f"restore the right key, then: hydrawatch doctor --lake {quoted(root)} --adopt-key {quoted(log)}",
+            )
+    if lost:
+        return None
+    adopt(root, key)
+    return f"{noted}; that is assumed, since no log is there to test it on"
+
+
+def _logs(store: Store) -> list[Path]:
+    """Logs to test a key on, the smallest first: those that lie where they lay, with as many bytes."""
+    rows = store.engine.query(
+        f"""SELECT path, any_value(n_bytes) AS n_bytes FROM {store.relation("files")}
+        WHERE content IN ('requests', 'accounts') AND n_requests > 0 AND n_bytes <= {_TESTED_ON}
+        GROUP BY path ORDER BY any_value(content) DESC, n_bytes, path""",
+        of="files",
+    ).to_pylist()
+    there = (Path(r["path"]) for r in rows if _size(Path(r["path"])) == r["n_bytes"])
+    return list(islice(there, _TRIES))
+
+
+def _size(log: Path) -> int | None:
+    try:
+        return log.stat().st_size if log.is_file() else None
+    except OSError:
+        return None
+
+
+def _meeting(store: Store, log: Path, settings: Config, key: bytes) -> tuple[int, int]:
+    """How many identifiers ``log`` holds, and how many of their hashes under ``key`` are in the lake.
+
+    The log is read into a lake of its own, which is removed; like any lake it takes no text.
+    """
+    n_made, n_met = 0, 0
+    with tempfile.TemporaryDirectory(prefix="hydrawatch-") as folder:
+        with Store(Path(folder) / "lake", threads=settings.threads, memory_gb=settings.memory_gb) as own:
+            ingest([log], own, key=key, max_rejects=1.0, backfill=True, **settings.reading())
+            for table, columns in _HASHED.items():
+                for column in columns:
+                    [row] = own.engine.query(
+                        f"""SELECT count(*) AS made, count(*) FILTER (h IN (
+                            SELECT {column} FROM {store.relation(table)} WHERE {column} IS NOT NULL)) AS met
+                        FROM (SELECT DISTINCT {column} AS h FROM {own.relation(table)} WHERE {column} IS NOT NULL)"""
+                    ).to_pylist()
+                    n_made, n_met = n_made + row["made"], n_met + row["met"]
+    return n_made, n_met

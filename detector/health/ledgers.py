@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from detector import pipeline
 from detector.config import Config
-from detector.health.parts import ingest_again
+from detector.health.parts import cure_of, drop_log
 from detector.health.report import Finding, quoted
+from detector.lake.engine import literal
 from detector.lake.store import Store
-from detector.lake.tables import tables
 
 Parts = dict[str, list[Path]]
 #: Contents of log files; each fills the table of its name.
@@ -37,7 +39,7 @@ def counts(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding
     ).to_pylist():
         yield Finding(
             f"{row['path']}: {row['n_lines']} lines but {row['told']} accounted for",
-            ingest_again(store, row["file_id"], logs),
+            cure_of(store, row["file_id"], logs),
         )
     for content in _CONTENTS:
         held = store.relation(content, parts=sound[content])
@@ -59,31 +61,119 @@ def counts(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding
             )
             yield Finding(
                 f"{name}: {told}, table {content} holds {row['held']:,}",
-                ingest_again(store, row["file_id"] or "NULL", logs),
+                _cure(store, row, sound[content], logs),
             )
+    yield from _rejects(store, sound, logs)
+    yield from _templates(store, sound, logs)
+
+
+def _cure(store: Store, row: dict[str, Any], parts: list[Path], logs: dict[str, str]) -> str:
+    """What makes rows and ledger of a file agree: parts of another name go first, since reading again leaves them."""
+    name = row["file_id"] or "NULL"
+    again = cure_of(store, name, logs)
+    if row["held"] <= row["told"]:
+        return again
+    strays = []
+    for part in parts:
+        if not part.name.startswith(name[:16]):
+            held = store.engine.query(
+                f"SELECT 1 FROM {store.relation(part.parent.parent.name, parts=[part])} "
+                f"WHERE file_id IS NOT DISTINCT FROM {literal(row['file_id']) if row['file_id'] else 'NULL'} LIMIT 1"
+            )
+            strays += [part] * held.num_rows
+    if not strays:
+        return again
+    drop = f"rm -r {' '.join(quoted(part) for part in strays)}"
+    if not row["file_id"]:
+        return f"look at it, then: {drop}"
+    return (
+        again.replace("hydrawatch ingest", f"{drop} && hydrawatch ingest", 1) if row["known"] else f"{drop}"
+    )
+
+
+def _rejects(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding]:
+    """Files of whose rejected lines not all are kept; older versions kept some, so there one is enough."""
+    files = store.relation("files", parts=sound["files"])
     rejects = store.relation("rejects", parts=sound["rejects"])
     for row in store.engine.query(
-        f"""SELECT file_id, path, n_rejects FROM {files} WHERE n_rejects > 0
-        AND file_id NOT IN (SELECT file_id FROM {rejects} WHERE file_id IS NOT NULL) ORDER BY path"""
+        f"""SELECT told.file_id, told.path, told.n, coalesce(held.n, 0) AS held
+        FROM (SELECT file_id, any_value(path) AS path, sum(n_rejects) AS n, bool_and(status IS NOT NULL) AS counted
+            FROM {files} WHERE file_id IS NOT NULL GROUP BY file_id) AS told
+        FULL JOIN (SELECT file_id, sum(coalesce(n, 1)) AS n FROM {rejects} GROUP BY file_id) AS held
+            ON told.file_id = held.file_id
+        WHERE told.n > 0 AND coalesce(held.n, 0) = 0 OR counted AND coalesce(held.n, 0) <> told.n
+        ORDER BY told.path"""
     ).to_pylist():
         yield Finding(
-            f"{row['path']}: the ledger of files tells of {row['n_rejects']:,} rejected lines, rejects holds none",
-            ingest_again(store, row["file_id"], logs),
+            f"{row['path']}: the ledger of files tells of {row['n']:,} rejected lines, rejects holds "
+            + (f"{row['held']:,}" if row["held"] else "none"),
+            cure_of(store, row["file_id"], logs),
         )
 
 
-def unreadable(store: Store, sound: Parts) -> Iterator[Finding]:
-    """Logs that the last ``ingest`` could not read."""
-    if "status" not in tables()["files"].names:
-        return
+def _templates(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding]:
+    """Files of requests that met a template for the second time, whose skeleton is nowhere."""
+    rows = store.engine.query(
+        f"""SELECT file_id, count(*) AS n FROM (
+            SELECT template_id, arg_max(file_id, ts) AS file_id FROM {store.relation("requests", parts=sound["requests"])}
+            WHERE template_id IS NOT NULL AND file_id IN (
+                SELECT file_id FROM {store.relation("files", parts=sound["files"])} WHERE status IS NOT NULL)
+            GROUP BY template_id HAVING count(*) > 1)
+        WHERE template_id NOT IN (SELECT template_id FROM {store.relation("templates", parts=sound["templates"])}
+            WHERE template_id IS NOT NULL)
+        GROUP BY file_id ORDER BY file_id"""
+    ).to_pylist()
+    for row in rows:
+        name = logs.get(row["file_id"]) or f"a log with id {row['file_id']}"
+        yield Finding(
+            f"{name}: {row['n']:,} templates of its requests are missing from table templates",
+            cure_of(store, row["file_id"], logs),
+        )
+
+
+def unreadable(store: Store, sound: Parts, *, gone: bool) -> Iterator[Finding]:
+    """Logs that the last ``ingest`` could not read: those still there, or those that are ``gone`` since."""
     files = store.relation("files", parts=sound["files"])
     for row in store.engine.query(
-        f"""SELECT path, arg_max(reason, ingested_at) AS reason FROM {files} GROUP BY path
-        HAVING arg_max(status, ingested_at) = 'unreadable' ORDER BY path"""
+        f"""SELECT path, arg_max(reason, ingested_at) AS reason, arg_max(file_id, ingested_at) AS file_id
+        FROM {files} GROUP BY path HAVING arg_max(status, ingested_at) = 'unreadable' ORDER BY path"""
     ).to_pylist():
+        if os.path.lexists(row["path"]) == gone:
+            continue
+        lake, path = quoted(store.root), quoted(row["path"])
+        if gone:
+            yield Finding(f"{row['path']}: could not be read when it was there: {row['reason']}")
+            continue
+        drop = f"; or do without it: rm {path}" + (
+            f", and without what was read of it: {drop_log(store, row['file_id'])}" if row["file_id"] else ""
+        )
         yield Finding(
             f"{row['path']}: could not be read: {row['reason']}",
-            f"put it right, then: hydrawatch ingest {quoted(row['path'])} --lake {quoted(store.root)}",
+            f"put it right, then: hydrawatch ingest {path} --lake {lake}{drop}",
+        )
+
+
+def deliveries(store: Store, sound: Parts) -> Iterator[Finding]:
+    """What the ledgers of ``deliver`` lost: nothing brings it back, and no alert is lost by it."""
+    deliveries = store.relation("deliveries", parts=sound["deliveries"])
+    versions = store.relation("alert_versions", parts=sound["alert_versions"])
+    failures = store.relation("delivery_failures", parts=sound["delivery_failures"])
+    [row] = store.engine.query(
+        f"""SELECT (SELECT count(*) FROM (SELECT DISTINCT alert_id, version FROM {deliveries} WHERE outcome IS NOT NULL)
+            ANTI JOIN {versions} USING (alert_id, version)) AS unwritten,
+        (SELECT count(*) FROM {versions} ANTI JOIN (
+            SELECT alert_id, version FROM {deliveries} UNION ALL SELECT alert_id, version FROM {failures}
+        ) USING (alert_id, version)) AS untold"""
+    ).to_pylist()
+    if row["unwritten"]:
+        yield Finding(
+            f"alert_versions lacks {row['unwritten']:,} versions that sinks were told: the next deliver may tell an "
+            "alert again under a later version"
+        )
+    if row["untold"]:
+        yield Finding(
+            f"no sink is known to have been told {row['untold']:,} versions of alerts: the next deliver may tell "
+            "them a second time"
         )
 
 

@@ -1,4 +1,4 @@
-"""Parts that do not read, lie where none belongs, or are missing."""
+"""Parts that do not read, or lie where none belongs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from detector.config import Config
 from detector.health.report import Finding, quoted
+from detector.ingest.ledger import SKIPPED_PART
 from detector.lake import damage
-from detector.lake.marks import Marks
-from detector.lake.store import Store, arrow_schema, day_of
+from detector.lake.store import PART, SCHEMA_PART, Store, arrow_schema, day_of
 from detector.lake.tables import Table, tables
 
 _ID = re.compile(r"[0-9a-f]{16,64}")
@@ -56,34 +57,60 @@ def told(store: Store, damaged: dict[Path, str], logs: dict[str, str]) -> Iterat
     lake = quoted(store.root)
     for part, why in damaged.items():
         table, day = tables()[part.parent.parent.name], day_of(part.parent)
-        if table.name == "runs" and day:
-            again = f"hydrawatch run --lake {lake} --day {day}"
-        elif table.writer == "run" and day:
-            again = f"hydrawatch run --lake {lake} --since {day}"
-        elif table.writer == "ingest":
-            again = ingest_again(store, part.name[:16], logs)
-        else:
-            again = f"hydrawatch doctor --lake {lake}; what it told of may be sent a second time"
+        drop, before = f"rm -r {quoted(part)}", "restore it from a backup, or"
         if "cannot be read" in why:
             yield Finding(f"{part}: {why}", f"ls -ld {quoted(part)}; run doctor as the lake's owner")
+            continue
+        if table.writer == "run" and (day is None or part.name != PART):
+            again = None
+        elif table.name == "runs":
+            again = f"hydrawatch run --lake {lake} --day {day}"
+        elif table.writer == "run":
+            again = f"hydrawatch run --lake {lake} --since {day}"
+        elif part.name == SKIPPED_PART:
+            again = None  # the next ingest notes again what it passes over
+        elif table.writer == "ingest":
+            whole, again = ingest_again(store, part.name[:16], logs)
+            before = f"{before} {whole}" if whole else before
         else:
-            yield Finding(f"{part}: {why}", f"restore it from a backup, or: rm -r {quoted(part)} && {again}")
+            before += " (what it told of may be sent a second time)"
+            again = None
+        yield Finding(f"{part}: {why}", f"{before}: {drop} && {again}" if again else f"{before}: {drop}")
 
 
-def ingest_again(store: Store, file_id: str, logs: dict[str, str]) -> str:
-    """The command that reads a log anew, told from (the beginning of) its file id."""
+def ingest_again(store: Store, file_id: str, logs: dict[str, str]) -> tuple[str, str]:
+    """What to know first (or nothing), and the command that reads a log anew, by (the beginning of) its file id.
+
+    Of a log that is no longer there the command drops what it gave, unless somebody brings it back.
+    """
     lake = quoted(store.root)
     if not _ID.fullmatch(file_id):  # made by nobody of ours, and not to be pasted
-        return f"hydrawatch ingest --again LOG --lake {lake}, LOG being the file that it came from"
+        return "", f"hydrawatch ingest --again LOG --lake {lake}, LOG being the file that it came from"
     known = next((path for name, path in logs.items() if name.startswith(file_id)), None)
+    if known and Path(known).exists():
+        return "", f"hydrawatch ingest --again {quoted(known)} --lake {lake}"
     if known:
-        gone = "" if Path(known).exists() else "  (the log is no longer there: bring it back first)"
-        return f"hydrawatch ingest --again {quoted(known)} --lake {lake}{gone}"
+        return (
+            f"(the log {known} is gone: bring it back and run hydrawatch ingest --again {quoted(known)} "
+            f"--lake {lake}, or else drop all that it gave)",
+            drop_log(store, file_id),
+        )
     # No ledger tells the path any more, but the id is the checksum of the log, and logs lie where others do.
     folders = sorted({str(Path(path).parent) for path in logs.values()})
     where = " ".join(quoted(folder) for folder in folders[:3]) or "FOLDER_OF_THE_LOGS"
     search = f"find {where} -type f -exec sha256sum {{}} + | sed -n 's/^{file_id}[0-9a-f]*  //p' | head -n 1"
-    return f'hydrawatch ingest --again "$({search})" --lake {lake}'
+    return "", f'hydrawatch ingest --again "$({search})" --lake {lake}'
+
+
+def cure_of(store: Store, file_id: str, logs: dict[str, str]) -> str:
+    """``ingest_again`` as one text."""
+    first, command = ingest_again(store, file_id, logs)
+    return f"{first}: {command}" if first else command
+
+
+def drop_log(store: Store, file_id: str) -> str:
+    """The command that takes all that a log gave out of the lake, its ledgers included."""
+    return f"rm -f {quoted(store.data)}/*/*/{file_id[:16]}*.parquet"
 
 
 def strange(store: Store) -> Iterator[Finding]:
@@ -99,7 +126,10 @@ def strange(store: Store) -> Iterator[Finding]:
             )
             continue
         for inner in sorted(folder.iterdir()):
-            if inner.name in ("_", "all"):
+            if inner.name == "_":
+                yield from _beside_schema(inner)
+                continue
+            if inner.name == "all" and tables()[folder.name].writer != "run":
                 continue
             if day_of(inner) is None or not stat.S_ISDIR(inner.stat().st_mode):
                 yield Finding(
@@ -108,30 +138,34 @@ def strange(store: Store) -> Iterator[Finding]:
                 )
 
 
-def missing(store: Store, marks: Marks) -> Iterator[Finding]:
-    """Tables that lack a day which was run."""
-    ran = store.days("runs")
-    for table in tables().values():
-        if table.writer != "run" or table.name == "runs":
-            continue
-        held = store.days(table.name)
-        # A table that a later version brought lacks the days before it.
-        since = date.min if table.name in marks.tables else min(held, default=date.max)
-        lost = [day for day in ran if day >= since and day not in held]
-        if lost:
-            yield Finding(
-                f"table {table.name}: {len(lost)} days that were run are missing, the first {lost[0]}",
-                f"hydrawatch run --lake {quoted(store.root)} --since {lost[0]}",
-            )
+def _beside_schema(folder: Path) -> Iterator[Finding]:
+    """Parts where only the one without rows belongs: readers would read them."""
+    for part in sorted(folder.glob("*.parquet")):
+        if part.name != SCHEMA_PART:
+            yield Finding(f"{part}: no part belongs here", f"rm -r {quoted(part)}")
 
 
-def future(store: Store, now: datetime) -> Iterator[Finding]:
-    """Days that have not come yet: their state would stand above that of every real day."""
-    last = now.date() + _SKEW
-    days = sorted({d for t in tables() for d in store.days(t) if d > last})
-    for day in days:
-        folders = " ".join(quoted(p) for t in tables() if (p := store.data / t / f"day={day}").exists())
-        yield Finding(
-            f"day {day} lies in the future: a log has a wrong clock",
-            f"rm -r {folders} && hydrawatch run --lake {quoted(store.root)}",
-        )
+def last_day(now: datetime, settings: Config) -> date:
+    """The latest day that a right clock, or one as wrong as ``ingest`` accepts, could have written."""
+    return (now + max(_SKEW, timedelta(days=settings.max_clock_skew))).date()
+
+
+def future(store: Store, now: datetime, settings: Config, logs: dict[str, str]) -> Iterator[Finding]:
+    """Days that have not come yet: their state would stand above that of every real day.
+
+    The logs are read again, since the ledger of files knows their rows: lines from the future are set aside now.
+    """
+    last, lake = last_day(now, settings), quoted(store.root)
+    for day in sorted({d for t in tables() for d in store.days(t) if d > last}):
+        ids = sorted({part.name[:16] for part in store.parts("requests", day)})
+        strays = [p for p in store.parts("requests", day) if not _ID.fullmatch(p.name[:16])]
+        again = [ingest_again(store, name, logs) for name in ids if _ID.fullmatch(name)]
+        folders = [p for t in tables() if t != "requests" and (p := store.data / t / f"day={day}").exists()]
+        gone = [f"rm -r {' '.join(quoted(p) for p in [*folders, *strays])}"] if folders or strays else []
+        first = "".join(f"{words}: " for words, _ in again if words)
+        # All of a log may be from the future: that is no reason to stop here.
+        read = [
+            command.replace("ingest --again", "ingest --max-rejects 1 --again", 1) for _, command in again
+        ]
+        commands = [*read, *gone, f"hydrawatch run --lake {lake}"]
+        yield Finding(f"day {day} lies in the future: a log has a wrong clock", first + " && ".join(commands))

@@ -35,6 +35,8 @@ class Report:
     faults: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
+    #: Checks that damage made fail.
+    n_failed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,6 +48,7 @@ class Report:
             found = list(check())
         except Exception as error:  # what is damaged may raise anything, and doctor has to go on
             told = (str(error) or type(error).__name__).splitlines()[0]
+            self.n_failed += 1
             self.faults.append(
                 Finding(
                     f"{what} could not be checked: {told[:300]}", "put right the other faults, then ask again"

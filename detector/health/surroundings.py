@@ -6,10 +6,12 @@ import grp
 import importlib.metadata
 import importlib.util
 import os
+import re
 import stat
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 
@@ -28,6 +30,8 @@ from detector.pipeline.exempt import idle_entries
 
 #: Top-level names of ours in an environment.
 PACKAGES = ("detector", "features", "rules", "hydrawatch")
+#: Characters of a step of an address from which it is taken for a token.
+_TOKEN = 16
 #: What hydrawatch makes in a lake's folder.
 _OWN = ("data", "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
 
@@ -79,22 +83,10 @@ def key(store: Store) -> Iterator[Finding]:
                 )
     elif not empty:
         yield Finding(
-            "nothing tells which key the lake was filled with (it is of an older version)",
+            "nothing tells which key the lake was filled with: lake.json is missing, and no log is there to test a key on",
+            f"restore {root / 'lake.json'} from a backup, or: "
             f"hydrawatch doctor --lake {quoted(root)} --adopt-key LOG, LOG being a file that the lake has read",
         )
-
-
-def adopt_file_key(root: Path) -> str | None:
-    """Take ``root/key`` for the key of a lake without a check value; says so."""
-    try:
-        known = read_marks(root).key_check is not None
-    except HydrawatchError:
-        known = False
-        (root / "lake.json").rename(root / "lake.json.damaged")
-    if known or not (root / "key").exists():
-        return None
-    keys.adopt(root, keys.file_key(root))
-    return f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with"
 
 
 def account_ids(store: Store, marks: Marks, settings: Config) -> Iterator[Finding]:
@@ -151,6 +143,31 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
             f"{len(strangers)} files and folders belong to somebody else than the lake, the first {strangers[0]}",
             f"sudo chown -R {user_name(owner)} {lake}",
         )
+
+
+def settings_file(root: Path, settings: Config) -> Iterator[Finding]:
+    """Settings that others can read, if a secret stands in them: otherwise it is no fault that they can."""
+    path = root / "hydrawatch.toml"
+    if not path.is_file() or not path.stat().st_mode & (0o007 if settings.lake_group else 0o077):
+        return
+    if any(_is_secret(name, value) for sink in settings.sinks for name, value in sink.items()):
+        yield Finding(
+            f"{path}: others can read it, and a sink's address or token in it is a secret",
+            f"chmod {'640' if settings.lake_group else '600'} {quoted(path)}",
+        )
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """Whether a setting of a sink is one that lets whoever reads it in; names of environment variables are none."""
+    if not isinstance(value, str) or name.endswith("_env"):
+        return False
+    if re.search("secret|token|password|api_?key", name, re.IGNORECASE):
+        return True
+    if "://" not in value:
+        return False
+    address = urlsplit(value)
+    long = any(len(step) >= _TOKEN for step in address.path.split("/"))
+    return bool(address.username or address.password or address.query or long)
 
 
 def _ours(root: Path) -> Iterator[Path]:

@@ -19,6 +19,8 @@ class Found:
 
     path: Path
     why: str
+    #: Whether only reading every value finds it.
+    deep: bool = False
 
 
 def first(data: Path) -> Found | None:
@@ -33,7 +35,7 @@ def first(data: Path) -> Found | None:
         if left < 0:
             return None
         if why := of_values(part):
-            return Found(part, why)
+            return Found(part, why, deep=True)
     return None
 
 

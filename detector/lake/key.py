@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector.errors import ConfigError, Location
-from detector.lake.marks import new_marks, read_marks, write_marks
+from detector.lake.marks import had_marks, new_marks, read_marks, write_marks
 from detector.lake.store import sync
 from features.request.keyed import MIN_KEY_BYTES
 
@@ -27,7 +27,7 @@ class WrongKey(ConfigError):
 
 
 class KeyNotProven(ConfigError):
-    """A lake of version 0.1, which holds no check value, and a key that only the environment knows."""
+    """Nothing tells whether the key at hand is the lake's: it holds no check value, or has lost it."""
 
 
 def lake_key(root: Path, *, may_make: bool) -> bytes:
@@ -40,7 +40,7 @@ def lake_key(root: Path, *, may_make: bool) -> bytes:
     ------
     ConfigError : the key is missing from a lake with data, too short, or readable by others.
     WrongKey : it is another than the lake was filled with.
-    KeyNotProven : only the environment has a key, and nothing tells whether it is the lake's.
+    KeyNotProven : nothing tells whether the key is the lake's: only the environment has one, or ``lake.json`` is lost.
     MarksDamaged : ``lake.json`` does not read.
     """
     if may_make and not _given() and not (root / "key").exists():
@@ -54,6 +54,13 @@ def lake_key(root: Path, *, may_make: bool) -> bytes:
                 at=Location(str(root)),
                 hint="test it on a log that the lake has read, and keep it: "
                 f"hydrawatch doctor --lake {shlex.quote(str(root))} --adopt-key LOG",
+            )
+        if not may_make and had_marks(root):
+            raise KeyNotProven(
+                "lake.json is missing, which told which key the lake was filled with",
+                at=Location(str(root)),
+                hint="restore it from a backup, or have the key tested on a log that the lake has read: "
+                f"hydrawatch doctor --lake {shlex.quote(str(root))}",
             )
         own = key if may_make else file_key(root)
         marks = replace(marks, key_check=check_value(own))

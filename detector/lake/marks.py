@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from detector import __version__
 from detector.errors import ConfigError, LakeError, Location
 from detector.lake.access import access_of
-from detector.lake.store import Store, sync
+from detector.lake.store import Store, schema_of, sync
 from detector.lake.tables import tables
 
 _HASHED = re.compile(r"[0-9a-f]{32}")
@@ -79,6 +81,17 @@ def _marks(found: dict[str, Any]) -> Marks:
         tuple(str(t) for t in found["tables"]),
         None if made_by is None else str(made_by),
     )
+
+
+def had_marks(root: Path) -> bool:
+    """Whether a version that keeps ``lake.json`` has written into this lake; if it has none, it was lost.
+
+    Such a version tells in ``files`` how each file ended.
+    """
+    for part in (root / "data" / "files").glob("*/*.parquet"):
+        if part.parent.name != "_" and "status" in (schema_of(part) or pa.schema([])).names:
+            return True
+    return False
 
 
 def write_marks(root: Path, marks: Marks) -> None:

@@ -88,10 +88,20 @@ class OpenedLake:
 
     def arrow(self, sql: str, *, limit_s: float = 600.0, limit_gb: float | None = None) -> pa.Table:
         """The same answer as an Arrow table, which holds every type."""
+        import duckdb
+
         from detector.lake.engine import analyst_query
+        from detector.lake.trouble import told_of
 
         views, data = self.root / "hydrawatch.duckdb", self.root / "data"
-        return analyst_query(views, sql, readable=[data], limit_s=limit_s, limit_gb=limit_gb)
+        try:
+            return analyst_query(views, sql, readable=[data], limit_s=limit_s, limit_gb=limit_gb)
+        except QueryError as error:
+            # Only what a reader of Parquet says is worth a look at the parts: a slip in the statement is not.
+            reading = (duckdb.InvalidInputException, duckdb.IOException, OSError)
+            if isinstance(error.__cause__, reading) and (told := told_of(error, self.root)):
+                raise told from error
+            raise
 
 
 def open_lake(path: str | Path) -> OpenedLake:

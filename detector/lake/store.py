@@ -53,6 +53,11 @@ _DENSE = {"prompt_sketch"}
 #: Columns nobody looks a range up in: their least and greatest value would be kept for nothing.
 _UNRANGED = {"content_keys", "prompt_sketch", "system_sketch"}
 
+#: Name of the one part that a run writes of a table and day.
+PART = "part.parquet"
+#: Name of the part without rows of a table, in its folder ``_``.
+SCHEMA_PART = "empty.parquet"
+
 _DAY = re.compile(r"day=\d{4}-\d\d-\d\d")
 #: How often, and after what wait, a writer tries to take the lock.
 _LOCK_TRIES, _LOCK_WAIT_S = 10, 0.05
@@ -413,7 +418,7 @@ class Store:
         """The part without rows that gives a table its present columns."""
         if self._schemas:
             return Path(self._schemas.name) / f"{table}.parquet"
-        return self.data / table / "_" / "empty.parquet"
+        return self.data / table / "_" / SCHEMA_PART
 
     def write_schemas(self) -> None:
         """Write the parts without rows that are missing, damaged or of another version."""
@@ -517,7 +522,7 @@ class Transaction:
     def swap(self, table: str, rows: Rows, *, day: date) -> None:
         """Replace the whole partition of ``day`` by ``rows``."""
         where = f"{table}/day={day}"
-        self._write(table, rows, f"swap/{where}/part.parquet")
+        self._write(table, rows, f"swap/{where}/{PART}")
         self._swapped.append(where)
 
     def folder(self) -> Path:
@@ -540,13 +545,11 @@ class Transaction:
 
     def digest(self) -> str:
         """Hash of all parts written so far: the same rows give the same digest."""
-        parts = sorted(p for p in self.staging.rglob("*.parquet"))
         told = []
-        for part in parts:
+        for part in self.staging.rglob("*.parquet"):
             with part.open("rb") as content:
-                found = hashlib.file_digest(content, "sha256").hexdigest()
-            told.append((str(part.relative_to(self.staging)), found))
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+                told.append((part, hashlib.file_digest(content, "sha256").hexdigest()))
+        return output_digest(self.staging / "swap", told)
 
     def _write(self, table: str, rows: Rows, where: str) -> None:
         path = self._place(where)
@@ -586,6 +589,12 @@ class Transaction:
         fault(f"{self._name}.journalled")
         self._store.apply(journal)
         fault(f"{self._name}.applied")
+
+
+def output_digest(data: Path, parts: Iterable[tuple[Path, str]]) -> str:
+    """Hash of the parts of a run below ``data`` with their checksums, as ``runs`` keeps it."""
+    told = sorted((f"swap/{part.relative_to(data)}", checksum) for part, checksum in parts)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
 
 def write_part(table: str, rows: Rows, path: Path) -> None:

@@ -322,6 +322,7 @@ _STATIC: tuple[Table, ...] = (
             _C("innocent", "VARCHAR[]", "honest explanations and how to check them"),
             _C("n_accounts", "BIGINT", "accounts it speaks of"),
             _C("n_requests", "BIGINT", "requests it speaks of"),
+            _C("exempted", "VARCHAR[]", "accounts of the group that were exempted when it was last told"),
         ),
         "state",
         "run",

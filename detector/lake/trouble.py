@@ -71,7 +71,8 @@ def told_of(error: BaseException, root: Path) -> HydrawatchError | None:
     doctor = f"hydrawatch doctor --lake {lake}"
     with suppress(OSError):
         if found := damage.first(root / "data"):
-            return LakeError(found.why, at=Location(str(found.path)), hint=f"see what to do: {doctor}")
+            look = f"{doctor} --deep" if found.deep else doctor
+            return LakeError(found.why, at=Location(str(found.path)), hint=f"see what to do: {look}")
     if number is not None and where is not None:
         return LakeError(os.strerror(number).lower(), at=place, hint=f"see what to do: {doctor}")
     if isinstance(error, duckdb.Error):  # not from a statement: those are QueryErrors

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
@@ -19,8 +20,7 @@ import rules
 from detector.alert import findings, lifecycle
 from detector.config import Config
 from detector.decide import verdict
-from detector.decide.exemptions import exemptions
-from detector.errors import DayMissing, ModelError
+from detector.errors import DayMissing, ModelError, QueryError
 from detector.lake.store import Store, empty
 from detector.lake.tables import tables
 from detector.link import tracking
@@ -172,7 +172,7 @@ def run_day(
         told: tuple[tuple[str, str], ...] = ()
         if detector is not None:
             progress("scoring")
-            facts = exempt.facts(store, config, day)
+            exempted = exempt.exempted(store, config, day, accounts="accounts")
             scored = verdict.decide(
                 detector,
                 day=day,
@@ -182,7 +182,7 @@ def run_day(
                 members=members,
                 previous_groups=standing,
                 previous_accounts=relations.state(store, "account_scores", day),
-                facts=facts,
+                exempt=exempted,
                 merged=carried.merged,
                 shared=shared,
                 previous_members=previous,
@@ -199,7 +199,9 @@ def run_day(
                 why,
                 threshold=scored.threshold,
                 day=day,
+                exempt={name: e.words() for name, e in exempted.items()},
             )
+            spared = exempt.spared(scored.groups, scored.accounts, members, exempted)
             alerts = lifecycle.reconcile(
                 store.read("alerts", store.newest("alerts", before=day)).to_pylist(),
                 found,
@@ -207,7 +209,9 @@ def run_day(
                 close_after_days=config.close_after_days,
                 moved=scored.merged,
                 taken_in=dict(members.select("account_id", "group_id").iter_rows()),
-                spared=exempt.spared(scored.groups, scored.accounts, members, exemptions(facts, config, day)),
+                spared=spared,
+                opened=_as_run_before(store, day),
+                withheld=exempt.withheld(scored.accounts, members, exempted, spared),
             )
             limit, n_groups = scored.threshold, len(scored.groups)
             opened, updated, closed = (
@@ -261,6 +265,17 @@ def run_day(
             seconds,
             told,
         )
+
+
+def _as_run_before(store: Store, day: date) -> list[Mapping[str, Any]]:
+    """Alerts of ``day`` as its last run left them; none of a partition that is damaged: this run replaces it."""
+    if day not in store.days("runs"):
+        return []
+    try:
+        rows: list[Mapping[str, Any]] = store.read("alerts", day).to_pylist()
+    except QueryError:
+        return []
+    return rows
 
 
 def _parts_of_worst_day(store: Store, scored: verdict.Day, day: date) -> pl.DataFrame:

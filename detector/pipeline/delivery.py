@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from detector import __version__
 from detector.alert import versions
 from detector.alert.deliver import Offer
 from detector.alert.lifecycle import SEVERITIES
-from detector.alert.ocsf import detection_finding, event_key, told_as
+from detector.alert.ocsf import MAX_MEMBERS, detection_finding, event_key, told_as
 from detector.alert.versions import Version
 from detector.config import Config
 from detector.lake.engine import literal
@@ -22,8 +22,6 @@ from detector.pipeline import withdrawal
 
 Row = dict[str, Any]
 
-#: Member accounts named in one event; the count tells of the rest.
-NAMED_MEMBERS = 20
 _CREATE, _UPDATE, _CLOSE = 1, 2, 3
 
 
@@ -78,19 +76,20 @@ def _state(store: Store) -> Any:
 
 def _plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: bool) -> Round:
     heard = _read_heard(store)
-    product = _installed()
+    product = __version__
+    members = _Members(store)
     alerts = store.rows_of("alerts")
 
     def build(row: versions.Row, version: int) -> versions.Event:
-        named = _members(store, row) or []
+        named = members.of(row) or []
         alert = {**row, "version": version}
         return detection_finding(
-            alert, product_version=product, evidence=_evidence(store, row), members=named[:NAMED_MEMBERS]
+            alert, product_version=product, evidence=_evidence(store, row), members=named[:MAX_MEMBERS]
         )
 
     newest, taken = _issued(store), heard.highest()
     newest |= _of_older_release(store, {a: v for a, v in taken.items() if a not in newest}, alerts, build)
-    now = versions.present(alerts, newest, taken, members_for=lambda row: _compared(store, row), build=build)
+    now = versions.present(alerts, newest, taken, members_for=members.compared, build=build)
     day = _newest_day(store, alerts)
     if day is not None:
         why = withdrawal.Reasons(store, config, alerts, day)
@@ -184,6 +183,28 @@ def _bare(product: str) -> versions.Build:
     return build
 
 
+class _Members:
+    """Accounts of alerts, each read once: to tell whether a version reads alike, and to name them in its event."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: dict[tuple[str, date], list[str] | None] = {}
+
+    def of(self, alert: versions.Row) -> list[str] | None:
+        """As ``_members``."""
+        key = (alert["alert_id"], alert["updated_day"])
+        if key not in self._read:
+            self._read[key] = _members(self._store, alert)
+        return self._read[key]
+
+    def compared(self, alert: versions.Row) -> list[str] | None:
+        """Members that have to stay the same for an alert to read alike: all, where an event names them all."""
+        if alert["subject_type"] == "account" or alert["state"] == "closed":
+            return None
+        found = self.of(alert)
+        return None if found is None or len(found) > MAX_MEMBERS else found
+
+
 def _members(store: Store, alert: versions.Row) -> list[str] | None:
     """Accounts of an alert as they were when it was last told, most strongly tied first; None: not kept any more."""
     if alert["subject_type"] == "account":
@@ -204,22 +225,7 @@ def _members(store: Store, alert: versions.Row) -> list[str] | None:
     return [r["account_id"] for r in found]
 
 
-def _compared(store: Store, alert: versions.Row) -> list[str] | None:
-    """Members that have to stay the same for an alert to read alike: all of them, where an event names them all."""
-    if alert["subject_type"] == "account" or alert["state"] == "closed":
-        return None
-    found = _members(store, alert)
-    return None if found is None or len(found) > NAMED_MEMBERS else found
-
-
 def _evidence(store: Store, alert: versions.Row) -> list[Row]:
     column = "account_id" if alert["subject_type"] == "account" else "group_id"
     day = alert["updated_day"]
     return store.rows_of("why", f"{column} = {literal(alert['subject_id'])} AND day = DATE '{day}'")
-
-
-def _installed() -> str:
-    try:
-        return importlib.metadata.version("hydrawatch")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "0"

@@ -20,21 +20,16 @@ from detector.pipeline import relations
 _NAMED = 5
 
 
-def facts(store: Store, config: Config, day: date) -> pl.DataFrame:
+def facts(store: Store, config: Config, day: date, *, accounts: str | None = None) -> pl.DataFrame:
     """account_id, org_id, program of the accounts known by the end of ``day``.
 
     Where the accounts file tells no organisation, the one that the requests of the window name counts: a site
-    may have no accounts file at all, and exempt an organisation of its logs.
+    may have no accounts file at all, and exempt an organisation of its logs. ``accounts``: relation of what is
+    known of accounts that day, where a run has bound it.
     """
-    end = day + timedelta(days=1)
+    source = accounts or relations.known_accounts(store, day)
     known = relations.frame(
-        store.engine.query(
-            f"""SELECT account_id, org_id, program FROM {store.relation("accounts")}
-            WHERE valid_from IS NULL OR valid_from < DATE '{end}'
-            QUALIFY row_number() OVER (
-                PARTITION BY account_id ORDER BY valid_from DESC NULLS LAST, file_id DESC, line DESC) = 1""",
-            of="facts of accounts",
-        )
+        store.engine.query(f"SELECT account_id, org_id, program FROM {source}", of="facts of accounts")
     )
     _, orgs = config.allowed(day)
     if not orgs:
@@ -53,9 +48,9 @@ def facts(store: Store, config: Config, day: date) -> pl.DataFrame:
     )
 
 
-def exempted(store: Store, config: Config, day: date) -> dict[str, Exemption]:
-    """Account -> what exempts it on ``day``."""
-    return exemptions(facts(store, config, day), config, day)
+def exempted(store: Store, config: Config, day: date, *, accounts: str | None = None) -> dict[str, Exemption]:
+    """Account -> what exempts it on ``day``; ``accounts`` as for ``facts``."""
+    return exemptions(facts(store, config, day, accounts=accounts), config, day)
 
 
 def settings_changed(store: Store, config: Config) -> date | None:
@@ -160,6 +155,20 @@ def spared(
                 ("group", name), f"merged into group {show_id(heir)}, of which {found['group', heir]}"
             )
     return found
+
+
+def withheld(
+    accounts: pl.DataFrame,
+    members: pl.DataFrame,
+    exempt: Mapping[str, Exemption],
+    spared_now: Mapping[tuple[str, str], str],
+) -> dict[tuple[str, str], str]:
+    """``spared_now``, and why an alert of a group may be missing of whose accused accounts only some are exempted."""
+    accused = accounts.filter(pl.col("peak_verdict") == "alert").select("account_id")
+    inside = members.filter(pl.col("account_id").is_in(list(exempt))).join(accused, on="account_id")
+    some = inside.group_by("group_id").agg("account_id").sort("group_id").iter_rows()
+    partly = {("group", g): f"accused accounts of it are exempted: {listed(a, exempt)}" for g, a in some}
+    return {**partly, **spared_now}
 
 
 def listed(accounts: Iterable[str], exempt: Mapping[str, Exemption]) -> str:

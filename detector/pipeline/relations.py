@@ -44,11 +44,7 @@ def bind(store: Store, day: date, skipped: list[tuple[str, str]] | None = None) 
     engine.bind("requests_before", _without(store.relation("requests", before), placeholders))
     engine.materialise(
         "accounts",
-        f"""(SELECT * EXCLUDE (file_id, line, rank) FROM (
-            SELECT *, row_number() OVER (
-                PARTITION BY account_id ORDER BY valid_from DESC NULLS LAST, file_id DESC, line DESC
-            ) AS rank FROM {store.relation("accounts")} WHERE valid_from IS NULL OR valid_from < DATE '{end}'
-        ) WHERE rank = 1)""",
+        known_accounts(store, day),
     )
     engine.materialise(
         "account_events",
@@ -82,6 +78,16 @@ def _placeholders(store: Store, day: date) -> list[int]:
         of="placeholders",
     )
     return [int(h) for h in found.column("prompt_hash").to_pylist()]
+
+
+def known_accounts(store: Store, day: date) -> str:
+    """SQL of what was known of each account at the end of ``day``: the newest row that holds by then."""
+    end = day + timedelta(days=1)
+    return f"""(SELECT * EXCLUDE (file_id, line, rank) FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY account_id ORDER BY valid_from DESC NULLS LAST, file_id DESC, line DESC
+        ) AS rank FROM {store.relation("accounts")} WHERE valid_from IS NULL OR valid_from < DATE '{end}'
+    ) WHERE rank = 1)"""
 
 
 #: What is measured of a prompt, and so not known where the prompt is a placeholder.

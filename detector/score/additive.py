@@ -240,7 +240,7 @@ def own_bits(harvest: Floats, lone: Floats) -> Floats:
 class Variant:
     """Models for logs that lack an input: ``absent`` are the account terms that are NULL then.
 
-    ``kin_first`` and ``kin`` weigh an account together with those it shares keys with (``decide.kin``): the first
+    ``kin_first`` and ``kin`` weigh an account together with those it shares keys with (``score.relational``): the first
     with what those did themselves, the second with what the first says of them.
     """
 

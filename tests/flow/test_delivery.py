@@ -22,6 +22,7 @@ from receivers import good, receiving, status
 from detector import open_lake
 from detector.errors import DeliveryError, LakeBusy
 from detector.lake.store import Store
+from detector.pipeline import delivery
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
@@ -173,21 +174,59 @@ def test_an_entry_acts_from_the_next_run_on_and_closes_what_it_clears(lake: Path
     agrees(lake, "siem")
 
 
-def test_an_entry_for_all_days_withdraws_what_was_never_there(lake: Path) -> None:
+def test_an_alert_exempted_on_the_day_it_opened_stays_as_closed(lake: Path) -> None:
     configure(lake, "siem")
     ok("deliver", "--lake", lake)
     alert = group_alert(lake)
     configure(lake, "siem", allow="".join(entry(a) for a in accused(lake, alert["subject_id"])))
     ok("run", "--lake", lake, "--since", "2000-01-01")
-    assert alert["alert_id"] not in {a["alert_id"] for a in alerts(lake)}
+    (closed,) = [a for a in alerts(lake) if a["alert_id"] == alert["alert_id"]]
+    assert (closed["state"], closed["closed_day"]) == ("closed", alert["opened_day"])
+    assert closed["opened_day"] == alert["opened_day"]
+    assert closed["reasons"][0].startswith("Closed: ")
+    assert "allow-list entry" in closed["reasons"][0]
+    assert len(closed["reasons"]) > 1, "what it had told of stays"
+    ok("run", "--lake", lake, "--since", "2000-01-01")
+    (again,) = [a for a in alerts(lake) if a["alert_id"] == alert["alert_id"]]
+    assert again == closed, "run again, the same"
     ok("deliver", "--lake", lake)
     last = histories(lake, "siem")[alert["alert_id"]][-1]
     assert last["activity_name"] == "Close"
-    assert last["unmapped"]["reasons"][0].startswith("Withdrawn: ")
-    assert "allow-list entry" in last["unmapped"]["reasons"][0]
+    assert last["unmapped"]["reasons"] == closed["reasons"]
     ok("deliver", "--lake", lake)
     assert histories(lake, "siem")[alert["alert_id"]][-1] == last, "told once"
     agrees(lake, "siem")
+
+
+def test_to_exempt_one_of_a_group_is_told_and_to_take_it_back_is_too(lake: Path) -> None:
+    configure(lake, "siem")
+    ok("deliver", "--lake", lake)
+    alert = group_alert(lake)
+    one = accused(lake, alert["subject_id"])[0]
+    for since in ((), ("--since", "2000-01-01")):  # on a later day than the alert's first, and on that day
+        configure(lake, "siem", allow=entry(one))
+        ok("run", "--lake", lake, *since)
+        (row,) = [a for a in alerts(lake) if a["alert_id"] == alert["alert_id"]]
+        assert (row["state"], row["exempted"]) == ("open", [one])
+        ok("deliver", "--lake", lake)
+        last = histories(lake, "siem")[alert["alert_id"]][-1]
+        assert last["activity_name"] == "Update"
+        assert last["unmapped"]["reasons"][0].startswith(
+            f"1 of its accounts is exempted, and not accused: {one} ("
+        )
+        assert "appeal 17" in last["unmapped"]["reasons"][0]
+        agrees(lake, "siem")
+        n = len(told(lake, "siem"))
+        ok("run", "--lake", lake, "--since", str(row["day"]))
+        ok("deliver", "--lake", lake)
+        assert len(told(lake, "siem")) == n, "told once"
+        configure(lake, "siem")
+        ok("run", "--lake", lake, *since)
+        ok("deliver", "--lake", lake)
+        last = histories(lake, "siem")[alert["alert_id"]][-1]
+        assert last["activity_name"] == "Update"
+        assert "exempted" not in " ".join(last["unmapped"]["reasons"])
+        agrees(lake, "siem")
 
 
 def test_an_entry_that_is_over_or_fits_nobody_is_told_and_does_nothing(lake: Path) -> None:
@@ -448,3 +487,31 @@ def test_the_report_says_it_for_each_sink(lake: Path) -> None:
     n = len(told(lake, "one"))
     assert f"one: 0 events sent, {n} sent before" in output.output
     assert f"two: {n} event" in output.output
+
+
+def test_a_dry_run_and_a_test_say_what_is_sent_and_what_is_recorded(lake: Path) -> None:
+    configure(lake, "siem")
+    dry = ok("deliver", "--lake", lake, "--dry-run").output
+    assert "would be sent, nothing sent, nothing recorded" in dry
+    assert told(lake, "siem") == []
+    tried = ok("deliver", "--lake", lake, "--test").output
+    assert "siem: 1 test event sent, nothing recorded" in tried
+    assert [event["unmapped"] for event in told(lake, "siem")] == [{"test": True}]
+    for table in ("deliveries", "alert_versions", "delivery_failures"):
+        assert open_lake(lake).frame(table, as_="polars").is_empty()
+
+
+def test_members_of_a_new_version_are_read_once(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(lake, "siem")
+    read: list[str] = []
+    real = delivery._members
+
+    def counted(store: Store, alert: Any) -> list[str] | None:
+        read.append(alert["alert_id"])
+        return real(store, alert)
+
+    monkeypatch.setattr(delivery, "_members", counted)
+    ok("deliver", "--lake", lake)
+    groups = {a["alert_id"] for a in alerts(lake) if a["subject_type"] == "group"}
+    assert groups <= set(read)
+    assert len(read) == len(set(read))

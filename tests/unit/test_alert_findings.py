@@ -34,15 +34,18 @@ def account(i: int, **changes: Any) -> dict[str, Any]:
     return {"peak_verdict": row["verdict"], **row}
 
 
-def told(groups: list[dict[str, Any]], accounts: list[dict[str, Any]]) -> list[Finding]:
+def told(
+    groups: list[dict[str, Any]], accounts: list[dict[str, Any]], *, exempt: dict[str, str] | None = None
+) -> list[Finding]:
     parts = pl.DataFrame(schema=PARTS)
     return findings(
-        pl.DataFrame(groups),
+        pl.DataFrame(groups or [group("nobody", verdict="clear")]),
         pl.DataFrame(accounts, schema_overrides={"group_id": pl.String}),
         parts,
         pl.DataFrame(schema=WHY),
         threshold=0.5,
         day=D,
+        exempt=exempt,
     )
 
 
@@ -88,6 +91,27 @@ def test_to_exempt_one_of_three_does_not_turn_one_alert_into_two() -> None:
     (one,) = told([group()], [account(0), account(1), spared])
     assert (one.subject_id, one.n_accounts) == ("g-1", 2)
     assert "u2" not in " ".join(one.reasons)
+
+
+def test_a_group_tells_which_of_its_accounts_are_exempted_and_by_what() -> None:
+    spared = account(2, verdict="watch", peak_verdict="alert")
+    exempt = {"u2": "entry of account u2: " + "x" * 900, "elsewhere": "entry"}
+    for verdict in ("watch", "alert"):  # accused members told of together, and a group accused as such
+        some = [account(0), account(1), spared]
+        (one,) = told([group(verdict=verdict)], some, exempt=exempt)
+        assert one.exempted == ("u2",)
+        assert one.reasons[0].startswith(
+            "1 of its accounts is exempted, and not accused: u2 (entry of account"
+        )
+        assert len(one.reasons[0]) <= 500
+    (lone,) = told([], [account(2, group_id=None)], exempt=exempt)
+    assert lone.exempted == ()
+    many = {f"{i:064}": "e" * 900 for i in range(9)}
+    accounts = [account(i, account_id=name) for i, name in enumerate(many)]
+    (one,) = told([group(verdict="alert")], accounts, exempt=many)
+    assert len(one.exempted) == 9
+    assert one.reasons[0].endswith("; and 7 more.")
+    assert len(one.reasons[0]) <= 500
 
 
 def test_alerts_of_the_accounts_close_into_that_of_their_group() -> None:

@@ -217,3 +217,33 @@ def test_a_finding_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
 def test_severity_grows_with_certainty_and_size() -> None:
     assert [severity_of(s, 5) for s in (0.3, 0.5, 0.9)] == ["low", "medium", "high"]
     assert [severity_of(s, 500) for s in (0.3, 0.5, 0.9)] == ["low", "high", "critical"]
+
+
+def test_an_exemption_on_the_day_an_alert_opened_closes_it_there() -> None:
+    why = {("group", "g-1"): "allow-list entry"}
+    opened = reconcile([], [finding(), finding("g-2")], day=D)
+    closed = reconcile([], [finding("g-2")], day=D, opened=opened, withheld=why)
+    (row,) = [r for r in closed if r["subject_id"] == "g-1"]
+    assert (row["state"], row["change"], row["version"]) == ("closed", "closed", 2)
+    assert (row["opened_day"], row["closed_day"]) == (D, D)
+    assert row["reasons"] == ["Closed: allow-list entry.", "first reason", "second"]
+    assert reconcile([], [finding("g-2")], day=D, opened=closed, withheld=why) == closed, (
+        "run again, the same"
+    )
+    # What no exemption speaks of was never there: the day was run on other logs.
+    assert [r["subject_id"] for r in reconcile([], [finding("g-2")], day=D, opened=opened)] == ["g-2"]
+    # Nor does an earlier day's alert come back from a row of this day.
+    later = [{**r, "day": D + timedelta(1)} for r in opened]
+    assert reconcile([], [], day=D + timedelta(1), opened=later, withheld=why) == []
+    # Taken back, it opens as before.
+    assert reconcile([], [finding(), finding("g-2")], day=D, opened=closed) == opened
+
+
+def test_a_change_of_who_is_exempted_is_worth_telling() -> None:
+    (first,) = days({0: [finding()], 1: [finding(exempted=("b", "a"))]}, 1)
+    assert (first["change"], first["version"], first["exempted"]) == ("updated", 2, ["a", "b"])
+    (same,) = reconcile([first], [finding(exempted=("a", "b"))], day=D + timedelta(2))
+    assert same["change"] == "none"
+    old = {**first, "exempted": None}  # of a release that did not note it
+    (same,) = reconcile([old], [finding()], day=D + timedelta(2))
+    assert same["change"] == "none"

@@ -15,6 +15,7 @@ from detector.alert.words import odds_bits
 from detector.bits import probability
 from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.budget import BUDGET_DAYS
+from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Day, decide
 from detector.lake.store import empty
 from detector.link.tracking import MEMBERS
@@ -83,10 +84,14 @@ def run(
         members=pl.DataFrame(members, schema={**MEMBERS, "evidence_bits": pl.Float64}, orient="row"),
         previous_groups=before.groups if before else empty("groups").drop("day"),
         previous_accounts=before.accounts if before else empty("account_scores").drop("day"),
-        facts=pl.DataFrame(
-            facts or [],
-            schema={"account_id": pl.String, "org_id": pl.String, "program": pl.String},
-            orient="row",
+        exempt=exemptions(
+            pl.DataFrame(
+                facts or [],
+                schema={"account_id": pl.String, "org_id": pl.String, "program": pl.String},
+                orient="row",
+            ),
+            config or Config(),
+            day,
         ),
         merged=merged or {},
         shared=shared,

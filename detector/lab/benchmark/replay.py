@@ -19,6 +19,7 @@ import polars as pl
 from detector import pipeline
 from detector.config import Config
 from detector.decide import verdict
+from detector.decide.exemptions import exemptions
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
 from detector.lab.training.labelled import SHARED
@@ -116,7 +117,7 @@ def decide_days(world: Replayed, detector: Detector, config: Config | None = Non
             members=world.by_day["group_members"][day],
             previous_groups=groups,
             previous_accounts=accounts,
-            facts=world.facts[day],
+            exempt=exemptions(world.facts[day], config, day),
             merged=world.merged[day],
             shared=world.shared(day),
             previous_members=members,

@@ -1,0 +1,81 @@
+"""What runs stored against what the ledger of runs says they stored: lost, added and changed results."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date
+
+from detector.health.report import Finding, quoted
+from detector.lake.marks import Marks
+from detector.lake.store import PART, Store, output_digest
+from detector.lake.tables import tables
+
+
+def missing(store: Store, marks: Marks) -> Iterator[Finding]:
+    """Tables that lack a day which was run."""
+    ran = store.days("runs")
+    for table in tables().values():
+        if table.writer != "run" or table.name == "runs":
+            continue
+        held = store.days(table.name)
+        # A table that a later version brought lacks the days before it.
+        since = date.min if table.name in marks.tables else min(held, default=date.max)
+        lost = [day for day in ran if day >= since and day not in held]
+        if lost:
+            yield Finding(
+                f"table {table.name}: {len(lost)} days that were run are missing, the first {lost[0]}",
+                f"hydrawatch run --lake {quoted(store.root)} --since {lost[0]}",
+            )
+
+
+def added(store: Store) -> Iterator[Finding]:
+    """Parts beside the one that a run writes for a day: their rows are read as well."""
+    for table in tables().values():
+        for part in store.parts(table.name) if table.writer == "run" else ():
+            if part.name != PART:
+                yield Finding(f"{part}: a second part of a day, made by no run", f"rm -r {quoted(part)}")
+
+
+def unrun(store: Store, until: date) -> Iterator[Finding]:
+    """Results of days up to ``until`` that the ledger of runs does not know: it lost them, or never had them."""
+    days = {
+        d for t in tables().values() if t.writer == "run" and t.name != "runs" for d in store.days(t.name)
+    }
+    lost = sorted(day for day in days - set(store.days("runs")) if day <= until)
+    if not lost:
+        return
+    held = set(store.days("requests"))
+    if again := [day for day in lost if day in held]:
+        yield Finding(
+            f"the ledger of runs lacks {len(again)} days that have results, the first {again[0]}",
+            f"hydrawatch run --lake {quoted(store.root)} --since {again[0]}",
+        )
+    for day in lost:
+        if day not in held:
+            yield Finding(
+                f"results of {day}, of which there are no requests and no run",
+                f"rm -r {' '.join(quoted(p) for p in store.data.glob(f'*/day={day}'))}",
+            )
+
+
+def changed(store: Store) -> Iterator[Finding]:
+    """Days whose results are not, byte for byte, what their run wrote. Reads all of them."""
+    names = [t.name for t in tables().values() if t.writer == "run" and t.name != "runs"]
+    rows = store.engine.query(
+        f"SELECT day, output_digest FROM {store.relation('runs')} WHERE output_digest IS NOT NULL ORDER BY day",
+        of="runs",
+    ).to_pylist()
+    for row in rows:
+        parts = [p for name in names for p in store.parts(name, row["day"]) if p.name == PART]
+        if not parts:
+            continue  # results of a day that had not come are dropped
+        found = []
+        for part in parts:
+            with part.open("rb") as content:
+                found.append((part, hashlib.file_digest(content, "sha256").hexdigest()))
+        if output_digest(store.data, found) != row["output_digest"]:
+            yield Finding(
+                f"results of {row['day']} are not what its run stored: parts were changed, lost or exchanged",
+                f"hydrawatch run --lake {quoted(store.root)} --since {row['day']}",
+            )
