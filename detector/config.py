@@ -153,8 +153,8 @@ class Config(_Settings):
         ge=0,
         le=1,
         description=(
-            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3; `--max-rejects` overrides "
-            "it"
+            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3, calls that failed to "
+            "authenticate left out; `--max-rejects` overrides it"
         ),
     )
     max_clock_skew: float = Field(
