@@ -1,15 +1,15 @@
-"""hydrawatch: decides and tells. ``open_lake`` is the way in for notebooks."""
+"""hydrawatch: decides and tells. ``open_lake`` is the way in for notebooks and scripts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detector.lake.opened import OpenedLake, open_lake
+from detector.library import Lake, open_lake
 
 if TYPE_CHECKING:
     __version__: str
 
-__all__ = ["OpenedLake", "__version__", "open_lake"]
+__all__ = ["Lake", "__version__", "open_lake"]
 
 
 def __getattr__(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +12,8 @@ from detector.cli.lake import ConfigOption, LakeOption, open_for_work
 from detector.cli.show import bar, clean, json_line, plural, say
 
 if TYPE_CHECKING:
-    from detector.alert.deliver import Offer, Outcome, SinkReport
-    from detector.alert.sink import NotOpened, Opened
-    from detector.config import Config
-    from detector.lake.store import Store
-    from detector.pipeline.delivery import Queue
+    from detector.alert.deliver import Offer, SinkReport
+    from detector.alert.sink import Opened
 
 #: Alerts named under one reason; the number tells of the rest.
 _NAMED = 5
@@ -44,126 +41,52 @@ def deliver(
 
     Example: hydrawatch deliver --lake lake --dry-run
     """
-    from detector.alert.deliver import SinkReport, raise_if_missing
+    from detector.alert.deliver import Outcome, raise_if_missing
     from detector.alert.sink import Opened, open_each
+    from detector.pipeline import rounds
 
     if dry_run and test:
         raise typer.BadParameter("choose --dry-run or --test")
     store, settings = open_for_work(lake, config, reading=dry_run)
     command = f"hydrawatch deliver{ending.arguments()}"
     with store:
-        found = open_each(settings.sinks)
-        sinks = [printed(each, json=json) for each in found if isinstance(each, Opened)]
-        lost = [each for each in found if not isinstance(each, Opened)]
-        if test:
-            reports = _test(sinks, json=json)
-            served = {sink.name for sink in sinks}
-            reports += [SinkReport(each.name, fault=_words(each)) for each in lost if each.name not in served]
-        elif dry_run:
-            reports = _dry(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
-        else:
-            reports = _send(store, settings, sinks, lost, json=json, retry_refused=retry_refused)
-    order = [each.name for each in found]
-    reports.sort(key=lambda report: order.index(report.name))
+        sinks = [
+            printed(each, json=json) if isinstance(each, Opened) else each
+            for each in open_each(settings.sinks)
+        ]
+        printing = {
+            each.name for each in sinks if isinstance(each, Opened) and isinstance(each.sink, Printed)
+        }
+
+        def on_sent(sink: str, done: Outcome) -> None:
+            if json and sink not in printing:
+                _line(sink, done.offer)
+            update(0.0, done.offer.alert_id)
+
+        with bar("delivering") as update:
+            if test:
+                reports = rounds.trial(sinks, on_sent=on_sent)
+            elif dry_run:
+                reports = rounds.preview(store, settings, sinks, retry_refused=retry_refused)
+            else:
+                reports = rounds.send(store, settings, sinks, retry_refused=retry_refused, on_sent=on_sent)
+    if dry_run:
+        _show(reports, json=json)
     for report in reports:
         _tell(report, dry_run=dry_run, test=test, command=command)
     raise_if_missing(reports, command=command + (" --test" if test else ""))
 
 
-def _send(
-    store: Store,
-    settings: Config,
-    sinks: Sequence[Opened],
-    lost: Sequence[NotOpened],
-    *,
-    json: bool,
-    retry_refused: bool,
-) -> list[SinkReport]:
-    from detector.alert.deliver import serve
-    from detector.pipeline import delivery
-    from detector.pipeline.ledger import Ledger
-
-    with store.delivering() as handle, bar("delivering") as update:
-
-        def on_sent(sink: str, done: Outcome) -> None:
-            if json and not isinstance(by_name[sink].sink, Printed):
-                _line(sink, done.offer)
-            update(0.0, done.offer.alert_id)
-
-        by_name = {sink.name: sink for sink in sinks}
-        ledger = Ledger(store, handle, on_sent)
-        plan = delivery.plan(store, _names(sinks, lost), settings, retry_refused=retry_refused)
-        ledger.issue(plan.to_issue)
-        reports = serve([(sink, plan.queues[sink.name].offers) for sink in sinks], ledger)
-        ledger.close()
-    return _with_queues(reports, plan.queues, lost)
-
-
-def _dry(
-    store: Store,
-    settings: Config,
-    sinks: Sequence[Opened],
-    lost: Sequence[NotOpened],
-    *,
-    json: bool,
-    retry_refused: bool,
-) -> list[SinkReport]:
-    from detector.alert.deliver import Outcome, SinkReport
-    from detector.pipeline import delivery
-
-    plan = delivery.plan(store, _names(sinks, lost), settings, retry_refused=retry_refused)
-    reports = []
-    for sink in sinks:
-        offers = plan.queues[sink.name].offers
-        for offer in offers:
+def _show(reports: Sequence[SinkReport], *, json: bool) -> None:
+    """The events that are due, one a line."""
+    for report in reports:
+        for offer in (outcome.offer for outcome in report.sent):
             if json:
-                _line(sink.name, offer)
+                _line(report.name, offer)
             else:
                 title = offer.event["finding_info"]["title"]
                 what = f"{offer.alert_id} v{offer.version} {offer.event['activity_name']}"
-                typer.echo(f"{clean(sink.name)}\t{what}\t{clean(title)}")
-        reports.append(SinkReport(sink.name, sent=[Outcome(offer) for offer in offers]))
-    return _with_queues(reports, plan.queues, lost)
-
-
-def _test(sinks: Sequence[Opened], *, json: bool) -> list[SinkReport]:
-    """Every sink gets one event that is no alert; nothing is recorded."""
-    import uuid
-
-    from detector.alert.deliver import Offer, Recorder, serve
-    from detector.alert.ocsf import trial_event
-
-    class Shown(Recorder):
-        def sent(self, sink: str, done: Outcome) -> None:
-            if json and sink not in printing:
-                _line(sink, done.offer)
-
-    printing = {sink.name for sink in sinks if isinstance(sink.sink, Printed)}
-    key = f"test:{uuid.uuid4().hex[:16]}"
-    return serve([(sink, [Offer("test", 1, key, trial_event(key))]) for sink in sinks], Shown())
-
-
-def _names(sinks: Sequence[Opened], lost: Sequence[NotOpened]) -> list[str]:
-    return list(dict.fromkeys([*(sink.name for sink in sinks), *(each.name for each in lost)]))
-
-
-def _with_queues(
-    reports: Iterable[SinkReport], queues: dict[str, Queue] | Any, lost: Sequence[NotOpened]
-) -> list[SinkReport]:
-    from detector.alert.deliver import SinkReport
-
-    served = list(reports)
-    for each in lost:
-        if each.name not in {report.name for report in served}:
-            served.append(SinkReport(each.name, waiting=list(queues[each.name].offers), fault=_words(each)))
-    for report in served:
-        report.n_already = queues[report.name].n_already
-        report.held = queues[report.name].held
-    return served
-
-
-def _words(each: NotOpened) -> str:
-    return f"not served: {each.error}".replace("\n  ", "; ")
+                typer.echo(f"{clean(report.name)}\t{what}\t{clean(title)}")
 
 
 def _tell(report: SinkReport, *, dry_run: bool, test: bool, command: str) -> None:

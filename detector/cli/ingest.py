@@ -63,40 +63,30 @@ def ingest(
         raise typer.BadParameter(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
     time = moment(now)
     from detector.config import load_config
-    from detector.ingest.ingestion import ingest as read_in
-    from detector.ingest.ledger import SKIPPED_PART
     from detector.ingest.sources import find
-    from detector.lake.key import lake_key
-    from detector.lake.marks import keep_account_ids
+    from detector.pipeline.reading import fault_of, read_logs
 
     found = find(paths, ignore=[*load_config(lake, config).ignore, *(ignore or [])], lake=lake)
     store, settings = open_for_work(lake, config, must_exist=False)
     limit = settings.max_rejects if max_rejects is None else max_rejects
     reports: list[FileReport] = []
     gate: DataQualityError | None = None
-    with store, store.exclusive():
-        is_empty = all(part.name == SKIPPED_PART for part in store.parts("files"))
-        key = lake_key(store.root, may_make=is_empty)
-        keep_account_ids(store, pseudonymise=settings.pseudonymise_accounts)
-        store.write_views()
+    with store:
         try:
             with _late_bar("reading logs") as update:
-                read_in(
-                    paths,
+                read_logs(
                     store,
+                    settings,
+                    paths,
+                    found=found,
                     format=format,
-                    key=key,
-                    max_rejects=limit,
-                    max_clock_skew=settings.max_clock_skew,
-                    max_lateness=settings.max_lateness,
                     again=again,
                     backfill=backfill,
-                    found=found,
+                    max_rejects=limit,
+                    now=time,
                     progress=lambda done, total, path: update(done / max(total, 1), str(path)),
                     announce=_announce,
                     each=reports.append,
-                    now=time,
-                    **settings.reading(),
                 )
         except DataQualityError as error:
             gate = error
@@ -106,9 +96,8 @@ def ingest(
             for report in sorted(reports, key=lambda r: str(r.path)):
                 _tell(report, limit, " ".join([*where, *options]))
     _sum_up(reports, f"--lake {word(lake)}", f"--config {word(config)}" if config else "")
-    if gate:
-        raise gate
-    _judge(reports, limit)
+    if fault := gate or fault_of(reports, limit):
+        raise fault
 
 
 @contextmanager
@@ -198,32 +187,6 @@ def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:
         say(f'see what was rejected: hydrawatch query {lake} "SELECT path, line, reason FROM rejects"')
     if any(r.known or not r.skipped for r in reports):
         say(f"next: hydrawatch run {lake} {config}".rstrip())
-
-
-def _judge(reports: list[FileReport], limit: float) -> None:
-    """End with exit code 3 while a file is unreadable or was nearly all rejected, every night until it is cured.
-
-    Raises
-    ------
-    DataQualityError : such a file was given.
-    """
-    bad = [r for r in reports if r.status == "unreadable"]
-    if bad:
-        names = ", ".join(clean(r.path) for r in bad[:3]) + (
-            f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-        )
-        raise DataQualityError(
-            f"{plural(len(bad), 'file')} could not be read: {names}",
-            hint="cure them, or pass them over: --ignore PATTERN, or `ignore` in hydrawatch.toml",
-        )
-    old = [r for r in reports if r.known and r.reject_share > limit and not r.outdated]
-    if old and not any(r.n_lines for r in reports):
-        raise DataQualityError(
-            f"{plural(len(old), 'file')} read before had more than {limit:.4g} of the lines rejected: "
-            + ", ".join(clean(r.path) for r in old[:3]),
-            hint="see `rejects`; once settings fit, `ingest` reads a file that gave nothing anew by itself; "
-            "to pass it over: --ignore PATTERN",
-        )
 
 
 def register(app: typer.Typer) -> None:

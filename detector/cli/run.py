@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date, datetime
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,10 +14,9 @@ from detector.cli.show import bar, plural, say
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from detector.config import Config
     from detector.lake.store import Store
     from detector.pipeline import DayReport
-    from detector.score.additive import Detector
+    from detector.pipeline.running import RunReport
 
 LEVELS = ("low", "medium", "high", "critical")
 #: Stages of a day that are told, about: how far the bar moves within it.
@@ -75,8 +73,8 @@ def run(
 
     Example: hydrawatch run --lake lake --since 2026-03-01
     """
-    from detector import pipeline
-    from detector.pipeline.exempt import idle_entries, settings_changed
+    from detector.pipeline import due
+    from detector.pipeline.running import Listener, run_days
 
     for level in (fail_on, fail_on_open):
         if level is not None and level not in LEVELS:
@@ -86,7 +84,7 @@ def run(
         raise typer.BadParameter("choose --day or --since/--until")
     if first and last and first > last:
         raise typer.BadParameter(f"--since {first} is after --until {last}")
-    today = pipeline.due.today(moment(now))
+    today = due.today(moment(now))
     ending.works_on(lake, config)
     if one and one > today:
         raise ConfigError(
@@ -94,44 +92,56 @@ def run(
             hint=f"for a replay: hydrawatch run --day {one} --now {one}",
         )
     store, settings = open_for_work(lake, config, spill=True)
-    with store, store.exclusive():
-        detector = pipeline.load_detector()
-        for gone in pipeline.due.drop_ahead(store, today):
-            say(
-                f"{gone} is after today ({today}): what had been computed for it is dropped, its requests "
-                "are kept; alerts and scores are again those of the days before"
-            )
-        store.write_views()  # those of an older version, or of a run that found the disk full
-        before = _alerts(store)
-        if one or first or last:
-            forced = [one] if one else _between(store, first, last, today)
-            pipeline.due.mark_due(
-                store, forced
-            )  # a stop half-way leaves what was not reached to the next run
-            days, n_days = iter(forced), len(forced)
-        else:
-            if (again := settings_changed(store, settings)) and again <= today:
-                say(
-                    f"{again}: the allow-list or another setting has changed since it was run; deciding it again"
-                )
-                pipeline.due.mark_due(store, [again])
-            days = pipeline.due.days_to_run(store, until=today)
-            n_days = 0
-            if oldest := next(days, None):
-                days, n_days = chain([oldest], days), len(_between(store, oldest, None, today))
-        raised = _run_days(store, days, n_days, settings, detector, before)
-        if not n_days and not (first or last):
-            _say_nothing(store)
-        for note in idle_entries(store, settings):
-            say(f"note: {note}")
-        _tell_ahead(store, today)
-        _tell_otherwise(store, detector)
-        still_open = [severity for severity, state in _alerts(store).values() if state == "open"]
-    say(f"{plural(len(still_open), 'open alert')}; next: hydrawatch deliver{ending.arguments()} --dry-run")
-    if fail_on and any(LEVELS.index(s) >= LEVELS.index(fail_on) for s in raised):
+    with store, bar("run", total=1.0) as update:
+        told = _Told(today, update)
+        report = run_days(
+            store,
+            settings,
+            day=one,
+            since=first,
+            until=last,
+            today=today,
+            listener=Listener(told.stage, told.ran, told.dropped, told.changed),
+        )
+        ending.doing("", kept=_kept(told.done))
+        if not report.days:
+            _say_nothing(store, first, last, today)
+        _tell_rest(report, today)
+    n_open = plural(len(report.still_open), "open alert")
+    say(f"{n_open}; next: hydrawatch deliver{ending.arguments()} --dry-run")
+    if fail_on and any(LEVELS.index(s) >= LEVELS.index(fail_on) for s in report.raised):
         raise typer.Exit(1)
-    if fail_on_open and any(LEVELS.index(s) >= LEVELS.index(fail_on_open) for s in still_open):
+    if fail_on_open and any(LEVELS.index(s) >= LEVELS.index(fail_on_open) for s in report.still_open):
         raise typer.Exit(1)
+
+
+class _Told:
+    """Says what a run does as it does it, and keeps what was finished for whoever stops it."""
+
+    def __init__(self, today: date, update: Callable[[float, str], None]) -> None:
+        self.done: list[date] = []
+        self._today = today
+        self._update = update
+        self._n_stages = 0
+
+    def stage(self, day: date, stage: str, n_done: int, n_days: int) -> None:
+        ending.doing(f"running {day} ({stage})", kept=_kept(self.done))
+        self._update((n_done + min(self._n_stages / STAGES, 1.0)) / max(n_days, 1), f"{day} {stage}")
+        self._n_stages += 1
+
+    def ran(self, report: DayReport) -> None:
+        self.done.append(report.day)
+        self._n_stages = 0
+        _say_day(report)
+
+    def dropped(self, day: date) -> None:
+        say(
+            f"{day} is after today ({self._today}): what had been computed for it is dropped, its requests "
+            "are kept; alerts and scores are again those of the days before"
+        )
+
+    def changed(self, day: date) -> None:
+        say(f"{day}: the allow-list or another setting has changed since it was run; deciding it again")
 
 
 def _day(text: str | None) -> date | None:
@@ -141,66 +151,8 @@ def _day(text: str | None) -> date | None:
         raise typer.BadParameter(f"{text!r} is not a day; expected YYYY-MM-DD") from None
 
 
-def _between(store: Store, first: date | None, last: date | None, today: date) -> list[date]:
-    """Days with requests from ``first`` to ``last``, and not after today."""
-    known = [d for d in store.days("requests") if d <= today]
-    days = [d for d in known if (not first or d >= first) and (not last or d <= last)]
-    if not known:
-        _say_nothing(store)
-    elif not days:
-        ends = " ".join(f"{word} {d}" for word, d in (("from", first), ("to", last)) if d)
-        say(f"no day with requests {ends}: the lake holds {_span(known)}")
-    return days
-
-
 def _span(days: list[date]) -> str:
     return f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days):,} days with requests)"
-
-
-def _alerts(store: Store) -> dict[str, tuple[str, str]]:
-    """Severity and state of every alert, by its id, as of the newest day run."""
-    newest = store.newest("alerts")
-    rows = store.engine.query(
-        f"SELECT alert_id, severity, state FROM {store.relation('alerts', [newest] if newest else [])}"
-    )
-    return {r["alert_id"]: (r["severity"], r["state"]) for r in rows.to_pylist()}
-
-
-def _run_days(
-    store: Store,
-    days: Iterator[date],
-    n_days: int,
-    settings: Config,
-    detector: Detector,
-    before: dict[str, tuple[str, str]],
-) -> list[str]:
-    """Run the days (``n_days`` at most) one by one; severities of the alerts that opened or raised."""
-    from detector import pipeline
-
-    told: dict[str, str] = {}
-    done: list[date] = []
-    with bar("run", total=float(max(n_days, 1))) as update:
-        for each in days:
-            stage_of = _stages()
-
-            def tell(stage: str, each: date = each, stage_of: Iterator[float] = stage_of) -> None:
-                ending.doing(f"running {each} ({stage})", kept=_kept(done))
-                update(len(done) + next(stage_of), f"{each} {stage}")
-
-            report = pipeline.run_day(store, each, config=settings, detector=detector, progress=tell)
-            done.append(each)
-            told |= dict(report.told)
-            _say_day(report)
-    ending.doing("", kept=_kept(done))
-    after = _alerts(store)
-    return [severity for alert, severity in told.items() if _is_new(alert, severity, before, after)]
-
-
-def _stages() -> Iterator[float]:
-    at = 0
-    while True:
-        yield min(at / STAGES, 1.0)
-        at += 1
 
 
 def _kept(done: list[date]) -> str:
@@ -213,17 +165,6 @@ def _kept(done: list[date]) -> str:
     return f"{kept}; what is left stays due: hydrawatch run{ending.arguments()}"
 
 
-def _is_new(
-    alert: str, severity: str, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]
-) -> bool:
-    """Whether an alert that the run told of was not there before, or was milder, or closed and is open now."""
-    if alert not in before:
-        return True
-    known, state = before[alert]
-    reopened = state == "closed" and after.get(alert, ("", ""))[1] == "open"
-    return reopened or LEVELS.index(severity) > LEVELS.index(known)
-
-
 def _say_day(report: DayReport) -> None:
     say(
         f"{report.day}: {plural(report.n_requests, 'request')}, {plural(report.n_accounts, 'account')}, "
@@ -234,35 +175,32 @@ def _say_day(report: DayReport) -> None:
         say(f"    skipped {plugin}: {reason}")
 
 
-def _say_nothing(store: Store) -> None:
+def _say_nothing(store: Store, first: date | None, last: date | None, today: date) -> None:
+    """Why no day was run."""
     known = store.days("requests")
+    come = [day for day in known if day <= today]
     if not known:
         say(
             f"nothing to do: the lake has no requests yet; read some: hydrawatch ingest PATH{ending.arguments()}"
         )
-        return
-    say(f"nothing to do: {plural(len(known), 'day')} in the lake, none of them due")
+    elif come and (first or last):
+        ends = " ".join(f"{word} {d}" for word, d in (("from", first), ("to", last)) if d)
+        say(f"no day with requests {ends}: the lake holds {_span(come)}")
+    else:
+        say(f"nothing to do: {plural(len(known), 'day')} in the lake, none of them due")
 
 
-def _tell_ahead(store: Store, today: date) -> None:
-    """Name the days that are not run because they have not come yet."""
-    from detector import pipeline
-
-    days = pipeline.due.ahead(store, today)
-    if days:
+def _tell_rest(report: RunReport, today: date) -> None:
+    """What an operator should look at: idle exemptions, days that have not come, days scored otherwise."""
+    for note in report.notes:
+        say(f"note: {note}")
+    if days := report.ahead:
         named = ", ".join(str(d) for d in days[:3]) + (", ..." if len(days) > 3 else "")
         say(
             f"{plural(len(days), 'day')} after today ({today}) not run: {named}; their lines carry a time that "
             "has not come (docs/operations.md: Days in the future)"
         )
-
-
-def _tell_otherwise(store: Store, detector: Detector) -> None:
-    """Say that earlier days were scored by another classifier than this one."""
-    from detector import pipeline
-
-    days = pipeline.due.scored_otherwise(store, detector.digest())
-    if days:
+    if days := report.otherwise:
         say(
             f"{plural(len(days), 'earlier day')} scored by another classifier than the one installed "
             f"({days[0]} to {days[-1]}); they stand as they are, to score them anew: "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenedLake:
-    """The views of one lake. Opened by :func:`open_lake`."""
+    """The views of one lake. Opened by :func:`open_lake`; ``detector.Lake`` does more."""
 
     root: Path
 
@@ -26,7 +26,7 @@ class OpenedLake:
     @overload
     def frame(self, view: str, *, as_: Literal["polars"]) -> pl.DataFrame: ...
     def frame(self, view: str, *, as_: Literal["pandas", "polars"] = "pandas") -> pd.DataFrame | pl.DataFrame:
-        """All rows of a view (DESIGN: account_scores, groups, alerts, ...) as pandas or polars.
+        """All rows of a view (account_scores, groups, alerts, ...; ``hydrawatch tables`` lists them) as pandas or polars.
 
         Raises
         ------

@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.cli",),
     ("detector.lab.benchmark",),
     ("detector.lab.training",),
-    ("detector.lab.worlds", "detector.lab", "detector.health"),
+    ("detector.lab.worlds", "detector.lab", "detector.health", "detector.library"),
     ("detector.pipeline",),
     ("detector.alert", "detector.lake", "detector.ingest"),
     ("detector.decide",),

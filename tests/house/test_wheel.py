@@ -87,7 +87,7 @@ def test_the_face_is_there_and_knows_its_version(wheel: zipfile.ZipFile, tmp_pat
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split() == [
-        PROJECT["version"], "detector.lake.opened", str(tmp_path / "hydrawatch.py"),
+        PROJECT["version"], "detector.library", str(tmp_path / "hydrawatch.py"),
     ]  # fmt: skip
 
 
