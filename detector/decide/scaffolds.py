@@ -15,8 +15,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import sparse
-
+from detector.decide.meetings import met
 from detector.decide.scoring import Additive
 
 Floats = npt.NDArray[np.float64]
@@ -154,32 +153,20 @@ def _linked(
     if link.is_empty() or held.is_empty():
         return np.zeros(len(codes)), np.zeros(len(codes))
     n = len(organisation)
-    number = {int(c): i for i, c in enumerate(codes)}
-    column = held["code"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
-    holds = sparse.csr_matrix(
-        (np.ones(len(held), np.float32), (held["account"].to_numpy(), column)), shape=(n, len(codes))
-    )
+    column = np.searchsorted(codes, held["code"].to_numpy())
+    account, link_account = held["account"].to_numpy(), link["account"].to_numpy()
     link_codes, link_column = np.unique(link["code"].to_numpy(), return_inverse=True)
-    links = sparse.csr_matrix(
-        (np.ones(len(link), np.float32), (link["account"].to_numpy(), link_column)),
-        shape=(n, len(link_codes)),
-    )
     org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
     # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
-    pair = np.unique(
-        link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link["account"].to_numpy()]
-    )
+    pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link_account])
     orgs_on = np.bincount(pair // (org_number.max() + 1), minlength=len(link_codes))
-    links = links[:, orgs_on >= 2]
-    degree = np.asarray(links @ (orgs_on[orgs_on >= 2] - 1)).ravel()
-    meets = (holds.T @ links).tocsr()
-    meets.data = (meets.data >= 2).astype(np.float32)
-    meets.eliminate_zeros()
-    tied = (links @ meets.T).multiply(holds).tocsr()
-    tied.data = (tied.data > 0).astype(np.float32)
-    seen = np.asarray(tied.sum(axis=0)).ravel().astype(float)
+    ties = orgs_on[link_column] >= 2
+    link_account, link_column = link_account[ties], link_column[ties]
+    degree = np.bincount(link_account, orgs_on[link_column] - 1, minlength=n)
+    tied = met(account, column, link_account, link_column, n)
+    seen = np.bincount(column, tied, minlength=len(codes))
     h = np.bincount(column, minlength=len(codes)).astype(float)
-    chance_of = 1 - np.exp(-(h[column] - 1) * degree[held["account"].to_numpy()] / max(n_accounts, 1))
+    chance_of = 1 - np.exp(-(h[column] - 1) * degree[account] / max(n_accounts, 1))
     chance = np.clip(np.bincount(column, chance_of, minlength=len(codes)), 1e-3, h - 1e-3)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.where(seen > 0, seen * np.log2(seen / chance), 0.0)
