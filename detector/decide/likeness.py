@@ -136,16 +136,14 @@ def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.Data
 
 def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
     """(account, hand of a key) matrix of unit rows."""
-    account = held["account"].to_numpy()
-    code = held["code"].to_numpy()
-    hands = -(-held["n_sharing"].to_numpy() // HAND)
+    account, code, sharing = (held[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing"))
+    hands = -(-sharing // HAND)
     # Dealt by a mix of key and account: which strangers meet differs from key to key.
     mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
         code.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     )
     hand = ((mixed >> np.uint64(33)) % hands.astype(np.uint64)).astype(np.int64)
-    _, column = np.unique(np.stack([code, hand], axis=1), axis=0, return_inverse=True)
-    column = column.ravel()
+    _, column = np.unique(code * (int(hands.max()) + 1) + hand, return_inverse=True)
     matrix = sparse.csr_matrix(
         (held["weight"].to_numpy(), (account, column)), shape=(n, int(column.max()) + 1)
     )
@@ -161,7 +159,7 @@ def _link_holdings(rows: pl.DataFrame, n_accounts: int) -> Iterator[tuple[Ints, 
             (pl.col("family") == family) & (pl.col("n_sharing") >= 2) & (pl.col("n_sharing") <= most)
         )
         if len(part):
-            yield part["account"].to_numpy(), part["code"].to_numpy(), part["n_sharing"].to_numpy()
+            yield tuple(part[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing"))
 
 
 def _link_matrices(rows: pl.DataFrame, n: int, n_accounts: int) -> list[sparse.csr_matrix]:

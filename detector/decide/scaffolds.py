@@ -18,6 +18,7 @@ import polars as pl
 from detector.decide.meetings import met
 from detector.decide.scoring import Additive
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 #: Kinds that speak of structure. A whole prompt in common is a public question; tools and settings come with
@@ -90,11 +91,12 @@ def measure_keys(
     n_accounts : population.
     """
     held = content_holdings(rows)
-    org = pl.DataFrame({"account": np.arange(len(organisation)), "org": organisation})
-    of = pl.DataFrame({"account": np.arange(len(volume)), "volume": np.maximum(volume, 1.0)})
+    org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
+    account = held["account"].to_numpy()
     keys = (
-        held.join(org, on="account")
-        .join(of, on="account")
+        held.with_columns(
+            pl.Series("org", org_number[account]), pl.Series("volume", np.maximum(volume, 1.0)[account])
+        )
         .with_columns((pl.col("n") / pl.col("n").sum().over("code")).alias("p"))
         .group_by("code")
         .agg(
@@ -110,7 +112,7 @@ def measure_keys(
         )
         .sort("code")
     )
-    bits, share = _linked(rows, held, keys["code"].to_numpy(), organisation, n_accounts)
+    bits, share = _linked(rows, held, keys["code"].to_numpy(), org_number, n_accounts)
     h = pl.col("h").cast(pl.Float64)
     return keys.select(
         "code",
@@ -136,8 +138,8 @@ def measure_keys(
 def _linked(
     rows: pl.DataFrame,
     held: pl.DataFrame,
-    codes: npt.NDArray[np.int64],
-    organisation: pl.Series,
+    codes: Ints,
+    org_number: Ints,
     n_accounts: int,
 ) -> tuple[Floats, Floats]:
     """How many holders of each key are linked to another holder outside their organisation, in bits over chance.
@@ -152,11 +154,10 @@ def _linked(
     )
     if link.is_empty() or held.is_empty():
         return np.zeros(len(codes)), np.zeros(len(codes))
-    n = len(organisation)
+    n = len(org_number)
     column = np.searchsorted(codes, held["code"].to_numpy())
     account, link_account = held["account"].to_numpy(), link["account"].to_numpy()
     link_codes, link_column = np.unique(link["code"].to_numpy(), return_inverse=True)
-    org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
     # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
     pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link_account])
     orgs_on = np.bincount(pair // (org_number.max() + 1), minlength=len(link_codes))
@@ -195,6 +196,7 @@ def account_scaffolds(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int
     )
     everyone = pl.DataFrame({"account": np.arange(n)})
     # Sums in parallel differ in their last digits from run to run; what is stored must not.
+    found = found.with_columns(pl.col("account").cast(pl.Int64))
     return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
 
 

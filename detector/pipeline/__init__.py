@@ -190,7 +190,7 @@ def run_day(
             out["group_members"] = relations.dated(members, day)
             known = members["group_id"].unique().implode()
             out["group_days"] = out["group_days"].filter(pl.col("group_id").is_in(known))
-            why = joined.why(held, members, scored.groups)
+            why = joined.why(store, day, held, members, scored.groups, config)
             found = findings.findings(
                 scored.groups,
                 scored.accounts,

@@ -40,7 +40,9 @@ def held(ties: list[tuple[str, str, int]], *, population: int) -> joined.Held:
         )
     )
     accounts = rows["account_id"].unique().sort()
-    return joined.Held(rows, accounts, max(population, len(accounts)))
+    keys = rows.group_by("code").agg(pl.col("kind", "key").first()).sort("code").drop("code")
+    families = pl.col("family").cast(pl.Enum(joined.FAMILIES))
+    return joined.Held(rows.with_columns(families), accounts, max(population, len(accounts)), keys)
 
 
 def found(of: joined.Held) -> pl.DataFrame:
