@@ -219,7 +219,7 @@ def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
     for _ in range(10):
         size = np.bincount(label)
         member = sparse.csr_matrix((np.ones(n), (label, np.arange(n))), shape=(len(size), n))
-        centre = _marks((member @ vectors).tocsr())
+        centre = _marks((member @ vectors).tocsr(), size)
         alone = np.asarray((member @ squares).multiply(centre > 0).sum(axis=1)).ravel()
         own = np.asarray(centre.multiply(centre).sum(axis=1)).ravel()
         within = (own - alone) / np.maximum(size * (size - 1.0), 1.0)
@@ -241,12 +241,17 @@ def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
     return label
 
 
-def _marks(centre: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The ``MARKS`` largest entries of each row, so that comparing communities stays linear."""
-    entry = centre.tocoo()
-    order = np.lexsort((entry.col, -entry.data, entry.row))
-    kept = order[rank_in_run(entry.row[order]) < MARKS]
-    return sparse.csr_matrix((entry.data[kept], (entry.row[kept], entry.col[kept])), shape=centre.shape)
+def _marks(centre: sparse.csr_matrix, size: Ints) -> sparse.csr_matrix:
+    """The ``MARKS`` largest entries of each row of a community (``size`` members), so that comparing stays linear.
+
+    Rows too small to be a community are left empty: there are as many of them as accounts.
+    """
+    row = np.repeat(np.arange(centre.shape[0]), np.diff(centre.indptr))
+    entry = np.flatnonzero(size[row] >= MIN_MEMBERS)
+    row, column, data = row[entry], centre.indices[entry], centre.data[entry]
+    order = np.lexsort((column, -data, row))
+    kept = order[rank_in_run(row[order]) < MARKS]
+    return sparse.csr_matrix((data[kept], (row[kept], column[kept])), shape=centre.shape)
 
 
 def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
