@@ -161,8 +161,7 @@ def _select(ties: Ties, held: Ints) -> Ties:
     index = np.flatnonzero(keep)
     octave = np.log2(held[ties.key[index]]).astype(np.int64)
     stratum = (ties.account[index] * 16 + ties.family[index]) * 64 + octave
-    order = np.lexsort((ties.key[index], -weight[index], stratum))
-    chosen = np.sort(index[order[rank_in_run(stratum[order]) < PER_OCTAVE]])
+    chosen = np.sort(index[_weightiest(stratum, weight[index], ties.key[index])])
     return Ties(
         account=ties.account[chosen],
         key=ties.key[chosen],
@@ -172,6 +171,23 @@ def _select(ties: Ties, held: Ints) -> Ties:
         n_accounts=ties.n_accounts,
         n_holders=ties.n_holders,
     )
+
+
+def _weightiest(stratum: Ints, weight: Floats, key: Ints) -> Ints:
+    """Places of the ``PER_OCTAVE`` weightiest of each stratum; of equal weight those of the lower key."""
+    left = np.argsort(stratum)
+    chosen = [np.empty(0, np.int64)]
+    for _ in range(PER_OCTAVE):
+        if not len(left):
+            break
+        start = np.flatnonzero(np.r_[True, stratum[left][1:] != stratum[left][:-1]])
+        length = np.diff(np.r_[start, len(left)])
+        top = weight[left] == np.repeat(np.maximum.reduceat(weight[left], start), length)
+        first = np.where(top, key[left], np.iinfo(np.int64).max)
+        best = first == np.repeat(np.minimum.reduceat(first, start), length)
+        chosen.append(left[best])
+        left = left[~best]
+    return np.concatenate(chosen)
 
 
 def rank_in_run(ordered: Ints) -> Ints:

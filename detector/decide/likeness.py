@@ -246,12 +246,18 @@ def _marks(centre: sparse.csr_matrix, size: Ints) -> sparse.csr_matrix:
 
     Rows too small to be a community are left empty: there are as many of them as accounts.
     """
-    row = np.repeat(np.arange(centre.shape[0]), np.diff(centre.indptr))
-    entry = np.flatnonzero(size[row] >= MIN_MEMBERS)
-    row, column, data = row[entry], centre.indices[entry], centre.data[entry]
-    order = np.lexsort((column, -data, row))
-    kept = order[rank_in_run(row[order]) < MARKS]
-    return sparse.csr_matrix((data[kept], (row[kept], column[kept])), shape=centre.shape)
+    kept = [np.empty(0, np.int64)]
+    for row in np.flatnonzero(size >= MIN_MEMBERS):
+        entry = np.arange(centre.indptr[row], centre.indptr[row + 1])
+        if len(entry) > MARKS:
+            data = centre.data[entry]
+            least = np.partition(data, len(data) - MARKS)[len(data) - MARKS]
+            entry = entry[data >= least]
+            entry = entry[np.lexsort((centre.indices[entry], -centre.data[entry]))[:MARKS]]
+        kept.append(entry)
+    chosen = np.concatenate(kept)
+    row = np.searchsorted(centre.indptr, chosen, side="right") - 1
+    return sparse.csr_matrix((centre.data[chosen], (row, centre.indices[chosen])), shape=centre.shape)
 
 
 def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:

@@ -1,8 +1,8 @@
 """Which holders of a content key meet another of its holders on a link key: a card, an exit, a pause.
 
 The obvious ways are products of a matrix with its own transpose, which grow with the square of a hub's holders. Here a
-content key is opened into the link keys of its holders, one entry each, and sorted: equal neighbours are two holders on
-one link key. Work is the sum of link keys over (account, content key) entries, whatever a key's number of holders; it
+content key is opened into the link keys of its holders, one entry each, and counted or sorted: equal neighbours are two
+holders on one link key. Work is the sum of link keys over (account, content key) entries, whatever a key's number of holders; it
 is done in slices, so that memory is a slice's.
 """
 
@@ -19,6 +19,8 @@ Bools = npt.NDArray[np.bool_]
 
 #: Entries (account, content key, link key) that are sorted in one go, but for a key that has more by itself.
 SLICE = 1 << 21
+#: Pairs of keys of a slice are counted rather than sorted where there are at most so many for each entry.
+_DENSE = 4
 #: Bits of a packed entry.
 _WIDTH = 63
 
@@ -51,9 +53,14 @@ def met(holder: Ints, key: Ints, link_holder: Ints, link: Ints, n_accounts: int)
         return found
     links = _Links.of(link_holder, link, n_accounts)
     entries = np.flatnonzero(links.many[holder])
-    entries = entries[np.argsort(key[entries], kind="stable")]
     if not len(entries):
         return found
+    # The largest keys first: those of a slice are then of one size, and counted in the way that suits it.
+    opens = np.bincount(key[entries], links.many[holder[entries]]).astype(np.int64)
+    place = np.empty(len(opens), np.int64)
+    place[np.argsort(-opens, kind="stable")] = np.arange(len(opens))
+    key = place[key]
+    entries = entries[np.argsort(key[entries])]
     first = np.flatnonzero(np.r_[True, key[entries][1:] != key[entries][:-1]])
     bound = np.r_[first, len(entries)]
     size = np.add.reduceat(links.many[holder[entries]], first)
@@ -93,12 +100,19 @@ def _on_keys(key: Ints, holder: Ints, links: _Links) -> Ints:
     """Places of the entries of a slice (sorted by key) that meet another."""
     link, entry = links.opened(holder)
     pair = np.cumsum(np.r_[0, key[1:] != key[:-1]])[entry] * links.n + link
+    meets = np.zeros(len(key), bool)
+    span = (int(pair[-1]) // links.n + 1) * links.n
+    if span <= _DENSE * len(pair):
+        meets[entry[np.bincount(pair, minlength=span)[pair] >= 2]] = True
+        return np.flatnonzero(meets)
     # The pair of keys above, the entry below: one sort brings those together that meet.
     bits = max(len(key) - 1, 1).bit_length()
     packed = np.sort((pair << bits) | entry)
     same = packed[1:] >> bits == packed[:-1] >> bits
-    both = np.r_[same, False] | np.r_[False, same]
-    return np.unique(packed[both] & ((1 << bits) - 1))
+    packed &= (1 << bits) - 1
+    meets[packed[1:][same]] = True
+    meets[packed[:-1][same]] = True
+    return np.flatnonzero(meets)
 
 
 def _on_hub(holder: Ints, links: _Links) -> Ints:

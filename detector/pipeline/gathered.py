@@ -56,10 +56,10 @@ def gather(store: Store, days: list[date], kinds: pl.Series) -> Gathered:
 
 
 def _slice(store: Store, everything: str, number: int, n_slices: int) -> pl.DataFrame:
-    """Entries of one slice of the keys that several accounts hold, with ``place``, the place of the key in its slice."""
+    """Entries of one slice of the keys."""
     # The low bits of a content key are its kind.
     mine = f"WHERE (key >> 8) % {n_slices} = {number}" if n_slices > 1 else ""
-    rows = relations.frame(
+    return relations.frame(
         store.engine.query(
             f"""
             SELECT names.number AS account, kind_codes.number AS kind, key, max(day) AS last_day,
@@ -72,17 +72,15 @@ def _slice(store: Store, everything: str, number: int, n_slices: int) -> pl.Data
             of="ties of the window",
         )
     )
-    return rows.with_columns(pl.len().over("kind", "key").cast(pl.Int32).alias("n_sharing")).filter(
-        pl.col("n_sharing") >= 2
-    )
 
 
 def _coded(parts: list[pl.DataFrame], names: pl.Series, kinds: pl.Series) -> Gathered:
     """The slices put together, keys and accounts numbered in order among those that are left."""
-    keys = pl.concat([part.select("kind", "key").unique() for part in parts]).sort("kind", "key")
+    counted = [part.group_by("kind", "key").agg(pl.len().cast(pl.Int32).alias("n_sharing")) for part in parts]
+    keys = pl.concat(each.filter(pl.col("n_sharing") >= 2) for each in counted).sort("kind", "key")
     keys = keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
     for number, part in enumerate(parts):
-        parts[number] = part.join(keys, on=["kind", "key"], how="left").drop("key")
+        parts[number] = part.join(keys, on=["kind", "key"]).drop("key")
     rows = pl.concat(parts, rechunk=True)
     parts.clear()
     account = rows["account"].to_numpy()
