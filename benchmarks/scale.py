@@ -54,7 +54,9 @@ def run_one(lake: Path, day: date, memory_gb: float | None) -> dict[str, Any]:
     }
 
 
-def measure(root: Path, requests: int, days: int, memory_gb: float | None, accounts: int | None) -> list[dict[str, Any]]:
+def measure(
+    root: Path, requests: int, days: int, memory_gb: float | None, accounts: int | None
+) -> list[dict[str, Any]]:
     """Make the lake if it is not there, and run its days one after the other, each in a process of its own."""
     from benchmarks.scale_lake import make_lake
     from detector.lake.store import Store, is_lake
@@ -108,7 +110,9 @@ def main() -> None:
         print(json.dumps(run_one(chosen.lake, chosen.day, chosen.memory_gb)))
         return
     sizes = [int(text) for text in chosen.requests.split(",")]
-    print("| requests a day | accounts | middle day, s CPU | s wall | GiB | peak GiB of all days | last day / second |")
+    print(
+        "| requests a day | accounts | middle day, s CPU | s wall | GiB | peak GiB of all days | last day / second |"
+    )
     print("|---|---|---|---|---|---|---|")
     middles = []
     for size in sizes:

@@ -85,10 +85,16 @@ def make_site(accounts: int, seed: int) -> Site:
     weight[insiders] = 4.0
     # A third sits behind carriers and offices of very unequal size, the others on a line of their own.
     natted = rng.random(accounts) < 0.33
-    address = np.where(natted, drawn(rng, zipf(max(accounts // 12, 4), 1.1), accounts), 10**7 + np.arange(accounts))
+    address = np.where(
+        natted, drawn(rng, zipf(max(accounts // 12, 4), 1.1), accounts), 10**7 + np.arange(accounts)
+    )
     exits = 2 * 10**7 + operation * 10**4 + rng.integers(0, max(size // 8, 2), accounts)
     org = np.where(rng.random(accounts) < 0.15, rng.integers(0, max(accounts // 30, 2), accounts), -1)
-    card = np.where(rng.random(accounts) < 0.03, rng.integers(0, max(accounts // 80, 2), accounts), 10**7 + np.arange(accounts))
+    card = np.where(
+        rng.random(accounts) < 0.03,
+        rng.integers(0, max(accounts // 80, 2), accounts),
+        10**7 + np.arange(accounts),
+    )
     cards = 2 * 10**7 + operation * 10**4 + rng.integers(0, max(size // 10, 2), accounts)
     inside = operation >= 0
     return Site(
@@ -122,8 +128,7 @@ def mixed(*parts: Ints | int) -> Keys:
 
 def names(prefix: str, numbers: Ints, null: npt.NDArray[np.bool_] | None = None) -> pa.Array:
     """``prefix`` and the number of each, as text."""
-    text = pc.binary_join_element_wise(prefix, pc.cast(pa.array(numbers, mask=null), pa.string()), "")
-    return text
+    return pc.binary_join_element_wise(prefix, pc.cast(pa.array(numbers, mask=null), pa.string()), "")
 
 
 def networks(address: Ints) -> pa.Array:
@@ -187,7 +192,9 @@ def day_rows(site: Site, day: int, first: int, n: int) -> pa.Table:
         "requests",
         n,
         request_id=number_text,
-        ts=pa.array((np.datetime64(made, "us").astype(np.int64) + moment * 1e6).astype(np.int64), pa.timestamp("us")),
+        ts=pa.array(
+            (np.datetime64(made, "us").astype(np.int64) + moment * 1e6).astype(np.int64), pa.timestamp("us")
+        ),
         day=pa.array([made]).take(pa.array(np.zeros(n, np.int64))),
         account_id=names("u", who),
         model=model,
@@ -228,7 +235,9 @@ def day_rows(site: Site, day: int, first: int, n: int) -> pa.Table:
         elicit_grading=pa.array(asked * rng.random(n)),
         elicit_rewrite=pa.array(asked * rng.random(n)),
         elicit_trace=pa.array(asked * rng.random(n)),
-        capability=pa.array(np.array(["coding", "reasoning", "agentic", "data", "writing", "general"])[site.topic[who] % 6]),
+        capability=pa.array(
+            np.array(["coding", "reasoning", "agentic", "data", "writing", "general"])[site.topic[who] % 6]
+        ),
         language=pa.array(np.full(n, "en")),
         logit_probe=pa.array(np.zeros(n, bool)),
         file_id=pa.array([f"{day:032d}"]).take(pa.array(np.zeros(n, np.int64))),
@@ -243,7 +252,9 @@ def _moments(site: Site, who: Ints, day: int, rng: np.random.Generator) -> Float
     return (site.hour[who] * 3600 + start.astype(np.float64) + rng.uniform(0, 1800, len(who))) % 86_400
 
 
-def _texts(site: Site, who: Ints, number: Ints, rng: np.random.Generator) -> tuple[Keys, pa.Array, Keys, Keys]:
+def _texts(
+    site: Site, who: Ints, number: Ints, rng: np.random.Generator
+) -> tuple[Keys, pa.Array, Keys, Keys]:
     """System hash (0: none), content keys, prompt hash and template of each request."""
     n = len(who)
     inside = site.operation[who] >= 0
@@ -265,7 +276,9 @@ def _texts(site: Site, who: Ints, number: Ints, rng: np.random.Generator) -> tup
             if place == 0 and kind != 7:
                 key = np.where(inside, mixed(kind, 10**9 + site.operation[who], scaffold), key)
             columns.append(_kinded(key, kind))
-    template = np.where(inside, mixed(10, site.operation[who], scaffold), np.where(rng.random(n) < 0.3, columns[1], prompt))
+    template = np.where(
+        inside, mixed(10, site.operation[who], scaffold), np.where(rng.random(n) < 0.3, columns[1], prompt)
+    )
     app = site.app[who]
     system = np.where(app >= 0, mixed(11, app), np.uint64(0))
     columns.append(_kinded(template, 10))

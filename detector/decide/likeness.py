@@ -60,8 +60,8 @@ MARKS = 64
 MIN_MEMBERS, MIN_ORGANISATIONS = 4, 3
 #: Share of an account's neighbours in its community below which it is let go (0..1).
 LEAST_BELONGING = 0.3
-#: Accounts compared in one go (at most 2^11), and the levels likeness is rounded to.
-CHUNK = 500
+#: Accounts compared in one go (at most 2^11), how many they meet in sum at most, and the levels likeness is rounded to.
+CHUNK, MEETINGS = 500, 8_000_000
 _LEVELS = (1 << 24) - 1
 
 
@@ -136,7 +136,9 @@ def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.Data
 
 def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
     """(account, hand of a key) matrix of unit rows."""
-    account, code, sharing = (held[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing"))
+    account, code, sharing = (
+        held[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing")
+    )
     hands = -(-sharing // HAND)
     # Dealt by a mix of key and account: which strangers meet differs from key to key.
     mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
@@ -159,7 +161,8 @@ def _link_holdings(rows: pl.DataFrame, n_accounts: int) -> Iterator[tuple[Ints, 
             (pl.col("family") == family) & (pl.col("n_sharing") >= 2) & (pl.col("n_sharing") <= most)
         )
         if len(part):
-            yield tuple(part[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing"))
+            part = part.select(pl.col("account", "code", "n_sharing").cast(pl.Int64))
+            yield part["account"].to_numpy(), part["code"].to_numpy(), part["n_sharing"].to_numpy()
 
 
 def _link_matrices(rows: pl.DataFrame, n: int, n_accounts: int) -> list[sparse.csr_matrix]:
@@ -178,8 +181,8 @@ def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_ma
     turned = vectors.T.tocsr()
     most = np.log2(max(n, 4))
     starts, targets, values = [], [], []
-    for low in range(0, n, CHUNK):
-        near = (vectors[low : low + CHUNK] @ turned).tocoo()
+    for low, high in _chunks(vectors, turned):
+        near = (vectors[low:high] @ turned).tocoo()
         row, column, value = near.row.astype(np.int64) + low, near.col.astype(np.int64), near.data
         strangers = org[row] != org[column]
         row, column, value = _best(row[strangers], column[strangers], value[strangers], CANDIDATES)
@@ -194,6 +197,18 @@ def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_ma
     return sparse.csr_matrix(
         (np.concatenate(values), (np.concatenate(starts), np.concatenate(targets))), shape=(n, n)
     )
+
+
+def _chunks(vectors: sparse.csr_matrix, turned: sparse.csr_matrix) -> Iterator[tuple[int, int]]:
+    """Runs of accounts that are compared in one go: ``CHUNK`` of them, or fewer that meet ``MEETINGS`` about."""
+    n = vectors.shape[0]
+    met = np.r_[0, np.cumsum(np.diff(turned.indptr)[vectors.indices])][vectors.indptr]
+    low = 0
+    while low < n:
+        high = int(np.searchsorted(met, met[low] + MEETINGS, side="right")) - 1
+        high = min(max(high, low + 1), low + CHUNK, n)
+        yield low, high
+        low = high
 
 
 def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, Floats]:
@@ -256,8 +271,8 @@ def _marks(centre: sparse.csr_matrix, size: Ints) -> sparse.csr_matrix:
             entry = entry[np.lexsort((centre.indices[entry], -centre.data[entry]))[:MARKS]]
         kept.append(entry)
     chosen = np.concatenate(kept)
-    row = np.searchsorted(centre.indptr, chosen, side="right") - 1
-    return sparse.csr_matrix((centre.data[chosen], (row, centre.indices[chosen])), shape=centre.shape)
+    rows = np.searchsorted(centre.indptr, chosen, side="right") - 1
+    return sparse.csr_matrix((centre.data[chosen], (rows, centre.indices[chosen])), shape=centre.shape)
 
 
 def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:

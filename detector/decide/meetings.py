@@ -2,8 +2,8 @@
 
 The obvious ways are products of a matrix with its own transpose, which grow with the square of a hub's holders. Here a
 content key is opened into the link keys of its holders, one entry each, and counted or sorted: equal neighbours are two
-holders on one link key. Work is the sum of link keys over (account, content key) entries, whatever a key's number of holders; it
-is done in slices, so that memory is a slice's.
+holders on one link key. Work is the sum of link keys over (account, content key) entries, however many holders a key
+has; it is done in slices, so that memory is a slice's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def met(holder: Ints, key: Ints, link_holder: Ints, link: Ints, n_accounts: int)
 class _Links:
     """Link keys of the accounts, those of each in a row: ``many[a]`` of them from ``start[a]`` on; ``n`` in all."""
 
-    keys: Ints
+    keys: npt.NDArray[np.int32]
     start: Ints
     many: Ints
     n: int

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
 from detector.decide.meetings import met
 from detector.decide.scoring import Additive
 

@@ -38,8 +38,12 @@ def gather(store: Store, days: list[date], kinds: pl.Series) -> Gathered:
     ``kinds``: every kind of key, in order of name; what is of another kind is left out.
     """
     read = ", ".join(_READ)
-    everything = f"(SELECT {read} FROM {store.relation('ties', days)} UNION ALL SELECT {read} FROM ties_today)"
-    store.engine.bind("kind_codes", pl.DataFrame({"kind": kinds, "number": np.arange(len(kinds), dtype=np.uint8)}))
+    everything = (
+        f"(SELECT {read} FROM {store.relation('ties', days)} UNION ALL SELECT {read} FROM ties_today)"
+    )
+    store.engine.bind(
+        "kind_codes", pl.DataFrame({"kind": kinds, "number": np.arange(len(kinds), dtype=np.uint8)})
+    )
     store.engine.materialise(
         "names",
         f"""(SELECT bucket, account_id, CAST(row_number() OVER (ORDER BY account_id) - 1 AS INTEGER) AS number
@@ -89,7 +93,7 @@ def _coded(parts: list[pl.DataFrame], names: pl.Series, kinds: pl.Series) -> Gat
     order = np.argsort(account.astype(np.int64) * max(len(keys), 1) + rows["code"].to_numpy())
     rows = rows.with_columns(pl.Series("account", account, dtype=pl.Int32))
     rows = pl.DataFrame([rows.drop_in_place(name).gather(order) for name in rows.columns])
-    named = kinds.cast(pl.Enum(kinds))
+    named = kinds.alias("kind").cast(pl.Enum(kinds))
     return Gathered(
         rows.with_columns(named.gather(rows["kind"])),
         names.filter(pl.Series(present)),

@@ -253,7 +253,9 @@ def with_evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def why(store: Store, day: date, held: Held, members: pl.DataFrame, groups: pl.DataFrame, config: Config) -> pl.DataFrame:
+def why(
+    store: Store, day: date, held: Held, members: pl.DataFrame, groups: pl.DataFrame, config: Config
+) -> pl.DataFrame:
     """Evidence of the groups worth a look, with its labels; the day's ``ties`` are bound."""
     shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
     found = evidence(held, members.filter(pl.col("group_id").is_in(shown)))
