@@ -612,21 +612,29 @@ m_synchrony AS (
     WHERE active.m >= 3
 ),
 m_templates AS (
-    WITH keyed AS (
-        SELECT group_id, account_id, request_id, ts, prompt_hash, key FROM (
-            SELECT group_id, account_id, request_id, ts, prompt_hash, each_of(content_keys) AS key
-            FROM member_requests
+    WITH common AS (
+        SELECT group_id, key FROM (
+            SELECT group_id, bucket_of(account_id) AS bucket, each_of(content_keys) AS key FROM member_requests
         ) AS keys WHERE key_kind(key) IN (2, 4, 5, 7, 8, 9, 10)
+        GROUP BY group_id, key HAVING min(bucket) <> max(bucket)
+    ),
+    keyed AS (
+        SELECT keys.group_id, account_id, bucket, request_id, ts, prompt_hash, keys.key FROM (
+            SELECT group_id, account_id, bucket_of(account_id) AS bucket, request_id, ts, prompt_hash,
+                each_of(content_keys) AS key
+            FROM member_requests
+        ) AS keys JOIN common ON keys.group_id = common.group_id AND keys.key = common.key
     ),
     inside AS (
-        SELECT group_id, key, count(DISTINCT account_id) AS n_in, count(*) AS n,
-            count(DISTINCT prompt_hash) AS n_prompts
-        FROM keyed GROUP BY group_id, key HAVING min(account_id) <> max(account_id)
+        SELECT group_id, key, count(DISTINCT bucket) AS n_in, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts
+        FROM keyed GROUP BY group_id, key
     ),
     everybody AS (
-        SELECT key, count(DISTINCT account_id) AS n_all FROM (
-            SELECT account_id, each_of(content_keys) AS key FROM requests
-        ) AS keys WHERE key IN (SELECT key FROM inside) GROUP BY key
+        SELECT key, count(*) AS n_all FROM (
+            SELECT DISTINCT key, bucket FROM (
+                SELECT bucket_of(account_id) AS bucket, each_of(content_keys) AS key FROM requests
+            ) AS keys WHERE key IN (SELECT key FROM inside)
+        ) AS holders GROUP BY key
     ),
     known AS (
         SELECT DISTINCT key FROM (SELECT each_of(content_keys) AS key FROM requests_before) AS keys
