@@ -27,7 +27,6 @@ from detector.lake.tables import tables
 from detector.pipeline import due, exempt, joined, relations
 from detector.pipeline.due import due_days, input_digest
 from detector.pipeline.joined import with_scaffolds
-from features import compose, plugins
 
 __all__ = [
     "DayReport",
@@ -113,13 +112,7 @@ def run_day(
         store.engine.bind("account_days", account_days)
         available["account_days"] = frozenset(account_days.columns)
         progress("collecting ties")
-        composed = compose.compose_ties(plugins.ties(), available=available)
-        skipped += composed.skipped
-        ties = (
-            relations.steady(relations.frame(store.engine.query(composed.sql, of="ties")))
-            .select(pl.lit(day).alias("day"), *[n for n in tables()["ties"].names if n != "day"])
-            .sort("account_id", "kind", "key")
-        )
+        ties = relations.ties(store, day, available, skipped)
         progress("forming groups")
         held = joined.window(store, day, ties, config)
         holders = joined.holders(store, held, day, config)

@@ -19,17 +19,18 @@ _OWNED = 0.8
 # Nearly every key is one account's: they go first, for what is counted of shared keys is dear for all of them.
 _SQL = f"""
 WITH common AS (
-    SELECT group_id, key FROM (
-        SELECT group_id, bucket_of(account_id) AS bucket, each_of(content_keys) AS key FROM member_requests
+    SELECT owner, key FROM (
+        SELECT bucket_of(group_id) AS owner, bucket_of(account_id) AS bucket, each_of(content_keys) AS key
+        FROM member_requests
     ) AS keys WHERE key_kind(key) IN ({_CODES})
-    GROUP BY group_id, key HAVING min(bucket) <> max(bucket)
+    GROUP BY owner, key HAVING min(bucket) <> max(bucket)
 ),
 keyed AS (
-    SELECT keys.group_id, account_id, bucket, request_id, ts, prompt_hash, keys.key FROM (
-        SELECT group_id, account_id, bucket_of(account_id) AS bucket, request_id, ts, prompt_hash,
-            each_of(content_keys) AS key
+    SELECT group_id, account_id, bucket, request_id, ts, prompt_hash, keys.key FROM (
+        SELECT group_id, bucket_of(group_id) AS owner, account_id, bucket_of(account_id) AS bucket, request_id, ts,
+            prompt_hash, each_of(content_keys) AS key
         FROM member_requests
-    ) AS keys JOIN common ON keys.group_id = common.group_id AND keys.key = common.key
+    ) AS keys JOIN common ON keys.key = common.key AND keys.owner = common.owner
 ),
 inside AS (
     SELECT group_id, key, count(DISTINCT bucket) AS n_in, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts
