@@ -223,8 +223,10 @@ def evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
     of = of.join(group, on="group_id").select(pl.col("account").cast(pl.Int32), "group")
     rarity = (held.n_accounts / pl.col("n_sharing")).log(2.0) / max(np.log2(max(held.n_accounts, 4) / 2), 1.0)
     return (
-        held.rows.lazy()
-        .select("account", "code", "family", "kind", "n_sharing", "weight", "spoofable")
+        held.rows.select("account", "code", "family", "kind", "n_sharing", "weight", "spoofable")[
+            _common(held, of)
+        ]
+        .lazy()
         .join(of.lazy(), on="account")
         .with_columns(pl.len().over("group", "code").alias("inside"))
         .filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
@@ -236,6 +238,26 @@ def evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
         .select("group_id", "account", "code", "family", "kind", "bits", "n_sharing", "spoofable")
         .collect()
     )
+
+
+#: Pairs of a group and a key are counted in so many boxes before they are counted exactly.
+_BOXES = 1 << 23
+
+
+def _common(held: Held, of: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Places of the entries of ``held`` that may be evidence: none that is falls out, most that are not do.
+
+    Boxes that several pairs fall into only count too many. ``of``: account and group, each account once.
+    """
+    group = np.full(len(held.accounts), -1, np.int64)
+    group[of["account"].to_numpy()] = of["group"].to_numpy()
+    owner = group[held.rows["account"].to_numpy()]
+    place = np.flatnonzero(owner >= 0)
+    box = (owner[place] * 2654435761 + held.rows["code"].to_numpy()[place]) & (_BOXES - 1)
+    inside = np.bincount(box, minlength=1)[box]
+    sharing = held.rows["n_sharing"].to_numpy()[place]
+    found: npt.NDArray[np.int64] = place[(inside >= 2) & (2 * inside >= sharing)]
+    return found
 
 
 def with_evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
