@@ -7,8 +7,9 @@ TORCH  ?= torch==2.13.0
 DEMO   ?= out/demo
 JOBS   ?= 2
 BACKTEST ?= out/backtest
+SCALE  ?= 20000,60000,200000
 
-.PHONY: demo test lint bench backtest backtest-full clean
+.PHONY: demo test lint bench scale backtest backtest-full clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +38,10 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+## scale: what a run costs against the requests of a day, and the last day of a week against the second; half an hour
+scale: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.scale --requests $(SCALE) --stages
 
 ## backtest: the benchmark on made worlds, about an hour on two cores; a stopped run goes on
 backtest: $(VENV)/.core

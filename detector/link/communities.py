@@ -37,6 +37,9 @@ SUSPECT_FROM = 0.0
 MOST_LINK, MOST_TEXT = 12.0, 20.0
 #: Suspects on one key that are joined with one another; more are dealt into hands.
 HAND = 128
+#: Pairs of suspects that are looked at, at most about: beyond, hands are smaller. They make a circle as well, since
+#: everybody is dealt anew at each key.
+MOST_PAIRS, LEAST_HAND = 30_000_000, 8
 #: Pieces of a dealt crowd are one where they share so much of what either shares within itself (0..1).
 REJOINED = 0.5
 #: How a member that nothing but its circle holds is bound.
@@ -58,20 +61,30 @@ def find(shares: Shares, bits: Floats) -> Ints:
     codes = np.flatnonzero(suspect)
     label = np.full(len(bits), -1, np.int64)
     used = _used(shares, suspect)
-    graph = _graph(used, codes)
+    size = hand(used.among)
+    graph = _graph(used, codes, size)
     if graph is None:
         return label
     met = np.flatnonzero(np.asarray(graph.getnnz(axis=1)).ravel())
     if not len(met):
         return label
     found = np.asarray(Louvain(modularity="newman", random_state=0).fit_predict(graph[met][:, met]), np.int64)
-    if (used.among > HAND).any():
+    if (used.among > size).any():
         piece = np.full(len(bits), -1, np.int64)
         piece[codes[met]] = found
-        found = _rejoined(used, piece)[found]
+        found = _rejoined(used, piece, size)[found]
     enough = np.bincount(found)[found] >= MIN_MEMBERS
     label[codes[met[enough]]] = np.unique(found[enough], return_inverse=True)[1]
     return label
+
+
+def hand(among: Ints) -> int:
+    """Size of the hands that keys are dealt into; ``among``: suspects on the key of each entry.
+
+    A suspect meets as many on a key as its hand holds: the sum is kept to ``MOST_PAIRS``, whatever is suspect.
+    """
+    pairs = int(np.minimum(among, HAND).sum())
+    return HAND if pairs <= MOST_PAIRS else max(LEAST_HAND, HAND * MOST_PAIRS // pairs)
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ def _most(family: str) -> float:
     return MOST_TEXT if family == "content" else MOST_LINK
 
 
-def _graph(used: _Used, codes: Ints) -> sparse.csr_matrix | None:
+def _graph(used: _Used, codes: Ints, size: int = HAND) -> sparse.csr_matrix | None:
     """(suspect, suspect) bits that their common keys say, families added up; None: nothing is shared."""
     total = None
     for code, family in enumerate(FAMILIES):
@@ -108,7 +121,7 @@ def _graph(used: _Used, codes: Ints) -> sparse.csr_matrix | None:
         if not len(at):
             continue
         key, account = used.key[at], np.searchsorted(codes, used.account[at])
-        hands = -(-used.among[at] // HAND)
+        hands = -(-used.among[at] // size)
         mixed = (account * 2654435761 + key * 40503) >> 7
         _, column = np.unique(key * (int(hands.max()) + 1) + mixed % hands, return_inverse=True)
         held_by = sparse.csr_matrix(
@@ -122,14 +135,14 @@ def _graph(used: _Used, codes: Ints) -> sparse.csr_matrix | None:
     return total
 
 
-def _rejoined(used: _Used, piece: Ints) -> Ints:
+def _rejoined(used: _Used, piece: Ints, size: int) -> Ints:
     """What dealing into hands has cut, put together again: the circle of each piece.
 
     Two pieces on a dealt key are one where a member shares about as much with the other's members as either's
     members do with their own, on average and counted over all holders. ``piece``: by account code (-1: none).
     """
     circle = np.arange(int(piece.max()) + 1)
-    crowd = piece[used.account[used.among > HAND]]
+    crowd = piece[used.account[used.among > size]]
     on = np.unique(crowd[crowd >= 0])
     if not len(on):
         return circle
@@ -150,7 +163,7 @@ def _rejoined(used: _Used, piece: Ints) -> Ints:
         # An account shares nothing with itself.
         shared -= np.diag(np.bincount(of, weight, minlength=len(n)))
         total += np.minimum(shared / np.maximum(pairs, 1), _most(family))
-        crowded = sparse.csr_matrix((used.among[at] > HAND, (of, key)), shape=shape, dtype=np.float64)
+        crowded = sparse.csr_matrix((used.among[at] > size, (of, key)), shape=shape, dtype=np.float64)
         dealt |= (crowded @ crowded.T).toarray() > 0
     own = np.diag(total)
     near = dealt & (total >= REJOINED * np.maximum.outer(own, own))

@@ -12,6 +12,7 @@ All work is on arrays: linear in ties, no account is ever compared with another.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,6 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
-
-from detector.arrays import rank_in_run
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -51,6 +50,8 @@ MAX_LEAK = 0.2
 MERGE_ROUNDS = 20
 #: Fewest accounts that are called a group.
 MIN_MEMBERS = 3
+#: Pairs of keys that are opened in one go.
+PAIRS = 2_000_000
 #: A component larger than this is searched for communities.
 COMMUNITY_FROM = 12
 
@@ -160,8 +161,7 @@ def _select(ties: Ties, held: Ints) -> Ties:
     index = np.flatnonzero(keep)
     octave = np.log2(held[ties.key[index]]).astype(np.int64)
     stratum = (ties.account[index] * 16 + ties.family[index]) * 64 + octave
-    order = np.lexsort((ties.key[index], -weight[index], stratum))
-    chosen = np.sort(index[order[rank_in_run(stratum[order]) < PER_OCTAVE]])
+    chosen = np.sort(index[_weightiest(stratum, weight[index], ties.key[index])])
     return Ties(
         account=ties.account[chosen],
         key=ties.key[chosen],
@@ -173,50 +173,112 @@ def _select(ties: Ties, held: Ints) -> Ties:
     )
 
 
+def _weightiest(stratum: Ints, weight: Floats, key: Ints) -> Ints:
+    """Places of the ``PER_OCTAVE`` weightiest of each stratum; of equal weight those of the lower key."""
+    left = np.argsort(stratum)
+    chosen = [np.empty(0, np.int64)]
+    for _ in range(PER_OCTAVE):
+        if not len(left):
+            break
+        start = np.flatnonzero(np.r_[True, stratum[left][1:] != stratum[left][:-1]])
+        length = np.diff(np.r_[start, len(left)])
+        top = weight[left] == np.repeat(np.maximum.reduceat(weight[left], start), length)
+        first = np.where(top, key[left], np.iinfo(np.int64).max)
+        best = first == np.repeat(np.minimum.reduceat(first, start), length)
+        chosen.append(left[best])
+        left = left[~best]
+    return np.concatenate(chosen)
+
+
 def associate(ties: Ties, held: Ints) -> Pairs:
     """Pairs of keys of different families held together beyond chance."""
     order = np.lexsort((ties.key, ties.account))
-    account, key, family = ties.account[order], ties.key[order], ties.family[order]
-    left, right = _pair_positions(account)
-    cross = family[left] != family[right]
-    left, right = left[cross], right[cross]
-    swap = key[left] > key[right]
-    left, right = np.where(swap, right, left), np.where(swap, left, right)
-    code = key[left] * (ties.n_keys + 1) + key[right]
-    _, position, inverse, count = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
-    first, second = key[left[position]], key[right[position]]
-    chance = held[first] * held[second] / max(ties.n_accounts, 1)
-    good = (
-        (count >= 2) & (count >= MIN_LIFT * chance) & _significant(count, chance, family, key, first, second)
-    )
-    number = np.cumsum(good) - 1
-    kept = good[inverse]
+    sorted_ties = _Sorted(ties.account[order], ties.key[order], ties.family[order], held, ties.n_accounts)
+    code, holder = sorted_ties.likely_pairs(ties.n_keys + 1)
+    order = np.argsort(code)
+    code, holder = code[order], holder[order]
+    start = np.flatnonzero(np.r_[True, code[1:] != code[:-1]]) if len(code) else np.empty(0, np.int64)
+    count = np.diff(np.r_[start, len(code)])
+    first, second = code[start] // (ties.n_keys + 1), code[start] % (ties.n_keys + 1)
+    good = (count >= 2) & sorted_ties.improbable(count, first, second)
     planted_key = np.zeros(ties.n_keys, bool)
     planted_key[ties.key] = ties.spoofable
     chosen = np.flatnonzero(good)
+    kept = np.repeat(good, count)
     return Pairs(
         first=first[chosen],
         second=second[chosen],
         n_accounts=count[chosen].astype(np.int64),
-        bits=np.log2(count[chosen] / chance[chosen]),
+        bits=np.log2(count[chosen] / sorted_ties.chance(first[chosen], second[chosen])),
         planted=planted_key[first[chosen]] & planted_key[second[chosen]],
-        holder=account[left[kept]],
-        pair=number[inverse[kept]],
+        holder=holder[kept],
+        pair=np.repeat(np.cumsum(good) - 1, count)[kept],
     )
 
 
-def _significant(
-    count: Ints, chance: Floats, family: npt.NDArray[np.int8], key: Ints, first: Ints, second: Ints
-) -> Bools:
-    """Poisson tail of the count under chance (Chernoff bound), corrected for every pair that could be tried."""
-    of_key = np.zeros(int(key.max(initial=0)) + 1, np.int64)
-    of_key[key] = family
-    n_keys = np.bincount(of_key[np.unique(key)], minlength=16).astype(np.float64)
-    tried = np.log(np.maximum(n_keys[of_key[first]] * n_keys[of_key[second]], 1.0))
-    with np.errstate(divide="ignore"):
-        exponent = count * np.log(count / chance) - (count - chance)
-    significant: Bools = exponent >= tried - np.log(FALSE_PAIRS)
-    return significant
+class _Sorted:
+    """Selected ties by account and key, and what chance gives of pairs of their keys."""
+
+    def __init__(
+        self, account: Ints, key: Ints, family: npt.NDArray[np.int8], held: Ints, n_accounts: int
+    ) -> None:
+        self._account, self._key, self._family = account, key, family
+        self._held, self._n_accounts = held, max(n_accounts, 1)
+        self._family_of = np.zeros(int(key.max(initial=0)) + 1, np.int64)
+        self._family_of[key] = family
+        used = np.unique(key)
+        #: Logarithm of the number of keys of each family: a pair is one of so many that could be tried.
+        self._log_keys = np.log(np.maximum(np.bincount(self._family_of[used], minlength=16), 1.0))
+
+    def chance(self, first: Ints, second: Ints) -> Floats:
+        """Accounts that hold both keys by chance."""
+        found: Floats = self._held[first] * self._held[second] / self._n_accounts
+        return found
+
+    def improbable(self, count: Ints, first: Ints, second: Ints) -> Bools:
+        """Whether so many holders of both are beyond chance, by lift and by Poisson's tail (Chernoff's bound),
+        corrected for every pair that could be tried."""
+        chance = self.chance(first, second)
+        tried = self._log_keys[self._family_of[first]] + self._log_keys[self._family_of[second]]
+        with np.errstate(divide="ignore"):
+            exponent = count * np.log(count / chance) - (count - chance)
+        found: Bools = (count >= MIN_LIFT * chance) & (exponent >= tried - np.log(FALSE_PAIRS))
+        return found
+
+    def likely_pairs(self, wide: int) -> tuple[Ints, Ints]:
+        """Every pair of keys of different families of one account that may be improbable at all, and the account.
+
+        A pair is ``lesser * wide + greater``. No more accounts hold both keys than hold the rarer one: where even
+        so many would be chance, as with every key that an eighth of the site holds, the pair is not made. Accounts
+        are taken some at a time, so that what is thrown away is never there at once.
+        """
+        codes, holders = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        # Nobody holds a key together with another far more often than chance that an eighth of all hold.
+        rare = np.flatnonzero(MIN_LIFT * self._held[self._key] <= self._n_accounts)
+        account, key, family = self._account[rare], self._key[rare], self._family[rare]
+        for low, high in _runs(account):
+            left, right = _pair_positions(account[low:high])
+            left, right = left + low, right + low
+            cross = family[left] != family[right]
+            left, right = left[cross], right[cross]
+            most = np.minimum(self._held[key[left]], self._held[key[right]])
+            likely = self.improbable(most, key[left], key[right])
+            left, right = left[likely], right[likely]
+            # Keys ascend within an account.
+            codes.append(key[left] * wide + key[right])
+            holders.append(account[left])
+        return np.concatenate(codes), np.concatenate(holders)
+
+
+def _runs(account: Ints) -> Iterator[tuple[int, int]]:
+    """Runs of the sorted ``account`` that open into about ``PAIRS`` pairs each; no account is cut."""
+    if not len(account):
+        return
+    start = np.flatnonzero(np.r_[True, account[1:] != account[:-1]])
+    length = np.diff(np.r_[start, len(account)])
+    cut = np.cumsum(length * (length - 1) // 2) // PAIRS
+    first = start[np.flatnonzero(np.r_[True, cut[1:] != cut[:-1]])]
+    yield from zip(first, np.r_[first[1:], len(account)], strict=True)
 
 
 def _pair_positions(account: Ints) -> tuple[Ints, Ints]:

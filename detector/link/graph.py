@@ -72,7 +72,10 @@ def prepare(shared: Mapping[str, pl.DataFrame]) -> Shares:
         [
             shared["links"].select("account", "code", "family", "spoofable"),
             text.select(
-                "account", "code", pl.lit("content").alias("family"), pl.lit(True).alias("spoofable")
+                "account",
+                "code",
+                pl.lit("content").cast(shared["links"].schema["family"]).alias("family"),
+                pl.lit(True).alias("spoofable"),
             ),
         ],
         how="vertical_relaxed",

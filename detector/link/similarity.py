@@ -22,8 +22,6 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
 
-from detector.arrays import rank_in_run
-
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -60,8 +58,8 @@ MARKS = 64
 MIN_MEMBERS, MIN_ORGANISATIONS = 4, 3
 #: Share of an account's neighbours in its community below which it is let go (0..1).
 LEAST_BELONGING = 0.3
-#: Accounts compared in one go (at most 2^11), and the levels likeness is rounded to.
-CHUNK = 500
+#: Accounts compared in one go (at most 2^11), how many they meet in sum at most, and the levels likeness is rounded to.
+CHUNK, MEETINGS = 500, 8_000_000
 _LEVELS = (1 << 24) - 1
 
 
@@ -136,16 +134,16 @@ def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.Data
 
 def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
     """(account, hand of a key) matrix of unit rows."""
-    account = held["account"].to_numpy()
-    code = held["code"].to_numpy()
-    hands = -(-held["n_sharing"].to_numpy() // HAND)
+    account, code, sharing = (
+        held[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing")
+    )
+    hands = -(-sharing // HAND)
     # Dealt by a mix of key and account: which strangers meet differs from key to key.
     mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
         code.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     )
     hand = ((mixed >> np.uint64(33)) % hands.astype(np.uint64)).astype(np.int64)
-    _, column = np.unique(np.stack([code, hand], axis=1), axis=0, return_inverse=True)
-    column = column.ravel()
+    _, column = np.unique(code * (int(hands.max()) + 1) + hand, return_inverse=True)
     matrix = sparse.csr_matrix(
         (held["weight"].to_numpy(), (account, column)), shape=(n, int(column.max()) + 1)
     )
@@ -161,6 +159,7 @@ def _link_holdings(rows: pl.DataFrame, n_accounts: int) -> Iterator[tuple[Ints, 
             (pl.col("family") == family) & (pl.col("n_sharing") >= 2) & (pl.col("n_sharing") <= most)
         )
         if len(part):
+            part = part.select(pl.col("account", "code", "n_sharing").cast(pl.Int64))
             yield part["account"].to_numpy(), part["code"].to_numpy(), part["n_sharing"].to_numpy()
 
 
@@ -180,8 +179,8 @@ def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_ma
     turned = vectors.T.tocsr()
     most = np.log2(max(n, 4))
     starts, targets, values = [], [], []
-    for low in range(0, n, CHUNK):
-        near = (vectors[low : low + CHUNK] @ turned).tocoo()
+    for low, high in _chunks(vectors, turned):
+        near = (vectors[low:high] @ turned).tocoo()
         row, column, value = near.row.astype(np.int64) + low, near.col.astype(np.int64), near.data
         strangers = org[row] != org[column]
         row, column, value = _best(row[strangers], column[strangers], value[strangers], CANDIDATES)
@@ -198,6 +197,18 @@ def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_ma
     )
 
 
+def _chunks(vectors: sparse.csr_matrix, turned: sparse.csr_matrix) -> Iterator[tuple[int, int]]:
+    """Runs of accounts that are compared in one go: ``CHUNK`` of them, or fewer that meet ``MEETINGS`` about."""
+    n = vectors.shape[0]
+    met = np.r_[0, np.cumsum(np.diff(turned.indptr)[vectors.indices])][vectors.indptr]
+    low = 0
+    while low < n:
+        high = int(np.searchsorted(met, met[low] + MEETINGS, side="right")) - 1
+        high = min(max(high, low + 1), low + CHUNK, n)
+        yield low, high
+        low = high
+
+
 def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, Floats]:
     """The ``k`` largest values of each row; ties go to the lower column.
 
@@ -209,7 +220,7 @@ def _best(row: Ints, column: Ints, value: Floats, k: int) -> tuple[Ints, Ints, F
     low, top = int(row.min()), float(value.max())
     level = (value * (_LEVELS / top)).astype(np.int64)
     packed = np.sort(((row - low) << 52) | ((_LEVELS - level) << 28) | column)
-    packed = packed[rank_in_run(packed >> 52) < k]
+    packed = packed[_rank_in_run(packed >> 52) < k]
     value = (_LEVELS - (packed >> 28 & 0xFFFFFF)) * np.float64(top / _LEVELS)
     return (packed >> 52) + low, packed & 0xFFFFFFF, value
 
@@ -221,7 +232,7 @@ def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
     for _ in range(10):
         size = np.bincount(label)
         member = sparse.csr_matrix((np.ones(n), (label, np.arange(n))), shape=(len(size), n))
-        centre = _marks((member @ vectors).tocsr())
+        centre = _marks((member @ vectors).tocsr(), size)
         alone = np.asarray((member @ squares).multiply(centre > 0).sum(axis=1)).ravel()
         own = np.asarray(centre.multiply(centre).sum(axis=1)).ravel()
         within = (own - alone) / np.maximum(size * (size - 1.0), 1.0)
@@ -243,12 +254,23 @@ def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
     return label
 
 
-def _marks(centre: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The ``MARKS`` largest entries of each row, so that comparing communities stays linear."""
-    entry = centre.tocoo()
-    order = np.lexsort((entry.col, -entry.data, entry.row))
-    kept = order[rank_in_run(entry.row[order]) < MARKS]
-    return sparse.csr_matrix((entry.data[kept], (entry.row[kept], entry.col[kept])), shape=centre.shape)
+def _marks(centre: sparse.csr_matrix, size: Ints) -> sparse.csr_matrix:
+    """The ``MARKS`` largest entries of each row of a community (``size`` members), so that comparing stays linear.
+
+    Rows too small to be a community are left empty: there are as many of them as accounts.
+    """
+    kept = [np.empty(0, np.int64)]
+    for row in np.flatnonzero(size >= MIN_MEMBERS):
+        entry = np.arange(centre.indptr[row], centre.indptr[row + 1])
+        if len(entry) > MARKS:
+            data = centre.data[entry]
+            least = np.partition(data, len(data) - MARKS)[len(data) - MARKS]
+            entry = entry[data >= least]
+            entry = entry[np.lexsort((centre.indices[entry], -centre.data[entry]))[:MARKS]]
+        kept.append(entry)
+    chosen = np.concatenate(kept)
+    rows = np.searchsorted(centre.indptr, chosen, side="right") - 1
+    return sparse.csr_matrix((centre.data[chosen], (rows, centre.indices[chosen])), shape=centre.shape)
 
 
 def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
@@ -338,3 +360,11 @@ def within(graph: sparse.csr_matrix, label: Ints) -> Floats:
     same = (label[edges.row] == label[edges.col]) & (label[edges.row] >= 0)
     total = np.bincount(edges.row[same], edges.data[same], minlength=len(label))
     return total / np.maximum(np.bincount(edges.row, minlength=len(label)), 1)
+
+
+def _rank_in_run(ordered: Ints) -> Ints:
+    """Place of each entry within its run of equal values, from 0."""
+    if not len(ordered):
+        return np.empty(0, np.int64)
+    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return np.arange(len(ordered)) - np.repeat(start, np.diff(np.r_[start, len(ordered)]))

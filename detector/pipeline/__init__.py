@@ -28,7 +28,6 @@ from detector.pipeline import due, exempt, joined, relations
 from detector.pipeline.due import due_days, input_digest
 from detector.pipeline.joined import with_scaffolds
 from detector.score.additive import Detector
-from features import compose, plugins
 
 __all__ = [
     "DayReport",
@@ -114,13 +113,7 @@ def run_day(
         store.engine.bind("account_days", account_days)
         available["account_days"] = frozenset(account_days.columns)
         progress("collecting ties")
-        composed = compose.compose_ties(plugins.ties(), available=available)
-        skipped += composed.skipped
-        ties = (
-            relations.steady(relations.frame(store.engine.query(composed.sql, of="ties")))
-            .select(pl.lit(day).alias("day"), *[n for n in tables()["ties"].names if n != "day"])
-            .sort("account_id", "kind", "key")
-        )
+        ties = relations.ties(store, day, available, skipped)
         progress("forming groups")
         held = joined.window(store, day, ties, config)
         holders = joined.holders(store, held, day, config)
@@ -191,7 +184,7 @@ def run_day(
             out["group_members"] = relations.dated(members, day)
             known = members["group_id"].unique().implode()
             out["group_days"] = out["group_days"].filter(pl.col("group_id").is_in(known))
-            why = joined.why(held, members, scored.groups)
+            why = joined.why(store, day, held, members, scored.groups, config)
             found = findings.findings(
                 scored.groups,
                 scored.accounts,

@@ -12,10 +12,10 @@ import polars as pl
 
 from detector.config import Config
 from detector.lake.store import Store
-from detector.lake.tables import tables
 from detector.link import cooccurrence as grouping
 from detector.link import graph, similarity, tracking
 from detector.pipeline import relations
+from detector.pipeline.gathered import gather
 from detector.score import template_reuse
 from detector.score.additive import Detector
 from features import plugins
@@ -33,53 +33,44 @@ WHY_PER_FAMILY = 3
 class Held:
     """Keys held in the window by at least two accounts, with array codes for grouping."""
 
-    rows: pl.DataFrame  # account_id, family, kind, key, detail, n_sharing, weight, spoofable, account, code
+    #: account, code, family, kind, n_sharing, n, n_prompts, asked_sum, n_days, weight, spoofable; by account and code
+    rows: pl.DataFrame
     accounts: pl.Series  # account_id by array code; arrays of whatever kind have one entry for each of these
     n_accounts: int  # population of the window: who shares no key counts here, and has no array code
+    keys: pl.DataFrame  # kind and key by array code
 
 
 def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Held:
     """Ties of the window up to ``day``, one row an account and key, faded by age."""
     days = [d for d in store.days("ties") if day - timedelta(days=config.window_days) < d < day]
+    known = kinds(plugins.ties()).sort("kind")
     store.engine.bind("ties_today", today)
-    known = kinds(plugins.ties())
-    store.engine.bind("tie_kinds", known)
-    names = ", ".join(tables()["ties"].names)
-    rows = relations.frame(
-        store.engine.query(
-            f"""
-            WITH gathered AS (
-                SELECT {names} FROM {store.relation("ties", days)} UNION ALL SELECT {names} FROM ties_today
-            ), held AS (
-                SELECT account_id, family, kind, key, max(day) AS last_day, max(detail) AS detail,
-                    CAST(sum(n) AS BIGINT) AS n, CAST(sum(n_prompts) AS BIGINT) AS n_prompts,
-                    sum(asked_sum) AS asked_sum, count(*) AS n_days
-                FROM gathered GROUP BY account_id, family, kind, key
-            ), shared AS (
-                SELECT kind, key, count(*) AS n_sharing FROM held GROUP BY kind, key HAVING count(*) >= 2
-            )
-            SELECT held.*, shared.n_sharing, tie_kinds.bits, tie_kinds.half_life_days, tie_kinds.spoofable
-            FROM held JOIN shared USING (kind, key) JOIN tie_kinds USING (kind)
-            ORDER BY account_id, kind, key
-            """,
-            of="ties of the window",
-        )
-    )
+    found = gather(store, days, known["kind"])
+    store.engine.unbind("ties_today")
     population = store.engine.query(
-        f"""SELECT count(DISTINCT account_id) AS n FROM (
+        f"""SELECT count(DISTINCT bucket_of(account_id)) AS n FROM (
             SELECT account_id FROM {store.relation("account_days", days)} UNION ALL SELECT account_id FROM account_days
         )"""
     ).to_pylist()[0]["n"]
-    for name in ("ties_today", "tie_kinds"):
-        store.engine.unbind(name)
-    age = (pl.lit(day) - pl.col("last_day")).dt.total_days()
-    rows = rows.with_columns(
-        (pl.col("bits") * pl.coalesce(0.5 ** (age / pl.col("half_life_days")), 1.0)).alias("weight"),
-        pl.col("account_id").rank("dense").cast(pl.Int64).sub(1).alias("account"),
-        pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("code"),
+    of_kind = known.select(
+        pl.col("kind").cast(found.keys.schema["kind"]),
+        pl.col("family").cast(pl.Enum(FAMILIES)),
+        "bits",
+        "half_life_days",
+        "spoofable",
     )
-    accounts = rows["account_id"].unique().sort()
-    return Held(rows, accounts, max(int(population), len(accounts)))
+    age = (pl.lit(day) - pl.col("last_day")).dt.total_days()
+    faded = pl.col("bits") * pl.coalesce(0.5 ** (age / pl.col("half_life_days")), 1.0)
+    rows = (
+        found.rows.lazy()
+        .join(of_kind.lazy(), on="kind", how="left", maintain_order="left")
+        .select(
+            "account", "code", "family", "kind", "n_sharing", "n", "n_prompts", "asked_sum", "n_days",
+            faded.alias("weight"), "spoofable",
+        )
+        .collect()
+    )  # fmt: skip
+    return Held(rows, found.accounts, max(int(population), len(found.accounts)), found.keys)
 
 
 @dataclass(frozen=True)
@@ -144,27 +135,31 @@ def with_scaffolds(
 
 
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
+    """What the plug-ins say of each kind of key."""
     return pl.DataFrame(
-        [(k, bits, t.half_life_days, k in t.spoofable) for t in ties for k, bits in t.kinds.items()],
-        schema={"kind": pl.String, "bits": pl.Float64, "half_life_days": pl.Float64, "spoofable": pl.Boolean},
+        [(k, t.family, bits, t.half_life_days, k in t.spoofable) for t in ties for k, bits in t.kinds.items()],
+        schema={
+            "kind": pl.String, "family": pl.String, "bits": pl.Float64, "half_life_days": pl.Float64,
+            "spoofable": pl.Boolean,
+        },
         orient="row",
-    )
+    )  # fmt: skip
 
 
 def group(held: Held, of: Holders) -> pl.DataFrame:
     """Columns of ``tracking.FOUND`` of every grouped account: bound by keys, or alike in what it asks."""
     rows = held.rows
-    source = rows["kind"].replace(SAME_SOURCE)
-    family = pl.select(pl.when(source.is_in(FAMILIES)).then(source).otherwise(rows["family"])).to_series()
-    code = family.replace_strict({f: i for i, f in enumerate(FAMILIES)}, return_dtype=pl.Int8)
+    family = rows["family"].to_physical().to_numpy().astype(np.int8)
+    for kind, source in SAME_SOURCE.items():
+        family[(rows["kind"] == kind).to_numpy()] = FAMILIES.index(source)
     bound = grouping.form_groups(
         grouping.Ties(
-            account=rows["account"].to_numpy(),
-            key=rows["code"].to_numpy(),
-            family=code.to_numpy(),
+            account=rows["account"].to_numpy().astype(np.int64),
+            key=rows["code"].to_numpy().astype(np.int64),
+            family=family,
             bits=rows["weight"].to_numpy(),
             # Strangers keep the same hours as easily as anybody copies a prompt: neither makes a bond firm.
-            spoofable=(rows["spoofable"] | (family == "rhythm")).to_numpy(),
+            spoofable=rows["spoofable"].to_numpy() | (family == FAMILIES.index("rhythm")),
             n_accounts=held.n_accounts,
             n_holders=len(held.accounts),
         )
@@ -220,37 +215,61 @@ def member_states(store: Store, members: pl.DataFrame, day: date) -> pl.DataFram
 
 
 def evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
-    """Keys that members of a group share with one another, and few others: the weightiest of each family."""
-    rows = (
-        held.rows.join(members.select("account_id", "group_id"), on="account_id")
-        .with_columns(pl.len().over("group_id", "code").alias("inside"))
-        .filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
-    )
+    """Keys that members of a group share with one another, and few others: the weightiest of each family.
+
+    ``group_id``, ``account`` and ``code`` as in ``held``, family, kind, bits, n_sharing, spoofable.
+    """
+    number = pl.DataFrame({"account_id": held.accounts}).with_row_index("account")
+    of = members.select("account_id", "group_id").join(number, on="account_id")
+    group = pl.DataFrame({"group_id": of["group_id"].unique().sort()}).with_row_index("group")
+    of = of.join(group, on="group_id").select(pl.col("account").cast(pl.Int32), "group")
     rarity = (held.n_accounts / pl.col("n_sharing")).log(2.0) / max(np.log2(max(held.n_accounts, 4) / 2), 1.0)
     return (
-        rows.with_columns((pl.col("weight") * rarity.clip(0.0, 1.0)).alias("bits_held"))
-        .sort(["bits_held", "kind", "key"], descending=[True, False, False])
-        .with_columns(pl.int_range(pl.len()).over("account_id", "family").alias("rank"))
+        held.rows.select("account", "code", "family", "kind", "n_sharing", "weight", "spoofable")[
+            _common(held, of)
+        ]
+        .lazy()
+        .join(of.lazy(), on="account")
+        .with_columns(pl.len().over("group", "code").alias("inside"))
+        .filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
+        .with_columns((pl.col("weight") * rarity.clip(0.0, 1.0)).alias("bits"))
+        .sort(["bits", "code"], descending=[True, False])
+        .with_columns(pl.int_range(pl.len()).over("account", "family").alias("rank"))
         .filter(pl.col("rank") < WHY_PER_FAMILY)
-        .select(
-            "group_id",
-            "account_id",
-            "family",
-            "kind",
-            "key",
-            pl.col("bits_held").alias("bits"),
-            pl.col("n_sharing").cast(pl.Int64),
-            "spoofable",
-            "detail",
-        )
-        .sort("group_id", "account_id", "family", "kind", "key")
+        .join(group.lazy(), on="group")
+        .select("group_id", "account", "code", "family", "kind", "bits", "n_sharing", "spoofable")
+        .collect()
     )
+
+
+#: Pairs of a group and a key are counted in so many boxes before they are counted exactly.
+_BOXES = 1 << 23
+
+
+def _common(held: Held, of: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Places of the entries of ``held`` that may be evidence: none that is falls out, most that are not do.
+
+    Boxes that several pairs fall into only count too many. ``of``: account and group, each account once.
+    """
+    group = np.full(len(held.accounts), -1, np.int64)
+    group[of["account"].to_numpy()] = of["group"].to_numpy()
+    owner = group[held.rows["account"].to_numpy()]
+    place = np.flatnonzero(owner >= 0)
+    box = (owner[place] * 2654435761 + held.rows["code"].to_numpy()[place]) & (_BOXES - 1)
+    inside = np.bincount(box, minlength=1)[box]
+    sharing = held.rows["n_sharing"].to_numpy()[place]
+    found: npt.NDArray[np.int64] = place[(inside >= 2) & (2 * inside >= sharing)]
+    return found
 
 
 def with_evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
     """Members with ``evidence_bits``, the sum of what ``evidence`` shows of each; NULL: not in the window."""
     bits = (
-        evidence(held, members).group_by("group_id", "account_id").agg(pl.col("bits").sum().round_sig_figs(9))
+        evidence(held, members)
+        .group_by("group_id", "account")
+        .agg(pl.col("bits").sum().round_sig_figs(9))
+        .with_columns(pl.lit(held.accounts).gather(pl.col("account")).alias("account_id"))
+        .drop("account")
     )
     present = pl.col("account_id").is_in(held.accounts.implode())
     return members.join(bits, on=["group_id", "account_id"], how="left", maintain_order="left").select(
@@ -258,7 +277,40 @@ def with_evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def why(held: Held, members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Evidence of the groups worth a look."""
+def why(
+    store: Store, day: date, held: Held, members: pl.DataFrame, groups: pl.DataFrame, config: Config
+) -> pl.DataFrame:
+    """Evidence of the groups worth a look, with its labels; the day's ``ties`` are bound."""
     shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
-    return evidence(held, members.filter(pl.col("group_id").is_in(shown)))
+    found = evidence(held, members.filter(pl.col("group_id").is_in(shown)))
+    found = pl.concat([found, held.keys[found["code"]].select("key")], how="horizontal").select(
+        "group_id",
+        held.accounts.gather(found["account"]).alias("account_id"),
+        pl.col("family", "kind").cast(pl.String),
+        "key",
+        "bits",
+        pl.col("n_sharing").cast(pl.Int64),
+        "spoofable",
+    )
+    named = _labels(store, day, found, config)
+    return found.join(named, on=["account_id", "kind", "key"], how="left").sort(
+        "group_id", "account_id", "family", "kind", "key"
+    )
+
+
+def _labels(store: Store, day: date, found: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """``account_id``, ``kind``, ``key`` and ``detail`` of ties of the window, of the accounts and keys of ``found``."""
+    days = [d for d in store.days("ties") if day - timedelta(days=config.window_days) < d < day]
+    store.engine.bind("shown", found.select("account_id", "kind", "key").unique())
+    rows = store.engine.query(
+        f"""
+        SELECT account_id, kind, key, max(detail) AS detail FROM (
+            SELECT account_id, kind, key, detail FROM {store.relation("ties", days)}
+            UNION ALL SELECT account_id, kind, key, detail FROM ties
+        ) AS everything SEMI JOIN shown USING (account_id, kind, key)
+        GROUP BY account_id, kind, key
+        """,
+        of="labels of the evidence",
+    )
+    store.engine.unbind("shown")
+    return relations.frame(rows)

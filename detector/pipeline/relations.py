@@ -11,6 +11,7 @@ import pyarrow as pa
 
 import rules
 from detector.lake.store import Store
+from detector.lake.tables import tables
 from features import compose, plugins
 from features.schema import ELICITATION_KINDS
 
@@ -136,10 +137,34 @@ def measure(
 ) -> pl.DataFrame:
     """Every measurement of a grain for the bound day, one row a key; what had to be skipped is added to ``skipped``."""
     assert grain in ("account", "group")
-    composed = compose.compose(plugins.measures(grain), available=available)
-    skipped += composed.skipped
-    found = frame(store.engine.query(composed.sql, of=f"{grain} measurements"))
+    measures = plugins.measures(grain)
+    # Measurements of accounts read the same few counts; those of groups have nothing in common but what each would then
+    # wait for the others with: in one statement they need the memory of all.
+    each = [measures] if grain == "account" else [(measure,) for measure in measures]
+    found: pl.DataFrame | None = None
+    for some in each:
+        composed = compose.compose(some, available=available)
+        skipped += composed.skipped
+        part = frame(store.engine.query(composed.sql, of=f"{grain} measurements"))
+        found = part if found is None else found.join(part, on=part.columns[0], how="left")
+    assert found is not None
     return steady(found).sort(found.columns[0])
+
+
+def ties(
+    store: Store, day: date, available: Mapping[str, frozenset[str]], skipped: list[tuple[str, str]]
+) -> pl.DataFrame:
+    """The table ``ties`` of the bound day; each plug-in is a statement, so that memory is the largest one's."""
+    found = []
+    for tie in plugins.ties():
+        composed = compose.compose_ties([tie], available=available)
+        skipped += composed.skipped
+        found.append(steady(frame(store.engine.query(composed.sql, of="ties"))))
+    return (
+        pl.concat(found)
+        .select(pl.lit(day).alias("day"), *[n for n in tables()["ties"].names if n != "day"])
+        .sort("account_id", "kind", "key")
+    )
 
 
 def steady(found: pl.DataFrame) -> pl.DataFrame:

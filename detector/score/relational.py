@@ -12,14 +12,13 @@ colleagues is no evidence against its members. Few holders are shrunk towards th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.arrays import rank_in_run
 from detector.bits import probability
 from detector.link.graph import FAMILIES, Shares
 
@@ -79,15 +78,32 @@ def measure(shares: Shares, suspicion: Floats, *, firm_only: bool = False) -> pl
             continue
         if firm_only:
             of = of[shares.firm[of]]
-        order = of[np.lexsort((-bits[of], shares.account[of]))]
-        account, ranked = shares.account[order], bits[order]
-        rank = rank_in_run(account)
-        for place in PLACES:
-            at = rank == place - 1
-            columns[f"kin_{family}_{place}"] = _filled(n, account[at], ranked[at])
+        for place, (account, found) in enumerate(_largest(shares.account[of], bits[of], max(PLACES)), 1):
+            if place in PLACES:
+                columns[f"kin_{family}_{place}"] = _filled(n, account, found)
     return pl.DataFrame({"account_id": shares.accounts, **columns}).with_columns(
         pl.col(pl.Float64).round_sig_figs(9)
     )
+
+
+def _largest(account: Ints, values: Floats, k: int) -> Iterator[tuple[Ints, Floats]]:
+    """Of each account the largest of its values, then the second largest, and so on; who has so many.
+
+    ``account`` is sorted: a pass over all for each place costs a tenth of sorting them.
+    """
+    left = values.copy()
+    start = np.flatnonzero(np.r_[True, account[1:] != account[:-1]]) if len(account) else account
+    length = np.diff(np.r_[start, len(account)])
+    number = np.arange(len(account))
+    for place in range(k):
+        if not len(start):
+            yield account[start], left[start]
+            continue
+        top = np.maximum.reduceat(left, start)
+        some = length > place
+        yield account[start][some], top[some]
+        at = np.where(left == np.repeat(top, length), number, len(account))
+        left[np.minimum.reduceat(at, start)] = -np.inf
 
 
 def beside(

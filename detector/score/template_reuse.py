@@ -15,11 +15,12 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import sparse
 
 from detector.link.graph import KINDS
+from detector.link.meetings import met
 from detector.score.additive import Additive
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 #: Fewest holders of a key that is looked at: two may meet by chance.
@@ -87,11 +88,12 @@ def measure_keys(
     n_accounts : population.
     """
     held = content_holdings(rows)
-    org = pl.DataFrame({"account": np.arange(len(organisation)), "org": organisation})
-    of = pl.DataFrame({"account": np.arange(len(volume)), "volume": np.maximum(volume, 1.0)})
+    org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
+    account = held["account"].to_numpy()
     keys = (
-        held.join(org, on="account")
-        .join(of, on="account")
+        held.with_columns(
+            pl.Series("org", org_number[account]), pl.Series("volume", np.maximum(volume, 1.0)[account])
+        )
         .with_columns((pl.col("n") / pl.col("n").sum().over("code")).alias("p"))
         .group_by("code")
         .agg(
@@ -107,7 +109,7 @@ def measure_keys(
         )
         .sort("code")
     )
-    bits, share = _linked(rows, held, keys["code"].to_numpy(), organisation, n_accounts)
+    bits, share = _linked(rows, held, keys["code"].to_numpy(), org_number, n_accounts)
     h = pl.col("h").cast(pl.Float64)
     return keys.select(
         "code",
@@ -133,8 +135,8 @@ def measure_keys(
 def _linked(
     rows: pl.DataFrame,
     held: pl.DataFrame,
-    codes: npt.NDArray[np.int64],
-    organisation: pl.Series,
+    codes: Ints,
+    org_number: Ints,
     n_accounts: int,
 ) -> tuple[Floats, Floats]:
     """How many holders of each key are linked to another holder outside their organisation, in bits over chance.
@@ -149,33 +151,20 @@ def _linked(
     )
     if link.is_empty() or held.is_empty():
         return np.zeros(len(codes)), np.zeros(len(codes))
-    n = len(organisation)
-    number = {int(c): i for i, c in enumerate(codes)}
-    column = held["code"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
-    holds = sparse.csr_matrix(
-        (np.ones(len(held), np.float32), (held["account"].to_numpy(), column)), shape=(n, len(codes))
-    )
+    n = len(org_number)
+    column = np.searchsorted(codes, held["code"].to_numpy())
+    account, link_account = held["account"].to_numpy(), link["account"].to_numpy()
     link_codes, link_column = np.unique(link["code"].to_numpy(), return_inverse=True)
-    links = sparse.csr_matrix(
-        (np.ones(len(link), np.float32), (link["account"].to_numpy(), link_column)),
-        shape=(n, len(link_codes)),
-    )
-    org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
     # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
-    pair = np.unique(
-        link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link["account"].to_numpy()]
-    )
+    pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link_account])
     orgs_on = np.bincount(pair // (org_number.max() + 1), minlength=len(link_codes))
-    links = links[:, orgs_on >= 2]
-    degree = np.asarray(links @ (orgs_on[orgs_on >= 2] - 1)).ravel()
-    meets = (holds.T @ links).tocsr()
-    meets.data = (meets.data >= 2).astype(np.float32)
-    meets.eliminate_zeros()
-    tied = (links @ meets.T).multiply(holds).tocsr()
-    tied.data = (tied.data > 0).astype(np.float32)
-    seen = np.asarray(tied.sum(axis=0)).ravel().astype(float)
+    ties = orgs_on[link_column] >= 2
+    link_account, link_column = link_account[ties], link_column[ties]
+    degree = np.bincount(link_account, orgs_on[link_column] - 1, minlength=n)
+    tied = met(account, column, link_account, link_column, n)
+    seen = np.bincount(column, tied, minlength=len(codes))
     h = np.bincount(column, minlength=len(codes)).astype(float)
-    chance_of = 1 - np.exp(-(h[column] - 1) * degree[held["account"].to_numpy()] / max(n_accounts, 1))
+    chance_of = 1 - np.exp(-(h[column] - 1) * degree[account] / max(n_accounts, 1))
     chance = np.clip(np.bincount(column, chance_of, minlength=len(codes)), 1e-3, h - 1e-3)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.where(seen > 0, seen * np.log2(seen / chance), 0.0)
@@ -204,6 +193,7 @@ def account_scaffolds(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int
     )
     everyone = pl.DataFrame({"account": np.arange(n)})
     # Sums in parallel differ in their last digits from run to run; what is stored must not.
+    found = found.with_columns(pl.col("account").cast(pl.Int64))
     return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
 
 

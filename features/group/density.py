@@ -20,18 +20,18 @@ _PIVOTED = ",\n    ".join(
 
 _SQL = f"""
 WITH held AS (
-    SELECT members.group_id, ties.account_id, ties.family, ties.key
+    SELECT DISTINCT members.group_id, bucket_of(ties.account_id) AS bucket, ties.family, ties.key
     FROM ties JOIN members ON ties.account_id = members.account_id
-    GROUP BY members.group_id, ties.account_id, ties.family, ties.key
 ),
-present AS (SELECT group_id, count(DISTINCT account_id) AS n_present FROM held GROUP BY group_id),
+present AS (SELECT group_id, count(DISTINCT bucket) AS n_present FROM held GROUP BY group_id),
 inside AS (
     SELECT group_id, family, key, count(*) AS n_in FROM held
     GROUP BY group_id, family, key HAVING count(*) >= 2
 ),
 everybody AS (
-    SELECT key, count(DISTINCT account_id) AS n_all FROM ties
-    WHERE key IN (SELECT key FROM inside) GROUP BY key
+    SELECT key, count(*) AS n_all FROM (
+        SELECT DISTINCT key, bucket_of(account_id) AS bucket FROM ties WHERE key IN (SELECT key FROM inside)
+    ) AS holders GROUP BY key
 ),
 main AS (
     SELECT group_id, family, n_in, n_all FROM (
@@ -42,11 +42,11 @@ main AS (
     ) AS ranked WHERE place = 1
 ),
 linked AS (
-    SELECT group_id, account_id, count(DISTINCT family) AS n_families FROM (
-        SELECT held.group_id, held.account_id, held.family
+    SELECT group_id, bucket, count(*) AS n_families FROM (
+        SELECT DISTINCT held.group_id, held.bucket, held.family
         FROM held JOIN inside ON held.group_id = inside.group_id AND held.key = inside.key
             AND held.family = inside.family
-    ) AS shared GROUP BY group_id, account_id
+    ) AS shared GROUP BY group_id, bucket
 ),
 links AS (SELECT group_id, sum(n_families) AS n_links FROM linked GROUP BY group_id),
 pivoted AS (

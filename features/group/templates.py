@@ -16,22 +16,32 @@ _CODES = ", ".join(str(code) for code, kind in sorted(CONTENT_KEY_KINDS.items())
 #: Share of a key's holders that must be members for it to be the group's own.
 _OWNED = 0.8
 
+# Nearly every key is one account's: they go first, for what is counted of shared keys is dear for all of them.
 _SQL = f"""
-WITH keyed AS (
-    SELECT group_id, account_id, request_id, ts, prompt_hash, key FROM (
-        SELECT group_id, account_id, request_id, ts, prompt_hash, each_of(content_keys) AS key
+WITH common AS (
+    SELECT owner, key FROM (
+        SELECT bucket_of(group_id) AS owner, bucket_of(account_id) AS bucket, each_of(content_keys) AS key
         FROM member_requests
     ) AS keys WHERE key_kind(key) IN ({_CODES})
+    GROUP BY owner, key HAVING min(bucket) <> max(bucket)
+),
+keyed AS (
+    SELECT group_id, account_id, bucket, request_id, ts, prompt_hash, keys.key FROM (
+        SELECT group_id, bucket_of(group_id) AS owner, account_id, bucket_of(account_id) AS bucket, request_id, ts,
+            prompt_hash, each_of(content_keys) AS key
+        FROM member_requests
+    ) AS keys JOIN common ON keys.key = common.key AND keys.owner = common.owner
 ),
 inside AS (
-    SELECT group_id, key, count(DISTINCT account_id) AS n_in, count(*) AS n,
-        count(DISTINCT prompt_hash) AS n_prompts
-    FROM keyed GROUP BY group_id, key HAVING min(account_id) <> max(account_id)
+    SELECT group_id, key, count(DISTINCT bucket) AS n_in, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts
+    FROM keyed GROUP BY group_id, key
 ),
 everybody AS (
-    SELECT key, count(DISTINCT account_id) AS n_all FROM (
-        SELECT account_id, each_of(content_keys) AS key FROM requests
-    ) AS keys WHERE key IN (SELECT key FROM inside) GROUP BY key
+    SELECT key, count(*) AS n_all FROM (
+        SELECT DISTINCT key, bucket FROM (
+            SELECT bucket_of(account_id) AS bucket, each_of(content_keys) AS key FROM requests
+        ) AS keys WHERE key IN (SELECT key FROM inside)
+    ) AS holders GROUP BY key
 ),
 known AS (
     SELECT DISTINCT key FROM (SELECT each_of(content_keys) AS key FROM requests_before) AS keys

@@ -34,19 +34,23 @@ _KIND = _case(CONTENT_KEY_KINDS)
 _LABEL = _case({code: _LABELS[kind] for code, kind in CONTENT_KEY_KINDS.items()})
 
 
-def _keyed(relation: str) -> str:
-    """Every content key of every request; written out where it is used, so that no engine keeps it whole."""
-    columns = "account_id, ts, prompt_hash, elicitation_score, each_of(content_keys) AS key"
-    return f"(SELECT {columns} FROM {relation})"
+def _keyed(relation: str, *columns: str) -> str:
+    """Every content key of every request; written out where it is used, so that no engine keeps it whole.
+
+    Accounts go by their bucket: there are twenty-five keys a request, and a name costs twice what a number does.
+    """
+    named = ", ".join(("bucket_of(account_id) AS bucket", *columns, "each_of(content_keys) AS key"))
+    return f"(SELECT {named} FROM {relation})"
 
 
+_USED = ("ts", "prompt_hash", "elicitation_score")
 _SQL = f"""
 WITH held AS (
-    SELECT key, min(account_id) AS low, max(account_id) AS high
+    SELECT key, min(bucket) AS low, max(bucket) AS high
     FROM {_keyed("requests")} AS keyed GROUP BY key
 ),
 past AS (
-    SELECT key, min(account_id) AS low, max(account_id) AS high
+    SELECT key, min(bucket) AS low, max(bucket) AS high
     FROM {_keyed("requests_before")} AS keyed
     WHERE key IN (SELECT key FROM held) GROUP BY key
 ),
@@ -55,39 +59,45 @@ kept AS (
     FROM held LEFT JOIN past ON held.key = past.key
     WHERE held.low <> held.high OR past.low <> held.low OR past.high <> held.high
 ),
+alone AS (SELECT key, sole FROM kept WHERE sole IS NOT NULL),
 by_prompt AS (
-    SELECT account_id, keyed.key, prompt_hash, count(*) AS n, sum(elicitation_score) AS asked,
+    SELECT bucket, keyed.key, prompt_hash, count(*) AS n, sum(elicitation_score) AS asked,
         min(ts) AS first_ts, max(ts) AS last_ts
-    FROM {_keyed("requests")} AS keyed JOIN kept ON keyed.key = kept.key
-    GROUP BY account_id, keyed.key, prompt_hash
+    FROM {_keyed("requests", *_USED)} AS keyed JOIN kept ON keyed.key = kept.key
+    GROUP BY bucket, keyed.key, prompt_hash
 ),
 everybody AS (
     SELECT key, count(prompt_hash) AS n_prompts_all
     FROM (SELECT key, prompt_hash FROM by_prompt GROUP BY key, prompt_hash) AS distinct_prompts GROUP BY key
 ),
 today AS (
-    SELECT account_id, key, CAST(sum(n) AS BIGINT) AS n, count(prompt_hash) AS n_prompts, sum(asked) AS asked_sum,
+    SELECT bucket, key, CAST(sum(n) AS BIGINT) AS n, count(prompt_hash) AS n_prompts, sum(asked) AS asked_sum,
         min(first_ts) AS first_ts, max(last_ts) AS last_ts
-    FROM by_prompt GROUP BY account_id, key
+    FROM by_prompt GROUP BY bucket, key
 ),
 earlier AS (
-    SELECT keyed.account_id, keyed.key, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts,
+    SELECT keyed.bucket, keyed.key, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts,
         sum(elicitation_score) AS asked_sum, min(ts) AS first_ts, max(ts) AS last_ts
-    FROM {_keyed("requests_before")} AS keyed
-    JOIN kept ON keyed.key = kept.key AND keyed.account_id = kept.sole
-    GROUP BY keyed.account_id, keyed.key
+    FROM {_keyed("requests_before", *_USED)} AS keyed
+    JOIN alone ON keyed.key = alone.key AND keyed.bucket = alone.sole
+    GROUP BY keyed.bucket, keyed.key
 ),
 everyone AS (
-    SELECT account_id, key, n, n_prompts, asked_sum, first_ts, last_ts FROM today
+    SELECT bucket, key, n, n_prompts, asked_sum, first_ts, last_ts FROM today
     UNION ALL
-    SELECT earlier.account_id, earlier.key, earlier.n, earlier.n_prompts, earlier.asked_sum,
+    SELECT earlier.bucket, earlier.key, earlier.n, earlier.n_prompts, earlier.asked_sum,
         earlier.first_ts, earlier.last_ts
-    FROM earlier LEFT JOIN today ON earlier.key = today.key AND earlier.account_id = today.account_id
-    WHERE today.account_id IS NULL
+    FROM earlier LEFT JOIN today ON earlier.key = today.key AND earlier.bucket = today.bucket
+    WHERE today.bucket IS NULL
+),
+named AS (
+    SELECT bucket_of(account_id) AS bucket, min(account_id) AS account_id FROM (
+        SELECT account_id FROM requests UNION ALL SELECT account_id FROM requests_before
+    ) AS everywhere GROUP BY bucket_of(account_id)
 )
-SELECT keyed.account_id, {_KIND} AS kind, keyed.key, keyed.n, keyed.n_prompts, everybody.n_prompts_all,
+SELECT named.account_id, {_KIND} AS kind, keyed.key, keyed.n, keyed.n_prompts, everybody.n_prompts_all,
     keyed.asked_sum, keyed.first_ts, keyed.last_ts, {_LABEL} AS detail
-FROM everyone AS keyed JOIN everybody ON keyed.key = everybody.key
+FROM everyone AS keyed JOIN everybody ON keyed.key = everybody.key JOIN named ON keyed.bucket = named.bucket
 """
 
 TIE = Tie(

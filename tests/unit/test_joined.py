@@ -40,7 +40,9 @@ def held(ties: list[tuple[str, str, int]], *, population: int) -> joined.Held:
         )
     )
     accounts = rows["account_id"].unique().sort()
-    return joined.Held(rows, accounts, max(population, len(accounts)))
+    keys = rows.group_by("code").agg(pl.col("kind", "key").first()).sort("code").drop("code")
+    families = pl.col("family").cast(pl.Enum(joined.FAMILIES))
+    return joined.Held(rows.with_columns(families), accounts, max(population, len(accounts)), keys)
 
 
 def found(of: joined.Held) -> pl.DataFrame:
@@ -87,3 +89,19 @@ def test_a_window_that_shares_next_to_nothing_has_no_groups(
     ties: list[tuple[str, str, int]], population: int
 ) -> None:
     assert found(held(ties, population=population)).is_empty()
+
+
+def test_evidence_is_what_a_plain_loop_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever falls into one box: with a single one nothing is thrown away early, with many nearly all is."""
+    of = held(alike(12), population=200)
+    half = pl.DataFrame({"account_id": of.accounts, "group_id": ["g", "h"] * (len(of.accounts) // 2)})
+    rows = of.rows.with_columns(half["group_id"].gather(of.rows["account"]).alias("group_id"))
+    inside = rows.group_by("group_id", "code").agg(pl.len().alias("inside"), pl.col("n_sharing").first())
+    wanted = inside.filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
+    found = joined.evidence(of, half)
+    assert 0 < len(wanted) < len(inside)
+    assert (
+        found.select("group_id", "code").unique().join(wanted, on=["group_id", "code"], how="anti").is_empty()
+    )
+    monkeypatch.setattr(joined, "_BOXES", 1)
+    assert joined.evidence(of, half).sort("account", "code").equals(found.sort("account", "code"))

@@ -283,3 +283,21 @@ def test_a_companion_keeps_its_first_day_and_is_silent_when_it_is() -> None:
     other = names({0: "abcd"}, {"h": "abc"})
     moved = overlay({"h": "abc"}, other, known, previous=first, day=D2)
     assert column(moved, "first_day")["d"] == D2
+
+
+def test_suspects_meet_no_more_often_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a great part of a site is suspect, hands are smaller; who shares much is a circle all the same."""
+    n = 3 * HAND
+    crowd = np.full(8 * n, n)
+    assert communities.hand(crowd) == HAND
+    monkeypatch.setattr(communities, "MOST_PAIRS", 8 * n * 16)
+    assert communities.hand(crowd) == 16
+    links = [link for key in range(8) for link in on_key(key, range(n))]
+    made = shares(4 * n, links)
+    used = communities._used(made, bits(4 * n, range(n)) > 0)
+    graph = communities._graph(used, np.arange(n), communities.hand(used.among))
+    assert graph is not None
+    assert graph.nnz <= communities.MOST_PAIRS
+    assert found(made, range(n)) == [set(range(n))]
+    monkeypatch.setattr(communities, "MOST_PAIRS", 1)
+    assert communities.hand(crowd) == communities.LEAST_HAND

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import networkx as nx
 import numpy as np
 import pytest
 
+from detector.link import cooccurrence
 from detector.link.cooccurrence import Ties, associate, form_groups, holders, rarity_bits
 
 BILLING, NETWORK, CLIENT, CONTENT = range(4)
@@ -194,3 +196,31 @@ def inside(ties: Ties, n: int) -> dict[str, np.ndarray]:
     """The ties of the first ``n`` accounts."""
     kept = ties.account < n
     return {name: getattr(ties, name)[kept] for name in ("account", "key", "family", "bits", "spoofable")}
+
+
+def test_hubs_open_into_no_pairs() -> None:
+    """Three keys of 50,000 holders each, of three families: chance gives all their pairs, so that none is made."""
+    n = 50_000
+    account = np.tile(np.arange(n), 3)
+    key, family = np.repeat(np.arange(3), n), np.repeat(np.arange(3), n).astype(np.int8)
+    ties = Ties(account, key, family, np.full(3 * n, 5.0), np.zeros(3 * n, bool), 2 * n)
+    tracemalloc.start()
+    pairs = associate(ties, holders(ties))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pairs.holder) == 0
+    assert peak < 150 * len(account)
+
+
+def test_pairs_are_the_same_however_few_are_opened_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(600, seed=8)
+    world.ordinary()
+    hydra(world, np.arange(40), per_card=4, exits=5)
+    ties = world.ties()
+    whole = associate(ties, holders(ties))
+    monkeypatch.setattr(cooccurrence, "PAIRS", 1)
+    parts = associate(ties, holders(ties))
+    assert len(whole.first) > 0
+    assert np.array_equal(whole.first, parts.first)
+    assert np.array_equal(whole.n_accounts, parts.n_accounts)
+    assert set(zip(whole.holder, whole.pair, strict=True)) == set(zip(parts.holder, parts.pair, strict=True))

@@ -136,3 +136,27 @@ def test_likeness_within_a_group_is_of_its_members_only() -> None:
     within = similarity.within(found.graph, found.label)
     assert within[:12].mean() > 3 * within[12:].mean()
     assert (similarity.within(found.graph, np.full(n, -1)) == 0).all()
+
+
+def test_a_hub_is_compared_by_hands_and_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 holders of three phrases: each meets a hand of others, and never more at once than fit."""
+    n, keys = 2_000, 3
+    rows = pl.DataFrame(
+        {
+            "account": np.repeat(np.arange(n), keys),
+            "code": np.tile(np.arange(keys), n),
+            "family": "content", "kind": "gram5", "n": 2, "n_prompts": 2, "asked_sum": 0.1, "n_sharing": n,
+        }
+    )  # fmt: skip
+    monkeypatch.setattr(similarity, "MEETINGS", 20_000)
+    vectors = similarity._vectors(similarity._informative(rows, np.full(n, 50.0), 20 * n), n)
+    hands = np.diff(vectors.T.tocsr().indptr)
+    assert hands.sum() == n * keys
+    assert hands.max() < 1.5 * similarity.HAND
+    runs = list(similarity._chunks(vectors, vectors.T.tocsr()))
+    assert [low for low, _ in runs] == [0, *[high for _, high in runs[:-1]]]
+    assert runs[-1][1] == n
+    met = [hands[vectors[low:high].indices].sum() for low, high in runs]
+    assert max(met) <= similarity.MEETINGS
+    graph = similarity.alike(rows, strangers(n), np.full(n, 50.0), 20 * n).graph
+    assert np.diff(graph.indptr).max() <= similarity.NEIGHBOURS

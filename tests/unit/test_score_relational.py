@@ -206,3 +206,15 @@ def test_every_column_measured_is_one_the_models_may_use() -> None:
     links = [link for i, family in enumerate(graph.LINKS) for link in on_key(i, [0, 1], family)]
     made = relational.measure(shares(3, links, [(a, 9, "line", 3) for a in range(3)]), np.zeros(3))
     assert set(made.columns) - {"account_id"} == set(TERMS) - {"harvest_bits", "lent_bits"}
+
+
+def test_the_largest_of_each_account_are_those_that_sorting_gives() -> None:
+    rng = np.random.default_rng(3)
+    account = np.sort(rng.integers(0, 40, 150))
+    values = rng.integers(-3, 4, 150).astype(float)
+    found = list(relational._largest(account, values, 3))
+    for place, (who, what) in enumerate(found):
+        ranked = {a: sorted(values[account == a], reverse=True) for a in np.unique(account)}
+        assert dict(zip(who, what, strict=True)) == {a: v[place] for a, v in ranked.items() if len(v) > place}
+    none = np.empty(0, np.int64)
+    assert all(len(who) == len(what) == 0 for who, what in relational._largest(none, none.astype(float), 3))

@@ -81,18 +81,18 @@ m_creation AS (
 ),
 m_density AS (
     WITH held AS (
-        SELECT members.group_id, ties.account_id, ties.family, ties.key
+        SELECT DISTINCT members.group_id, bucket_of(ties.account_id) AS bucket, ties.family, ties.key
         FROM ties JOIN members ON ties.account_id = members.account_id
-        GROUP BY members.group_id, ties.account_id, ties.family, ties.key
     ),
-    present AS (SELECT group_id, count(DISTINCT account_id) AS n_present FROM held GROUP BY group_id),
+    present AS (SELECT group_id, count(DISTINCT bucket) AS n_present FROM held GROUP BY group_id),
     inside AS (
         SELECT group_id, family, key, count(*) AS n_in FROM held
         GROUP BY group_id, family, key HAVING count(*) >= 2
     ),
     everybody AS (
-        SELECT key, count(DISTINCT account_id) AS n_all FROM ties
-        WHERE key IN (SELECT key FROM inside) GROUP BY key
+        SELECT key, count(*) AS n_all FROM (
+            SELECT DISTINCT key, bucket_of(account_id) AS bucket FROM ties WHERE key IN (SELECT key FROM inside)
+        ) AS holders GROUP BY key
     ),
     main AS (
         SELECT group_id, family, n_in, n_all FROM (
@@ -103,11 +103,11 @@ m_density AS (
         ) AS ranked WHERE place = 1
     ),
     linked AS (
-        SELECT group_id, account_id, count(DISTINCT family) AS n_families FROM (
-            SELECT held.group_id, held.account_id, held.family
+        SELECT group_id, bucket, count(*) AS n_families FROM (
+            SELECT DISTINCT held.group_id, held.bucket, held.family
             FROM held JOIN inside ON held.group_id = inside.group_id AND held.key = inside.key
                 AND held.family = inside.family
-        ) AS shared GROUP BY group_id, account_id
+        ) AS shared GROUP BY group_id, bucket
     ),
     links AS (SELECT group_id, sum(n_families) AS n_links FROM linked GROUP BY group_id),
     pivoted AS (
@@ -612,21 +612,30 @@ m_synchrony AS (
     WHERE active.m >= 3
 ),
 m_templates AS (
-    WITH keyed AS (
-        SELECT group_id, account_id, request_id, ts, prompt_hash, key FROM (
-            SELECT group_id, account_id, request_id, ts, prompt_hash, each_of(content_keys) AS key
+    WITH common AS (
+        SELECT owner, key FROM (
+            SELECT bucket_of(group_id) AS owner, bucket_of(account_id) AS bucket, each_of(content_keys) AS key
             FROM member_requests
         ) AS keys WHERE key_kind(key) IN (2, 4, 5, 7, 8, 9, 10)
+        GROUP BY owner, key HAVING min(bucket) <> max(bucket)
+    ),
+    keyed AS (
+        SELECT group_id, account_id, bucket, request_id, ts, prompt_hash, keys.key FROM (
+            SELECT group_id, bucket_of(group_id) AS owner, account_id, bucket_of(account_id) AS bucket, request_id, ts,
+                prompt_hash, each_of(content_keys) AS key
+            FROM member_requests
+        ) AS keys JOIN common ON keys.key = common.key AND keys.owner = common.owner
     ),
     inside AS (
-        SELECT group_id, key, count(DISTINCT account_id) AS n_in, count(*) AS n,
-            count(DISTINCT prompt_hash) AS n_prompts
-        FROM keyed GROUP BY group_id, key HAVING min(account_id) <> max(account_id)
+        SELECT group_id, key, count(DISTINCT bucket) AS n_in, count(*) AS n, count(DISTINCT prompt_hash) AS n_prompts
+        FROM keyed GROUP BY group_id, key
     ),
     everybody AS (
-        SELECT key, count(DISTINCT account_id) AS n_all FROM (
-            SELECT account_id, each_of(content_keys) AS key FROM requests
-        ) AS keys WHERE key IN (SELECT key FROM inside) GROUP BY key
+        SELECT key, count(*) AS n_all FROM (
+            SELECT DISTINCT key, bucket FROM (
+                SELECT bucket_of(account_id) AS bucket, each_of(content_keys) AS key FROM requests
+            ) AS keys WHERE key IN (SELECT key FROM inside)
+        ) AS holders GROUP BY key
     ),
     known AS (
         SELECT DISTINCT key FROM (SELECT each_of(content_keys) AS key FROM requests_before) AS keys
