@@ -128,3 +128,70 @@ def test_the_decision_knows_no_made_world() -> None:
         if dotted(path).startswith(("features", "detector.decide", "detector.pipeline")):
             text = path.read_text()
             assert not [n for n in names if n in text], dotted(path)
+
+
+#: Lines a file and a function may have. Those that have more stand below, with the most they may have and why.
+FILE, FUNCTION = 320, 70
+LONG_FILES = {
+    "detector.lake.store": (670, "one class: the lake's transactions, reads and locks share its state"),
+    "detector.link.cooccurrence": (490, "one algorithm, to be one with the communities of suspects"),
+    "detector.ingest.casting": (480, "one rule a type, side by side"),
+    "detector.ingest.messages": (440, "every shape of a conversation in one place, by structure"),
+    "detector.lake.tables": (440, "a list: every table with its columns"),
+    "detector.ingest.mapping": (420, "to be split: the short way beside the long one"),
+    "detector.link.similarity": (375, "one algorithm, to be one with the communities of suspects"),
+    "detector.score.additive": (370, "to be split: the fit belongs to the lab"),
+    "detector.lab.benchmark.backtest": (360, "one benchmark in order"),
+    "detector.lab.benchmark.report": (360, "one page in order"),
+    "detector.ingest.ingestion": (355, "one call and its parameters"),
+    "detector.cli.attribute": (350, "five commands and their options"),
+    "detector.lab.training.fitting": (345, "one fit in order"),
+    "detector.config": (345, "a list: every setting with its reason"),
+    "detector.ingest.carriers": (340, "one carrier after the other"),
+    "detector.ingest.semconv": (335, "a list: names of semantic conventions"),
+    "detector.ingest.processing": (335, "the steps of a block, here and in another process"),
+    "detector.lab.training.text_model": (330, "one fit in order"),
+    "detector.ingest.calls": (325, "fields of one call, one function each"),
+}
+LONG_FUNCTIONS = {
+    "detector.ingest.ingestion.ingest": (115, "parameters and their documentation"),
+    "detector.decide.verdict.decide": (115, "to be stages, one object each"),
+    "detector.decide.history.fold_groups": (105, "to be one fold of groups and accounts"),
+    "detector.decide.history.fold_accounts": (75, "to be one fold of groups and accounts"),
+    "detector.cli.attribute.evaluate": (95, "options of a command"),
+    "detector.cli.attribute.train": (85, "options of a command"),
+    "detector.cli.backtest.backtest": (85, "options of a command"),
+    "detector.attribution.lineage.comparing.run_comparison": (85, "a comparison in order"),
+    "detector.attribution.lineage.lineage.compare": (75, "parameters and their documentation"),
+    "detector.alert.lifecycle.reconcile": (75, "parameters and their documentation"),
+    "detector.lab.training.text_model._elicitation": (75, "one fit in order"),
+}
+
+
+def test_a_file_can_be_held_in_ones_head() -> None:
+    length = {dotted(p): len(p.read_text().splitlines()) for p in modules()}
+    assert {n: k for n, k in length.items() if k > LONG_FILES.get(n, (FILE, ""))[0]} == {}
+    assert [n for n in LONG_FILES if length.get(n, 0) <= FILE] == [], "no longer long: take them off the list"
+
+
+def test_a_function_fits_a_screen() -> None:
+    length = {
+        f"{dotted(p)}.{f.name}": (f.end_lineno or 0) - f.lineno + 1
+        for p in modules()
+        for f in ast.walk(ast.parse(p.read_text()))
+        if isinstance(f, ast.FunctionDef)
+    }
+    assert {n: k for n, k in length.items() if k > LONG_FUNCTIONS.get(n, (FUNCTION, ""))[0]} == {}
+    assert [n for n in LONG_FUNCTIONS if length.get(n, 0) <= FUNCTION] == []
+    assert length["detector.pipeline.day.run_day"] <= 50
+
+
+def test_the_product_never_imports_the_lab() -> None:
+    """Training and the benchmark import the product; of the product only their commands import them."""
+    guilty = [
+        dotted(p)
+        for p in modules()
+        if not dotted(p).startswith(("detector.lab", "detector.cli"))
+        and any(i.startswith("detector.lab") for i in imports(p))
+    ]
+    assert guilty == []

@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.pipeline import joined
+from detector.pipeline import window
 
 DAY = date(2026, 3, 2)
 KINDS = {"card": "billing", "prefix": "network", "gram5": "content", "opening8": "content"}
 
 
-def held(ties: list[tuple[str, str, int]], *, population: int) -> joined.Held:
-    """Shared keys as ``joined.window`` gives them. ``ties``: account, kind, key."""
+def held(ties: list[tuple[str, str, int]], *, population: int) -> window.Held:
+    """Shared keys as ``window.window`` gives them. ``ties``: account, kind, key."""
     rows = (
         pl.DataFrame(
             ties, schema={"account_id": pl.String, "kind": pl.String, "key": pl.UInt64}, orient="row"
@@ -41,15 +41,15 @@ def held(ties: list[tuple[str, str, int]], *, population: int) -> joined.Held:
     )
     accounts = rows["account_id"].unique().sort()
     keys = rows.group_by("code").agg(pl.col("kind", "key").first()).sort("code").drop("code")
-    families = pl.col("family").cast(pl.Enum(joined.FAMILIES))
-    return joined.Held(rows.with_columns(families), accounts, max(population, len(accounts)), keys)
+    families = pl.col("family").cast(pl.Enum(window.FAMILIES))
+    return window.Held(rows.with_columns(families), accounts, max(population, len(accounts)), keys)
 
 
-def found(of: joined.Held) -> pl.DataFrame:
-    holders = joined.Holders(of.accounts, np.full(len(of.accounts), 9.0))
-    shared = joined.shared_text(of, holders)
+def found(of: window.Held) -> pl.DataFrame:
+    holders = window.Holders(of.accounts, np.full(len(of.accounts), 9.0))
+    shared = window.shared_text(of, holders)
     assert len(shared["accounts"]) == len(of.accounts)
-    return joined.group(of, holders)
+    return window.group(of, holders)
 
 
 def alike(n: int) -> list[tuple[str, str, int]]:
@@ -98,10 +98,10 @@ def test_evidence_is_what_a_plain_loop_finds(monkeypatch: pytest.MonkeyPatch) ->
     rows = of.rows.with_columns(half["group_id"].gather(of.rows["account"]).alias("group_id"))
     inside = rows.group_by("group_id", "code").agg(pl.len().alias("inside"), pl.col("n_sharing").first())
     wanted = inside.filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
-    found = joined.evidence(of, half)
+    found = window.evidence(of, half)
     assert 0 < len(wanted) < len(inside)
     assert (
         found.select("group_id", "code").unique().join(wanted, on=["group_id", "code"], how="anti").is_empty()
     )
-    monkeypatch.setattr(joined, "_BOXES", 1)
-    assert joined.evidence(of, half).sort("account", "code").equals(found.sort("account", "code"))
+    monkeypatch.setattr(window, "_BOXES", 1)
+    assert window.evidence(of, half).sort("account", "code").equals(found.sort("account", "code"))

@@ -1,0 +1,267 @@
+"""One day, from its requests to its alerts: ``run_day`` is the table of contents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+
+from detector.config import Config
+from detector.decide import verdict
+from detector.errors import DayMissing
+from detector.lake.store import Store, empty
+from detector.lake.tables import tables
+from detector.link import tracking
+from detector.link.tracking import Carried
+from detector.pipeline import alerting, exempt, relations, window
+from detector.pipeline.due import input_digest
+from detector.pipeline.view import DayView
+from detector.score.additive import Detector
+
+Progress = Callable[[str], None]
+#: Told what the classifier would see: of shared text ``keys`` (template_reuse.measure_keys) and ``holdings`` (account,
+#: code, n ...); other shared keys as ``links`` (graph.links); ``accounts`` (account_id and organisation by array
+#: code); ``members`` and ``group_days`` of all groups of the day and which ``merged``, before scoring lets any go.
+#: Training and the benchmark listen here.
+Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What one run did; printed by the CLI."""
+
+    day: date
+    n_requests: int
+    n_accounts: int
+    n_groups: int
+    opened: int
+    updated: int
+    closed: int
+    skipped: tuple[tuple[str, str], ...]
+    seconds: float
+    #: Alerts opened or updated: (alert_id, severity).
+    told: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a day, before anything is scored."""
+
+    account_days: pl.DataFrame
+    ties: pl.DataFrame
+    held: window.Held
+    shared: Mapping[str, pl.DataFrame]
+    carried: Carried
+    members: pl.DataFrame
+    group_days: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What follows from it: scores, evidence, alerts as rows of the lifecycle."""
+
+    scored: verdict.Day
+    why: pl.DataFrame
+    alerts: list[dict[str, Any]]
+
+    def count(self, change: str) -> int:
+        """Alerts that changed so today."""
+        return sum(alert["change"] == change for alert in self.alerts)
+
+    @property
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """Id and severity of the alerts that opened or changed."""
+        changed = (a for a in self.alerts if a["change"] in ("created", "updated"))
+        return tuple((a["alert_id"], a["severity"]) for a in changed)
+
+
+def run_day(
+    store: Store,
+    day: date,
+    *,
+    config: Config,
+    detector: Detector | None,
+    progress: Progress = lambda stage: None,
+    observe: Observe | None = None,
+) -> DayReport:
+    """Run one day and swap its partitions in.
+
+    ``detector`` None measures and groups without scoring (used by training). Results of later days are left
+    as they are; ``pipeline.due`` knows when they no longer fit.
+
+    Raises
+    ------
+    DayMissing : the lake has no requests of that day.
+    """
+    started = time.monotonic()
+    if day not in store.days("requests"):
+        raise DayMissing(
+            f"no requests of {day}",
+            hint=f'see: hydrawatch query --lake {store.root} "SELECT DISTINCT day FROM requests ORDER BY day"',
+        )
+    with store.exclusive():
+        digest = input_digest(store, day, window_days=config.window_days)
+        with DayView(store, day) as view:
+            measured = _measure(view, config, progress)
+            if observe is not None:
+                observe(day, _observed(measured))
+            decided = None
+            if detector is not None:
+                progress("scoring")
+                decided = _decide(view, measured, detector, config)
+            progress("storing")
+            seconds = time.monotonic() - started
+            report = _report(view, measured, decided, seconds)
+            _store(view, measured, decided, report, digest, detector, config)
+        store.write_views()
+    return report
+
+
+def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
+    """Accounts, the keys they share, the groups these form, and what the groups do."""
+    store, day = view.store, view.day
+    progress("measuring accounts")
+    account_days = view.measure("account")
+    view.bind("account_days", account_days)
+    progress("collecting ties")
+    ties = view.ties()
+    progress("forming groups")
+    held = window.window(store, day, ties, config)
+    holders = window.holders(store, held, day, config)
+    carried = _carry_over(store, day, held, window.group(held, holders))
+    members = window.with_evidence(held, window.member_states(store, carried.members, day))
+    progress("weighing shared text")
+    shared = window.shared_text(held, holders)
+    progress("measuring groups")
+    view.bind("members", members.select("group_id", "account_id"))
+    view.bind("ties", ties.drop("day"))
+    return Measured(account_days, ties, held, shared, carried, members, view.measure("group"))
+
+
+def _carry_over(store: Store, day: date, held: window.Held, grouped: pl.DataFrame) -> Carried:
+    """Today's groups under the names of those they continue."""
+    formed = (
+        relations.state(store, "group_members", day)
+        .filter(pl.col("origin_id").is_not_null())
+        .with_columns(pl.col("origin_id").alias("group_id"))
+    )
+    groups = relations.state(store, "groups", day)
+    return tracking.carry_over(
+        formed.select(list(tracking.MEMBERS)),
+        grouped,
+        day=day,
+        present=held.accounts,
+        suspects=frozenset(groups.filter(pl.col("verdict") != "clear")["group_id"]),
+    )
+
+
+def _observed(measured: Measured) -> dict[str, pl.DataFrame]:
+    """What ``Observe`` is told."""
+    merged = pl.DataFrame(
+        list(measured.carried.merged.items()),
+        schema={"group_id": pl.String, "successor_id": pl.String},
+        orient="row",
+    )
+    return {
+        **measured.shared,
+        "members": measured.members,
+        "group_days": measured.group_days,
+        "merged": merged,
+    }
+
+
+def _decide(view: DayView, measured: Measured, detector: Detector, config: Config) -> Decided:
+    """Scores and verdicts, the evidence behind them, and the alerts that follow."""
+    store, day = view.store, view.day
+    exempted = exempt.exempted(store, config, day, accounts="accounts")
+    scored = verdict.decide(
+        detector,
+        day=day,
+        config=config,
+        account_days=window.with_scaffolds(detector, measured.account_days, measured.shared),
+        group_days=measured.group_days,
+        members=measured.members,
+        previous_groups=relations.state(store, "groups", day),
+        previous_accounts=relations.state(store, "account_scores", day),
+        exempt=exempted,
+        merged=measured.carried.merged,
+        shared=measured.shared,
+        previous_members=relations.state(store, "group_members", day),
+    )
+    why = window.why(store, day, measured.held, scored.members, scored.groups, config)
+    return Decided(scored, why, alerting.alerts_of(store, day, scored, why, exempted, config))
+
+
+def _report(view: DayView, measured: Measured, decided: Decided | None, seconds: float) -> DayReport:
+    return DayReport(
+        view.day,
+        n_requests=int(measured.account_days["n_requests"].sum() or 0),
+        n_accounts=len(measured.account_days),
+        n_groups=len(decided.scored.groups) if decided else 0,
+        opened=decided.count("created") if decided else 0,
+        updated=decided.count("updated") if decided else 0,
+        closed=decided.count("closed") if decided else 0,
+        skipped=tuple(sorted(set(view.skipped))),
+        seconds=seconds,
+        told=decided.told if decided else (),
+    )
+
+
+def _partitions(view: DayView, measured: Measured, decided: Decided | None) -> dict[str, pl.DataFrame]:
+    """Every table of the day, without its partition column."""
+    kept = {
+        "account_days": measured.account_days,
+        "ties": measured.ties,
+        "group_members": measured.members.with_columns(origin_id="group_id"),
+        "group_days": measured.group_days,
+        "skipped": view.skipped_rows(),
+    }
+    if decided is None:
+        return kept
+    scored = decided.scored
+    known = scored.members["group_id"].unique().implode()
+    schema = {k: v for k, v in empty("alerts").schema.items() if k != "day"}
+    return kept | {
+        "group_members": scored.members,
+        "group_days": measured.group_days.filter(pl.col("group_id").is_in(known)),
+        "groups": scored.groups,
+        "account_scores": scored.accounts,
+        "score_parts": scored.parts,
+        "why": decided.why,
+        "alerts": pl.DataFrame([{k: a[k] for k in schema} for a in decided.alerts], schema=schema),
+    }
+
+
+def _store(
+    view: DayView,
+    measured: Measured,
+    decided: Decided | None,
+    report: DayReport,
+    digest: str,
+    detector: Detector | None,
+    config: Config,
+) -> None:
+    """Swap the day's partitions in, all at once, and note the run."""
+    day = view.day
+    with view.store.transaction("run") as txn:
+        for table, rows in _partitions(view, measured, decided).items():
+            txn.swap(table, relations.dated(rows, day).select(list(tables()[table].names)), day=day)
+        ledger = {
+            "day": day,
+            "ran_at": datetime.now(UTC).replace(tzinfo=None),
+            "input_digest": digest,
+            "output_digest": txn.digest(),
+            "model_digest": detector.digest() if detector else None,
+            "config_digest": config.digest(day),
+            "n_requests": report.n_requests,
+            "n_accounts": report.n_accounts,
+            "n_groups": report.n_groups,
+            "n_alerts": sum(a["state"] == "open" for a in decided.alerts) if decided else 0,
+            "threshold": decided.scored.threshold if decided else None,
+            "seconds": report.seconds,
+        }
+        txn.swap("runs", pl.DataFrame([ledger], schema=empty("runs").schema), day=day)
