@@ -1,6 +1,6 @@
 """Shipped data, and nothing else: opens and hashes the files that lie beside this module.
 
-``rules`` holds data (Sigma documents, lexicons, allow-lists, models), never decisions. Names are paths
+``rules`` holds data (lexicons, allow-lists, models), never decisions. Names are paths
 relative to this folder with forward slashes, ``"lexicons/stock_words.txt"``.
 """
 

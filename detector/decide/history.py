@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.bits import probability
+from detector.bits import NO_SCORE, probability
 from detector.config import ACCUSED_FROM, Config
 
 Floats = npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def fold_groups(
         .otherwise(
             _verdict(
                 # The worst of its life against what today asks, as its members are judged.
-                pl.max_horizontal("group_bits", "score_bits").fill_null(-99.0),
+                pl.max_horizontal("group_bits", "score_bits").fill_null(NO_SCORE),
                 pl.col("exempt").fill_null(False),
                 max(limit, ACCUSED_FROM),
                 config.watch_floor,
@@ -144,7 +144,7 @@ def fold_groups(
     )
     return table.select(
         "group_id",
-        probability_of(pl.col("score_bits").fill_null(-99.0)).alias("score"),
+        probability_of(pl.col("score_bits").fill_null(NO_SCORE)).alias("score"),
         pl.col("peak_verdict").alias("verdict"),
         pl.col("kind").fill_null("other"),
         pl.when(pl.col("successor_id").is_not_null())
@@ -190,7 +190,7 @@ def fold_accounts(
     rises = pl.col("bits_today").is_not_null() & (
         pl.col("score_bits").is_null() | (pl.col("bits_today") > pl.col("score_bits"))
     )
-    by_group = (pl.col("lent_bits") >= pl.col("own_bits").fill_null(-99.0)).fill_null(False)
+    by_group = (pl.col("lent_bits") >= pl.col("own_bits").fill_null(NO_SCORE)).fill_null(False)
 
     # What an account does alone is judged by the budget; what others bring to its score has to make it surer.
     conduct = pl.when(pl.col("kin_bits").is_null()).then("own_bits").otherwise("lone_bits")
@@ -198,7 +198,7 @@ def fold_accounts(
         False
     )
     now = _verdict(
-        pl.col("bits_today").fill_null(-99.0),
+        pl.col("bits_today").fill_null(NO_SCORE),
         pl.lit(False),
         pl.when(by_own).then(limit).otherwise(max(limit, ACCUSED_FROM)),
         config.watch_floor,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.bits import NO_SCORE
 from detector.link import communities, graph
 from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE
 
@@ -48,7 +49,7 @@ def circles_of(
         worst = known.join(
             previous_accounts.select("account_id", "score_bits"), on="account_id", how="left"
         ).select("account_id", pl.max_horizontal("bits_today", "score_bits").alias("bits"))
-        label = communities.find(shares, shares.of(worst["account_id"], worst["bits"].to_numpy(), -99.0))
+        label = communities.find(shares, shares.of(worst["account_id"], worst["bits"].to_numpy(), NO_SCORE))
         found = pl.DataFrame({"account_id": shares.accounts, "circle": label}).filter(pl.col("circle") >= 0)
     gone = previous_groups.filter(pl.col("successor_id").is_not_null())["group_id"].to_list()
     return communities.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)

@@ -174,7 +174,7 @@ _STATIC: tuple[Table, ...] = (
                 "VARCHAR",
                 "distillation, logit_extraction, key_compromise, key_sharing, resale, other",
             ),
-            _C("state", "VARCHAR", "active, silent, merged or split"),
+            _C("state", "VARCHAR", "active, silent or merged"),
             _C("successor_id", "VARCHAR", "group it was merged into"),
             _C("n_accounts", "BIGINT", "members, all time"),
             _C("n_requests", "BIGINT", "requests of its members while members"),
@@ -198,7 +198,7 @@ _STATIC: tuple[Table, ...] = (
             _ACCOUNT,
             _C("first_day", "DATE", "first day as a member"),
             _C("last_day", "DATE", "last day active as a member"),
-            _C("state", "VARCHAR", "active, silent, banned or moved"),
+            _C("state", "VARCHAR", "active, silent or banned"),
             _C(
                 "origin_id",
                 "VARCHAR",

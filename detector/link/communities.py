@@ -23,7 +23,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from sknetwork.clustering import Louvain
 
-from detector.bits import probability
+from detector.bits import NO_SCORE, probability
 from detector.link.cooccurrence import MIN_MEMBERS
 from detector.link.graph import FAMILIES, Shares
 from detector.link.tracking import new_group_id
@@ -285,7 +285,7 @@ def overlaid(
         pl.lit(BOND).alias("bond"),
         pl.lit(0.0).alias("strength_bits"),
         (pl.col("planted_bits") >= 0).fill_null(False).alias("firm"),
-        pl.Series("belonging", probability(added["bits_today"].fill_null(-99.0).to_numpy())),
+        pl.Series("belonging", probability(added["bits_today"].fill_null(NO_SCORE).to_numpy())),
         pl.lit(False).alias("doubtful"),
     )
     return pl.concat([rows.drop("circle_id", "bits_today"), company], how="diagonal")

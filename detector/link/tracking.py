@@ -70,7 +70,7 @@ def carry_over(
     """
     found = _parted(previous, found, suspects)
     sizes = dict(found.group_by("label").len().rows())
-    live = previous.filter(pl.col("state") != "moved")
+    live = previous
     common = (
         found.join(live.select("account_id", "group_id"), on="account_id")
         .group_by("label", "group_id")
@@ -107,9 +107,7 @@ def carry_over(
 
 def _parted(previous: pl.DataFrame, found: pl.DataFrame, suspects: frozenset[str]) -> pl.DataFrame:
     """Communities that join suspects with a clear group, cut in two; newcomers stay with the larger part."""
-    known = previous.filter(pl.col("state") != "moved").select(
-        "account_id", pl.col("group_id").is_in(list(suspects)).alias("suspect")
-    )
+    known = previous.select("account_id", pl.col("group_id").is_in(list(suspects)).alias("suspect"))
     of = found.join(known, on="account_id", how="left", maintain_order="left")
     counted = of.group_by("label").agg(
         pl.col("suspect").sum().alias("n_suspect"), (~pl.col("suspect")).sum().alias("n_clear")

@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.bits import UNKNOWN
 from detector.link import graph
 from detector.score import relational
 from detector.score.additive import Variant
@@ -45,8 +46,6 @@ PLANTED_BITS = 2.0
 LEAST_EVIDENCE = 3.0
 #: A group lends no more than so many bits above what the company says of the account.
 LENT_ABOVE = 2.0
-#: Log-odds of an account of which nothing was measured (bits).
-_UNKNOWN = -12.0
 
 
 def lending(today: pl.DataFrame, previous: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -89,7 +88,7 @@ def lent(bonds: pl.DataFrame) -> pl.Expr:
     holds = (pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness")) & (
         pl.col("evidence_bits") >= LEAST_EVIDENCE
     )
-    conduct = pl.max_horizontal("own_bits", "harvest_bits").fill_null(_UNKNOWN)
+    conduct = pl.max_horizontal("own_bits", "harvest_bits").fill_null(UNKNOWN)
     return (
         pl.when(pl.col("group_bits").is_null())
         .then(None)
@@ -156,15 +155,13 @@ def _kin(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -
         return accounts.with_columns(nothing)
 
     known = accounts["account_id"]
-    first = relational.beside(
-        accounts, shares, known, accounts["harvest_bits"].fill_null(_UNKNOWN).to_numpy()
-    )
+    first = relational.beside(accounts, shares, known, accounts["harvest_bits"].fill_null(UNKNOWN).to_numpy())
     said = score_frame(models.kin_first, first)
     table = relational.beside(accounts, shares, known, said)
     # What of it would be left if everything that anybody can plant were not there, and a little more.
     firm = score_frame(models.kin, relational.beside(accounts, shares, known, said, firm_only=True))
     table = table.with_columns(kin_raw=score_frame(models.kin, table), firm_bits=firm)
-    conduct = pl.max_horizontal("own_bits", "harvest_bits", "lent_bits").fill_null(_UNKNOWN)
+    conduct = pl.max_horizontal("own_bits", "harvest_bits", "lent_bits").fill_null(UNKNOWN)
     present = pl.col("account_id").is_in(shares.accounts.implode())
     limit = pl.max_horizontal(conduct, "firm_bits") + PLANTED_BITS
     return table.with_columns(

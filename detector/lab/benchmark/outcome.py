@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 from sklearn.metrics import average_precision_score
 
+from detector.bits import NO_SCORE
 from detector.lab.ranking import recall_at
 from detector.lake.opened import open_lake
 
@@ -56,7 +57,7 @@ def outcome(lake: Path, truth: Path) -> Outcome:
     scores = opened.frame("account_scores", as_="polars")
     known = pl.read_csv(truth, schema_overrides={"account_id": pl.String})
     joined = known.join(scores, on="account_id", how="inner").with_columns(
-        pl.col("score_bits").fill_null(-99.0)
+        pl.col("score_bits").fill_null(NO_SCORE)
     )
     label = (joined["label"] == 1).to_numpy()
     bits = joined["score_bits"].to_numpy()

@@ -8,6 +8,7 @@ from datetime import date
 
 import polars as pl
 
+from detector.bits import NO_SCORE
 from detector.decide import verdict
 from detector.lab.benchmark.replay import Replayed
 
@@ -61,7 +62,7 @@ def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
         .join(first, on="account_id", how="left")
         .join(alerted, on="group_id", how="left")
         # An account the run has not seen is as clear as can be.
-        .with_columns(pl.col("score_bits").fill_null(-99.0), pl.col("score").fill_null(0.0), *stamp,
+        .with_columns(pl.col("score_bits").fill_null(NO_SCORE), pl.col("score").fill_null(0.0), *stamp,
                       pl.col("group_alert").fill_null(False), pl.col("verdict").fill_null("clear"))
     )  # fmt: skip
     members = last.members.join(truth, on="account_id", how="left")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.bits import probability
+from detector.bits import NO_SCORE, UNKNOWN, probability
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import SharedText
 from detector.link import graph
@@ -50,10 +50,11 @@ def fit_kin(
     shared keys in ``text`` teach nothing. ``prior``: attackers among the accounts of an ordinary site (0..1).
     """
     worst = accounts.sort(*KEYS).with_columns(
-        pl.col("harvest_bits", "lent_bits").fill_null(-99.0).cum_max().over("world", "account_id")
+        pl.col("harvest_bits").fill_null(UNKNOWN).cum_max().over("world", "account_id"),
+        pl.col("lent_bits").fill_null(NO_SCORE).cum_max().over("world", "account_id"),
     )
     worst = worst.with_columns(
-        pl.when(pl.col("lent_bits") > -99.0).then("lent_bits").alias("lent_bits"),
+        pl.when(pl.col("lent_bits") > NO_SCORE).then("lent_bits").alias("lent_bits"),
     )
     seen = [(each, graph.prepare(each.shared())) for each in text]
     first = _with_lifts(worst, seen, "harvest_bits")
