@@ -35,6 +35,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/deptry .
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

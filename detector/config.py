@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from detector.errors import ConfigError, Location
 
@@ -322,12 +321,12 @@ _OUR_WORDS = {
 }
 
 
-def _expected(keys: list[int | str], fault: ErrorDetails) -> str:
+def _expected(keys: list[int | str], fault: Mapping[str, Any]) -> str:
     # Of an entry of a list the list is named, but not of a setting inside of an entry.
     for name in (str(keys[-1]), "" if len(keys) > 2 else str(keys[0])):
         if name in _WANTED:
             return _WANTED[name]
-    words = fault["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
+    words = str(fault["msg"]).removeprefix("Input should be ").replace("a valid ", "a ")
     for theirs, ours in _OUR_WORDS.items():
         words = words.replace(theirs, ours)
     return words
