@@ -222,6 +222,8 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "double requests": double("requests", "copy.parquet"),
     "double requests by its name": double("requests", "44c78ff9475c45bc-00009.parquet"),
     "double accounts": double("accounts", "copy.parquet"),
+    "double templates": double("templates", "copy.parquet"),
+    "double templates by its name": double("templates", "44c78ff9475c45bc-00009.parquet"),
     "double alerts": double("alerts", "copy.parquet"),
     "folder for requests": folder("requests"),
     "folder for alerts": folder("alerts"),
