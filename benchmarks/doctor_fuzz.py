@@ -108,8 +108,11 @@ def _foreign(path: Path, rng: random.Random) -> None:
 
 
 def _sibling(path: Path, rng: random.Random) -> None:
-    others = sorted(p for p in path.parents[2].glob("*/*/*.parquet") if p != path) or [path]
-    shutil.copy(rng.choice(others), path)
+    # Of a file that is no part of a table there is no other.
+    data = path.parents[2] if path.parents[2].name == "data" else path.parent
+    others = sorted(p for p in data.glob("*/*/*.parquet") if p != path and p.is_file())
+    if others:
+        shutil.copy(rng.choice(others), path)
 
 
 def _json(path: Path, rng: random.Random) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from detector.alert.clean import clean, show_id
 from detector.alert.evidence import Evidence, weigh
-from detector.alert.phrases import count, measured
-from detector.alert.words import Description, describe, from_bits
+from detector.alert.phrases import amount, count, measured
+from detector.alert.words import NO_VALUE, Description, describe, from_bits
 
 Row = Mapping[str, Any]
 
@@ -50,6 +50,11 @@ class Part:
     value: float | None
     bits: float
     n: int | None
+
+    @property
+    def shown(self) -> str:
+        """Its value in words; empty where it has none of its own, as the base rate."""
+        return "" if self.value is None and self.name in NO_VALUE else amount(self.name, self.value)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import html
 from collections.abc import Sequence
 
 from detector.alert.casefile import CaseFile
-from detector.alert.phrases import amount, count, probability
+from detector.alert.phrases import count, probability
 
 #: Members in the page: more than a browser shows gladly; the lake holds all.
 MAX_MEMBERS = 2000
@@ -147,7 +147,7 @@ def _parts(case: CaseFile) -> Html:
             "tr",
             tag("td", tag("code", p.name)),
             tag("td", p.meaning),
-            _number(amount(p.name, p.value)),
+            _number(p.shown),
             _number("" if p.n is None else f"{p.n:,}"),
             _number(f"{p.bits:+.1f}"),
             tag("td", _bar(p.bits, longest), style="width:20%"),

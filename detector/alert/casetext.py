@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from detector.alert.casefile import CaseFile
-from detector.alert.phrases import amount, probability
+from detector.alert.phrases import probability
 
 #: Members shown; ``--json`` and the report hold more.
 MAX_MEMBERS = 25
@@ -98,7 +98,7 @@ def _parts(console: Console, case: CaseFile) -> None:
     table = _table("contribution", "value", "bits", "n", "what it measures")
     for p in case.parts:
         n = "" if p.n is None else f"{p.n:,}"
-        row = (p.name, amount(p.name, p.value), f"{p.bits:+.1f}", n, p.meaning)
+        row = (p.name, p.shown, f"{p.bits:+.1f}", n, p.meaning)
         table.add_row(*(Text(cell) for cell in row))
     total = (
         "score",

@@ -54,7 +54,7 @@ HELD: dict[str, Held] = {
     "org": Held("belong to", "organisation", "organisations"),
     "request_org": Held("called for", "organisation", "organisations"),
     "api_key": Held("called with", "API key", "API keys"),
-    "site_key": Held("share", "key of this site", "keys of this site"),
+    "site_key": Held("shared", "key of this site", "keys of this site"),
     "site_invite": Held("were invited by", "account or code", "accounts or codes"),
     "ja4": Held("used", "TLS client fingerprint", "TLS client fingerprints"),
     "user_agent": Held("used", "user agent", "user agents"),
@@ -80,11 +80,11 @@ HELD: dict[str, Held] = {
     "model_switch": Held("changed model together in", "switch", "switches"),
 }
 _HELD_BY_FAMILY: dict[str, Held] = {
-    "billing": Held("share", "billing key", "billing keys"),
-    "network": Held("share", "network key", "network keys"),
-    "client": Held("share", "client key", "client keys"),
-    "content": Held("share", "trait of their prompts", "traits of their prompts"),
-    "rhythm": Held("share", "trait of their timing", "traits of their timing"),
+    "billing": Held("shared", "billing key", "billing keys"),
+    "network": Held("shared", "network key", "network keys"),
+    "client": Held("shared", "client key", "client keys"),
+    "content": Held("shared", "trait of their prompts", "traits of their prompts"),
+    "rhythm": Held("shared", "trait of their timing", "traits of their timing"),
     "succession": Held("are linked by", "hand-over", "hand-overs"),
 }
 
@@ -178,7 +178,7 @@ def held(kind: str, family: str) -> Held:
     if family in _HELD_BY_FAMILY:
         verb, one, many = _HELD_BY_FAMILY[family]
         return Held(verb, f"{one} ({name})", f"{many} ({name})")
-    return Held("share", f"key ({name})", f"keys ({name})")
+    return Held("shared", f"key ({name})", f"keys ({name})")
 
 
 #: Family of keys -> what two accounts share of it.

@@ -27,6 +27,8 @@ KINDS: dict[str, str] = {
 }
 #: A part below this is not worth a sentence (bits): it moves odds by less than a tenth.
 _LEAST_BITS = 0.14
+#: Contributions that have no value of their own: the formula makes them of others.
+NO_VALUE = frozenset(("group", "planted", "alone", "members_company", "base_rate", "small"))
 #: Contributions that are no reason: they add up to the score, and say nothing of this subject.
 _NO_REASON = frozenset(("base_rate", "small"))
 #: Reasons told; the case file lists every part.
@@ -125,8 +127,10 @@ def _part_sentence(part: Mapping[str, Any]) -> str:
     # What a group's measurements rest on is the same for all: its active members, told once in the title.
     if part.get("n") and part.get("subject_type") != "group":
         effect += f", from {count(int(part['n']), 'observation', 'observations')}"
-    value = amount(name, part.get("value"))
     what = measured(str(part["part"]))
+    if part.get("value") is None and name in NO_VALUE:
+        return f"{what[0].upper()}{what[1:]} ({effect})" if what else f"{name} {effect}"
+    value = amount(name, part.get("value"))
     if what is None:
         return f"{name} {value} {effect}"
     return f"{what[0].upper()}{what[1:]}: {name} {value} ({effect})"

@@ -106,7 +106,7 @@ def test_unknown_parts_and_kinds_get_a_true_plain_sentence() -> None:
     why = [piece("a", "zorble_id", family="telepathy"), piece("b", "zorble_id", family="telepathy")]
     told = describe(group(n_accounts=2), [part("qzx_index", 2.1, None, None)], why, threshold=0.5)
     assert told.reasons == (
-        "All 2 accounts share one key (zorble id)",
+        "All 2 accounts shared one key (zorble id)",
         "qzx_index not measured added 2.1 bits",
     )
     assert held("zorble_id", "network").many == "network keys (zorble id)"
