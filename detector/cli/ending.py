@@ -18,6 +18,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from detector.cli.show import clean
 from detector.errors import HydrawatchError
 
 CRASHED, STOPPED = 70, 130
+#: Seconds within which a second signal to stop is the first one again.
+PATIENCE = 3.0
 #: Codes of several steps, the worst first: which one they end with together.
 WORST_FIRST = (70, 2, 4, 3, 1, 0)
 
@@ -73,7 +76,8 @@ _CONFIGURED = ("ingest", "run", "nightly", "deliver")
 class _Now:
     """What the command is at; told when it ends otherwise than hoped."""
 
-    stopped: bool = False
+    #: When the command was first told to stop (monotonic seconds); None: it was not.
+    stopped_at: float | None = None
     doing: str = ""
     kept: str = ""
     lake: Path | None = None
@@ -96,8 +100,15 @@ def begin() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _now.stopped = True
-    raise KeyboardInterrupt
+    """Stop once, in order. ``timeout`` and shells send a signal twice: while a stop is under way it is the same one.
+
+    Who asks again after ``PATIENCE`` seconds is heard at once: whatever has the word, the lake is whole after it.
+    """
+    if _now.stopped_at is None:
+        _now.stopped_at = time.monotonic()
+        raise KeyboardInterrupt
+    if time.monotonic() - _now.stopped_at > PATIENCE:
+        os._exit(STOPPED)
 
 
 def works_on(lake: Path, config: Path | None = None) -> None:
@@ -113,7 +124,7 @@ def doing(what: str, *, kept: str = "") -> None:
     KeyboardInterrupt : the command was told to stop while a library had the word, which may have swallowed it.
     """
     _now.doing, _now.kept = what, kept
-    if _now.stopped:
+    if _now.stopped_at is not None:
         raise KeyboardInterrupt
 
 
@@ -145,7 +156,7 @@ def pasteable(text: str) -> str:
 
 def is_stop(error: BaseException) -> bool:
     """Whether the command was told to stop, whatever a library made of it."""
-    return _now.stopped or isinstance(error, KeyboardInterrupt)
+    return _now.stopped_at is not None or isinstance(error, KeyboardInterrupt)
 
 
 def close(error: BaseException) -> int:
@@ -158,7 +169,7 @@ def close(error: BaseException) -> int:
             return code
     if isinstance(error, BrokenPipeError):
         return _quietly()
-    if _now.stopped or isinstance(error, SystemExit | KeyboardInterrupt):
+    if _now.stopped_at is not None or isinstance(error, SystemExit | KeyboardInterrupt):
         # Whatever a library made of the interruption: it was one.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

@@ -86,6 +86,7 @@ def _look(
         report.gather("days", lambda: results.missing(store, marks))
         report.gather("days", lambda: results.unrun(store, parts.last_day(moment, settings)))
         report.gather("ledgers", lambda: ledgers.counts(store, sound, logs))
+        report.gather("days", lambda: parts.exchanged(store, sound["runs"]))
         report.gather("templates", lambda: parts.copies(sound["templates"], logs))
         if deep and not report.faults:  # else they tell of it
             report.gather("days", lambda: results.changed(store))

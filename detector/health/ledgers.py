@@ -144,7 +144,8 @@ def unreadable(store: Store, sound: Parts, *, gone: bool) -> Iterator[Finding]:
         if gone:
             yield Finding(f"{row['path']}: could not be read when it was there: {row['reason']}")
             continue
-        drop = f"; or do without it: rm {path}" + (
+        name = quoted(os.path.basename(row["path"]))
+        drop = f"; or pass it over: hydrawatch ingest {path} --ignore {name} --lake {lake}" + (
             f", and without what was read of it: {drop_log(store, row['file_id'])}" if row["file_id"] else ""
         )
         yield Finding(

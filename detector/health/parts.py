@@ -139,6 +139,21 @@ def strange(store: Store) -> Iterator[Finding]:
                 )
 
 
+def exchanged(store: Store, sound: list[Path]) -> Iterator[Finding]:
+    """Rows of ``runs`` that lie in another day's folder."""
+    for part in sound:
+        days = (
+            set(pq.read_table(part, columns=["day"]).column("day").to_pylist())
+            if part.parent.name != "_"
+            else set()
+        )
+        if days - {day_of(part.parent)}:
+            yield Finding(
+                f"{part}: holds the run of another day",
+                f"rm {quoted(part)} && hydrawatch run --lake {quoted(store.root)}",
+            )
+
+
 def copies(sound: list[Path], logs: dict[str, str]) -> Iterator[Finding]:
     """Parts of templates that are another one byte by byte: nothing in their rows tells whose they are.
 

@@ -109,7 +109,9 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
     if column.name in FREE:
         other = _text if column.name == "keys" else text_of
         made = [v if v.__class__ is str and v else other(v) for v in values]
-        return pl.Series(column.name, made, dtype=pl.String), []
+        return pl.Series(column.name, made, dtype=pl.String), _unread(
+            values, made
+        ) if other is text_of else []
     at_once = _at_once(column, values, dtype)
     if at_once is not None:
         return at_once, []
@@ -126,6 +128,14 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
             made.append(None)
             wrong.append(row)
     return pl.Series(column.name, made, dtype=dtype), wrong
+
+
+def _unread(values: Sequence[Any], made: Sequence[str | None]) -> list[int]:
+    """Rows whose value held no text."""
+    if made.count(None) == values.count(None):
+        return []
+    rows = enumerate(zip(values, made, strict=True))
+    return [row for row, (value, text) in rows if text is None and value is not None and value != ""]
 
 
 def _at_once(column: Column, values: Sequence[Any], dtype: pl.DataType) -> pl.Series | None:

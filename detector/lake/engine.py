@@ -10,6 +10,8 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -34,6 +36,8 @@ _NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 
+#: How often a thread that waits for the engine looks up (s).
+_LISTENS_S = 0.1
 #: Types that Arrow has no equal for and would get wrong or as bytes of DuckDB's own: they are handed on as text.
 _NO_ARROW = re.compile(r"\b(UHUGEINT|BIGNUM|BIT|TIME|TIME_NS|TIMETZ|GEOMETRY|UNION|VARIANT)\b")
 _TIMESTAMPS = re.compile(r"\bTIMESTAMP(_\w+)?( WITH TIME ZONE)?")
@@ -213,7 +217,7 @@ def analyst_query(
             views, parts = read_views(con, path, statement, readable)
             try:
                 _shut(con, parts, gigabytes, limit_s)
-                return _answer(con, statement.sql, views, gigabytes)
+                return _interruptible(con, partial(_answer, con, statement.sql, views, gigabytes))
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 # Arrow hands on what DuckDB says while rows stream as an OSError of its own.
                 if parts.trouble and not isinstance(parts.trouble, FileNotFoundError):
@@ -227,6 +231,21 @@ def analyst_query(
                 raise
         # A run replaced a part between listing and reading: look again.
     raise AssertionError
+
+
+def _interruptible(con: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
+    """What ``work`` gives. It has a thread of its own, so that a signal reaches this one while the engine is busy."""
+    with ThreadPoolExecutor(1, thread_name_prefix="query") as pool:
+        answer = pool.submit(work)
+        try:
+            while not wait([answer], timeout=_LISTENS_S).done:
+                pass
+        except BaseException:
+            while not answer.done():  # between two statements an interruption would be lost
+                con.interrupt()
+                wait([answer], timeout=_LISTENS_S)
+            raise
+        return answer.result()
 
 
 def _shut(con: duckdb.DuckDBPyConnection, parts: Parts, gigabytes: float, seconds: float) -> None:

@@ -56,7 +56,8 @@ def met(holder: Ints, key: Ints, link_holder: Ints, link: Ints, n_accounts: int)
     if not len(entries):
         return found
     # The largest keys first: those of a slice are then of one size, and counted in the way that suits it.
-    opens = np.bincount(key[entries], links.many[holder[entries]]).astype(np.int64)
+    n_keys = int(key.max()) + 1
+    opens = np.bincount(key[entries], links.many[holder[entries]], minlength=n_keys).astype(np.int64)
     place = np.empty(len(opens), np.int64)
     place[np.argsort(-opens, kind="stable")] = np.arange(len(opens))
     key = place[key]

@@ -135,7 +135,7 @@ FILE, FUNCTION = 320, 70
 LONG_FILES = {
     "detector.lake.store": (670, "one class: the lake's transactions, reads and locks share its state"),
     "detector.link.cooccurrence": (490, "one algorithm, to be one with the communities of suspects"),
-    "detector.ingest.casting": (480, "one rule a type, side by side"),
+    "detector.ingest.casting": (490, "one rule a type, side by side"),
     "detector.ingest.messages": (440, "every shape of a conversation in one place, by structure"),
     "detector.lake.tables": (440, "a list: every table with its columns"),
     "detector.ingest.mapping": (420, "to be split: the short way beside the long one"),

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -150,6 +151,13 @@ def exchange(lake: Path) -> None:
     pq.write_table(made.slice(0, made.num_rows // 2), part)
 
 
+def exchange_runs(lake: Path) -> None:
+    [part] = parts(lake, "runs")
+    run = pq.read_table(part)
+    other = pa.array([date(2026, 2, 28)] * run.num_rows, run.schema.field("day").type)
+    pq.write_table(run.set_column(run.schema.get_field_index("day"), "day", other), part)
+
+
 def future(lake: Path) -> None:
     for table in ("requests", "alerts", "runs"):
         part = parts(lake, table)[0]
@@ -234,6 +242,7 @@ DAMAGE |= {
     made.__name__: made
     for made in (
         exchange,
+        exchange_runs,
         future,
         clock_of_log_was_wrong,
         clock_of_lost_log_was_wrong,

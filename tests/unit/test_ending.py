@@ -228,6 +228,38 @@ def test_a_stop_inside_a_statement_of_the_engine_is_a_stop(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_second_signal_of_the_same_stop_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``timeout`` signals the process and then its group."""
+
+    def command() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            os.kill(os.getpid(), signal.SIGTERM)  # while the first one unwinds
+            raise
+
+    assert ends(monkeypatch, command) == 130
+    assert "stopped" in capsys.readouterr().err
+
+
+def test_who_asks_again_later_is_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(ending, "PATIENCE", -1.0)
+
+    def command() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise
+
+    assert ends(monkeypatch, command) == 130
+    assert codes == [130]
+
+
 def test_a_stop_through_the_real_command_line_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detector.link import meetings
 
@@ -78,3 +80,22 @@ def test_slices_hold_every_key_once() -> None:
     assert runs[-1][1] == len(size)
     assert all(size[low:high].sum() <= meetings.SLICE or high == low + 1 for low, high in runs)
     assert all(high - low <= 3 for low, high in runs)
+
+
+ENTRIES = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=20)
+
+
+def columns(entries: set[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    made = np.array(sorted(entries), np.int64).reshape(-1, 2)
+    return made[:, 0], made[:, 1]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(ENTRIES, ENTRIES)
+def test_any_holders_meet_as_a_plain_loop_says(
+    held: set[tuple[int, int]], linked: set[tuple[int, int]]
+) -> None:
+    """Also where the last keys and accounts have no link key, or nobody has."""
+    holder, key = columns(held)
+    link_holder, link = columns(linked)
+    assert meetings.met(holder, key, link_holder, link, 7).tolist() == plain(holder, key, link_holder, link)

@@ -7,8 +7,12 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from detector.link import communities, graph
 from detector.pipeline import window
+from detector.score import relational
 
 DAY = date(2026, 3, 2)
 KINDS = {"card": "billing", "prefix": "network", "gram5": "content", "opening8": "content"}
@@ -105,3 +109,31 @@ def test_evidence_is_what_a_plain_loop_finds(monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(window, "_BOXES", 1)
     assert window.evidence(of, half).sort("account", "code").equals(found.sort("account", "code"))
+
+
+#: An account and a key it holds; organisations by account; which accounts are suspects.
+TIE = st.tuples(st.integers(0, 9).map("a{:02}".format), st.sampled_from(sorted(KINDS)), st.integers(0, 4))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(TIE, max_size=60), st.lists(st.integers(0, 3), min_size=10, max_size=10), st.integers(0, 40))
+def test_whatever_is_shared_is_grouped_and_weighed(
+    ties: list[tuple[str, str, int]], organisations: list[int], population: int
+) -> None:
+    """Nobody linked, only the last key shared, one organisation: each has crashed a night somewhere."""
+    of = held(ties, population=population)
+    names = [f"o{organisations[int(name[1:])]}" for name in of.accounts]
+    holders = window.Holders(pl.Series(names, dtype=pl.String), np.full(len(names), 9.0))
+    shared = window.shared_text(of, holders)
+    grouped = window.group(of, holders)
+    assert set(grouped["account_id"]) <= set(of.accounts)
+    shares = graph.prepare(shared)
+    bits = np.array(organisations[: len(names)], float) - 1.0
+    measured = relational.measure(shares, 1 / (1 + np.exp2(-bits)))
+    assert len(measured) == len(names)
+    label = communities.find(shares, bits)
+    assert len(label) == len(names)
+    assert (label[bits < 0] < 0).all()
+    members = grouped.select("account_id", pl.col("label").cast(pl.String).alias("group_id"))
+    shown = window.evidence(of, members)
+    assert (shown["n_sharing"] >= 2).all()

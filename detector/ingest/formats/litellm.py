@@ -42,7 +42,7 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
     "asn": (f"{_HEADERS}/x-asn",),
     "country": (f"{_HEADERS}/x-country",),
     "ja4": (f"{_HEADERS}/x-ja4",),
-    "user_agent": (f"{_HEADERS}/user-agent", "metadata/user_agent", "proxy_server_request/headers/user-agent"),
+    "user_agent": (f"{_HEADERS}/user-agent", "metadata/user_agent", "user_agent", "proxy_server_request/headers/user-agent"),
     "pathway": ("custom_llm_provider",),
     "operation": ("call_type",),
     "session_id": ("session_id", "trace_id"),
@@ -51,7 +51,10 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
     "cached_tokens": (
         f"{_USAGE}/prompt_tokens_details/cached_tokens", f"{_USAGE}/cache_read_input_tokens",
     ),
-    "reasoning_tokens": (f"{_USAGE}/completion_tokens_details/reasoning_tokens",),
+    "reasoning_tokens": (
+        f"{_USAGE}/completion_tokens_details/reasoning_tokens",
+        "response/usage/completion_tokens_details/reasoning_tokens",
+    ),
     "finish_reason": ("response/choices/0/finish_reason", "response/stop_reason", "response/status"),
     "stream": ("stream", *_asked("stream")),
     "temperature": _asked("temperature"),

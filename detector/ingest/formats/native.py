@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from detector.ingest.formats import CAPABILITIES, CONTENTS, Columns, Format, Options, Record
+from detector.ingest.messages import conversation, text_of
 from detector.ingest.records import Records
 from features import schema
 from features.spec import Column
@@ -51,12 +53,18 @@ def _sniff(record: Record) -> bool:
     )
 
 
+def _said(value: Any, name: str) -> Any:
+    """The last user turn of messages, or the text of a system prompt; ``value`` as it stands where it holds none."""
+    said = conversation(value).prompt if name == "prompt" else text_of(value)
+    return said or value
+
+
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    """A text column that holds an object or a list is a wrong type, not its JSON."""
+    """Prompts written as messages or parts are read as every format's are."""
     made: Columns = {}
     for name in ("prompt", "system_prompt"):
         if name in columns:
-            made[name] = [None if isinstance(v, dict | list) else v for v in columns[name]]
+            made[name] = [_said(v, name) if isinstance(v, dict | list) else v for v in columns[name]]
     for name in ("tool_names", "logit_bias", "minted", "carried"):
         made[name] = records.at(name)
     return made
