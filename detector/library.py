@@ -144,19 +144,31 @@ class Lake(OpenedLake):
 
     @contextmanager
     def _opened(self, *, spill: bool = False, reading: bool = False) -> Iterator[tuple[Store, Config]]:
-        from detector.config import load_config
-        from detector.lake.store import Store
-
-        settings = load_config(self.root, self.config)
-        with Store(
-            self.root,
-            threads=settings.threads,
-            memory_gb=settings.memory_gb,
-            spill=spill,
-            reading=reading,
-            group=settings.lake_group,
-        ) as store:
+        store, settings = store_of(self.root, self.config, spill=spill, reading=reading)
+        with store:
             yield store, settings
+
+
+def store_of(
+    root: Path, config: Path | None, *, spill: bool = False, reading: bool = False
+) -> tuple[Store, Config]:
+    """A lake's store and its settings, from ``config`` or the lake's own file.
+
+    ``spill`` lets the engine use the disk, which only a run may. ``reading`` makes and locks nothing.
+    """
+    from detector.config import load_config
+    from detector.lake.store import Store
+
+    settings = load_config(root, config)
+    store = Store(
+        root,
+        threads=settings.threads,
+        memory_gb=settings.memory_gb,
+        spill=spill,
+        reading=reading,
+        group=settings.lake_group,
+    )
+    return store, settings
 
 
 def open_lake(path: str | Path, *, create: bool = False, config: str | Path | None = None) -> Lake:

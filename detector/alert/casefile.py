@@ -16,7 +16,8 @@ from typing import Any
 from detector.alert.clean import clean, show_id
 from detector.alert.evidence import Evidence, weigh
 from detector.alert.phrases import amount, count, measured
-from detector.alert.words import NO_VALUE, Description, describe, from_bits
+from detector.alert.words import NO_VALUE, Description, describe
+from detector.bits import from_bits
 
 Row = Mapping[str, Any]
 

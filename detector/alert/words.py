@@ -15,6 +15,7 @@ from detector.alert.clean import clean, show_id
 from detector.alert.evidence import Evidence, only_spoofable, weigh
 from detector.alert.honest import explanations
 from detector.alert.phrases import amount, count, measured, probability
+from detector.bits import from_bits, odds_bits
 
 #: Kind of abuse -> how a title begins.
 KINDS: dict[str, str] = {
@@ -167,21 +168,6 @@ def _spoofable(
 
 def _planted(sentence: str) -> str:
     return f"{sentence}: an outsider could have arranged this"
-
-
-def odds_bits(probability_: float) -> float:
-    """A probability as log-odds in bits; 0 and 1 as minus and plus infinity."""
-    if probability_ <= 0:
-        return -math.inf
-    return math.inf if probability_ >= 1 else math.log2(probability_ / (1 - probability_))
-
-
-def from_bits(bits: float) -> float:
-    """Log-odds in bits as a probability, without overflow at either end."""
-    if bits >= 0:
-        return 1 / (1 + 2 ** -min(bits, 1000.0))
-    odds = 2 ** max(bits, -1000.0)
-    return float(odds / (1 + odds))
 
 
 def cleared_by(

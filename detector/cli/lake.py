@@ -31,22 +31,13 @@ def open_for_work(
 
     ``spill`` lets the engine use the disk, which only ``run`` may. ``reading`` makes and locks nothing.
     """
-    from detector.config import load_config
-    from detector.lake.store import Store, is_lake
+    from detector.lake.store import is_lake
+    from detector.library import store_of
 
     ending.works_on(lake, config)
     if must_exist and not is_lake(lake):
         raise ConfigError(f"{lake} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {lake}")
-    settings = load_config(lake, config)
-    store = Store(
-        lake,
-        threads=settings.threads,
-        memory_gb=settings.memory_gb,
-        spill=spill,
-        reading=reading,
-        group=settings.lake_group,
-    )
-    return store, settings
+    return store_of(lake, config, spill=spill, reading=reading)
 
 
 def query(

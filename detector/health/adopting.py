@@ -71,10 +71,8 @@ def adopt_file_key(store: Store, settings: Config) -> str | Finding | None:
         (root / "lake.json").rename(root / "lake.json.damaged")
     if known or not (root / "key").exists():
         return None
-    key, noted = (
-        file_key(root),
-        f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with",
-    )
+    key = file_key(root)
+    noted = f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with"
     for log in _logs(store):
         try:
             n_made, n_met = _meeting(store, log, settings, key)

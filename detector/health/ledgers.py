@@ -86,9 +86,7 @@ def _cure(store: Store, row: dict[str, Any], parts: list[Path], logs: dict[str, 
     drop = f"rm -r {' '.join(quoted(part) for part in strays)}"
     if not row["file_id"]:
         return f"look at it, then: {drop}"
-    return (
-        again.replace("hydrawatch ingest", f"{drop} && hydrawatch ingest", 1) if row["known"] else f"{drop}"
-    )
+    return again.replace("hydrawatch ingest", f"{drop} && hydrawatch ingest", 1) if row["known"] else drop
 
 
 def _rejects(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding]:

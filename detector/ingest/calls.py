@@ -61,22 +61,9 @@ def columns(records: Records, options: Options, found: Columns) -> Columns:
         "minted": _minted(records, answers),
         "stream": _streamed(found["stream"], found["operation"]),
         "org_id": [None if v in semconv.NOBODY else v for v in found["org_id"]],
-        "account_id": _accounts(records, found["account_id"]),
+        "account_id": records.somebody(found["account_id"], ACCOUNT, semconv.NOBODY),
     }
     return made | conversations(records) | _tools(records) | _outcome(records)
-
-
-def _accounts(records: Records, found: list[Any]) -> list[Any]:
-    """The first candidate that is somebody, where the first that says something is a proxy's word for nobody."""
-    if not any(v in semconv.NOBODY for v in found):
-        return found
-    candidates = [records.first(path) for path in ACCOUNT]
-    return [
-        next((c[row] for c in candidates if c[row] is not None and c[row] not in semconv.NOBODY), None)
-        if v in semconv.NOBODY
-        else v
-        for row, v in enumerate(found)
-    ]
 
 
 def request_ids(records: Records, others: tuple[Path, ...] = (), last: tuple[Path, ...] = ()) -> list[Any]:

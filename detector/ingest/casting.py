@@ -109,14 +109,13 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
     if column.name in FREE:
         other = _text if column.name == "keys" else text_of
         made = [v if v.__class__ is str and v else other(v) for v in values]
-        return pl.Series(column.name, made, dtype=pl.String), _unread(
-            values, made
-        ) if other is text_of else []
+        wrong = [] if column.name == "keys" else _unread(values, made)
+        return pl.Series(column.name, made, dtype=pl.String), wrong
     at_once = _at_once(column, values, dtype)
     if at_once is not None:
         return at_once, []
     convert = _converter(column)
-    wrong: list[int] = []
+    wrong = []
     made = []
     for row, value in enumerate(values):
         if value is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 import orjson
@@ -240,6 +240,18 @@ class Records:
                     for f, v in zip(found, values, strict=True)
                 ]
         return self._nothing if found is None else found
+
+    def somebody(self, found: list[Any], paths: Sequence[Path], nobody: Set[str]) -> list[Any]:
+        """``found``, the first along ``paths``, or where that is a word for ``nobody`` the first that is somebody."""
+        if not any(v in nobody for v in found):
+            return found
+        candidates = [self.first(path) for path in paths]
+        return [
+            next((c[row] for c in candidates if c[row] is not None and c[row] not in nobody), None)
+            if v in nobody
+            else v
+            for row, v in enumerate(found)
+        ]
 
 
 _PLAIN = {str, int, float, bool, type(None)}

@@ -58,6 +58,9 @@ class Measured:
     carried: Carried
     members: pl.DataFrame
     group_days: pl.DataFrame
+    #: ``groups`` and ``group_members`` as they stood the day before.
+    previous_groups: pl.DataFrame
+    previous_members: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -132,24 +135,25 @@ def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
     progress("forming groups")
     held = window.window(store, day, ties, config)
     holders = window.holders(store, held, day, config)
-    carried = _carry_over(store, day, held, window.group(held, holders))
+    groups, known = (relations.state(store, table, day) for table in ("groups", "group_members"))
+    carried = _carry_over(day, held, window.group(held, holders), groups, known)
     members = window.with_evidence(held, window.member_states(store, carried.members, day))
     progress("weighing shared text")
     shared = window.shared_text(held, holders)
     progress("measuring groups")
     view.bind("members", members.select("group_id", "account_id"))
     view.bind("ties", ties.drop("day"))
-    return Measured(account_days, ties, held, shared, carried, members, view.measure("group"))
+    group_days = view.measure("group")
+    return Measured(account_days, ties, held, shared, carried, members, group_days, groups, known)
 
 
-def _carry_over(store: Store, day: date, held: window.Held, grouped: pl.DataFrame) -> Carried:
-    """Today's groups under the names of those they continue."""
-    formed = (
-        relations.state(store, "group_members", day)
-        .filter(pl.col("origin_id").is_not_null())
-        .with_columns(pl.col("origin_id").alias("group_id"))
+def _carry_over(
+    day: date, held: window.Held, grouped: pl.DataFrame, groups: pl.DataFrame, members: pl.DataFrame
+) -> Carried:
+    """Today's groups under the names of those they continue. ``groups``, ``members``: as they stood the day before."""
+    formed = members.filter(pl.col("origin_id").is_not_null()).with_columns(
+        pl.col("origin_id").alias("group_id")
     )
-    groups = relations.state(store, "groups", day)
     return tracking.carry_over(
         formed.select(list(tracking.MEMBERS)),
         grouped,
@@ -185,12 +189,12 @@ def _decide(view: DayView, measured: Measured, detector: Detector, config: Confi
         account_days=window.with_scaffolds(detector, measured.account_days, measured.shared),
         group_days=measured.group_days,
         members=measured.members,
-        previous_groups=relations.state(store, "groups", day),
+        previous_groups=measured.previous_groups,
         previous_accounts=relations.state(store, "account_scores", day),
         exempt=exempted,
         merged=measured.carried.merged,
         shared=measured.shared,
-        previous_members=relations.state(store, "group_members", day),
+        previous_members=measured.previous_members,
     )
     why = window.why(store, day, measured.held, scored.members, scored.groups, config)
     return Decided(scored, why, alerting.alerts_of(store, day, scored, why, exempted, config))

@@ -71,7 +71,8 @@ class DayView:
         self._unbind()
 
     def bind(self, name: str, rows: pl.DataFrame) -> None:
-        """Let later statements of the day read ``rows`` as ``name``; columns of no rows are not there."""
+        """Let later statements of the day read ``rows`` as ``name``. Ties of which there are none are not there: what
+        needs them is left out."""
         self._bound.append(name)
         self.store.engine.bind(name, rows)
         self._available[name] = frozenset(rows.columns) if len(rows) or name != "ties" else frozenset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,20 +24,11 @@ WALK = re.compile(r"(?<=<!-- walk -->\n).*?(?=<!-- /walk -->)", re.DOTALL)
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedLake]:
     """The sample world under one key: sketches of prompts, and so the last digits of scores, hang on it."""
     lake = tmp_path_factory.mktemp("sample") / "lake"
-    before = os.environ.get("HYDRAWATCH_KEY")
-    os.environ["HYDRAWATCH_KEY"] = "6b" * 32
-    try:
-        _made(lake)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDRAWATCH_KEY", "6b" * 32)
+        ok("ingest", ROOT / "sample_logs" / "world", "--lake", lake)
+        ok("run", "--lake", lake)
         yield open_lake(lake)
-    finally:
-        del os.environ["HYDRAWATCH_KEY"]
-        if before is not None:
-            os.environ["HYDRAWATCH_KEY"] = before
-
-
-def _made(lake: Path) -> None:
-    ok("ingest", ROOT / "sample_logs" / "world", "--lake", lake)
-    ok("run", "--lake", lake)
 
 
 def contributions(lake: OpenedLake) -> pl.DataFrame:

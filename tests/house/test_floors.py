@@ -151,7 +151,6 @@ LONG_FILES = {
     "detector.ingest.semconv": (335, "a list: names of semantic conventions"),
     "detector.ingest.processing": (335, "the steps of a block, here and in another process"),
     "detector.lab.training.text_model": (330, "one fit in order"),
-    "detector.ingest.calls": (325, "fields of one call, one function each"),
 }
 LONG_FUNCTIONS = {
     "detector.ingest.ingestion.ingest": (115, "parameters and their documentation"),

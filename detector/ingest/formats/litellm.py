@@ -109,7 +109,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         agents = [a if a is not None else _tagged(t) for a, t in zip(agents, tags, strict=True)]
     return {
         "request_id": _ids(records, columns),
-        "account_id": _accounts(records, columns["account_id"]),
+        "account_id": records.somebody(columns["account_id"], _ACCOUNT, NOBODY),
         "org_id": [None if v in NOBODY else v for v in columns["org_id"]],
         "source_ip": [
             forwarded(v, options.trusted_hops)
@@ -143,19 +143,6 @@ def _ids(records: Records, columns: Columns) -> list[Any]:
     return [
         f"{trace}:{start}" if found is None and trace is not None and start is not None else found
         for found, trace, start in zip(ids, traces, columns["ts"], strict=True)
-    ]
-
-
-def _accounts(records: Records, found: list[Any]) -> list[Any]:
-    """The first candidate that is somebody, where the first that says something is nobody."""
-    if not any(v in NOBODY for v in found):
-        return found
-    candidates = [records.first(path) for path in _ACCOUNT]
-    return [
-        next((c[row] for c in candidates if c[row] is not None and c[row] not in NOBODY), None)
-        if v in NOBODY
-        else v
-        for row, v in enumerate(found)
     ]
 
 
