@@ -95,8 +95,8 @@ def backtest(
         say(f"report: {clean(report)}")
     for row in found["columns"]["same"]["evasion_levels"]:
         say(f"evasion level {row['evasion_level']}: recall at 0.1 % / 1 % false positives "
-            f"{_share(row['recall_at_0.001'])} / {_share(row['recall_at_0.01'])},
-            group F1 {_share(row['pair_f1'])}")  # fmt: skip
+            f"{_share(row['recall_at_0.001'])} / {_share(row['recall_at_0.01'])}, "
+            f"group F1 {_share(row['pair_f1'])}")  # fmt: skip
     say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
         f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
 

@@ -136,8 +136,8 @@ def with_relational(models: Variant, accounts: pl.DataFrame, shares: graph.Share
 
     ``relational_bits``: of the account and its neighbours, NULL where it shares nothing. ``spoofable_limit_bits``:
 
-       what the limit on spoofable evidence took off. ``without_group_bits``: the account's score without its group's. ``bits_today``:
-    its score.
+       what the limit on spoofable evidence took off.
+    ``without_group_bits``: the account's score without its group's. ``bits_today``: its score.
     """
     found = _relational(models, accounts, shares)
     alone = (
