@@ -10,7 +10,7 @@ RUNS = (
     ("benchmarks.ingest_text", "60000"),
     ("benchmarks.account_measures", "--rows", "1000000", "--accounts", "30000"),
     ("benchmarks.groups", "--accounts", "200000", "--seeds", "2"),
-    ("benchmarks.company", "--accounts", "200000"),
+    ("benchmarks.neighbours", "--accounts", "200000"),
     ("benchmarks.line",),
 )
 

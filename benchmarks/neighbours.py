@@ -1,6 +1,6 @@
-"""What company and rings cost, against DuckDB counting the holders of the same keys in the same run.
+"""What neighbours and rings cost, against DuckDB counting the degrees of the same keys in the same run.
 
-    python -m benchmarks.company [--accounts 200000]
+    python -m benchmarks.neighbours [--accounts 200000]
 
 Accounts and text are those of ``benchmarks.similarity``; beside it everybody has a card, an exit and a client, which
 two or three share, and the hydra's accounts are suspects as its own models would have them.
