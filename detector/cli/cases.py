@@ -11,7 +11,7 @@ from detector.cli.lake import ConfigOption, LakeOption, open_for_work
 from detector.cli.show import clean, json_line, say
 from detector.errors import ConfigError
 
-Subject = Annotated[str, typer.Argument(help="a group, account or alert id", show_default=False)]
+Subject = Annotated[str, typer.Argument(help="id of a group, account or alert", show_default=False)]
 
 
 def explain(
@@ -20,7 +20,7 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
     page: Annotated[
         Path | None,
-        typer.Option("--html", help="write one HTML file to mail or archive instead", show_default=False),
+        typer.Option("--html", help="write one HTML file instead, to mail or archive", show_default=False),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The documents as tests read them, and the pages of ``docs/`` that are written from the code.
+"""The documents as tests read them, and the pages of ``docs/`` that are generated from the code.
 
 Rewrite them with ``python -m pytest tests/house/test_docs.py --update-golden``.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ _OWN = ("help", "install_completion", "show_completion")
 
 _LAYOUTS = {
     "day": "by day",
-    "state": "by day, each holds all known by its end; the view shows the newest",
+    "state": "by day, each with all that is known by its end; the view shows the newest",
     "ledger": "only added to",
 }
 
@@ -69,8 +70,8 @@ def cli() -> str:
         NOTE,
         "# Commands",
         "",
-        "Data goes to stdout, words and progress bars to stderr. Exit codes are listed in",
-        "[operations](operations.md#exit-codes). `-h` or `--help` after any command prints what stands here.",
+        "Data goes to stdout; messages and progress bars go to stderr. Exit codes are listed in",
+        "[operations](operations.md#exit-codes). `-h` or `--help` after any command prints the same.",
         "",
     ]
     for name, command in commands().items():
@@ -80,13 +81,17 @@ def cli() -> str:
             if text.startswith("Example:"):
                 out += ["```sh", text.removeprefix("Example:").strip(), "```", ""]
             else:
-                out += [text, ""]
+                out += [_wrapped(text), ""]
         params = [p for p in command.params if p.name not in _OWN]
         if params:
             out += ["| argument or option | default | meaning |", "|---|---|---|"]
             out += [f"| {_spelling(p)} | {_default(p)} | {_cell(p.help or '')} |" for p in params]
             out.append("")
     return "\n".join(out)
+
+
+def _wrapped(text: str, hanging: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
 
 
 def _is_flag(param: Any) -> bool:
@@ -121,8 +126,8 @@ def data_dictionary() -> str:
         "Every table of the lake is a view of the same name in `LAKE/hydrawatch.duckdb`.",
         "`hydrawatch tables [TABLE]` prints the same.",
         "",
-        "NULL means not known or too few observations; 0 means measured, and zero. Times are UTC without a",
-        "zone, to the microsecond. Endings of names tell the unit: `_ms`, `_s`, `_bits` (log2 odds),",
+        "NULL means unknown or too few observations; 0 means measured, and zero. Times are UTC without a",
+        "zone, to the microsecond. The ending of a name is its unit: `_ms`, `_s`, `_bits` (log2 odds),",
         "`_share` (0..1 of a whole), `_score` (0..1, higher is more suspicious), `n_` (a count), `_hash`",
         "(keyed hash), `_ts` (time), `_day` (date).",
         "",
@@ -141,20 +146,20 @@ def data_dictionary() -> str:
 
 
 def measurements() -> str:
-    """docs/measurements.md: every plug-in, what it cannot do without, what looks the same and is honest."""
+    """docs/measurements.md: every plug-in, what it needs, what looks the same and is honest."""
     out = [
         NOTE,
         "# Measurements and ties",
         "",
-        "Everything that is measured of accounts and groups, and every kind of key that can tie accounts.",
-        "Columns with units are in the [data dictionary](data-dictionary.md). A measurement whose needs are",
-        "not met that day is NULL and named in the table `skipped` with the reason.",
+        "Every measurement of accounts and groups, and every kind of key that can tie accounts. The",
+        "[data dictionary](data-dictionary.md) lists the columns with units. If the needs of a measurement are",
+        "not met on a day, it is NULL, and the table `skipped` names it with the reason.",
     ]
     for title, grain in (("Accounts", "account"), ("Groups", "group")):
         out += ["", f"## {title}"]
         for measure in plugins.measures(grain):
             out += ["", f"### {grain}: {measure.name}", "", _about(grain, measure), ""]
-            out.append("* columns: " + ", ".join(f"`{c.name}`" for c in measure.columns))
+            out.append(_wrapped("* columns: " + ", ".join(f"`{c.name}`" for c in measure.columns), "  "))
             out += _common(measure)
     out += ["", "## Ties"]
     for tie in plugins.ties():
@@ -162,7 +167,7 @@ def measurements() -> str:
         out += ["", f"### tie: {tie.name}", "", _about("tie", tie), ""]
         out += [f"* family: {tie.family}; {fades} when not seen again", "* kinds, with bits at two holders:"]
         out += [
-            f"  `{kind}` {bits:g}{' (can be planted)' if kind in tie.spoofable else ''}"
+            f"  `{kind}` {bits:g}{' (spoofable)' if kind in tie.spoofable else ''}"
             + ("" if kind == list(tie.kinds)[-1] else ",")
             for kind, bits in tie.kinds.items()
         ]
@@ -177,7 +182,8 @@ def _about(grain: str, plugin: Measure | Tie) -> str:
 
 def _common(plugin: Measure | Tie) -> list[str]:
     needs = ", ".join(f"`{n}`" for n in plugin.needs) or "nothing beyond an account's requests"
-    return [f"* needs: {needs}", "* looks the same: " + "; ".join(_cell(f) for f in plugin.false_positives)]
+    honest = "; ".join(_cell(f) for f in plugin.false_positives)
+    return [_wrapped(f"* needs: {needs}", "  "), _wrapped(f"* looks the same and is honest: {honest}", "  ")]
 
 
 def _cell(text: str) -> str:
