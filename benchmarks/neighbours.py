@@ -68,8 +68,8 @@ def main() -> None:
     bits = np.log2(suspicion / (1 - suspicion))
     steps: dict[str, Callable[[], object]] = {
         "prepare": lambda: kept.append(graph.prepare(told)),
-        "measure, both hops and without what can be planted": lambda: [
-            relational.measure(kept[0], suspicion, without_spoofable=firm) for firm in (False, False, True)
+        "measure, both rounds and without spoofable keys": lambda: [
+            relational.measure(kept[0], suspicion, without_spoofable=without) for without in (False, False, True)
         ],
         "rings": lambda: communities.find(kept[0], bits),
     }

@@ -21,7 +21,7 @@ KEYS, OWN, STOCK, ONE_IN = 40, 10, 60, 2_000
 
 
 def made(n: int, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
-    """Holdings of ``n`` accounts, and which of them are the hydra."""
+    """Incidence of ``n`` accounts, and which of them are the hydra."""
     rng = np.random.default_rng(seed)
     hydra = np.zeros(n, bool)
     hydra[rng.choice(n, max(n // ONE_IN, 20), replace=False)] = True

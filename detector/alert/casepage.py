@@ -59,7 +59,7 @@ def render_page(case: CaseFile) -> str:
         _listed("Why, strongest first", words.reasons),
         _listed("What spoke against it", words.against),
         _listed("What would have cleared it", words.cleared_by),
-        _listed("What could have been planted", words.spoofable),
+        _listed("What could have been spoofed", words.spoofable),
         _listed("Honest explanations to rule out", words.innocent),
         _evidence(case),
         _parts(case),
@@ -134,7 +134,7 @@ def _evidence(case: CaseFile) -> Html:
     ]
     if not rows:
         return Html("")
-    header = ("Family", "Kind", "Accounts", "Keys", "Also outside", "Bits (mean)", "Plantable", "Labels")
+    header = ("Family", "Kind", "Accounts", "Keys", "Also outside", "Bits (mean)", "Spoofable", "Labels")
     return _section("Evidence that ties the accounts, by family", _rows(header, rows))
 
 

@@ -27,7 +27,7 @@ class Evidence:
     bits : weight of the kind, its best key an account, averaged over all accounts of the group (bits).
     most_bits : the heaviest single piece (bits).
     most_sharing : accounts that hold the most widely held key, in the group and out of it.
-    spoofable : whether an outsider could have planted it on a victim.
+    spoofable : whether an outsider could have put it on a victim's account.
     labels : labels of the commonest keys, cleaned.
     """
 

@@ -1,4 +1,4 @@
-"""From scored subjects to findings: each group and lone account whose verdict is ``alert``, in words."""
+"""From scored subjects to findings: each group and single account whose verdict is ``alert``, in words."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def findings(
 ) -> list[Finding]:
     """What the scorer has to say on ``day``.
 
-    A group is found on days a member is active; a lone account on days it is active itself. An account that
+    A group is found on days a member is active; a single account on days it is active itself. An account that
     belongs to an alerted group is told of there, not apart. So are ``FOLDED`` accused members or more of a group
     that is only watched: one case is one alert, which says that it accuses these accounts and not the group.
 
     Parameters
     ----------
     groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``contributions``, ``why`` of the day.
-    threshold : probability an alert needed that day of who stands for himself alone; groups, and who is accused
-        for his company, need more (``config.alert_needs``).
+    threshold : probability an alert of a single account needed that day; groups, and accounts accused because of
+        their neighbours, need more (``config.alert_needs``).
     exempt : account -> what exempts it, in words. A group's finding tells which of its accounts are.
     """
     import polars as pl
@@ -65,7 +65,7 @@ def findings(
         .filter(pl.col("len") >= FOLDED)
     )
     together = accused.join(many, on="group_id", how="semi")
-    lone = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
+    single = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
     by_subject = _index(parts.to_dicts(), "subject_type", "subject_id")
     evidence = _index(why.to_dicts(), "group_id")
     found = [
@@ -77,7 +77,7 @@ def findings(
         if some["last_day"].max() == day:
             rows = some.sort("score", "account_id", descending=[True, False]).to_dicts()
             found.append(_folded(of_group[name], rows, by_subject, evidence.get((name,), []), threshold))
-    for row in lone.iter_rows(named=True):
+    for row in single.iter_rows(named=True):
         own = [w for w in evidence.get((row["group_id"],), []) if w["account_id"] == row["account_id"]]
         found.append(_finding("account", row["account_id"], row, by_subject, own, threshold))
     spared = _of_groups(accounts, exempt or {})
@@ -116,7 +116,7 @@ def _folded(
     n = len(accused)
     more = f" and {n - _NAMED:,} more" if n > _NAMED else ""
     kind = Counter(row["kind"] for row in accused).most_common(1)[0][0]
-    # The median: one account alone must not lend all of them its score.
+    # The median: a single account must not set the score of all.
     score = sorted(row["score"] for row in accused)[n // 2]
     own = [
         f"{show_id(row['account_id'], 64)}: {reasons[0]}"

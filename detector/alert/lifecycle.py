@@ -219,7 +219,7 @@ def _worth_telling(old: Row, finding: Finding) -> bool:
 
 
 def _heir(row: Row, moved: Mapping[str, str], taken_in: Mapping[str, str]) -> tuple[str, str] | None:
-    """Alert and group that took over a merged group or a lone account, at the end of the chain of merges."""
+    """Alert and group that took over a merged group or a single account, at the end of the chain of merges."""
     is_group = row["subject_type"] == "group"
     group = (moved if is_group else taken_in).get(row["subject_id"])
     if group is None:

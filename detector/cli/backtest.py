@@ -1,4 +1,4 @@
-"""``hydrawatch backtest``: the benchmark on made worlds, as a report people can read and as JSON."""
+"""``hydrawatch backtest``: the benchmark on synthetic worlds, as a report people can read and as JSON."""
 
 from __future__ import annotations
 

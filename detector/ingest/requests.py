@@ -41,7 +41,7 @@ def to_rows(
     file_id: str,
     notes: Counter[str],
 ) -> pl.DataFrame:
-    """Rows in the columns of ``schema.REQUESTS``, in the order given. ``notes`` counts what was let go."""
+    """Rows in the columns of ``schema.REQUESTS``, in the order given. ``notes`` counts what was dropped."""
     ip = addresses(canonical["source_ip"])
     if n_bad := ip["ip"].null_count() - canonical["source_ip"].null_count():
         notes["address not usable"] += n_bad

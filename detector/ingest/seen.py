@@ -20,7 +20,7 @@ import polars as pl
 
 from features.request.hashset import U64, HashSet
 
-#: Requests held in memory after a file before the days they are of are let go (about 500 MB).
+#: Requests held in memory after a file before their days are dropped (about 500 MB).
 MOST_HELD = 32_000_000
 
 _COLUMNS = ["request_id", "account_id", "ts"]
@@ -69,7 +69,7 @@ class SeenRequests:
         return pl.Series(fresh, dtype=pl.Boolean), n_same_id
 
     def shrink(self) -> None:
-        """Let go of what is in the lake by now, if it has grown large; it is loaded again when needed."""
+        """Drop what is in the lake by now, if it has grown large; it is loaded again when needed."""
         if sum(len(known) for known, _ in self._days.values()) > MOST_HELD:
             self._days = {}
 

@@ -20,7 +20,7 @@ _CLIENT = (3, "3", "SPAN_KIND_CLIENT", "CLIENT")
 #: A span with one of these is a request to somebody else: its peer and client are not those of the call.
 _OUTGOING = ("http.request.method", "http.method", "rpc.system", "db.system")
 _KINDS = frozenset(semconv.KINDS)
-#: Spans looked up from a call to its root; a longer line of parents is a circle.
+#: Spans looked up from a call to its root; a longer line of parents is a cycle.
 _HIGHEST = 64
 #: Attributes that say whose call it is, those of stores of flat records among them.
 _USERS = tuple(

@@ -17,7 +17,7 @@ _OPEN = {b"{": ord("}"), b"[": ord("]")}
 class _Scanner:
     """Cuts a stream of bytes into top-level values, by brackets outside of strings.
 
-    A value beyond ``max_line`` is let go piece by piece and comes out as its length alone.
+    A value beyond ``max_line`` is dropped piece by piece and comes out as its length alone.
     """
 
     def __init__(self, max_line: int, *, in_member: bool = False) -> None:
@@ -29,7 +29,7 @@ class _Scanner:
         self.closers = bytearray()  # what closes the brackets still open, outermost first
         self.start = -1  # where the present value begins in the buffer; -1: between values
         self.at = 0  # how far the buffer was scanned
-        self.n_dropped = 0  # bytes of the present value already let go
+        self.n_dropped = 0  # bytes of the present value already dropped
 
     def feed(self, chunk: bytes) -> Iterator[bytes | int]:
         """Values that end in ``chunk``: their bytes, or the length of one too long."""

@@ -120,7 +120,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_the_decision_knows_no_made_world() -> None:
-    """Nothing that decides names a campaign, scaffold or archetype of the world maker."""
+    """Nothing that decides names a campaign, scaffold or archetype of the world generator."""
     from detector.lab.worlds.world import ARCHETYPES, CAMPAIGNS
 
     names = {n for n in (*ARCHETYPES, *CAMPAIGNS) if "_" in n}

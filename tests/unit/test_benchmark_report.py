@@ -117,7 +117,7 @@ def test_bars_are_as_tall_as_their_values_and_gaps_stay_empty() -> None:
 
 
 def test_a_legend_has_room_for_all_its_names() -> None:
-    names = ["same generator", "same, training of the held-out", "held out"]
+    names = ["same generator", "control: held-out training set, nothing held out", "held out"]
     drawn = [
         plots.reliability("t", [(name, [(0.1, 0.2, 5.0)]) for name in names]),
         plots.rows("t", ["a"], [plots.Series(name, [0.5]) for name in names]),

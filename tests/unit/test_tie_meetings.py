@@ -37,9 +37,9 @@ def test_every_kind_has_a_weight_and_no_key_is_left_with_one_holder(tie: Tie) ->
     assert all(0 < bits <= 10 for bits in tie.kinds.values())
     assert {row["kind"] for row in found} <= set(tie.kinds)
     by_key: dict[int, set[str]] = {}
-    standing = {"bin"}  # a silent holder of a weak fact is not named, so its key may show one holder
+    lasting = {"bin"}  # a silent holder of a weak fact is not named, so its key may show one holder
     for row in found:
-        if row["kind"] not in standing:
+        if row["kind"] not in lasting:
             by_key.setdefault(row["key"], set()).add(row["account_id"])
     assert by_key
     assert all(len(who) >= 2 for who in by_key.values())

@@ -101,7 +101,7 @@ def _packed(trees: Sequence[Any], owner: Any, start: Floats) -> dict[str, npt.ND
 
 
 class TreesMember:
-    """Fitted trees, checked on the way in: a damaged file must not send a walk in circles.
+    """Fitted trees, checked on the way in: a damaged file must not make a walk endless.
 
     Raises
     ------

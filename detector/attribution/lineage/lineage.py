@@ -120,7 +120,7 @@ def similarities(
 
 @dataclass(frozen=True)
 class Lineage:
-    """One candidate's standing."""
+    """One candidate's result."""
 
     candidate: str
     family: str

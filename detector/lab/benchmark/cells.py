@@ -10,7 +10,7 @@ Json = Mapping[str, Any]
 
 COLUMNS = {
     "same": "same generator",
-    "control": "same, training of the held-out",
+    "control": "control: held-out training set, nothing held out",
     "held_out": "held out",
 }
 LEVEL_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")

@@ -82,7 +82,7 @@ def tally(scored: Scored, campaign: str | None = None) -> Tally:
     label = (accounts["label"] == 1).to_numpy()
     alert = (accounts["verdict"] == "alert").to_numpy()
     groups = scored.groups.filter(pl.col("verdict") == "alert")
-    lone = accounts.filter((pl.col("verdict") == "alert") & ~pl.col("group_alert"))
+    single = accounts.filter((pl.col("verdict") == "alert") & ~pl.col("group_alert"))
     counts = {
         "attackers": float(label.sum()),
         "alerted_attackers": float((alert & label).sum()),
@@ -90,8 +90,8 @@ def tally(scored: Scored, campaign: str | None = None) -> Tally:
         "alerted_honest": float((alert & ~label).sum()),
         "true_groups": float((groups["purity"] >= 0.5).sum()),
         "false_groups": float((groups["purity"] < 0.5).sum()),
-        "true_lone": float((lone["label"] == 1).sum()),
-        "false_lone": float((lone["label"] == 0).sum()),
+        "true_lone": float((single["label"] == 1).sum()),
+        "false_lone": float((single["label"] == 0).sum()),
         "honest_days": float(accounts.filter(pl.col("label") == 0)["active_days"].sum()),
         "framed": float((accounts["framed"] & (accounts["label"] == 0)).sum()),
         "alerted_framed": float((accounts["framed"] & (accounts["label"] == 0)).to_numpy()[alert].sum()),

@@ -1,4 +1,4 @@
-"""A run set against the truth of a made world: what was found, every miss, every false alert."""
+"""A run set against the truth of a synthetic world: what was found, every miss, every false alert."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ LEVEL_FIGURES = (
     ("pair_precision", "group pair precision"),
     ("pair_recall", "group pair recall"),
     ("pair_f1", "group pair F1"),
-    ("lump_f1", "F1 of all alerts in one lump"),
+    ("lump_f1", "pair F1 with all alerts as one cluster"),
     ("false_groups_per_10000", "false groups per 10,000 honest accounts and day"),
     ("false_lone_per_10000", "false single-account alerts, same"),
     ("alerted_framed_share", "framed honest accounts alerted"),

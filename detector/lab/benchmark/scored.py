@@ -112,7 +112,7 @@ def first_alerts(world: Replayed, accounts: pl.DataFrame) -> pl.DataFrame:
         .sort("instance", "day")
         .with_columns(pl.col("sent").cum_sum().over("instance").alias("total"))
     )
-    # The median over all its accounts, those never alerted standing last, is the day half were.
+    # The median over all its accounts, those never alerted last, is the day half were.
     far = pl.lit(date.max)
     when = bad.group_by("instance").agg(
         pl.col("campaign").first(),

@@ -153,13 +153,13 @@ def recruit(
     addresses = _addresses(town, rng, country, evasion_level)
     signup = addresses[:, 0] if evasion_level else rng.choice(addresses[:, 0], size=m)
     weights = market.PATHWAY_WEIGHTS if pathways > 1 else (1.0, 0, 0, 0, 0)
-    doors = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
+    pathways = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
     phone = [phones[i] for i in rng.integers(len(phones), size=m).tolist()] if phones else None
     traits = Traits(
         "attacker", clients=clients, taste=taste, use=use, country=country, addresses=addresses,
         signup=signup,
         born_s=born, payment=payment, bins=bins, mail=mail, phone=phone, truth=truth,
-        pathway=[market.PATHWAYS[d] for d in doors],
+        pathway=[market.PATHWAYS[p] for p in pathways],
         vpn=(0.0, 0.05, 0.1, 0.08)[evasion_level], mobile=(0.0, 0.0, 0.08, 0.14)[evasion_level],
     )  # fmt: skip
     people = settle(town, rng, m, traits)
