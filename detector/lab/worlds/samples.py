@@ -27,9 +27,9 @@ PER_FORMAT = 200
 
 README = """# Sample logs
 
-Synthetic, all of it: made by `detector/lab/worlds` (function `samples.make_samples`), with nobody's traffic in
-it. Addresses are private, carrier-shared or documentation ranges; prompts are put together from phrases written for
-this project.
+All of this is synthetic. `detector/lab/worlds` (function `samples.make_samples`) generated it; it contains no real
+traffic. Addresses are from private, carrier-shared or documentation ranges. Prompts are composed of phrases written
+for this project.
 
 ## formats/
 One small log per input format, the same {n} requests in each:
@@ -48,7 +48,7 @@ One small log per input format, the same {n} requests in each:
 ## world/
 Five days of a small provider: about 700 honest accounts of every kind the simulator knows (classrooms, teams, an
 enterprise, a hackathon, evaluators, judges, pipelines, resellers by contract, ...) and two harvesting campaigns on
-evasion evasion_level 1, one asking for reasoning and grades, one for software engineering.
+evasion level 1, one asking for reasoning and grades, one for software engineering.
 
 * `logs/` is what an operator has: `requests-*.jsonl.gz`, `accounts.jsonl`, `account_events.jsonl`,
   `model_releases.jsonl`. Give this folder to `hydrawatch ingest`.
