@@ -31,10 +31,7 @@ def train(
     label: Annotated[str, typer.Option("--label", help="column of the model names", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="folder to write the model to", show_default=False)],
     group: Annotated[
-        str | None,
-        typer.Option(
-            "--group", help="column of the prompt; its rows stay together in every split", show_default=False
-        ),
+        str | None, typer.Option("--group", help="column of the prompt; never split", show_default=False)
     ] = None,
     family: Annotated[
         str | None, typer.Option("--family", help="column of the maker, reported as well", show_default=False)
@@ -45,9 +42,7 @@ def train(
     ] = None,
     members: Annotated[
         str,
-        typer.Option(
-            "--members", help="members, from linear, style, trees, encoder; auto: the encoder on CUDA only"
-        ),
+        typer.Option("--members", help="of linear, style, trees, encoder; auto: encoder on CUDA only"),
     ] = "auto",
     folds: Annotated[int, typer.Option(min=2, max=10, help="number of folds that measure and calibrate")] = 3,
     seed: Annotated[int, typer.Option(help="seed; the same seed and data give the same model")] = 0,
@@ -121,10 +116,7 @@ def predict(
     ],
     text: TextOption,
     by: Annotated[
-        str | None,
-        typer.Option(
-            "--by", help="column that names the author: one answer for all texts of each", show_default=False
-        ),
+        str | None, typer.Option("--by", help="column of the author: one answer for each", show_default=False)
     ] = None,
     json: JsonOption = False,
     device: DeviceOption = "auto",
@@ -183,33 +175,21 @@ def compare(
     suspect: Annotated[str, typer.Option("--suspect", help="name of the suspect", show_default=False)],
     candidate: Annotated[
         list[str] | None,
-        typer.Option(
-            "--candidate", help="possible teacher; repeat for several [default: all]", show_default=False
-        ),
+        typer.Option("--candidate", help="possible teacher; repeat [default: all]", show_default=False),
     ] = None,
     family: Annotated[
         str | None,
-        typer.Option(
-            "--family",
-            help="column of the maker; models of one maker are not decoys for each other",
-            show_default=False,
-        ),
+        typer.Option("--family", help="column of the maker; its models are no decoys", show_default=False),
     ] = None,
     decoys: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--decoys", help="more tables of decoys' answers; repeat for several", show_default=False
-        ),
+        typer.Option("--decoys", help="more tables of decoys' answers; repeat", show_default=False),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(
-            "--model", help="fingerprint of the candidates, as a second witness", show_default=False
-        ),
+        typer.Option("--model", help="fingerprint of the candidates: second witness", show_default=False),
     ] = None,
-    prompts: Annotated[
-        int, typer.Option(min=1, help="most prompts to compare; 30 show nearly everything")
-    ] = 200,
+    prompts: Annotated[int, typer.Option(min=1, help="most prompts to compare; 30 suffice mostly")] = 200,
     seed: Annotated[int, typer.Option(help="seed of the prompts drawn and resampled")] = 0,
     json: Annotated[bool, typer.Option("--json", help="the report as one object")] = False,
     device: DeviceOption = "auto",
@@ -278,15 +258,11 @@ def evaluate(
     ] = None,
     domain: Annotated[
         str | None,
-        typer.Option(
-            "--domain", help="column of the prompts' source, for the out-of-domain table", show_default=False
-        ),
+        typer.Option("--domain", help="column of the prompts' source: out of domain", show_default=False),
     ] = None,
     pairs: Annotated[
         Path | None,
-        typer.Option(
-            "--pairs", help="CSV of known students and teachers, for the lineage table", show_default=False
-        ),
+        typer.Option("--pairs", help="CSV of known students and teachers: lineage", show_default=False),
     ] = None,
     classes: Annotated[
         Path | None,
@@ -295,11 +271,11 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="folder for JSON and plots")] = Path("out/attribution"),
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="a table to make; repeat for several [default: all]", show_default=False),
+        typer.Option("--only", help="a table; repeat [default: all]", show_default=False),
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", help="a class list; repeat for several [default: all]", show_default=False),
+        typer.Option("--task", help="a class list; repeat [default: all]", show_default=False),
     ] = None,
     folds: Annotated[
         int, typer.Option(min=1, max=5, help="number of held-out fifths for the closed table")

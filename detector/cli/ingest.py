@@ -37,20 +37,16 @@ def ingest(
         bool, typer.Option("--again", help="read files again and replace the rows they gave")
     ] = False,
     backfill: Annotated[
-        bool,
-        typer.Option("--backfill", help="accept lines of any age; their days and all later days run again"),
+        bool, typer.Option("--backfill", help="accept lines of any age; their days and all later ones run")
     ] = False,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(
-            help="file names or paths to pass over, such as '*.tmp'; repeat for several", show_default=False
-        ),
+        typer.Option(help="file names or paths to pass over, such as '*.tmp'; repeat", show_default=False),
     ] = None,
     max_rejects: Annotated[
         float | None,
         typer.Option(
-            help="share of lines (0..1) that may be rejected before exit code 3 [default: max_rejects of the settings]",
-            show_default=False,
+            help="share of lines (0..1) that may be rejected before exit code 3", show_default=False
         ),
     ] = None,
     now: NowOption = None,
