@@ -45,9 +45,7 @@ def ingest(
     ] = None,
     max_rejects: Annotated[
         float | None,
-        typer.Option(
-            help="share of lines (0..1) that may be rejected before exit code 3", show_default=False
-        ),
+        typer.Option(help="share of rejected lines (0..1) beyond which exit code is 3", show_default=False),
     ] = None,
     now: NowOption = None,
     config: ConfigOption = None,
