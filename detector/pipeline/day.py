@@ -12,6 +12,7 @@ import polars as pl
 
 from detector.config import Config
 from detector.decide import verdict
+from detector.decide.verdict import Previous
 from detector.errors import DayMissing
 from detector.lake.store import Store, empty
 from detector.lake.tables import tables
@@ -20,7 +21,8 @@ from detector.link.tracking import Carried
 from detector.pipeline import alerting, exempt, relations, window
 from detector.pipeline.due import input_digest
 from detector.pipeline.view import DayView
-from detector.score.additive import Detector
+from detector.score.detector import Detector
+from detector.score.scorer import SiteDay
 
 Progress = Callable[[str], None]
 #: Told what the classifier would see: of shared text ``keys`` (template_reuse.measure_keys) and ``incidence`` (account,
@@ -182,19 +184,11 @@ def _decide(view: DayView, measured: Measured, detector: Detector, config: Confi
     """Scores and verdicts, the evidence behind them, and the alerts that follow."""
     store, day = view.store, view.day
     exempted = exempt.exempted(store, config, day, accounts="accounts")
+    site = SiteDay(day, measured.account_days, measured.group_days, measured.members, measured.shared)
+    accounts = relations.state(store, "account_scores", day)
+    previous = Previous(measured.previous_groups, accounts, measured.previous_members)
     scored = verdict.decide(
-        detector,
-        day=day,
-        config=config,
-        account_days=window.with_template_reuse(detector, measured.account_days, measured.shared),
-        group_days=measured.group_days,
-        members=measured.members,
-        previous_groups=measured.previous_groups,
-        previous_accounts=relations.state(store, "account_scores", day),
-        exempt=exempted,
-        merged=measured.carried.merged,
-        shared=measured.shared,
-        previous_members=measured.previous_members,
+        detector, site, previous, config=config, exempt=exempted, merged=measured.carried.merged
     )
     why = window.why(store, day, measured.held, scored.members, scored.groups, config)
     return Decided(scored, why, alerting.alerts_of(store, day, scored, why, exempted, config))

@@ -17,7 +17,7 @@ from detector.pipeline.exempt import idle_entries, settings_changed
 if TYPE_CHECKING:
     from detector.lake.store import Store
     from detector.pipeline import DayReport
-    from detector.score.additive import Detector
+    from detector.score.detector import Detector
 
 
 @dataclass

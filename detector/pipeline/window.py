@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -17,7 +16,6 @@ from detector.link import graph, similarity, tracking
 from detector.pipeline import relations
 from detector.pipeline.gathered import gather
 from detector.score import template_reuse
-from detector.score.additive import Detector
 from features import plugins
 from features.spec import Tie
 
@@ -120,18 +118,6 @@ def shared_text(held: Held, of: Holders) -> dict[str, pl.DataFrame]:
         "links": graph.links(held.rows, held.n_accounts),
         "accounts": pl.DataFrame({"account_id": held.accounts, "organisation": of.organisation}),
     }
-
-
-def with_template_reuse(
-    detector: Detector, account_days: pl.DataFrame, shared: Mapping[str, pl.DataFrame]
-) -> pl.DataFrame:
-    """Account measurements with what the classifier thinks of the text each shares with others."""
-    bits = template_reuse.score_keys(detector.template_reuse, shared["keys"])
-    carried = template_reuse.account_template_reuse(
-        shared["incidence"], shared["keys"]["code"], bits, len(shared["accounts"])
-    ).drop("account")
-    named = pl.concat([shared["accounts"].select("account_id"), carried], how="horizontal")
-    return account_days.join(named, on="account_id", how="left", maintain_order="left")
 
 
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:

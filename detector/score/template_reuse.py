@@ -18,7 +18,6 @@ import polars as pl
 
 from detector.link.graph import KINDS
 from detector.link.meetings import met
-from detector.score.additive import Additive
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -195,9 +194,3 @@ def account_template_reuse(held: pl.DataFrame, codes: pl.Series, bits: Floats, n
     # Sums in parallel differ in their last digits from run to run; what is stored must not.
     found = found.with_columns(pl.col("account").cast(pl.Int64))
     return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
-
-
-def score_keys(model: Additive, keys: pl.DataFrame) -> Floats:
-    """Bits of each key."""
-    columns = {c: keys[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in keys.columns if c != "code"}
-    return model.bits(columns, len(keys))

@@ -17,7 +17,8 @@ import polars as pl
 from detector.lab.benchmark.rivals import mmd
 from detector.lake.store import Store
 from detector.score import template_reuse
-from detector.score.additive import Detector
+from detector.score.detector import Detector
+from detector.score.inputs import score_frame
 from features import compose, plugins
 
 WINDOW = 100
@@ -84,14 +85,14 @@ def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed
 
 
 def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
-    """What each window carries of text the detector finds suspicious: the rows with ``scaffold_*`` columns."""
+    """What each window carries of text the detector finds suspicious: the rows with ``template_reuse_*`` columns."""
     made = []
     for (day, share), rows in windows.rows.group_by("day", "share", maintain_order=True):
         here = (pl.col("day") == day) & (pl.col("share") == share)
         keys = windows.keys.filter(here).drop("day", "share")
         number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
         held = windows.incidence.filter(here).join(number, on="window")
-        bits = template_reuse.score_keys(detector.template_reuse, keys)
+        bits = score_frame(detector.models.template_reuse, keys)
         found = template_reuse.account_template_reuse(held, keys["code"], bits, len(rows)).drop("account")
         made.append(pl.concat([rows, found], how="horizontal"))
     return pl.concat(made) if made else windows.rows
