@@ -54,6 +54,7 @@ def backtest(
     import orjson
 
     from detector.lab.benchmark import backtest, design
+    from detector.lab.benchmark.cells import cell
     from detector.lab.benchmark.markdown import tables
     from detector.lab.benchmark.report import render
 
@@ -87,14 +88,10 @@ def backtest(
         report.write_text(render(found), encoding="utf-8")
         say(f"report: {clean(report)}")
     for row in found["columns"]["same"]["rungs"]:
-        say(f"rung {row['rung']}: recall at 0.1 % / 1 % false positives {_share(row['recall_at_0.001'])} / "
-            f"{_share(row['recall_at_0.01'])}, group F1 {_share(row['pair_f1'])}")  # fmt: skip
+        say(f"rung {row['rung']}: recall at 0.1 % / 1 % false positives {cell(row['recall_at_0.001']).main} / "
+            f"{cell(row['recall_at_0.01']).main}, group F1 {cell(row['pair_f1']).main}")  # fmt: skip
     say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
         f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
-
-
-def _share(figure: list[float | None]) -> str:
-    return "-" if figure[0] is None else f"{figure[0]:.3f}"
 
 
 def register(app: typer.Typer) -> None:

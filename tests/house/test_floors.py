@@ -144,7 +144,7 @@ LONG_FILES = {
     "detector.link.similarity": (375, "one algorithm, to be one with the communities of suspects"),
     "detector.score.additive": (370, "to be split: the fit belongs to the lab"),
     "detector.lab.benchmark.backtest": (360, "one benchmark in order"),
-    "detector.lab.benchmark.report": (360, "one page in order"),
+    "detector.lab.benchmark.report": (340, "one page in order"),
     "detector.ingest.ingestion": (355, "one call and its parameters"),
     "detector.cli.attribute": (350, "five commands and their options"),
     "detector.lab.training.fitting": (345, "one fit in order"),

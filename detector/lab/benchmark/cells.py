@@ -1,10 +1,12 @@
-"""Cells, tables and notes of the report, everything escaped."""
+"""What a report is made of: figures as text, tables, charts and sections; how they look is the template's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from detector.charts.svg import Spec
 
 Json = Mapping[str, Any]
 
@@ -14,56 +16,87 @@ COLUMNS = {
     "held_out": "held out",
 }
 RUNG_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
+#: What is not known.
+UNKNOWN = "–"
 
 
-def number(value: object) -> str:
-    """A cell: figures short, nothing for what is not known."""
-    if isinstance(value, list):
+@dataclass(frozen=True)
+class Cell:
+    """One cell as text: what it says, and its interval where it has one."""
+
+    main: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its first ``words`` columns hold words. One without rows is left out."""
+
+    shape: ClassVar[str] = "table"
+    caption: str
+    head: Sequence[str]
+    body: Sequence[Sequence[object]]
+    words: int = 1
+
+    def rows(self) -> list[list[Cell]]:
+        """The body as cells."""
+        return [[cell(value) for value in line] for line in self.body]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart under its title."""
+
+    shape: ClassVar[str] = "chart"
+    title: str
+    spec: Spec
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A table a reader opens who wants every line."""
+
+    shape: ClassVar[str] = "folded"
+    summary: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: what it is about, a note on how to read it, and what it shows."""
+
+    title: str
+    note: str = ""
+    parts: Sequence[Table | Chart | Folded] = field(default_factory=tuple)
+
+
+def cell(value: object, digits: int = 3) -> Cell:
+    """A value as a cell: a figure, or one with its interval (main, low, high), or words.
+
+    ``digits`` : after the point, of what is no count.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str):
         main, low, high = value
-        if main is None:
-            return "–"
-        span = (
-            f' <span class="ci">{_short(low)}–{_short(high)}</span>'
-            if low is not None and high is not None
-            else ""
-        )
-        return _short(main) + span
+        bare = None in (main, low, high)
+        return Cell(figure(main, digits), "" if bare else f"{figure(low, digits)}–{figure(high, digits)}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Cell(figure(value, digits))
+    return Cell(UNKNOWN) if value is None else Cell(str(value))
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A figure short: counts (integers) as counts; 0 and 1 of anything else may be shares, and keep their decimals."""
     if value is None:
-        return "–"
-    return (
-        _short(value)
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else escape(str(value))
-    )
-
-
-def _short(value: float) -> str:
-    """Counts (integers) as counts; 0 and 1 of anything else may be shares, and keep their decimals."""
+        return UNKNOWN
     if isinstance(value, int):
         return f"{value:,}"
     if float(value).is_integer() and abs(value) >= 2:
         return f"{int(value):,}"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def table(caption: str, head: Sequence[str], body: Sequence[Sequence[object]], *, words: int = 1) -> str:
-    """An HTML table; the first ``words`` columns hold words."""
-    if not body:
-        return ""
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        made = (f"<{tag}{' class=t' if i < words else ''}>{cell}</{tag}>" for i, cell in enumerate(cells))
-        return "<tr>" + "".join(made) + "</tr>"
-
-    lines = [row([escape(h) for h in head], "th"), *(row([number(c) for c in cells], "td") for cells in body)]
-    return f"<table><caption>{escape(caption)}</caption>{''.join(lines)}</table>"
-
-
-def note(words: str) -> str:
-    return f'<p class="note">{escape(words)}</p>'
+    return f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def rung_name(rung: int) -> str:
+    """A rung's number and name."""
     return RUNG_NAMES[rung] if 0 <= rung < len(RUNG_NAMES) else str(rung)
 
 

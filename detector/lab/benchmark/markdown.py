@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.lab.benchmark.cells import COLUMNS, RUNG_NAMES, Json, wide
+from detector.lab.benchmark.cells import COLUMNS, RUNG_NAMES, Json, cell, wide
 
 FIGURES = (
     ("recall_at_0.001", "account recall at 0.1 % false positives"),
@@ -18,14 +18,9 @@ FIGURES = (
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        main, low, high = value
-        if main is None:
-            return "–"
-        return f"{main:.2f}" + (f" ({low:.2f}–{high:.2f})" if low is not None and high is not None else "")
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("<", "&lt;")
+    shown = cell(value, digits=2)
+    words = shown.main.replace("|", "\\|").replace("<", "&lt;")
+    return f"{words} ({shown.interval})" if shown.interval else words
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
