@@ -25,10 +25,17 @@ def backtest(
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
     ] = Path("out/backtest"),
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="worlds a rung [default: 5]", show_default=False)
+        int | None, typer.Option(min=1, help="worlds an evasion level [default: 5]", show_default=False)
     ] = None,
-    rungs: Annotated[
-        list[int] | None, typer.Option(min=0, max=3, help="rungs; repeat for several [default: all]")
+    evasion_levels: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--evasion-level",
+            "--rungs",
+            min=0,
+            max=3,
+            help="evasion levels; repeat for several [default: all] (--rungs: until 0.3)",
+        ),
     ] = None,
     accounts: Annotated[
         int | None, typer.Option(min=100, help="honest accounts a world [default: 1200]")
@@ -69,7 +76,7 @@ def backtest(
         "seeds": seeds,
         "accounts": accounts,
         "days": days,
-        "rungs": tuple(sorted(set(rungs or ()))) or None,
+        "evasion_levels": tuple(sorted(set(evasion_levels or ()))) or None,
     }
     size = replace(
         design.QUICK if quick else design.Size(), **{k: v for k, v in given.items() if v is not None}
@@ -87,9 +94,10 @@ def backtest(
     if report is not None:
         report.write_text(render(found), encoding="utf-8")
         say(f"report: {clean(report)}")
-    for row in found["columns"]["same"]["rungs"]:
-        say(f"rung {row['rung']}: recall at 0.1 % / 1 % false positives {cell(row['recall_at_0.001']).main} / "
-            f"{cell(row['recall_at_0.01']).main}, group F1 {cell(row['pair_f1']).main}")  # fmt: skip
+    for row in found["columns"]["same"]["evasion_levels"]:
+        say(f"evasion level {row['evasion_level']}: recall at 0.1 % / 1 % false positives "
+            f"{cell(row['recall_at_0.001']).main} / {cell(row['recall_at_0.01']).main}, "
+            f"group F1 {cell(row['pair_f1']).main}")  # fmt: skip
     say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
         f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
 

@@ -43,7 +43,7 @@ def case_file(store: Store, subject: str, settings: Config) -> CaseFile:
     accounts = ", ".join(literal(m["account_id"]) for m in members) or name
     runs = store.rows_of("runs", when)
     limit = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
-    history = store.rows_of("score_parts", f"subject_id = {name}")
+    history = store.rows_of("contributions", f"subject_id = {name}")
     return build(
         row,
         parts=[part for part in history if part["day"] == row["score_day"]],

@@ -76,7 +76,7 @@ def read(page: str) -> Reader:
 
 def case_named(name: str) -> CaseFile:
     """A case in which everything that a log can name is called ``name``."""
-    parts = [{"part": f"{name}{i}", "value": 0.4, "bits": 2.0 - i, "n": 3} for i in range(20)]
+    parts = [{"feature": f"{name}{i}", "value": 0.4, "bits": 2.0 - i, "n": 3} for i in range(20)]
     return explain(
         {"group_id": name, "n_accounts": 3, "score": 0.9, "kind": name, "verdict": name, "state": name},
         parts=parts,
@@ -148,7 +148,7 @@ def test_the_page_shows_what_the_case_holds() -> None:
 
 def test_the_waterfall_ends_at_the_score_and_days_are_drawn_where_there_are_two() -> None:
     parts = [
-        {"part": p, "bits": b, "value": 1.0, "n": 9} for p, b in (("base_rate", -9.0), ("x_share", 12.5))
+        {"feature": p, "bits": b, "value": 1.0, "n": 9} for p, b in (("base_rate", -9.0), ("x_share", 12.5))
     ]
     history = [{**part, "day": D + timedelta(i)} for i in range(2) for part in parts]
     case = group_case(parts=parts, history=history)

@@ -15,7 +15,25 @@ COLUMNS = {
     "control": "same, training of the held-out",
     "held_out": "held out",
 }
-RUNG_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
+LEVEL_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
+#: Figures of an evasion level and their names, as the page shows them.
+LEVEL_FIGURES = (
+    ("recall_at_0.001", "recall at 0.1 % false positives"),
+    ("recall_at_0.01", "recall at 1 %"),
+    ("average_precision", "average precision"),
+    ("alerted_recall", "attackers alerted"),
+    ("alert_precision", "alerts that are right"),
+    ("pair_precision", "group pair precision"),
+    ("pair_recall", "group pair recall"),
+    ("pair_f1", "group pair F1"),
+    ("lump_f1", "F1 of all alerts in one lump"),
+    ("false_groups_per_10000", "false groups per 10,000 honest accounts and day"),
+    ("false_lone_per_10000", "false single-account alerts, same"),
+    ("alerted_framed_share", "framed honest accounts alerted"),
+    ("n_attackers", "attacking accounts"),
+    ("n_honest", "honest accounts"),
+    ("honest_account_days", "honest account-days"),
+)
 #: What is not known.
 UNKNOWN = "–"
 
@@ -95,9 +113,9 @@ def figure(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def rung_name(rung: int) -> str:
-    """A rung's number and name."""
-    return RUNG_NAMES[rung] if 0 <= rung < len(RUNG_NAMES) else str(rung)
+def level_name(level: int) -> str:
+    """An evasion level's number and name."""
+    return LEVEL_NAMES[level] if 0 <= level < len(LEVEL_NAMES) else str(level)
 
 
 def median(values: Sequence[float]) -> float | None:
@@ -110,8 +128,8 @@ def median(values: Sequence[float]) -> float | None:
 
 
 def wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:
-    """Names of ``key``, rungs, and the cells of one figure: a line a name, a column a rung."""
+    """Names of ``key``, evasion levels, and the cells of one figure: a line a name, a column an evasion level."""
     names = list(dict.fromkeys(row[key] for row in rows))
-    rungs = sorted({row["rung"] for row in rows})
-    cells = {(row[key], row["rung"]): row for row in rows}
-    return names, rungs, [[cells.get((n, r), {}).get(figure) for r in rungs] for n in names]
+    levels = sorted({row["evasion_level"] for row in rows})
+    cells = {(row[key], row["evasion_level"]): row for row in rows}
+    return names, levels, [[cells.get((n, r), {}).get(figure) for r in levels] for n in names]
