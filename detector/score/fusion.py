@@ -1,8 +1,9 @@
 """Score fusion: how the scores of models become the one score of an account.
 
-All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days so far.
+All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days so far. ``harvest`` and
+``single_account`` are the largest heads of the conduct model (``score.conduct``), ``model`` is the relational model.
 
-    conduct       = max(discount(harvest), single_account)         harvest, single_account: models of the account's day
+    conduct       = max(discount(harvest), single_account)
     contribution  = both(group, membership)                        if the bond is unspoofable and 3 bits of it are shown
                   = min(both(group, membership), max(conduct, harvest) + 2)                                    otherwise
     first         = model(harvest*, contribution, neighbours judged by harvest*)
