@@ -23,6 +23,7 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.bits import UNKNOWN, probability
+from detector.frames import Frame
 from detector.link import graph
 from detector.link.graph import Shares
 from detector.score import conduct, fusion, relational, template_reuse
@@ -35,10 +36,45 @@ Floats = npt.NDArray[np.float64]
 Answer = Mapping[str, Floats]
 
 #: What is read of members.
-BOND = (
-    "group_id", "account_id", "bond", "strength_bits", "spoofable", "membership_probability", "similarity",
-    "linked_bits", "evidence_bits", "first_day",
-)  # fmt: skip
+BOND = Frame(
+    "members",
+    {
+        "group_id": pl.String,
+        "account_id": pl.String,
+        "bond": pl.String,
+        "strength_bits": pl.Float64,
+        "spoofable": pl.Boolean,
+        "membership_probability": pl.Float64,
+        "similarity": pl.Float64,
+        "linked_bits": pl.Float64,
+        "evidence_bits": pl.Float64,
+        "first_day": pl.Date,
+    },
+)
+#: What the conduct model says of each account of the day.
+OWN = Frame(
+    "own",
+    {"account_id": pl.String, "n_requests": pl.Int64, "conduct_kind": pl.String}
+    | dict.fromkeys(("harvest_bits", "single_account_bits", "conduct_bits"), pl.Float64),
+)
+#: What each group is by its own measurements.
+GROUPS = Frame("groups", {"group_id": pl.String, "group_bits": pl.Float64})
+#: Every account known, before its neighbours are asked.
+ACCOUNTS = Frame(
+    "accounts",
+    {"account_id": pl.String, "group_id": pl.String, "busy": pl.Int64, "conduct_kind": pl.String}
+    | dict.fromkeys(
+        ("harvest_bits", "single_account_bits", "conduct_bits", "group_contribution_bits"), pl.Float64
+    ),
+)
+#: The same with the scores of the formula.
+FUSED = Frame(
+    "fused",
+    {"account_id": pl.String}
+    | dict.fromkeys(
+        ("relational_bits", "spoofable_limit_bits", "without_group_bits", "bits_today"), pl.Float64
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +155,7 @@ class Scores:
 
     @classmethod
     def start(cls, site: SiteDay, before: Before) -> Scores:
-        members = site.members.select(*BOND).rename({"first_day": "joined"})
+        members = BOND.check(site.members).select(list(BOND.columns)).rename({"first_day": "joined"})
         return cls(site, before, site.shares(), site.account_days, members)
 
     def after(self) -> Before:
@@ -175,21 +211,18 @@ def score(models: Models, site: SiteDay, before: Before) -> Scores:
 
 def fused(models: Models, scores: Scores) -> pl.DataFrame:
     """Every account known with the scores of the formula (``fusion.with_relational``)."""
-    if scores.relational is None or scores.shares is None:
-        nothing = pl.lit(None, pl.Float64)
-        return fusion.with_relational(
-            scores.accounts.with_columns(
-                shares_keys=pl.lit(False), relational_raw_bits=nothing, unspoofable_bits=nothing
-            )
-        )
     unspoofable = neighbours(scores, without_spoofable=True)
-    assert unspoofable is not None
-    return fusion.with_relational(
-        scores.relational.with_columns(
+    if scores.relational is None or scores.shares is None or unspoofable is None:
+        nothing = pl.lit(None, pl.Float64)
+        accounts = scores.accounts.with_columns(
+            shares_keys=pl.lit(False), relational_raw_bits=nothing, unspoofable_bits=nothing
+        )
+    else:
+        accounts = scores.relational.with_columns(
             pl.col("account_id").is_in(scores.shares.accounts.implode()).alias("shares_keys"),
             pl.Series("unspoofable_bits", score_frame(models.relational, unspoofable)),
         )
-    )
+    return FUSED.check(fusion.with_relational(accounts))
 
 
 def _content_keys(scores: Scores) -> pl.DataFrame | None:
@@ -213,7 +246,7 @@ def _account_days(scores: Scores) -> pl.DataFrame:
 
 
 def _with_conduct(scores: Scores, rows: pl.DataFrame, answer: Answer) -> Scores:
-    return replace(scores, own=conduct.read(answer, rows))
+    return replace(scores, own=OWN.check(conduct.read(answer, rows)))
 
 
 def _groups(scores: Scores) -> pl.DataFrame:
@@ -224,7 +257,9 @@ def _with_groups(scores: Scores, rows: pl.DataFrame, answer: Answer) -> Scores:
     today = pl.DataFrame({"group_id": rows["group_id"], "group_bits": answer[""]})
     evidence = fusion.group_evidence(today, scores.before.groups, scores.site.day)
     return replace(
-        scores, groups=rows.with_columns(group_bits=pl.Series(answer[""])), evidence_of_groups=evidence
+        scores,
+        groups=GROUPS.check(rows.with_columns(group_bits=pl.Series(answer[""]))),
+        evidence_of_groups=evidence,
     )
 
 
@@ -237,7 +272,7 @@ def _with_members(scores: Scores, rows: pl.DataFrame, answer: Answer) -> Scores:
     members = scores.members.with_columns(sure)
     accounts = fusion.accounts_before(scores.own, scores.before.accounts, members, scores.evidence_of_groups)
     suspicion = accounts["harvest_bits"].fill_null(UNKNOWN).to_numpy()
-    return replace(scores, members=members, accounts=accounts, suspicion=suspicion)
+    return replace(scores, members=members, accounts=ACCOUNTS.check(accounts), suspicion=suspicion)
 
 
 def neighbours(scores: Scores, *, without_spoofable: bool = False) -> pl.DataFrame | None:

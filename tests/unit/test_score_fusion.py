@@ -193,9 +193,7 @@ def rounds(
 ) -> tuple[Models, Scores, Scores]:
     """The models, and the scores after the first and after the second relational round."""
     models = Models(NOTHING, {}, NOTHING, NOTHING, model)
-    site = SiteDay(
-        D1, pl.DataFrame(), pl.DataFrame(), pl.DataFrame(schema=dict.fromkeys(BOND_READ, pl.String)), None
-    )
+    site = SiteDay(D1, pl.DataFrame(), pl.DataFrame(), BOND_READ.empty(), None)
     suspicion = known["harvest_bits"].fill_null(UNKNOWN).to_numpy()
     scores = replace(
         Scores.start(site, Before.nothing()), shares=shares_, accounts=known, suspicion=suspicion

@@ -130,7 +130,7 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
         accounts.append(account.with_columns(*stamp))
         text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
-        members.append(member.select("day", *BOND, "label").with_columns(*stamp))
+        members.append(member.select("day", *BOND.columns, "label").with_columns(*stamp))
     return Measured(
         pl.concat(accounts, how="diagonal_relaxed"),
         pl.concat(groups, how="diagonal_relaxed"),
