@@ -21,7 +21,8 @@ from detector.decide.budget import charged, limit_of, recent
 from detector.decide.contributions import account_parts, group_parts
 from detector.decide.history import fold_accounts, fold_groups, spared
 from detector.decide.membership import false_members, group_kinds, pruned, rings_of, with_neighbours
-from detector.link import communities, graph
+from detector.link import communities
+from detector.link.graph import EvidenceGraph
 from detector.score import additive
 from detector.score.additive import Detector, likeliest_kind
 from detector.score.fusion import accounts_before, group_evidence, with_relational
@@ -59,7 +60,7 @@ def decide(
     previous_accounts: pl.DataFrame,
     exempt: Collection[str],
     merged: Mapping[str, str],
-    shared: Mapping[str, pl.DataFrame] | None = None,
+    shared: EvidenceGraph | None = None,
     previous_members: pl.DataFrame | None = None,
 ) -> Day:
     """Score one day and fold it into what was known.
@@ -71,7 +72,7 @@ def decide(
     previous_groups, previous_accounts : yesterday's state tables (without ``day``).
     exempt : accounts that may be ``watch`` at most (``exemptions``).
     merged : groups that went into another today.
-    shared : what accounts share in the window (``pipeline.Observe``); None: neighbours are not measured.
+    shared : who holds which key in the window; None: neighbours are not measured.
     previous_members : yesterday's ``group_members``; None: nobody was a member by its neighbours.
     """
     columns, n = columns_of(account_days), len(account_days)
@@ -111,12 +112,12 @@ def decide(
     )
     exempt = frozenset(exempt)
     evidence_of_groups = group_evidence(group_bits, previous_groups, day)
-    shares = None if shared is None else graph.prepare(shared)
-    known = with_relational(models, accounts_before(own, previous_accounts, bond, evidence_of_groups), shares)
+    shared = None if shared is None else shared.neighbours
+    known = with_relational(models, accounts_before(own, previous_accounts, bond, evidence_of_groups), shared)
     own = own.join(
         known.select("account_id", "without_group_bits"), on="account_id", how="left", maintain_order="left"
     )
-    ring = rings_of(shares, known, members, previous_groups, previous_accounts, merged, day)
+    ring = rings_of(shared, known, members, previous_groups, previous_accounts, merged, day)
     members = communities.overlaid(
         members.with_columns(false_members(bond)), ring, known, previous_members, day
     )

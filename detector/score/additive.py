@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from detector.tuning import ALONE_BITS, ALONE_SLOPE
+
 Floats = npt.NDArray[np.float64]
 
 LN2 = float(np.log(2.0))
@@ -224,10 +226,6 @@ def threshold(scores: Floats, *, budget: float, floor: float) -> float:
 
 #: Quantile of honest scores from which probabilities are fitted (0..1).
 DECIDES_FROM = 0.9
-#: Evidence of harvest in one account's own conduct counts in full up to this many bits, a quarter beyond: the
-#: cross-fitted training worlds held no more attackers per honest account at +3 bits than at 0 among accounts
-#: that no group explained. An evaluator or a pipeline may look the part; only strangers who act as one do not.
-ALONE_BITS, ALONE_SLOPE = -3.0, 0.25
 
 
 def conduct_bits(harvest: Floats, single: Floats) -> Floats:

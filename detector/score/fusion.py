@@ -33,20 +33,13 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.bits import UNKNOWN
-from detector.link import graph
+from detector.link.graph import EvidenceGraph
 from detector.score import relational
 from detector.score.additive import Variant
 from detector.score.inputs import score_frame
+from detector.tuning import GROUP_ABOVE, LEAST_EVIDENCE, SPOOFABLE_BITS
 
 Floats = npt.NDArray[np.float64]
-
-#: What a spoofable bond may add to an account's own log-odds at most (bits).
-SPOOFABLE_BITS = 2.0
-#: A group contributes little to a member of which fewer bits than this can be shown (``why``): about two
-#: keys that hardly anybody else holds. What a reviewer cannot be shown accuses nobody.
-LEAST_EVIDENCE = 3.0
-#: A group contributes no more than so many bits above the relational score of the account.
-GROUP_ABOVE = 2.0
 
 
 def group_evidence(today: pl.DataFrame, previous: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -131,7 +124,7 @@ def accounts_before(
     )
 
 
-def with_relational(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
+def with_relational(models: Variant, accounts: pl.DataFrame, graph: EvidenceGraph | None) -> pl.DataFrame:
     """``accounts`` (:func:`accounts_before`) with the columns of ``relational.TERMS``, and what follows.
 
     ``relational_bits``: of the account and its neighbours, NULL where it shares nothing. ``spoofable_limit_bits``:
@@ -139,7 +132,7 @@ def with_relational(models: Variant, accounts: pl.DataFrame, shares: graph.Share
        what the limit on spoofable evidence took off.
     ``without_group_bits``: the account's score without its group's. ``bits_today``: its score.
     """
-    found = _relational(models, accounts, shares)
+    found = _relational(models, accounts, graph)
     alone = (
         pl.when(pl.col("relational_bits").is_null())
         .then("conduct_bits")
@@ -154,8 +147,8 @@ def with_relational(models: Variant, accounts: pl.DataFrame, shares: graph.Share
     )
 
 
-def _relational(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
-    if shares is None:
+def _relational(models: Variant, accounts: pl.DataFrame, graph: EvidenceGraph | None) -> pl.DataFrame:
+    if graph is None:
         nothing = [
             pl.lit(None, pl.Float64).alias(name)
             for name in ("relational_bits", "unspoofable_bits", "spoofable_limit_bits")
@@ -163,18 +156,18 @@ def _relational(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | 
         return accounts.with_columns(nothing)
 
     known = accounts["account_id"]
-    first = relational.beside(accounts, shares, known, accounts["harvest_bits"].fill_null(UNKNOWN).to_numpy())
+    first = relational.beside(accounts, graph, known, accounts["harvest_bits"].fill_null(UNKNOWN).to_numpy())
     said = score_frame(models.relational_first, first)
-    table = relational.beside(accounts, shares, known, said)
+    table = relational.beside(accounts, graph, known, said)
     # What of it would be left if everything that anybody can plant were not there, and a little more.
     unspoofable = score_frame(
-        models.relational, relational.beside(accounts, shares, known, said, without_spoofable=True)
+        models.relational, relational.beside(accounts, graph, known, said, without_spoofable=True)
     )
     table = table.with_columns(
         relational_raw=score_frame(models.relational, table), unspoofable_bits=unspoofable
     )
     conduct = pl.max_horizontal("conduct_bits", "harvest_bits", "group_contribution_bits").fill_null(UNKNOWN)
-    present = pl.col("account_id").is_in(shares.accounts.implode())
+    present = pl.col("account_id").is_in(graph.accounts.implode())
     limit = pl.max_horizontal(conduct, "unspoofable_bits") + SPOOFABLE_BITS
     return table.with_columns(
         pl.when(present).then(pl.min_horizontal("relational_raw", limit)).alias("relational_bits")

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.score", "detector.attribution", "detector.config"),
     ("detector.link",),
     ("detector.errors",),
-    ("detector.clean", "detector.bits"),
+    ("detector.clean", "detector.bits", "detector.tuning"),
     ("features",),
     ("rules",),
 )

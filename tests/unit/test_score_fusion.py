@@ -11,7 +11,7 @@ import pytest
 from made_shares import on_key, shares
 
 from detector.bits import probability
-from detector.link import graph
+from detector.link.graph import EvidenceGraph
 from detector.score.additive import Additive, Term, Variant
 from detector.score.fusion import (
     GROUP_ABOVE,
@@ -203,7 +203,7 @@ def accounts(*rows: tuple[str, float | None, float | None, float | None, float |
 QUIET = (-8.0, -8.0, -9.0, None)
 
 
-def beside_two_suspects(*, spoofable: bool) -> graph.Shares:
+def beside_two_suspects(*, spoofable: bool) -> EvidenceGraph:
     """``a000`` shares an exit with the harvesters ``a001`` and ``a002``; ``a003`` shares nothing suspect."""
     return shares(40, [*on_key(1, [0, 1, 2], spoofable=spoofable), *on_key(2, [3, 4])])
 

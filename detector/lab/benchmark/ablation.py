@@ -12,7 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from detector.link import graph
+from detector.link.uses import NEIGHBOUR_FAMILIES
 from detector.score import relational
 from detector.score.additive import Additive, Detector
 from detector.score.template_reuse import ACCOUNT_COLUMNS, KEY_TERMS
@@ -83,7 +83,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "harvest_bits",
         ),
         "groups": ("group_contribution_bits",),
-        "neighbours": relational.columns(*graph.FAMILIES),
+        "neighbours": relational.columns(*NEIGHBOUR_FAMILIES),
     }
 )
 

@@ -22,8 +22,9 @@ from detector.decide import verdict
 from detector.decide.exemptions import exemptions
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
-from detector.lab.training.labelled import SHARED
 from detector.lake.store import empty
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import TABLES, graph_of_tables
 from detector.score.additive import Detector
 
 
@@ -63,9 +64,9 @@ class Replayed:
             "group_members": {day: self.table(f"members-{day}") for day in self.days},
         }
 
-    def shared(self, day: date) -> dict[str, pl.DataFrame]:
-        """Shared text as the run of that day saw it (``pipeline.Observe``)."""
-        return {name: self.table(f"{name}-{day}") for name in SHARED}
+    def graph(self, day: date) -> EvidenceGraph:
+        """What accounts shared, as far as the run of that day told it (``pipeline.Observed``)."""
+        return graph_of_tables({name: self.table(f"{name}-{day}") for name in TABLES})
 
     @property
     def windows(self) -> Windows:
@@ -106,12 +107,13 @@ def decide_days(world: Replayed, detector: Detector, config: Config | None = Non
     members: pl.DataFrame | None = None
     found = {}
     for day in world.days:
+        graph = world.graph(day)
         scored = verdict.decide(
             detector,
             day=day,
             config=config,
             account_days=pipeline.with_template_reuse(
-                detector, world.by_day["account_days"][day], world.shared(day)
+                detector, world.by_day["account_days"][day], graph, world.table(f"keys-{day}")
             ),
             group_days=world.by_day["group_days"][day],
             members=world.by_day["group_members"][day],
@@ -119,7 +121,7 @@ def decide_days(world: Replayed, detector: Detector, config: Config | None = Non
             previous_accounts=accounts,
             exempt=exemptions(world.facts[day], config, day),
             merged=world.merged[day],
-            shared=world.shared(day),
+            shared=graph,
             previous_members=members,
         )
         members = scored.members

@@ -16,7 +16,7 @@ import polars as pl
 from detector.bits import NO_SCORE, UNKNOWN, probability
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import SharedText
-from detector.link import graph
+from detector.link.graph import EvidenceGraph
 from detector.score import additive, fusion, relational
 
 Floats = npt.NDArray[np.float64]
@@ -60,7 +60,7 @@ def fit_relational(
         .then("group_contribution_bits")
         .alias("group_contribution_bits"),
     )
-    seen = [(each, graph.prepare(each.shared())) for each in text]
+    seen = [(each, each.graph().neighbours) for each in text]
     first = _with_lifts(worst, seen, "harvest_bits")
     bits, model_first = _fitted(first, prior)
     second = _with_lifts(
@@ -73,11 +73,11 @@ def fit_relational(
 
 
 def _with_lifts(
-    accounts: pl.DataFrame, seen: Sequence[tuple[SharedText, graph.Shares]], by: str
+    accounts: pl.DataFrame, seen: Sequence[tuple[SharedText, EvidenceGraph]], by: str
 ) -> pl.DataFrame:
     """Account-days of the days ``seen``, with the columns of ``relational.measure`` under the suspicion of column ``by``."""
     made = []
-    for each, shares in seen:
+    for each, graph in seen:
         here = accounts.filter((pl.col("world") == each.world) & (pl.col("day") == each.day))
         # Who was not active that day is as suspect as he last was.
         last = (
@@ -85,7 +85,7 @@ def _with_lifts(
             .group_by("account_id")
             .agg(pl.col(by).max())
         )
-        made.append(relational.beside(here, shares, last["account_id"], last[by].to_numpy()))
+        made.append(relational.beside(here, graph, last["account_id"], last[by].to_numpy()))
     return pl.concat(made, how="diagonal_relaxed")
 
 
