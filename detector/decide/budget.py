@@ -10,12 +10,9 @@ import polars as pl
 
 from detector.bits import probability
 from detector.config import Config
+from detector.tuning import BUDGET_DAYS
 
 Floats = npt.NDArray[np.float64]
-
-#: The alert budget is kept over so many days: what one night leaves, another may spend. A small site's budget of one
-#: night is less than the doubt that the surest group leaves.
-BUDGET_DAYS = 7
 
 
 def charged(

@@ -118,7 +118,7 @@ def _shown(scores: Scores, accounts: pl.DataFrame, previous: Previous, merged: M
     """Rings of the day's suspects laid over the groups."""
     site = scores.site
     ring = rings_of(
-        scores.shares, accounts, site.members, previous.groups, previous.accounts, merged, site.day
+        scores.neighbours, accounts, site.members, previous.groups, previous.accounts, merged, site.day
     )
     members = communities.overlaid(
         site.members.with_columns(false_members(scores.members)), ring, accounts, previous.members, site.day

@@ -13,13 +13,7 @@ from datetime import date
 import polars as pl
 
 from detector.frames import Frame
-
-#: Share of the smaller side that must be common for a community to continue a group (0..1).
-CONTINUES = 0.3
-#: Share of a group's members that must turn up in another's community for the two to merge (0..1).
-MERGES = 0.5
-#: Members of a suspect and of a clear group that a community must hold to be cut in two.
-LEAST_PART = 3
+from detector.tuning import CONTINUES, LEAST_PART, MERGES
 
 MEMBERS: dict[str, type[pl.DataType]] = {
     "group_id": pl.String,

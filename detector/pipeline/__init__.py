@@ -11,13 +11,14 @@ from __future__ import annotations
 import rules
 from detector.errors import ModelError
 from detector.pipeline import due
-from detector.pipeline.day import DayReport, Observe, run_day
+from detector.pipeline.day import DayReport, Observe, Observed, run_day
 from detector.pipeline.due import due_days, input_digest
 from detector.score.detector import Detector
 
 __all__ = [
     "DayReport",
     "Observe",
+    "Observed",
     "due",
     "due_days",
     "input_digest",

@@ -17,6 +17,7 @@ import polars as pl
 from detector.bits import NO_SCORE
 from detector.score.additive import Additive
 from detector.score.inputs import columns_of
+from detector.tuning import DISCOUNT_FROM, DISCOUNT_SLOPE
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,10 +25,6 @@ Floats = npt.NDArray[np.float64]
 SINGLE_ACCOUNT_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
 #: Kind of a harvest where no head says which.
 HARVEST = "distillation"
-#: Evidence of harvest in one account's own conduct counts in full up to this many bits, a quarter beyond: the
-#: cross-fitted training worlds held no more attackers per honest account at +3 bits than at 0 among accounts
-#: that no group explained. An evaluator or a pipeline may look the part; only strangers who act as one do not.
-DISCOUNT_FROM, DISCOUNT_SLOPE = -3.0, 0.25
 
 
 def head_bits(heads: Mapping[str, Additive], account_days: pl.DataFrame) -> dict[str, Floats]:

@@ -34,16 +34,9 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.bits import UNKNOWN
+from detector.tuning import GROUP_ABOVE, LEAST_EVIDENCE, SPOOFABLE_BITS
 
 Floats = npt.NDArray[np.float64]
-
-#: What a spoofable bond may add to an account's own log-odds at most (bits).
-SPOOFABLE_BITS = 2.0
-#: A group contributes little to a member of which fewer bits than this can be shown (``why``): about two
-#: keys that hardly anybody else holds. What a reviewer cannot be shown accuses nobody.
-LEAST_EVIDENCE = 3.0
-#: A group contributes no more than so many bits above the relational score of the account.
-GROUP_ABOVE = 2.0
 
 
 def group_evidence(today: pl.DataFrame, previous: pl.DataFrame, day: date) -> pl.DataFrame:

@@ -24,8 +24,7 @@ import polars as pl
 
 from detector.bits import UNKNOWN, probability
 from detector.frames import Frame
-from detector.link import graph
-from detector.link.graph import Shares
+from detector.link.graph import EvidenceGraph
 from detector.score import conduct, fusion, relational, template_reuse
 from detector.score.additive import Additive
 from detector.score.detector import Models
@@ -111,18 +110,16 @@ class SiteDay:
     """What was measured of one day, before anything is scored.
 
     ``account_days``, ``group_days``: rows of the tables of these names. ``members``: ``BOND`` of every member so far.
-    ``shared``: what accounts share in the window (``pipeline.Observe``); None: neighbours are not measured.
+    ``graph``: who holds which key in the window; None: neighbours are not measured. ``keys``: the content keys of the
+    graph (``template_reuse.measure_keys``).
     """
 
     day: date
     account_days: pl.DataFrame
     group_days: pl.DataFrame
     members: pl.DataFrame
-    shared: Mapping[str, pl.DataFrame] | None
-
-    def shares(self) -> Shares | None:
-        """The account-key incidence of what is shared."""
-        return None if self.shared is None else graph.prepare(self.shared)
+    graph: EvidenceGraph | None
+    keys: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +129,7 @@ class Scores:
     Parameters
     ----------
     account_days : those of the site, with ``template_reuse.ACCOUNT_COLUMNS`` once these are known.
+    neighbours : the part of the graph where neighbours are met.
     own : of :func:`conduct.read`.
     groups : of ``group_columns``, with ``group_bits``.
     members : ``BOND`` as the membership model has it, ``first_day`` as ``joined``.
@@ -143,7 +141,7 @@ class Scores:
 
     site: SiteDay
     before: Before
-    shares: Shares | None
+    neighbours: EvidenceGraph | None
     account_days: pl.DataFrame
     members: pl.DataFrame
     own: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -156,7 +154,8 @@ class Scores:
     @classmethod
     def start(cls, site: SiteDay, before: Before) -> Scores:
         members = BOND.check(site.members).select(list(BOND.columns)).rename({"first_day": "joined"})
-        return cls(site, before, site.shares(), site.account_days, members)
+        graph = None if site.graph is None else site.graph.neighbours
+        return cls(site, before, graph, site.account_days, members)
 
     def after(self) -> Before:
         """What is known at the end of the day, as far as the stages have come."""
@@ -211,32 +210,32 @@ def score(models: Models, site: SiteDay, before: Before) -> Scores:
 
 def fused(models: Models, scores: Scores) -> pl.DataFrame:
     """Every account known with the scores of the formula (``fusion.with_relational``)."""
-    unspoofable = neighbours(scores, without_spoofable=True)
-    if scores.relational is None or scores.shares is None or unspoofable is None:
+    unspoofable = beside_neighbours(scores, without_spoofable=True)
+    if scores.relational is None or scores.neighbours is None or unspoofable is None:
         nothing = pl.lit(None, pl.Float64)
         accounts = scores.accounts.with_columns(
             shares_keys=pl.lit(False), relational_raw_bits=nothing, unspoofable_bits=nothing
         )
     else:
         accounts = scores.relational.with_columns(
-            pl.col("account_id").is_in(scores.shares.accounts.implode()).alias("shares_keys"),
+            pl.col("account_id").is_in(scores.neighbours.accounts.implode()).alias("shares_keys"),
             pl.Series("unspoofable_bits", score_frame(models.relational, unspoofable)),
         )
     return FUSED.check(fusion.with_relational(accounts))
 
 
 def _content_keys(scores: Scores) -> pl.DataFrame | None:
-    return None if scores.site.shared is None else scores.site.shared["keys"]
+    return None if scores.site.graph is None else scores.site.keys
 
 
 def _with_template_reuse(scores: Scores, rows: pl.DataFrame, answer: Answer) -> Scores:
-    shared = scores.site.shared
-    if shared is None:
+    graph = scores.site.graph
+    if graph is None:
         return scores
     carried = template_reuse.account_template_reuse(
-        shared["incidence"], rows["code"], answer[""], len(shared["accounts"])
-    ).drop("account")
-    named = pl.concat([shared["accounts"].select("account_id"), carried], how="horizontal")
+        template_reuse.content_incidence(graph), rows["code"], answer[""], graph.n_holders
+    )
+    named = carried.drop("account").with_columns(account_id=graph.accounts)
     days = scores.account_days.join(named, on="account_id", how="left", maintain_order="left")
     return replace(scores, account_days=days)
 
@@ -275,13 +274,17 @@ def _with_members(scores: Scores, rows: pl.DataFrame, answer: Answer) -> Scores:
     return replace(scores, members=members, accounts=ACCOUNTS.check(accounts), suspicion=suspicion)
 
 
-def neighbours(scores: Scores, *, without_spoofable: bool = False) -> pl.DataFrame | None:
+def beside_neighbours(scores: Scores, *, without_spoofable: bool = False) -> pl.DataFrame | None:
     """Every account known beside what its neighbours say, under the suspicion so far; None: nothing is shared."""
-    if scores.shares is None or scores.suspicion is None:
+    if scores.neighbours is None or scores.suspicion is None:
         return None
     accounts = scores.accounts
     return relational.beside(
-        accounts, scores.shares, accounts["account_id"], scores.suspicion, without_spoofable=without_spoofable
+        accounts,
+        scores.neighbours,
+        accounts["account_id"],
+        scores.suspicion,
+        without_spoofable=without_spoofable,
     )
 
 
@@ -299,6 +302,6 @@ STAGES = (
     Stage("conduct", "conduct", _account_days, _with_conduct),
     Stage("group", "group", _groups, _with_groups),
     Stage("membership", "membership", _members, _with_members),
-    Stage("relational_round_1", "relational", neighbours, _with_suspicion),
-    Stage("relational_round_2", "relational", neighbours, _with_relational),
+    Stage("relational_round_1", "relational", beside_neighbours, _with_suspicion),
+    Stage("relational_round_2", "relational", beside_neighbours, _with_relational),
 )

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("detector.link",),
     ("detector.charts",),
     ("detector.errors",),
-    ("detector.clean", "detector.bits", "detector.frames"),
+    ("detector.clean", "detector.bits", "detector.frames", "detector.tuning"),
     ("features",),
     ("rules",),
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
-from made_shares import on_key, tables
+from made_shares import on_key, shares, tables
 
 from detector.alert.words import odds_bits
 from detector.bits import probability
@@ -18,12 +17,13 @@ from detector.decide.budget import BUDGET_DAYS
 from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Day, Previous, decide
 from detector.lake.store import empty
+from detector.link.graph import EvidenceGraph
 from detector.link.tracking import MEMBERS
 from detector.score.additive import Additive, Term
-from detector.score.conduct import DISCOUNT_FROM
 from detector.score.detector import Detector, Models
 from detector.score.fusion import GROUP_ABOVE, LEAST_EVIDENCE
 from detector.score.scorer import SiteDay
+from detector.tuning import DISCOUNT_FROM
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -72,7 +72,7 @@ def run(
     merged: dict[str, str] | None = None,
     joined: dict[str, date] | None = None,
     detector: Detector = DETECTOR,
-    shared: Mapping[str, pl.DataFrame] | None = None,
+    shared: EvidenceGraph | None = None,
 ) -> Day:
     members = [
         (
@@ -103,7 +103,8 @@ def run(
             schema={"group_id": pl.String, "load_gini": pl.Float64},
         ),
         members=pl.DataFrame(members, schema={**MEMBERS, "evidence_bits": pl.Float64}, orient="row"),
-        shared=shared,
+        graph=shared,
+        keys=None if shared is None else tables(0)["keys"],
     )
     return decide(
         detector,
@@ -392,8 +393,8 @@ def site(harvest: float = 0.9) -> dict[str, float]:
     return {f"a{i:03d}": harvest if i < 4 else 0.0 for i in range(40)}
 
 
-def exits(*, spoofable: bool = False) -> dict[str, pl.DataFrame]:
-    return tables(40, [*on_key(1, range(4), spoofable=spoofable), *on_key(2, [8, 9])])
+def exits(*, spoofable: bool = False) -> EvidenceGraph:
+    return shares(40, [*on_key(1, range(4), spoofable=spoofable), *on_key(2, [8, 9])])
 
 
 def parts_of(day: Day, subject: str) -> dict[str, float]:
@@ -460,7 +461,7 @@ def test_a_group_whose_ring_is_no_more_stands_again() -> None:
     states = {r["group_id"]: (r["state"], r["successor_id"]) for r in one.groups.iter_rows(named=True)}
     assert states == {"g": ("active", None), "h": ("merged", "g")}
     # Nothing is shared any more: who is alerted with ``h`` must be told of by it.
-    apart = run(site(), two, day=D2, before=one, detector=COMPANY, shared=tables(40))
+    apart = run(site(), two, day=D2, before=one, detector=COMPANY, shared=shares(40))
     states = {r["group_id"]: (r["state"], r["successor_id"]) for r in apart.groups.iter_rows(named=True)}
     assert states == {"g": ("active", None), "h": ("active", None)}
     assert set(apart.members.filter(pl.col("group_id") == "h")["account_id"]) == set(HARVEST[2:])

@@ -12,7 +12,7 @@ import pytest
 from made_shares import on_key, shares
 
 from detector.bits import UNKNOWN, probability
-from detector.link import graph
+from detector.link.graph import EvidenceGraph
 from detector.score.additive import Additive, Term
 from detector.score.detector import Models
 from detector.score.fusion import (
@@ -189,7 +189,7 @@ COMPANY = Additive((step("harvest_bits", 0.0, 19.0), step("neighbours_network_1"
 
 
 def rounds(
-    model: Additive, known: pl.DataFrame, shares_: graph.Shares | None
+    model: Additive, known: pl.DataFrame, shares_: EvidenceGraph | None
 ) -> tuple[Models, Scores, Scores]:
     """The models, and the scores after the first and after the second relational round."""
     models = Models(NOTHING, {}, NOTHING, NOTHING, model)
@@ -207,7 +207,7 @@ def rounds(
     return models, after[0], after[1]
 
 
-def with_relational(model: Additive, known: pl.DataFrame, shares_: graph.Shares | None) -> pl.DataFrame:
+def with_relational(model: Additive, known: pl.DataFrame, shares_: EvidenceGraph | None) -> pl.DataFrame:
     models, _, scores = rounds(model, known, shares_)
     return fused(models, scores)
 
@@ -223,7 +223,7 @@ def accounts(*rows: tuple[str, float | None, float | None, float | None, float |
 QUIET = (-8.0, -8.0, -9.0, None)
 
 
-def beside_two_suspects(*, spoofable: bool) -> graph.Shares:
+def beside_two_suspects(*, spoofable: bool) -> EvidenceGraph:
     """``a000`` shares an exit with the harvesters ``a001`` and ``a002``; ``a003`` shares nothing suspect."""
     return shares(40, [*on_key(1, [0, 1, 2], spoofable=spoofable), *on_key(2, [3, 4])])
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
-from detector.link import graph
+from detector.link.uses import NEIGHBOUR_FAMILIES
 from detector.score import relational
 from detector.score.additive import Additive
 from detector.score.detector import Detector, Models
@@ -83,7 +83,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "harvest_bits",
         ),
         "groups": ("group_contribution_bits",),
-        "neighbours": relational.columns(*graph.FAMILIES),
+        "neighbours": relational.columns(*NEIGHBOUR_FAMILIES),
     }
 )
 

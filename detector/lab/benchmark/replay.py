@@ -22,8 +22,9 @@ from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Previous
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
-from detector.lab.training.labelled import SHARED
 from detector.lake.store import empty
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import TABLES, graph_of_tables
 from detector.score.detector import Detector
 from detector.score.scorer import SiteDay
 
@@ -64,9 +65,9 @@ class Replayed:
             "group_members": {day: self.table(f"members-{day}") for day in self.days},
         }
 
-    def shared(self, day: date) -> dict[str, pl.DataFrame]:
-        """Shared text as the run of that day saw it (``pipeline.Observe``)."""
-        return {name: self.table(f"{name}-{day}") for name in SHARED}
+    def graph(self, day: date) -> EvidenceGraph:
+        """What accounts shared, as far as the run of that day told it (``pipeline.Observed``)."""
+        return graph_of_tables({name: self.table(f"{name}-{day}") for name in TABLES})
 
     def site(self, day: date) -> SiteDay:
         """What was measured of one day."""
@@ -76,7 +77,8 @@ class Replayed:
             tables["account_days"][day],
             tables["group_days"][day],
             tables["group_members"][day],
-            self.shared(day),
+            self.graph(day),
+            self.table(f"keys-{day}"),
         )
 
     @property

@@ -16,6 +16,7 @@ import polars as pl
 
 from detector.lab.benchmark.rivals import mmd
 from detector.lake.store import Store
+from detector.link.tabular import graph_of_rows
 from detector.score import template_reuse
 from detector.score.detector import Detector
 from detector.score.inputs import score_frame
@@ -190,10 +191,12 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
         .filter(pl.col("n_sharing") >= 2)
     )
     volume = counts["volume"].cast(pl.Float64).to_numpy()
-    keys = template_reuse.measure_keys(held, counts["account_id"], volume, len(counts))
+    graph = graph_of_rows(held, counts["account_id"], counts["account_id"], volume, len(counts))
+    of_text = template_reuse.content_incidence(graph)
+    keys = template_reuse.measure_keys(graph, of_text)
     ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
-    incidence = (
-        template_reuse.content_incidence(held).join(ours, on="account").select("window", "code", "kind", "n")
+    incidence = of_text.join(ours.cast({"account": pl.Int32}), on="account").select(
+        "window", "code", pl.col("kind").cast(pl.String), "n"
     )
     return keys.join(incidence.select("code").unique(), on="code", how="semi"), incidence
 

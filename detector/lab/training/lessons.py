@@ -30,7 +30,7 @@ class Lesson:
 
 def lessons_of(measured: Measured) -> list[Lesson]:
     """Every day of every world, world by world in order of days."""
-    shared = {(each.world, each.day): each.shared() for each in measured.text}
+    shared = {(each.world, each.day): each for each in measured.text}
     groups, members = (
         frame.partition_by("world", "day", as_dict=True, include_key=False)
         for frame in (measured.groups, measured.members)
@@ -47,7 +47,8 @@ def lessons_of(measured: Measured) -> list[Lesson]:
             days[(world, day)],
             groups.get((world, day), no_groups),
             members.get((world, day), no_members),
-            shared.get((world, day)),
+            text.graph() if (text := shared.get((world, day))) else None,
+            text.keys if text else None,
         )
         lessons.append(Lesson(world, site, truth[world]))
     return lessons
