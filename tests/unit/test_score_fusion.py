@@ -196,7 +196,7 @@ def rounds(
     site = SiteDay(D1, pl.DataFrame(), pl.DataFrame(), BOND_READ.empty(), None)
     suspicion = known["harvest_bits"].fill_null(UNKNOWN).to_numpy()
     scores = replace(
-        Scores.start(site, Before.nothing()), shares=shares_, accounts=known, suspicion=suspicion
+        Scores.start(site, Before.nothing()), neighbours=shares_, accounts=known, suspicion=suspicion
     )
     after = []
     for stage in STAGES[-2:]:
