@@ -87,7 +87,7 @@ SELECT {_USES} FROM ({met("today", "before")}) AS shared
 
 
 def met_in_accounts(facts: str, kinds: Kinds, *, lasting: frozenset[str]) -> str:
-    """A whole tie SELECT for keys that are standing facts of accounts.
+    """A whole tie SELECT for keys that are lasting facts of accounts.
 
     ``facts`` is a SELECT of ``account_id`` and what ``kinds`` reads, one row a fact. A key comes out when two
     accounts hold it and one of them is active that day; kinds in ``lasting`` name the silent holders too

@@ -97,15 +97,15 @@ class Tie:
     must be one of ``kinds``. ``n_prompts`` (the account's) and ``n_prompts_all`` (everybody's that day) are
     distinct prompts under a content key and NULL for others. Only keys that two accounts hold need come
     out; a holder who is not active that day may come along: with ``n`` and times of its last uses for a key
-    of requests, ``n`` 0 and NULL times for a standing fact.
+    of requests, ``n`` 0 and NULL times for a lasting fact.
 
     Parameters
     ----------
     name : file stem of the plug-in.
     family : correlated kinds count once; the best of a family is taken.
     kinds : kind -> bits of log-odds (log2) that two holders of a key nobody else holds are one operator.
-    half_life_days : how fast the evidence fades when not seen again; None for standing facts (a card).
-    spoofable : kinds an attacker can plant on a victim at will; they never carry a group alone.
+    half_life_days : how fast the evidence fades when not seen again; None for lasting facts (a card).
+    spoofable : kinds an attacker can put on a victim's account; a group is never alerted on them alone.
     """
 
     name: str

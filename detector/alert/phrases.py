@@ -142,7 +142,7 @@ MEASURED: dict[str, str] = {
     "max_token": "limits set on answers",
     "logprob": "requests for token probabilities",
     "logit": "requests that probe token probabilities",
-    "pathway": "doors the requests come through",
+    "pathway": "pathways the requests come through",
     "program": "programmes the accounts are in",
     "density": "how closely the accounts are tied to one another",
     "evidence": "mix of independent evidence",
@@ -182,7 +182,7 @@ def held(kind: str, family: str) -> Held:
 
 
 #: Family of keys -> what two accounts share of it.
-_COMPANY = {
+_NEIGHBOURS = {
     "billing": "card, invitation or API key",
     "network": "address or network",
     "client": "client or conversation",
@@ -194,14 +194,14 @@ COMPUTED: dict[str, str] = {
     **{
         f"neighbours_{family}_{place}": f"bits by which others on the {rank}most telling {what} it shares are more suspect "
         "than the site's accounts are"
-        for family, what in _COMPANY.items()
+        for family, what in _NEIGHBOURS.items()
         for place, rank in ((1, ""), (3, "third "))
     },
     "harvest_bits": "how much its own conduct is one of a harvest, on its worst day",
     "base_rate": "what is expected of a subject of which nothing was measured; every score starts here",
     "small": "measurements that moved the score by next to nothing, together",
     "group_contribution_bits": "how sure its group is abusive and it belongs there",
-    "spoofable_limit": "taken off because an outsider could have planted all of this on the account",
+    "spoofable_limit": "taken off because an outsider could have spoofed all of this",
     "group_contribution": "what its group adds to that",
     "neighbours": "what its members share keys with speaks for more, or for less, than the group's own measurements",
     "mean_conduct_bits": "how suspicious the members are by their own conduct, on average",

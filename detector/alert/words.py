@@ -80,13 +80,13 @@ def describe(
     n_accounts = max(n_accounts, *(e.n_members for e in kinds)) if kinds else n_accounts
     kind = str(subject.get("kind") or "other")
     reasons = [p for p in parts if p["feature"] not in _NO_REASON]
-    company = _company(reasons)
-    families = tuple(dict.fromkeys([*(e.family for e in kinds), *company]))
+    neighbours = _neighbours(reasons)
+    families = tuple(dict.fromkeys([*(e.family for e in kinds), *neighbours]))
     return Description(
         title=_title(subject, subject_type, subject_id, kind, n_accounts),
         reasons=_reasons(reasons, kinds, n_accounts),
         against=tuple(_part_sentence(p) for p in _ranked(reasons) if _bits(p) <= -_LEAST_BITS)[::-1],
-        spoofable=_spoofable(kinds, why, n_accounts, company),
+        spoofable=_spoofable(kinds, why, n_accounts, neighbours),
         innocent=explanations(subject_type, subject_id, kind, families),
         cleared_by=cleared_by(subject, parts, threshold),
         families=families,
@@ -109,8 +109,8 @@ def _bits(part: Mapping[str, Any]) -> float:
     return 0.0 if value is None or math.isnan(value) else float(value)
 
 
-def _company(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Evidence family -> the strongest part in which company by keys of it speaks against the account."""
+def _neighbours(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Evidence family -> the strongest part in which neighbours on keys of it speak against the account."""
     found: dict[str, Mapping[str, Any]] = {}
     for part in _ranked(parts):
         name = str(part["feature"])
@@ -157,18 +157,20 @@ def _spoofable(
     kinds: Sequence[Evidence],
     why: Sequence[Mapping[str, Any]],
     n_accounts: int,
-    company: Mapping[str, Mapping[str, Any]],
+    neighbours: Mapping[str, Mapping[str, Any]],
 ) -> tuple[str, ...]:
-    told = [_planted(e.sentence(n_accounts)) for e in kinds if e.spoofable]
+    told = [_arranged(e.sentence(n_accounts)) for e in kinds if e.spoofable]
     if alone := only_spoofable(why):
         holds = "account is" if alone == 1 else "accounts are"
         told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
-    # Company that anybody can give himself: the same client, the same words.
-    told += [_planted(_part_sentence(p)) for family, p in company.items() if family in ("client", "content")]
+    # Neighbours that an account can have on purpose: the same client, the same words.
+    told += [
+        _arranged(_part_sentence(p)) for family, p in neighbours.items() if family in ("client", "content")
+    ]
     return tuple(told)
 
 
-def _planted(sentence: str) -> str:
+def _arranged(sentence: str) -> str:
     return f"{sentence}: an outsider could have arranged this"
 
 

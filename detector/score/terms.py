@@ -2,7 +2,7 @@
 
 ``up``: more is more suspicious, or says nothing; ``down``: the reverse; empty: free. Directions are held in
 the fit. What says how a particular campaign happened to behave - long answers, the largest model, single
-turns, one capability class - is left out: on made worlds it lifts every figure, on a campaign nobody has
+turns, one capability class - is left out: on synthetic worlds it lifts every figure, on a campaign nobody has
 seen it misleads. Countries, names and identity are never terms.
 """
 
@@ -137,7 +137,7 @@ GROUP_TERMS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: What tells the members of an abusive group from strangers who were swept in with them.
+#: What tells the members of an abusive group from false members.
 MEMBER_TERMS: Mapping[str, str] = MappingProxyType(
     {
         "membership_bits": "up",

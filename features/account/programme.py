@@ -1,4 +1,4 @@
-"""Through which doors an account came and what is known of it: programme, verification, age.
+"""Through which pathways an account came and what is known of it: programme, verification, age.
 
 Facts for readers and rules. Which pathway or programme it is says nothing of abuse; many at once may.
 """
@@ -17,7 +17,7 @@ WITH used AS (
         bucket, pathway, n,
         max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
     FROM used
-), doors AS (
+), pathways AS (
     SELECT
         bucket,
         count(pathway) AS n_pathways,
@@ -35,8 +35,8 @@ SELECT
     CASE WHEN accounts.created_at IS NOT NULL
         THEN greatest(0.0, (epoch_s(programme_midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
     END AS account_age_days
-FROM doors
-JOIN tally ON doors.bucket = tally.bucket
+FROM pathways
+JOIN tally ON pathways.bucket = tally.bucket
 LEFT JOIN accounts ON tally.account_id = accounts.account_id
 """
 
@@ -44,7 +44,7 @@ MEASURE = Measure(
     name="programme",
     columns=(
         Column("pathway_top", "VARCHAR", "pathway most requests came through; of equals the first by name"),
-        Column("n_pathways", "BIGINT", "doors used that day; NULL when none is logged", "pathways"),
+        Column("n_pathways", "BIGINT", "pathways used that day; NULL when none is logged", "pathways"),
         Column("program", "VARCHAR", "programme of the account, lower case"),
         Column(
             "is_partner", "BOOLEAN", "partner, reseller or aggregator by contract; NULL: programme not known"

@@ -1,4 +1,4 @@
-"""Who the members say they are: organisations, programmes, doors, mail domains.
+"""Who the members say they are: organisations, programmes, pathways, mail domains.
 
 A hydra is spread over organisations, pathways and free mail; a team, a campus or an enterprise is one
 organisation on one domain, often under a contract.
@@ -80,7 +80,7 @@ MEASURE = Measure(
             "0..1",
         ),
         Column(
-            "pathway_entropy_bits", "DOUBLE", "spread over the doors accounts were opened through", "bits"
+            "pathway_entropy_bits", "DOUBLE", "spread over the pathways accounts were opened through", "bits"
         ),
     ),
     sql=_SQL,

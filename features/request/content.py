@@ -21,7 +21,7 @@ __all__ = ["BAND_TOKENS", "KINDS", "LINES", "raw_keys"]
 #: Lines kept of a text, and 5-grams sampled of it.
 LINES = 6
 GRAMS = BINS
-#: Shorter texts have too few shingles for bands to mean likeness.
+#: Shorter texts have too few shingles for bands to mean similarity.
 BAND_TOKENS = 8
 
 _CODE = {name: code for code, name in CONTENT_KEY_KINDS.items()}

@@ -97,7 +97,7 @@ def test_alerts_and_false_groups() -> None:
     # Ten honest accounts on two days each.
     assert found["honest_account_days"] == 20
     assert found["false_groups_per_10000"] == pytest.approx(1 / 20 * 10_000)
-    assert found["false_lone_per_10000"] == 0
+    assert found["false_single_per_10000"] == 0
 
 
 def test_a_campaigns_own_recall_leaves_others_out() -> None:

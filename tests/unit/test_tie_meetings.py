@@ -57,7 +57,7 @@ def test_the_order_of_rows_does_not_matter(tie: Tie) -> None:
     assert told(shuffled) == told(tie.example.tables)
 
 
-def test_a_lone_holder_comes_out_when_a_second_takes_the_key_up_later() -> None:
+def test_a_single_holder_comes_out_when_a_second_takes_the_key_up_later() -> None:
     before = [request("early", "2026-02-27 08:00:00", ip_hash="i1", ip_prefix="192.0.2.0/24")] * 3
     found = rows(
         "network", requests=[request("late", ip_hash="i1", ip_prefix="192.0.2.0/24")], requests_before=before

@@ -25,7 +25,8 @@ from detector.lab.pool import spread
 from detector.lab.ranking import recall_at
 from detector.lab.worlds.leaks import CEILING
 from detector.lab.worlds.spec import WorldSpec
-from detector.score.additive import Detector
+from detector.score.conduct import SINGLE_ACCOUNT_KINDS
+from detector.score.detector import Detector
 
 Update = Callable[[float, str], None]
 Json = dict[str, Any]
@@ -216,7 +217,7 @@ def _worst_field(world: Replayed) -> Json:
 
 
 def _leaks(worlds: Sequence[Replayed]) -> list[Json]:
-    """Each field's AUC by evasion_level: the mean and the worst over worlds."""
+    """Each field's AUC by evasion level: the mean and the worst over worlds."""
     tables = [
         w.table("leaks").with_columns(pl.lit(w.spec["evasion_level"]).alias("evasion_level")) for w in worlds
     ]
@@ -333,7 +334,8 @@ def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
         for n, t in table.schema.items()
         if t.is_numeric()
     }
-    bits = detector.conduct.parts(columns, len(table)).sum(axis=1)
+    harvest = [m for kind, m in detector.models.conduct.items() if kind not in SINGLE_ACCOUNT_KINDS]
+    bits = np.max([m.parts(columns, len(table)).sum(axis=1) for m in harvest], axis=0)
     ways = {
         "evidence summed over requests": columns["elicitation_sum"] + columns["similar_prompts_sum"],
         "account model, text terms only": bits,

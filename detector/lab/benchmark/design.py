@@ -1,4 +1,4 @@
-"""Which worlds the benchmark is made of: seeds never trained on, every campaign kind on every evasion_level.
+"""Which worlds the benchmark is made of: seeds never trained on, every campaign kind on every evasion level.
 
 Report seeds start at ``FIRST_SEED``; training of the held-out detectors uses seeds from ``TRAINING_SEED``.
 Neither range is used by ``hydrawatch train`` or by a test of the detector.
@@ -102,7 +102,7 @@ def missing_worlds(size: Size) -> list[WorldSpec]:
 
 
 def training_worlds(size: Size) -> list[WorldSpec]:
-    """Worlds the held-out detectors learn from: all evasion_levels and kinds in both sets of scaffold families."""
+    """Worlds the held-out detectors learn from: all evasion levels and kinds in both sets of scaffold families."""
     shares = (0.04, 0.10, 0.02, 0.07)
     return [
         WorldSpec(

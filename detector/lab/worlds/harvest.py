@@ -48,7 +48,7 @@ class Campaign:
     """One kind of abuse; ``accounts``, ``exchanges`` and ``days`` are the published size (0: none published).
 
     ``per_day`` is harvest requests an account and day, ``ordinary`` the share of other people's traffic on
-    its accounts, ``carriers`` the share of accounts with nothing else, all by evasion_level. ``weight`` 0: single
+    its accounts, ``carriers`` the share of accounts with nothing else, all by evasion level. ``weight`` 0: single
     accounts.
     """
 
@@ -169,7 +169,7 @@ _COVER: tuple[tuple[Habit, str, str, float], ...] = (
 def ordinary(town: Town, rng: Rng, people: People, total: float, *, evasion_level: int) -> None:
     """Unrelated customers' traffic on these accounts, about ``total`` requests.
 
-    On evasion_levels 0 and 1 anybody's requests go through any account; on evasion_levels 2 and 3 an account has one or two
+    On evasion levels 0 and 1 anybody's requests go through any account; on levels 2 and 3 an account has one or two
     customers, whose client is the account's, so that it looks like a person's.
     """
     if total < 1 or not len(people):

@@ -1,7 +1,7 @@
 """Leak check: no single per-account field of a simulated world may tell attack from honest.
 
 A detector trained on a world with such a field learns the simulator. ``leak_check`` reports the AUC of each
-field; a world whose best field exceeds ``CEILING`` on evasion_levels 2 or 3 is rejected. (On evasion_levels 0 and 1 shared
+field; a world whose best field exceeds ``CEILING`` on evasion levels 2 or 3 is rejected. (On evasion levels 0 and 1 shared
 cards and hosting addresses are meant to show.)
 """
 
@@ -162,7 +162,7 @@ def leak_check(world: World) -> pl.DataFrame:
 
 
 def clean_world(spec: WorldSpec, *, tries: int = 5) -> World:
-    """A world without leaks: on evasion_levels 2 and 3, other seeds are tried until one passes the check.
+    """A world without leaks: on evasion levels 2 and 3, other seeds are tried until one passes the check.
 
     Raises
     ------

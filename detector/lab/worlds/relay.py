@@ -84,7 +84,7 @@ def _cards(rng: Rng, n: int, evasion_level: int) -> tuple[list[str | None], list
 def _addresses(town: Town, rng: Rng, country: Ints, evasion_level: int) -> Ints:
     """Two exits an account: a few servers, then shared residential exits, then ever more private ones.
 
-    On evasion_levels 2 and 3 exits are bought in the account's stated country, where there are any.
+    On evasion levels 2 and 3 exits are bought in the account's stated country, where there are any.
     """
     net = town.network
     n = len(country)
@@ -237,7 +237,7 @@ def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: 
 
 
 def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: int, able: Ints) -> Ints:
-    """Slots on evasion_levels 2 and 3: uneven shares, days off, a few hours a day in the stated zone's rhythm."""
+    """Slots on evasion levels 2 and 3: uneven shares, days off, a few hours a day in the stated zone's rhythm."""
     blocks = 8
     n_days = town.days
     zone = crew.people.zone_h[np.searchsorted(crew.slot, able)]
