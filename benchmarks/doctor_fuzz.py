@@ -180,7 +180,7 @@ def run(home: Path, n: int, seed: int) -> tuple[Counter[str], list[str]]:
             wrong.append(f"{number} {how} {name}: {ended}")
             print(f"WRONG {wrong[-1]}", flush=True)
         if (number + 1) % 100 == 0:
-            print(f"{number + 1:,} damages, {len(wrong)} not stood", flush=True)
+            print(f"{number + 1:,} damages, {len(wrong)} not passed", flush=True)
         shutil.rmtree(lake, ignore_errors=True)
         shutil.copytree(kept, lake, symlinks=True)
     return ends, wrong
@@ -198,7 +198,7 @@ def main() -> None:
         ends, wrong = run(Path(folder), args.damages, args.seed)
     for line, count in sorted(ends.items()):
         print(f"{count:6,} {line}")
-    print(f"{args.damages:,} damages of {len(tables())} tables, {len(wrong)} not stood")
+    print(f"{args.damages:,} damages of {len(tables())} tables, {len(wrong)} not passed")
     raise SystemExit(bool(wrong))
 
 

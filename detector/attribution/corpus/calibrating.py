@@ -62,15 +62,15 @@ def fit_rule(
     """
     rng = np.random.default_rng(seed)
     log_known = known_only(log_p, n_known)
-    rows = [np.flatnonzero(classes == c) for c in range(n_known)]
+    rows_by_class = [np.flatnonzero(classes == c) for c in range(n_known)]
     halves = _halves(classes, groups, n_known, kinds, seed)
-    n_texts = sum(map(len, rows))
+    n_texts = sum(map(len, rows_by_class))
     sizes: list[int] = []
     scales: list[float] = []
     floors: list[tuple[float, ...]] = []
     beside: list[tuple[float, float, float]] = []
     for size in SIZES:
-        drawn = [_drawn(mine, groups, size, DRAWS, rng) for mine in rows]
+        drawn = [_drawn(class_rows, groups, size, DRAWS, rng) for class_rows in rows_by_class]
         if sum(bool(picked) for picked in drawn) < max(2, n_known // 2):
             break
         floor = np.array(
@@ -85,10 +85,12 @@ def fit_rule(
         sizes.append(size)
         scales.append(_best_factors(*_sums(drawn, log_known), n_texts)[0])
         if halves is not None:
-            beside.append(_beside(halves, rows, log_known, groups, size, n_texts, scales, beside, rng))
-    whole = fit_habits(kinds, classes, n_known) if halves is not None else None
-    rule = CorpusRule(tuple(sizes), tuple(scales), tuple(floors), (), (), tuple(beside), whole)
-    mean, spread = _margins(rule, log_known, rows, halves)
+            beside.append(
+                _beside(halves, rows_by_class, log_known, groups, size, n_texts, scales, beside, rng)
+            )
+    habits = fit_habits(kinds, classes, n_known) if halves is not None else None
+    rule = CorpusRule(tuple(sizes), tuple(scales), tuple(floors), (), (), tuple(beside), habits)
+    mean, spread = _margins(rule, log_known, rows_by_class, halves)
     return replace(rule, margin_mean=mean, margin_spread=spread)
 
 
@@ -102,11 +104,11 @@ def _halves(
     """Habits of both halves; None where texts or groups are too few, or scores too many."""
     if not kinds or kinds[0].shape[1] > MOST_SCORES:
         return None
-    own = classes < n_known
-    if len({g for g, mine in zip(groups, own, strict=True) if mine}) < LEAST_GROUPS:
+    known_class = classes < n_known
+    if len({g for g, is_known in zip(groups, known_class, strict=True) if is_known}) < LEAST_GROUPS:
         return None
     half = folds_of(groups, 2, seed)
-    counts = [np.bincount(classes[own & (half == h)], minlength=n_known) for h in (0, 1)]
+    counts = [np.bincount(classes[known_class & (half == h)], minlength=n_known) for h in (0, 1)]
     if min(int(c.min()) for c in counts) < LEAST_TEXTS // 2:
         return None
     fitted = [fit_habits([k[half != h] for k in kinds], classes[half != h], n_known) for h in (0, 1)]
@@ -122,8 +124,8 @@ def _drawn(
 
 def _sums(drawn: Sequence[Sequence[Ints]], log_known: Floats) -> tuple[Floats, Ints]:
     """Summed log-probabilities of drawn sets by class, and the class of each."""
-    picked = [p for some in drawn for p in some]
-    truth = np.repeat(np.arange(len(drawn)), [len(some) for some in drawn])
+    picked = [p for sets in drawn for p in sets]
+    truth = np.repeat(np.arange(len(drawn)), [len(sets) for sets in drawn])
     return means_of(log_known, picked) * (len(picked[0]) if picked else 1), truth
 
 
@@ -138,7 +140,7 @@ def means_of(values: npt.NDArray[Any], picked: Sequence[Ints]) -> Floats:
 
 
 def _beside(
-    halves: _Halves, rows: Sequence[Ints], log_known: Floats, groups: Sequence[str], size: int, n_texts: int,
+    halves: _Halves, rows_by_class: Sequence[Ints], log_known: Floats, groups: Sequence[str], size: int, n_texts: int,
     scales: Sequence[float], before: Sequence[tuple[float, float, float]], rng: np.random.Generator,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Factors on sums and habits for sets of ``size``, and the reach of habits.
@@ -148,7 +150,10 @@ def _beside(
     """
     sums, likelihoods, truths, distances = [], [], [], []
     for h, fitted in enumerate(halves.fitted):
-        drawn = [_drawn(mine[halves.half[mine] == h], groups, size, DRAWS // 2, rng) for mine in rows]
+        drawn = [
+            _drawn(class_rows[halves.half[class_rows] == h], groups, size, DRAWS // 2, rng)
+            for class_rows in rows_by_class
+        ]
         summed, truth = _sums(drawn, log_known)
         if not len(truth):
             continue
@@ -158,7 +163,7 @@ def _beside(
         truths.append(truth)
         likelihoods.append(judged[0][0])
         distances += [distance for _, distance in judged]
-    if not truths or len(np.unique(np.concatenate(truths))) < max(2, len(rows) // 2):
+    if not truths or len(np.unique(np.concatenate(truths))) < max(2, len(rows_by_class) // 2):
         own, by_habits, reach = before[-1]
         shrink = min(1.0, scales[-1] / scales[-2])
         return own * shrink, by_habits * shrink, reach
@@ -172,7 +177,7 @@ def _beside(
 
 
 def _margins(
-    rule: CorpusRule, log_known: Floats, rows: Sequence[Ints], halves: _Halves | None
+    rule: CorpusRule, log_known: Floats, rows_by_class: Sequence[Ints], halves: _Halves | None
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]:
     """Mean and spread, over texts, of what one text adds to the log-odds of its class over each other class.
 
@@ -187,9 +192,11 @@ def _margins(
             odds[halves.half == h] = fitted.odds_of(halves.kinds[0][halves.half == h])
         ways.append(own * log_known + by_habits * odds)
     means, spreads = [], []
-    for c, mine in enumerate(rows):
-        nothing = np.zeros(len(rows))
-        margins = [added[mine, c][:, None] - added[mine] for added in ways] if len(mine) else []
+    for c, class_rows in enumerate(rows_by_class):
+        nothing = np.zeros(len(rows_by_class))
+        margins = (
+            [added[class_rows, c][:, None] - added[class_rows] for added in ways] if len(class_rows) else []
+        )
         moments = [(m.mean(axis=0), m.std(axis=0)) for m in margins] or [(nothing, nothing)]
         mean, spread = min(moments, key=lambda way: texts_between(way[0], way[1], c))
         means.append(tuple(mean.tolist()))

@@ -112,17 +112,17 @@ def fit_habits(kinds: Sequence[npt.NDArray[Any]], classes: npt.NDArray[Any], n_k
 
     Texts of ``classes`` from ``n_known`` on are left out. Every known class must have a text.
     """
-    own = np.flatnonzero(classes < n_known)
-    of = classes[own]
-    counts = np.bincount(of, minlength=n_known).astype(np.float64)
-    member = np.zeros((n_known, len(own)))
-    member[of, np.arange(len(own))] = 1 / counts[of]
+    known_rows = np.flatnonzero(classes < n_known)
+    own_classes = classes[known_rows]
+    counts = np.bincount(own_classes, minlength=n_known).astype(np.float64)
+    member = np.zeros((n_known, len(known_rows)))
+    member[own_classes, np.arange(len(known_rows))] = 1 / counts[own_classes]
     means, whiteners = [], []
     for habits in kinds:
-        values = habits[own].astype(np.float64)
+        values = habits[known_rows].astype(np.float64)
         middle = member @ values
-        around = values - middle[of]
-        spread = _shrunk(around.T @ around / max(len(own) - n_known, 1), len(own))
+        around = values - middle[own_classes]
+        spread = _shrunk(around.T @ around / max(len(known_rows) - n_known, 1), len(known_rows))
         whitener = np.linalg.cholesky(np.linalg.inv(spread))
         whiteners.append(whitener)
         means.append(middle @ whitener)

@@ -235,9 +235,9 @@ def learning_curve(
     out = {}
     for number, size in enumerate([*sizes, len(prompts)]):
         kept = {prompts[i] for i in order[:size]}
-        some = np.array([r for r in rows[folds != 0] if data.groups[r] in kept], np.int64)
+        train_rows = np.array([r for r in rows[folds != 0] if data.groups[r] in kept], np.int64)
         progress(number / (len(sizes) + 1), f"learning curve: {size} prompts")
-        out[str(size)] = _one_accuracy(data, some, rows[folds == 0], members, device, seed)
+        out[str(size)] = _one_accuracy(data, train_rows, rows[folds == 0], members, device, seed)
     return out
 
 

@@ -60,11 +60,11 @@ def _variance_ratio(
 ) -> npt.NDArray[np.float64]:
     """One-way ANOVA F of each column over the classes. A column that never varies has 0."""
     n, sizes = len(classes), np.bincount(classes).astype(np.float64)
-    of = classes[rows]
+    text_class = classes[rows]
     between, total = np.zeros(2 * SIZE), np.zeros(2 * SIZE)
     for c in np.flatnonzero(sizes):
-        mine = of == c
-        sums = np.bincount(columns[mine], weights=values[mine], minlength=2 * SIZE)
+        in_class = text_class == c
+        sums = np.bincount(columns[in_class], weights=values[in_class], minlength=2 * SIZE)
         total += sums
         between += sums**2 / sizes[c]
     squares = np.bincount(columns, weights=values * values, minlength=2 * SIZE)

@@ -101,7 +101,7 @@ def run_comparison(
     result = compare(answers, similarity, suspect, chosen, decoys, families, seed=seed, witnesses=second)
     progress(0.9, "gathering evidence")
     best = result.candidates[0]
-    kin = [d for d in decoys if families.get(d, d) != best.family]
+    other_makers = [d for d in decoys if families.get(d, d) != best.family]
     by_model: dict[str, list[str | None]] = {}
     for body, name in zip(texts, labels, strict=True):
         by_model.setdefault(name, []).append(body)
@@ -135,7 +135,7 @@ def run_comparison(
         "prompts": [{"prompt": p, "contrast": v} for p, v in telling_prompts(answers, best)],
         "grams": [
             {"gram": g.gram, "n_prompts": g.n_prompts, "decoy_share": g.decoy_share}
-            for g in shared_grams(answers, suspect, best.candidate, kin)
+            for g in shared_grams(answers, suspect, best.candidate, other_makers)
         ],
         "identity": {
             "suspect_claims": slips.suspect_claims.n_claims,

@@ -67,21 +67,21 @@ def shared_answers(
     if not table:
         raise ConfigError("no prompt has an answer")
     most = max(len(row) for row in table.values())
-    full = sorted(p for p, row in table.items() if len(row) >= max(2, 0.9 * most))
-    if not full:
+    shared = sorted(p for p, row in table.items() if len(row) >= max(2, 0.9 * most))
+    if not shared:
         raise ConfigError(
             "no prompt was answered by two models", hint="name the prompt's column with --group"
         )
     rng = np.random.default_rng(seed)
-    if len(full) > limit:
-        full = sorted(full[i] for i in rng.permutation(len(full))[:limit])
-    models = sorted({m for p in full for m in table[p]})
-    share = {m: sum(m in table[p] for p in full) / len(full) for m in models}
+    if len(shared) > limit:
+        shared = sorted(shared[i] for i in rng.permutation(len(shared))[:limit])
+    models = sorted({m for p in shared for m in table[p]})
+    share = {m: sum(m in table[p] for p in shared) / len(shared) for m in models}
     models = [m for m in models if share[m] >= 0.9]
-    full = [p for p in full if all(m in table[p] for m in models)]
-    if len(models) < 2 or not full:
+    shared = [p for p in shared if all(m in table[p] for m in models)]
+    if len(models) < 2 or not shared:
         raise ConfigError("no two models answered the same prompts", hint="is --group the prompt's column?")
-    return Answers(models, full, [[table[p][m] for m in models] for p in full])
+    return Answers(models, shared, [[table[p][m] for m in models] for p in shared])
 
 
 def similarities(
@@ -107,8 +107,8 @@ def similarities(
         half = np.repeat(np.arange(n_models), np.diff(pointers)) * 2 + (columns >= SIZE)
         length = np.sqrt(np.bincount(half, weights=values**2, minlength=2 * n_models))
         values /= np.maximum(length[half], 1e-12)
-        mine = csr_array((values, columns, pointers - pointers[0]), shape=(n_models, 2 * SIZE))
-        gram = np.asarray((mine @ mine.T).todense())
+        vectors = csr_array((values, columns, pointers - pointers[0]), shape=(n_models, 2 * SIZE))
+        gram = np.asarray((vectors @ vectors.T).todense())
         if centred:
             gram = gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
         size = np.sqrt(np.maximum(np.diag(gram), 1e-9))

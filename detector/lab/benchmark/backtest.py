@@ -107,8 +107,8 @@ def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, 
     }
     tasks = [
         measuring.Task(spec, measuring.folder_of(work, spec), digest, part, choice.rivals)
-        for part, of in specs.items()
-        for spec in of
+        for part, part_specs in specs.items()
+        for spec in part_specs
     ]
     # Large worlds come first, or one core would work on the last of them while the others wait.
     ordered = sorted(tasks, key=lambda t: -t.spec.honest_accounts * t.spec.days)
@@ -127,8 +127,8 @@ def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, 
         if isinstance(result, Exception):
             raise result
         by_part[task.part].append(replay.load(result))
-    for of in by_part.values():
-        of.sort(key=lambda w: w.name)
+    for part_worlds in by_part.values():
+        part_worlds.sort(key=lambda w: w.name)
     return by_part, dropped
 
 
@@ -298,8 +298,8 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
     scores = [label.with_columns(pl.lit("hydrawatch").alias("rival"))]
     bare = label.drop("score")
     for world in worlds:
-        of = world.table("rivals").with_columns(pl.lit(world.name).alias("world"))
-        scores.append(bare.join(of, on=["world", "account_id"]).select(scores[0].columns))
+        rivals = world.table("rivals").with_columns(pl.lit(world.name).alias("world"))
+        scores.append(bare.join(rivals, on=["world", "account_id"]).select(scores[0].columns))
     table = pl.concat(scores)
     about = {"hydrawatch": "shipped detector, same worlds", **{r.name: r.about for r in RIVALS}}
     for name in about:
@@ -324,7 +324,9 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
 def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
     """Detection of mixed windows at 1 % false positives, with the windows of all worlds pooled."""
     tables = [
-        with_template_reuse(w.windows, detector).with_columns(pl.lit(w.spec["evasion_level"]).alias("evasion_level"))
+        with_template_reuse(w.windows, detector).with_columns(
+            pl.lit(w.spec["evasion_level"]).alias("evasion_level")
+        )
         for w in worlds
     ]
     table = pl.concat([t for t in tables if len(t)], how="diagonal_relaxed")

@@ -79,8 +79,8 @@ def _request_fields(requests: pl.DataFrame) -> pl.DataFrame:
 def _rarity(requests: pl.DataFrame, column: str) -> pl.DataFrame:
     """Mean number of accounts that share the account's values of a column."""
     pairs = requests.select("account_id", column).unique()
-    holders = pairs.group_by(column).agg(pl.len().alias("holders"))
-    joined = pairs.join(holders, on=column, nulls_equal=True)
+    degrees = pairs.group_by(column).agg(pl.len().alias("holders"))
+    joined = pairs.join(degrees, on=column, nulls_equal=True)
     return joined.group_by("account_id").agg(pl.col("holders").mean().alias(f"{column}_holders"))
 
 
@@ -106,7 +106,7 @@ def _account_fields(accounts: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame
         "pathway",
         "program",
     ):
-        holders = table.select("account_id", pl.len().over(column).alias(f"{column}_holders"))
+        degrees = table.select("account_id", pl.len().over(column).alias(f"{column}_holders"))
         # A value's rate comes from the other half of the accounts, or each account would see its own label.
         rate = table.group_by(column, "fold").agg(pl.col("label").mean().alias("rate"))
         other = rate.with_columns(fold=1 - pl.col("fold").cast(pl.Int8)).with_columns(
@@ -116,7 +116,7 @@ def _account_fields(accounts: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame
         rates = rates.select(
             "account_id", pl.col("rate").fill_null(table["label"].mean()).alias(f"{column}_rate")
         )
-        out = out.join(holders, on="account_id").join(rates, on="account_id")
+        out = out.join(degrees, on="account_id").join(rates, on="account_id")
     return out
 
 

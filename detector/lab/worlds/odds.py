@@ -132,21 +132,21 @@ def read_odds(town: Town, rng: Rng, people: People, habit: Habit, rows: Rows) ->
     unit = row if habit.text == "app" else np.arange(len(people))
     count = int(unit.max()) + 1
     does = rng.random(count) < min(0.9, habit.odds * town.odds_fashion)
-    mine = np.flatnonzero(does[unit[rows.who]])
-    if not len(mine):
+    chosen = np.flatnonzero(does[unit[rows.who]])
+    if not len(chosen):
         return rows
     owners = _owners(town, rng, habit, int(does.sum()))
-    owner = (np.cumsum(does) - 1)[unit[rows.who[mine]]]
-    picked = _chosen(rng, owners, owner, rows.ts[mine])
-    mine, owner = mine[picked], owner[picked]
-    n = len(mine)
+    owner = (np.cumsum(does) - 1)[unit[rows.who[chosen]]]
+    picked = _chosen(rng, owners, owner, rows.ts[chosen])
+    chosen, owner = chosen[picked], owner[picked]
+    n = len(chosen)
     if not n:
         return rows
     long, most = owners.long[owner], owners.most[owner]
     prompt, turn, session = rows.prompt.copy(), rows.turn.copy(), rows.session.copy()
-    said = _prompts(town, rng, habit, owners, owner, rows.prompt[mine])
-    prompt[mine] = np.where(long, rows.prompt[mine], said)
-    turn[mine], session[mine] = 1, int(rows.session.max()) + 1 + np.arange(n)
+    said = _prompts(town, rng, habit, owners, owner, rows.prompt[chosen])
+    prompt[chosen] = np.where(long, rows.prompt[chosen], said)
+    turn[chosen], session[chosen] = 1, int(rows.session.max()) + 1 + np.arange(n)
     words = np.minimum(rng.geometric(0.72, n), np.where(most > 0, most, 4)).astype(float)
     # Without a limit the model sometimes adds an explanation.
     wordy = (most == 0) & (rng.random(n) < 0.08)
@@ -163,6 +163,6 @@ def read_odds(town: Town, rng: Rng, people: People, habit: Habit, rows: Rows) ->
     }.items():
         # A value below 0 keeps the drawn value, here for all other requests.
         column = np.full(len(rows), -1, dtype=value.dtype)
-        column[mine] = value
+        column[chosen] = value
         over[name] = column
     return replace(rows, prompt=prompt, turn=turn, session=session, over=over)

@@ -29,9 +29,9 @@ def score(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataF
         .alias("account"),
         pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("key"),
     )
-    n, m = len(names), int(code["key"].n_unique())
-    ends = (code["account"].to_numpy(), n + code["key"].to_numpy())
-    graph = sparse.csr_matrix((np.ones(len(code)), ends), shape=(n + m, n + m))
+    n_accounts, n_keys = len(names), int(code["key"].n_unique())
+    ends = (code["account"].to_numpy(), n_accounts + code["key"].to_numpy())
+    graph = sparse.csr_matrix((np.ones(len(code)), ends), shape=(n_accounts + n_keys, n_accounts + n_keys))
     _, label = connected_components(graph, directed=False)
-    size = np.bincount(label[:n], minlength=int(label.max(initial=0)) + 1)
-    return pl.DataFrame({"account_id": names, "score": size[label[:n]].astype(np.float64)})
+    size = np.bincount(label[:n_accounts], minlength=int(label.max(initial=0)) + 1)
+    return pl.DataFrame({"account_id": names, "score": size[label[:n_accounts]].astype(np.float64)})
