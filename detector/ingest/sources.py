@@ -1,7 +1,7 @@
 """Which files a call of ``ingest`` means, and what becomes of each: read, passed over or unreadable.
 
-Nothing is skipped in silence: every path given, and every file in a folder given, comes out as a ``Source``
-or as a ``Skip`` with its reason. What a file is, is told by its content (``kinds``).
+Nothing is skipped in silence: every given path, and every file in a given folder, becomes a ``Source`` or a
+``Skip`` with its reason. The content of a file decides what it is (``kinds``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from detector.ingest.kinds import Kind, Layout, Status
 from detector.ingest.unpack import Packing, shown, text_of
 
 KINDS = "JSON lines or arrays, CSV with a header, Parquet; each but Parquet also as gz, zst, bz2, xz or lz4"
-#: Files that tools put beside their data. Such a name alone is enough.
+#: Names of files that tools put beside their data. The name alone decides.
 _MARKERS = re.compile(
     r"_success|_started.*|_committed.*|_metadata|_common_metadata|.*\.(crc|md5|sha\d*|sha\d*sum|asc|sig|idx|pos|sst)"
     r"|(md5|sha\d+)sums?(\..*)?|checksums?(\..*)?|manifest([.\-_].*)?|.*\.manifest|.*[-_]manifest\.json"
@@ -29,7 +29,7 @@ _MARKERS = re.compile(
     r"|thumbs\.db|desktop\.ini|lost\+found|@eadir",
     re.I,
 )
-#: Bodies that Bedrock keeps beside its log, too long for a line of it.
+#: Bodies that are too long for a line of Bedrock's log, and lie in files beside it.
 _BODY = re.compile(r".*BedrockModelInvocationLogs/.*/data/[^/]*_(input|output)\.json(\.gz)?")
 _SPECIAL = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
@@ -56,8 +56,7 @@ class Source:
 class Skip:
     """A file or folder that is not read.
 
-    ``passed``: it is no log, or was meant to be passed over. ``unreadable``: somebody should see to it, or
-    add it to ``ignore``.
+    ``passed``: it is no log, or it is ignored. ``unreadable``: somebody should look at it, or add it to ``ignore``.
     """
 
     path: Path
@@ -66,26 +65,26 @@ class Skip:
 
 
 @dataclass
-class Found:
-    """Files to read, in order of their paths, and all that is not read with the reason."""
+class Selection:
+    """Files to read, in order of their paths, and those that are not read, with the reason."""
 
     sources: list[Source] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
 
-def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | None = None) -> Found:
+def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | None = None) -> Selection:
     """Files meant by ``paths``; folders are read whole, links are followed, no file comes twice.
 
     Parameters
     ----------
     paths : files, folders, links.
-    ignore : shell patterns of names or paths to pass over; ``*`` also crosses folders. One without a slash is
-        held against every file's and folder's name, one with a slash against the path as given and below.
+    ignore : shell patterns of names or paths to pass over; ``*`` also crosses folders. A pattern without a slash is
+        compared with the name of every file and folder, one with a slash with paths.
     lake : the lake's own folder. It is never read, nor is any other lake.
 
     Raises
     ------
-    LogError : there is nothing at any of ``paths``, which can only be a slip.
+    LogError : none of ``paths`` exists, which can only be a slip.
     """
     given = [Path(path) for path in paths]
     if given and not any(os.path.lexists(path) for path in given):
@@ -93,9 +92,9 @@ def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | N
     walk = _Walk(tuple(ignore), _identity(lake) if lake else None)
     for path in given:
         walk.take(path)
-    walk.found.sources.sort(key=lambda s: str(s.path))
-    walk.found.skips.sort(key=lambda s: str(s.path))
-    return walk.found
+    walk.selection.sources.sort(key=lambda s: str(s.path))
+    walk.selection.skips.sort(key=lambda s: str(s.path))
+    return walk.selection
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -108,14 +107,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 class _Walk:
     def __init__(self, ignore: tuple[str, ...], lake: tuple[int, int] | None) -> None:
-        self.found = Found()
+        self.selection = Selection()
         self._ignore = ignore
         self._lake = lake
         self._files: dict[tuple[int, int], Path] = {}
         self._folders: dict[tuple[int, int], Path] = {}
 
     def take(self, given: Path) -> None:
-        """One path of the command line."""
+        """Take one path of the command line."""
         if pattern := self._ignored(given, given):
             return self._skip(given, "passed", f"ignored ({pattern})")
         try:
@@ -133,7 +132,7 @@ class _Walk:
         return None
 
     def _skip(self, path: Path, status: Status, reason: str) -> None:
-        self.found.skips.append(Skip(path, status, reason))
+        self.selection.skips.append(Skip(path, status, reason))
 
     def _ignored(self, path: Path, given: Path) -> str | None:
         for pattern in self._ignore:
@@ -159,7 +158,7 @@ class _Walk:
         return next((folder for folder in (real, *real.parents) if self._is_lake(folder)), None)
 
     def _below(self, given: Path) -> Iterator[Path]:
-        """Files in the folder ``given``; a folder met again (a loop of links) is not entered again."""
+        """Files in the folder ``given`` and below. A folder that a loop of links leads to is entered once."""
         waiting = [given]
         while waiting:
             folder = waiting.pop()
@@ -205,19 +204,21 @@ class _Walk:
     def _file(self, path: Path, *, explicit: bool) -> None:
         try:
             status = path.stat()
-            kind = stat.S_IFMT(status.st_mode)
-            if kind != stat.S_IFREG:
-                reason = f"{_SPECIAL.get(kind, 'no regular file')}, not a file: write it to a file first"
+            mode = stat.S_IFMT(status.st_mode)
+            if mode != stat.S_IFREG:
+                reason = f"{_SPECIAL.get(mode, 'no regular file')}, not a file: write it to a file first"
                 return self._skip(path, "unreadable" if explicit else "passed", reason)
             identity = (status.st_dev, status.st_ino)
             if identity in self._files:
                 return self._skip(path, "passed", f"the same file as {shown(self._files[identity])}")
-            told = kinds.tell(path, status.st_size)
+            kind = kinds.kind_of(path, status.st_size)
         except OSError as error:
             what = "a link to nothing" if path.is_symlink() and not path.exists() else error.strerror or error
             return self._skip(path, "unreadable", f"cannot be read: {what}")
         self._files[identity] = path
-        if isinstance(told, Kind):
-            self.found.sources.append(Source(path, told.layout, told.packing, status.st_size, told.encoding))
+        if isinstance(kind, Kind):
+            self.selection.sources.append(
+                Source(path, kind.layout, kind.packing, status.st_size, kind.encoding)
+            )
             return None
-        return self._skip(path, told.status, told.reason)
+        return self._skip(path, kind.status, kind.reason)

@@ -1,7 +1,7 @@
 """sub2api: rows of ``usage_logs``, from the database or its API, as JSON or CSV.
 
-``account_id`` there is the upstream account that the relay spends; the customer is ``user_id``. Tokens read from and
-written to a cache are counted beside ``input_tokens``.
+Its ``account_id`` is the upstream account that the relay spends; the customer is ``user_id``. Cached tokens are counted
+beside ``input_tokens``.
 
 Source: Wei-Shaw/sub2api ``backend/ent/schema/usage_log.go``.
 """
