@@ -183,11 +183,11 @@ def open_lake(path: str | Path, *, create: bool = False, config: str | Path | No
     ------
     ConfigError : there is no lake (without ``create``), or it has no views.
     """
-    given = Path(config) if config is not None else None
+    config_path = Path(config) if config is not None else None
     root = Path(path).absolute()
     if create and not (root / "data").is_dir():
-        lake = Lake(root, given)
+        lake = Lake(root, config_path)
         with lake._opened() as (store, _):
             store.write_views()
         return lake
-    return Lake(open_views(path).root, given)
+    return Lake(open_views(path).root, config_path)

@@ -103,12 +103,12 @@ def serve(
     """
     servers = [_Server(sink, offers, recorder, clock) for sink, offers in queues]
     shared = threading.Lock()
-    over: queue.Queue[_Server] = queue.Queue()
+    finished: queue.Queue[_Server] = queue.Queue()
     running: dict[_Server, float] = {}
     for server in servers:
         until = clock() + server.sink.deadline_s
         thread = threading.Thread(
-            target=server.run, args=(until, shared, over), name=f"sink {server.sink.name}", daemon=True
+            target=server.run, args=(until, shared, finished), name=f"sink {server.sink.name}", daemon=True
         )
         running[server] = until + _GRACE_S
         thread.start()
@@ -116,7 +116,7 @@ def serve(
         while running:
             left = min(running.values()) - clock()
             try:
-                ended = over.get(timeout=max(left, 0.01))
+                ended = finished.get(timeout=max(left, 0.01))
             except queue.Empty:
                 now = clock()
                 for late in [s for s, end in running.items() if end <= now]:
@@ -150,23 +150,23 @@ class _Server:
         self._clock = clock
         self._knows_until = "until" in inspect.signature(sink.sink.send).parameters
 
-    def run(self, until: float, shared: threading.Lock, over: queue.Queue[_Server]) -> None:
+    def run(self, until: float, shared: threading.Lock, finished: queue.Queue[_Server]) -> None:
         self._shared = shared
         try:
             self._serve(until)
         except BaseException as error:  # the main thread raises it
             self.broke = error
         finally:
-            over.put(self)
+            finished.put(self)
 
     def abandon(self) -> None:
         """Abandon a sink that is past its deadline. It may still take the event in flight."""
         self.stop.set()
         self.report.fault = f"not done within {self.sink.deadline_s:g} s (deadline_s), left alone"
         if self._in_flight is not None:
-            lost = Outcome(self._in_flight, reason="no answer before the sink's deadline", arrived=True)
-            self._recorder.failed(self.sink.name, lost)
-            self.report.failed.append(lost)
+            outcome = Outcome(self._in_flight, reason="no answer before the sink's deadline", arrived=True)
+            self._recorder.failed(self.sink.name, outcome)
+            self.report.failed.append(outcome)
         self.report.waiting = list(self._left)
         self._settle()
 

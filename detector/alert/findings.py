@@ -73,9 +73,9 @@ def findings(
         for row in live.iter_rows(named=True)
     ]
     of_group = {row["group_id"]: row for row in groups.iter_rows(named=True)}
-    for (name,), some in together.sort("group_id").group_by("group_id", maintain_order=True):
-        if some["last_day"].max() == day:
-            rows = some.sort("score", "account_id", descending=[True, False]).to_dicts()
+    for (name,), members in together.sort("group_id").group_by("group_id", maintain_order=True):
+        if members["last_day"].max() == day:
+            rows = members.sort("score", "account_id", descending=[True, False]).to_dicts()
             all_findings.append(
                 _folded(of_group[name], rows, by_subject, evidence.get((name,), []), threshold)
             )

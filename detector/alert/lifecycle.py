@@ -148,8 +148,8 @@ def reconcile(
         if why is not None and row["source"] == "score":
             after[key] = _closed(row, day, f"Closed: {why}.")
         elif heir is not None and heir[0] in open_before_closing:
-            went = "Merged" if row["subject_type"] == "group" else "Taken"
-            after[key] = _closed(row, day, f"{went} into group {show_id(heir[1])}: see alert {heir[0]}.")
+            verb = "Merged" if row["subject_type"] == "group" else "Taken"
+            after[key] = _closed(row, day, f"{verb} into group {show_id(heir[1])}: see alert {heir[0]}.")
         elif (silent := (day - row["last_day"]).days) >= close_after_days:
             after[key] = _closed(row, day, f"Closed: nothing found since {row['last_day']} ({silent} days).")
     return sorted(after.values(), key=lambda r: (r["opened_day"], r["alert_id"]))

@@ -77,13 +77,13 @@ def row_of(content: Row) -> dict[str, Any]:
 def same(one: Row, other: Row) -> bool:
     """Whether two contents are equal in the columns that both have: an older release wrote fewer."""
     for name in one.keys() & other.keys():
-        mine, theirs = one[name], other[name]
-        if name == "members" and (mine is None or theirs is None):
+        left, right = one[name], other[name]
+        if name == "members" and (left is None or right is None):
             continue
-        if name == "score" and mine is not None and theirs is not None:
-            if abs(mine - theirs) >= _SAME_SCORE:
+        if name == "score" and left is not None and right is not None:
+            if abs(left - right) >= _SAME_SCORE:
                 return False
-        elif mine != theirs:
+        elif left != right:
             return False
     return True
 

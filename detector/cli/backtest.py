@@ -71,14 +71,14 @@ def backtest(
     for path in (report, json_out, markdown):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-    given: dict[str, Any] = {
+    plan: dict[str, Any] = {
         "seeds": seeds,
         "accounts": accounts,
         "days": days,
         "evasion_levels": tuple(sorted(set(evasion_levels or ()))) or None,
     }
     size = replace(
-        design.QUICK if quick else design.Size(), **{k: v for k, v in given.items() if v is not None}
+        design.QUICK if quick else design.Size(), **{k: v for k, v in plan.items() if v is not None}
     )
     choice = backtest.Choice(size=size, held_out=held_out, rivals=rivals, full=full, processes=jobs)
     work.mkdir(parents=True, exist_ok=True)

@@ -172,15 +172,15 @@ def _tell_read(report: FileReport, path: str) -> None:
 
 
 def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:
-    read = [r for r in reports if not r.skipped]
-    counts = [plural(sum(r.status == "read" for r in read), "file") + " read"]
+    fresh = [r for r in reports if not r.skipped]
+    counts = [plural(sum(r.status == "read" for r in fresh), "file") + " read"]
     if n := sum(r.in_lake and r.status == "read" for r in reports):
         counts.append(f"{n:,} ingested before")
     if n := sum(r.status == "passed" for r in reports):
         counts.append(f"{n:,} passed over")
     if n := sum(r.status == "unreadable" for r in reports):
         counts.append(f"{n:,} unreadable")
-    n_requests = sum(r.n_requests for r in read if r.content == "requests")
+    n_requests = sum(r.n_requests for r in fresh if r.content == "requests")
     n_accounts = max((r.n_accounts for r in reports), default=0)
     say(f"{', '.join(counts)}; {plural(n_requests, 'request')} of {plural(n_accounts, 'account')} kept")
     if any(r.n_rejects for r in reports):

@@ -196,8 +196,10 @@ def rejected(store: Store, sound: Parts, settings: Config) -> Iterator[Finding]:
         f"hydrawatch query --lake {quoted(store.root)} "
         '"SELECT path, reason, count(*) AS n FROM rejects GROUP BY ALL ORDER BY n DESC"'
     )
-    apart = "coalesce(CAST(reject_codes->>'unauthenticated' AS BIGINT), 0)"  # no fault of the log
-    judged = f"SELECT path, n_rejects - {apart} AS n_rejects, n_lines - {apart} AS n_lines FROM {files}"
+    uncounted = "coalesce(CAST(reject_codes->>'unauthenticated' AS BIGINT), 0)"  # no fault of the log
+    judged = (
+        f"SELECT path, n_rejects - {uncounted} AS n_rejects, n_lines - {uncounted} AS n_lines FROM {files}"
+    )
     for row in store.engine.query(
         f"SELECT * FROM ({judged}) WHERE n_rejects > {settings.max_rejects} * n_lines ORDER BY path"
     ).to_pylist():

@@ -195,11 +195,11 @@ def future(store: Store, now: datetime, settings: Config, logs: dict[str, str]) 
         strays = [p for p in store.parts("requests", day) if not _ID.fullmatch(p.name[:16])]
         again = [ingest_again(store, name, logs) for name in ids if _ID.fullmatch(name)]
         folders = [p for t in tables() if t != "requests" and (p := store.data / t / f"day={day}").exists()]
-        gone = [f"rm -r {' '.join(quoted(p) for p in [*folders, *strays])}"] if folders or strays else []
+        removal = [f"rm -r {' '.join(quoted(p) for p in [*folders, *strays])}"] if folders or strays else []
         first = "".join(f"{words}: " for words, _ in again if words)
         # A log may lie wholly in the future: its rejects must not stop the next command.
-        read = [
+        readings = [
             command.replace("ingest --again", "ingest --max-rejects 1 --again", 1) for _, command in again
         ]
-        commands = [*read, *gone, f"hydrawatch run --lake {lake}"]
+        commands = [*readings, *removal, f"hydrawatch run --lake {lake}"]
         yield Finding(f"day {day} lies in the future: a log has a wrong clock", first + " && ".join(commands))

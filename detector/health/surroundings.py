@@ -132,10 +132,10 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
         )
         key = f" && chmod 600 {quoted(root / 'key')}" if group and (root / "key").exists() else ""
         staging = f" && chmod 700 {quoted(root / 'staging')}" if group else ""
-        some = (loose or outside)[0]
+        first = (loose or outside)[0]
         yield Finding(
             f"the lake is personal data, but not kept to {whom}: {len(set(loose) | set(outside))} files and folders, "
-            f"the first {some}",
+            f"the first {first}",
             chmod + staging + key,
         )
     if strangers:
@@ -177,7 +177,7 @@ def _ours(root: Path) -> Iterator[Path]:
         path = root / name
         if path.exists():
             yield path
-        for folder, folders, files in os.walk(path) if name != "staging" else ():  # only its owner can enter it
+        for folder, folders, files in os.walk(path) if name != "staging" else ():  # its owner alone enters it
             yield from (Path(folder) / inner for inner in (*folders, *files))
 
 

@@ -83,11 +83,11 @@ def _keys(text: str | None) -> dict[str, list[str]] | None:
     by_kind: dict[str, list[str]] = {}
     for kind, values in parsed.items():
         listed = values if isinstance(values, list) else [values]
-        kept = [v for v in listed if v not in (None, "")]
-        if not kind or not all(isinstance(v, str | int) and not isinstance(v, bool) for v in kept):
+        filled = [v for v in listed if v not in (None, "")]
+        if not kind or not all(isinstance(v, str | int) and not isinstance(v, bool) for v in filled):
             return None
-        if kept:
-            by_kind[kind[:64]] = [str(v) for v in kept]
+        if filled:
+            by_kind[kind[:64]] = [str(v) for v in filled]
     return by_kind
 
 
@@ -128,8 +128,8 @@ class KnownAccounts:
         digests = _digests(rows)
         starts: list[datetime | None] = []
         keep: list[bool] = []
-        given = zip(rows["account_id"], rows["created_at"], rows["valid_from"], digests, strict=True)
-        for account, created, start, digest in given:
+        facts = zip(rows["account_id"], rows["created_at"], rows["valid_from"], digests, strict=True)
+        for account, created, start, digest in facts:
             newest = self._newest.get(account)
             begins = created if newest is None else (start or now)
             repeats = (

@@ -120,12 +120,12 @@ def answer_columns(logged: Sequence[Any]) -> Columns:
     """Columns of the answers, as bodies, their JSON text, or the events of a stream."""
     answers = [streams.answer(v) for v in logged]
     out = Records(range(len(answers)), answers)
-    read, written = out.first(*CACHE_READ), out.first(*CACHE_WRITTEN)
+    cache_reads, cache_writes = out.first(*CACHE_READ), out.first(*CACHE_WRITTEN)
     return {
         "input_tokens": [
-            total(n, r, w) for n, r, w in zip(out.first(*_INPUT), read, written, strict=True)
+            total(n, r, w) for n, r, w in zip(out.first(*_INPUT), cache_reads, cache_writes, strict=True)
         ],
-        "cached_tokens": first_of(read, out.first(*_CACHED)),
+        "cached_tokens": first_of(cache_reads, out.first(*_CACHED)),
         "output_tokens": out.first(*_OUTPUT),
         "reasoning_tokens": out.first(*_REASONING),
         "finish_reason": [_ended(a) for a in answers],

@@ -83,9 +83,9 @@ def request_ids(records: Records, others: tuple[Path, ...] = (), last: tuple[Pat
     ]
 
 
-def _each(read: Callable[[Any], Any], values: list[Any]) -> list[Any]:
-    """``read`` of each value; a column without any value is returned as it is."""
-    return [None if v is None else read(v) for v in values] if any_value(values) else values
+def _each(convert: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+    """``convert`` of each value; a column without any value is returned as it is."""
+    return [None if v is None else convert(v) for v in values] if any_value(values) else values
 
 
 def _tools(records: Records) -> Columns:
@@ -178,25 +178,25 @@ def _input_tokens(records: Records, by_path: Columns) -> list[Any]:
     tokens, or when the total has them on top; they are added then.
     """
     reads, cached = by_path["input_tokens"], by_path["cached_tokens"]
-    written = records.first(*rooted(semconv.CACHE_WRITTEN, "a"))
-    if not any_value(cached) and not any_value(written):
+    cache_writes = records.first(*rooted(semconv.CACHE_WRITTEN, "a"))
+    if not any_value(cached) and not any_value(cache_writes):
         return reads
     totals = records.first(*rooted(semconv.TOTAL, "a"))
     counts = []
-    for read, hit, wrote, total, out in zip(
-        reads, cached, written, totals, by_path["output_tokens"], strict=True
+    for read, cache_read, write, total, out in zip(
+        reads, cached, cache_writes, totals, by_path["output_tokens"], strict=True
     ):
-        if hit is None and wrote is None:
+        if cache_read is None and write is None:
             counts.append(read)
             continue
-        beside = _number(hit) + _number(wrote)
+        n_cached = _number(cache_read) + _number(write)
         n = _number(read)
-        apart = (
+        is_apart = (
             read is not None
-            and beside > 0
-            and (beside > n or (total is not None and _number(total) == n + beside + _number(out)))
+            and n_cached > 0
+            and (n_cached > n or (total is not None and _number(total) == n + n_cached + _number(out)))
         )
-        counts.append(int(n + beside) if apart else read)
+        counts.append(int(n + n_cached) if is_apart else read)
     return counts
 
 

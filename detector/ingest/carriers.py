@@ -47,9 +47,9 @@ def conversation_columns(records: Records) -> Columns:
         by_entry = [scattered(entry) if one is NONE else one for one, entry in rows]
     by_entry = _from(records, semconv.LAST_TEXTS, conversation_or_text, systems, by_entry)
     if any(systems):
-        beside = zip(by_entry, systems, strict=True)
+        pairs = zip(by_entry, systems, strict=True)
         by_entry = [
-            t if t.system is not None or s is None else t._replace(system=text_of(s)) for t, s in beside
+            t if t.system is not None or s is None else t._replace(system=text_of(s)) for t, s in pairs
         ]
     states = [one.carried for one in by_entry]
     previous = records.first(*rooted(semconv.PREVIOUS, "a"))
@@ -61,16 +61,16 @@ def conversation_columns(records: Records) -> Columns:
 def _from(
     records: Records,
     names: tuple[Path, ...],
-    read: Callable[[Any, Any], Conversation],
+    parse: Callable[[Any, Any], Conversation],
     systems: list[Any],
     by_entry: list[Conversation],
 ) -> list[Conversation]:
-    """``by_entry``, where ``read`` fills the gaps from the first attribute of ``names`` that has a value."""
+    """``by_entry``, where ``parse`` fills the gaps from the first attribute of ``names`` that has a value."""
     values = records.first_any(*rooted(names, "a"))
     if not any(values):
         return by_entry
     rows = zip(by_entry, values, systems, strict=True)
-    return [read(v, system) if one is NONE and v is not None else one for one, v, system in rows]
+    return [parse(v, system) if one is NONE and v is not None else one for one, v, system in rows]
 
 
 def _scatter(records: Records) -> bool:
@@ -90,13 +90,13 @@ def conversation_in(value: Any, system: Any) -> Conversation:
     if holder and "role" not in holder:
         for key in _CONVERSATION_KEYS:
             if holder.get(key):
-                beside = (
+                system_text = (
                     system
                     or holder.get("system")
                     or holder.get("instructions")
                     or holder.get("system_instruction")
                 )
-                return _listed_conversation(holder[key], beside)
+                return _listed_conversation(holder[key], system_text)
         return conversation(None, system)
     return _listed_conversation(value, system)
 

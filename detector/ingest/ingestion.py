@@ -165,8 +165,8 @@ def _judge(reports: list[FileReport], max_rejects: float, lake: Path) -> None:
     if reject_share(n_lines, n_rejects, n_apart) > max_rejects:
         n_lines, n_rejects = n_lines - n_apart, n_rejects - n_apart
         worst = max(reports, key=lambda r: r.n_rejects - r.n_unauthenticated)
-        apart = Reject(0, UNAUTHENTICATED).reason
-        reason, n = next(pair for pair in worst.reasons.most_common() if pair[0] != apart)
+        uncounted = Reject(0, UNAUTHENTICATED).reason
+        reason, n = next(pair for pair in worst.reasons.most_common() if pair[0] != uncounted)
         raise DataQualityError(
             f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.4g} of them; most often in "
             f"{worst.path.name}: {reason} ({n} times)",

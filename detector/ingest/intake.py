@@ -169,20 +169,20 @@ class Intake:
             self.given.facts("accounts", facts)
         if n_ahead := _n_after(facts, self.bounds.latest, "created_at", "valid_from"):
             self.report.notes["dated in the future, not used before then"] += n_ahead
-        kept, n_repeated = self.state.known_accounts.dated(facts, self.now)
+        new, n_repeated = self.state.known_accounts.dated(facts, self.now)
         self.report.n_duplicates += n_repeated
-        self._add_kept("accounts", kept)
+        self._add_kept("accounts", new)
 
     def _add_facts(self, rows: pl.DataFrame) -> None:
         table = self.report.content
         rows = self.state.stored_accounts(rows)
         if self.given:
             self.given.facts(table, rows)
-        kept = self.state.facts(table).new(rows)
-        self.report.n_duplicates += rows.height - kept.height
+        new = self.state.facts(table).new(rows)
+        self.report.n_duplicates += rows.height - new.height
         if "ts" in rows.columns:
             self._span(rows["ts"])
-        self._add_kept(table, kept.with_columns(pl.lit(self.identity).alias("file_id")))
+        self._add_kept(table, new.with_columns(pl.lit(self.identity).alias("file_id")))
 
     def _add_kept(self, table: str, rows: pl.DataFrame) -> None:
         self.report.n_requests += rows.height

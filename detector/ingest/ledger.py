@@ -58,8 +58,8 @@ class Settings:
         }  # fmt: skip
         if content == "requests":
             for name, value in asdict(self.options).items():
-                theirs = name.partition("_")[0] if name.endswith("_keys") else form
-                if theirs == form:
+                owner = name.partition("_")[0] if name.endswith("_keys") else form
+                if owner == form:
                     settings[name] = value
         return settings
 

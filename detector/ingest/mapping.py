@@ -345,12 +345,12 @@ def _uncollected() -> Iterator[None]:
 
 def _with_cached(frame: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:
     """``frame`` with input tokens that include the cached ones. Some providers count them apart."""
-    apart = (frame["cached_tokens"] > frame["input_tokens"]).fill_null(value=False)
-    if not apart.any():
+    uncounted = (frame["cached_tokens"] > frame["input_tokens"]).fill_null(value=False)
+    if not uncounted.any():
         return frame
-    notes["cached tokens, counted apart, added to the input"] += int(apart.sum())
+    notes["cached tokens, counted apart, added to the input"] += int(uncounted.sum())
     both = pl.col("input_tokens") + pl.col("cached_tokens")
-    return frame.with_columns(pl.when(apart).then(both).otherwise("input_tokens").alias("input_tokens"))
+    return frame.with_columns(pl.when(uncounted).then(both).otherwise("input_tokens").alias("input_tokens"))
 
 
 def _why_no_json(text: str, error: ValueError) -> str:

@@ -81,15 +81,15 @@ def conversation(
     """
     is_text = messages.__class__ is str
     listed = None if is_text and not stored else _listed(messages)
-    beside = text_of(system)
+    system_text = text_of(system)
     if listed is None:
         text = messages if is_text and not (stored and messages in ("{}", "[]")) else None
         if not text:
-            return Conversation(system=beside) if beside else NONE
-        return Conversation(prose(text) or None, beside)
+            return Conversation(system=system_text) if system_text else NONE
+        return Conversation(prose(text) or None, system_text)
     last: dict[str, Any] | list[str] | None = None  # a message, or bare texts
     turns = 0
-    instructions: list[str] = [beside] if beside else []
+    instructions: list[str] = [system_text] if system_text else []
     state: list[str] = []
     tools_asked = False  # by the model since the last turn
     for message in listed:

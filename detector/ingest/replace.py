@@ -131,13 +131,13 @@ class Replacement:
 
     # -- rows that stay --------------------------------------------------------------------------------
 
-    def _keep_what_others_gave(self, txn: Transaction, given: U64, today: Settings) -> Counter[str]:
+    def _keep_what_others_gave(self, txn: Transaction, hashes: U64, today: Settings) -> Counter[str]:
         """Give rows that the file no longer gives to the files whose lines were duplicates of them."""
         n_kept: Counter[str] = Counter()
         for content in sorted({_table(part) for part in self._parts}):
             parts = [part for part in self._parts if _table(part) == content]
             old = [self._keys(content, self._rows_of(part)) for part in parts]
-            lost = np.setdiff1d(np.concatenate(old), given)
+            lost = np.setdiff1d(np.concatenate(old), hashes)
             if not len(lost):
                 continue
             others = self._others(content)
@@ -156,11 +156,11 @@ class Replacement:
             for part, keys in zip(parts, old, strict=True):
                 part_rows = self._rows_of(part)
                 at = np.minimum(np.searchsorted(lost, keys), len(lost) - 1)
-                theirs = np.where(lost[at] == keys, owner[at], -2)
+                owner_of = np.where(lost[at] == keys, owner[at], -2)
                 for number in absent:
-                    theirs[(theirs == -1) & _within(part_rows, others[number])] = number
-                for number in np.unique(theirs[theirs >= 0]):
-                    row, which = others[number], theirs == number
+                    owner_of[(owner_of == -1) & _within(part_rows, others[number])] = number
+                for number in np.unique(owner_of[owner_of >= 0]):
+                    row, which = others[number], owner_of == number
                     own_line = pa.array(
                         line[at[which]], mask=np.full(int(which.sum()), int(number) in absent)
                     )
@@ -212,7 +212,7 @@ class Replacement:
 
     # -- rows that go ----------------------------------------------------------------------------------
 
-    def _supersede(self, txn: Transaction, given: U64, days: set[date]) -> Counter[str]:
+    def _supersede(self, txn: Transaction, hashes: U64, days: set[date]) -> Counter[str]:
         """Take the same lines out of the files that were read under other settings."""
         n_gone: Counter[str] = Counter()
         for day in sorted(days):
@@ -221,7 +221,7 @@ class Replacement:
                 if row is None:
                     continue
                 columns = pl.read_parquet(part, columns=["request_id", "ts"])
-                same = np.isin(self._state.keying.lines(columns), given)
+                same = np.isin(self._state.keying.lines(columns), hashes)
                 if not same.any():
                     continue
                 n_gone[row["file_id"]] += int(same.sum())

@@ -86,11 +86,11 @@ def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | N
     ------
     LogError : none of ``paths`` exists, which can only be a slip.
     """
-    given = [Path(path) for path in paths]
-    if given and not any(os.path.lexists(path) for path in given):
-        raise LogError("no such file or folder", at=Location(shown(given[0])), hint=f"what is read: {KINDS}")
+    roots = [Path(path) for path in paths]
+    if roots and not any(os.path.lexists(path) for path in roots):
+        raise LogError("no such file or folder", at=Location(shown(roots[0])), hint=f"what is read: {KINDS}")
     walk = _Walk(tuple(ignore), _identity(lake) if lake else None)
-    for path in given:
+    for path in roots:
         walk.take(path)
     walk.selection.sources.sort(key=lambda s: str(s.path))
     walk.selection.skips.sort(key=lambda s: str(s.path))
@@ -113,34 +113,34 @@ class _Walk:
         self._files: dict[tuple[int, int], Path] = {}
         self._folders: dict[tuple[int, int], Path] = {}
 
-    def take(self, given: Path) -> None:
+    def take(self, root: Path) -> None:
         """Take one path of the command line."""
-        if pattern := self._ignored(given, given):
-            return self._skip(given, "passed", f"ignored ({pattern})")
+        if pattern := self._ignored(root, root):
+            return self._skip(root, "passed", f"ignored ({pattern})")
         try:
-            status = given.stat()
-            holder = self._lake_above(given)
+            status = root.stat()
+            holder = self._lake_above(root)
         except OSError as error:  # also a link that leads to itself
-            return self._skip(given, "unreadable", f"cannot be read: {error.strerror}")
+            return self._skip(root, "unreadable", f"cannot be read: {error.strerror}")
         if holder:
             reason = f"part of a lake ({shown(holder)}), which is never read: keep logs outside of it"
-            return self._skip(given, "unreadable", reason)
+            return self._skip(root, "unreadable", reason)
         if not stat.S_ISDIR(status.st_mode):
-            return self._file(given, explicit=True)
-        for path in self._below(given):
+            return self._file(root, explicit=True)
+        for path in self._below(root):
             self._file(path, explicit=False)
         return None
 
     def _skip(self, path: Path, status: Status, reason: str) -> None:
         self.selection.skips.append(Skip(path, status, reason))
 
-    def _ignored(self, path: Path, given: Path) -> str | None:
+    def _ignored(self, path: Path, root: Path) -> str | None:
         for pattern in self._ignore:
             if "/" not in pattern.strip("/"):
                 if fnmatch.fnmatchcase(path.name, pattern.strip("/")):
                     return pattern
                 continue
-            below = path.relative_to(given) if path.is_relative_to(given) else path
+            below = path.relative_to(root) if path.is_relative_to(root) else path
             shapes = (str(below), str(path), os.path.abspath(path))
             if any(fnmatch.fnmatchcase(shape, pattern.rstrip("/")) for shape in shapes):
                 return pattern
@@ -157,9 +157,9 @@ class _Walk:
         real = Path(os.path.realpath(path))
         return next((folder for folder in (real, *real.parents) if self._is_lake(folder)), None)
 
-    def _below(self, given: Path) -> Iterator[Path]:
-        """Files in the folder ``given`` and below. A folder that a loop of links leads to is entered once."""
-        waiting = [given]
+    def _below(self, root: Path) -> Iterator[Path]:
+        """Files in the folder ``root`` and below. A folder that a loop of links leads to is entered once."""
+        waiting = [root]
         while waiting:
             folder = waiting.pop()
             try:
@@ -178,7 +178,7 @@ class _Walk:
             for name in names:
                 path = folder / name
                 is_folder = os.path.isdir(path)
-                if reason := self._passed_by_name(path, given, is_folder=is_folder):
+                if reason := self._passed_by_name(path, root, is_folder=is_folder):
                     self._skip(path, "passed", reason)
                 elif is_folder and self._is_lake(path):
                     self._skip(path, "passed", "a lake, which is never read")
@@ -190,8 +190,8 @@ class _Walk:
                     yield path
             waiting.extend(reversed(inner))
 
-    def _passed_by_name(self, path: Path, given: Path, *, is_folder: bool) -> str | None:
-        if pattern := self._ignored(path, given):
+    def _passed_by_name(self, path: Path, root: Path, *, is_folder: bool) -> str | None:
+        if pattern := self._ignored(path, root):
             return f"ignored ({pattern})"
         if path.name.startswith("."):
             return "hidden"

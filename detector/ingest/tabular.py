@@ -238,8 +238,8 @@ def _header(physical: _Physical, path: Path, separator: str) -> list[str]:
         raise LogError(f"not a CSV header: {error}", at=Location(shown(path), 1)) from None
     physical.done()
     names = spelled([name.strip() for name in header])
-    given = [n for n in names if n]
-    if not given or len(set(given)) != len(given) or not all(n.isprintable() for n in names):
+    named = [n for n in names if n]
+    if not named or len(set(named)) != len(named) or not all(n.isprintable() for n in names):
         raise LogError(
             "expected a header line of distinct column names",
             at=Location(shown(path), 1),

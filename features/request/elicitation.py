@@ -76,18 +76,18 @@ def buckets(
     Every text has a window; the window of a text without tokens is empty.
     """
     counts = tokens.counts
-    kept = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
-    index = np.empty((int(kept.sum()), 3), dtype=np.int32)
+    n_judged = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
+    index = np.empty((int(n_judged.sum()), 3), dtype=np.int32)
     shift = np.uint64(64 - BUCKETS.bit_length() + 1)
     list_runs(
         grams.token, grams.pair, grams.triple, tokens.row_tokens,
         HEAD_TOKENS, TAIL_TOKENS, shift, np.uint64(BUCKETS), index,
     )  # fmt: skip
-    per_text = np.maximum(-(-kept // WINDOW), 1)
+    per_text = np.maximum(-(-n_judged // WINDOW), 1)
     windows = np.cumsum(per_text) - per_text
     place = np.arange(int(per_text.sum())) - np.repeat(windows, per_text)
     bounds = np.zeros(len(place) + 1, dtype=np.int32)
-    bounds[:-1] = 3 * (np.repeat(np.cumsum(kept) - kept, per_text) + WINDOW * place)
+    bounds[:-1] = 3 * (np.repeat(np.cumsum(n_judged) - n_judged, per_text) + WINDOW * place)
     bounds[-1] = index.size
     return index.reshape(-1), bounds, windows
 

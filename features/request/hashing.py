@@ -71,9 +71,9 @@ def hash_tokens(words: U64, starts: I64, ends: I64, hashes: U64, row_bytes: I64,
     ``words`` are the eight bytes from every position. The parts of one figure (3.14, 12:30, 2026-01-02) are one token:
     ``starts``, ``ends`` and ``hashes`` are compacted, and the last of ``row_tokens`` is their number.
     """
-    kept, at = 0, 0
+    n_kept, at = 0, 0
     for row in range(len(row_bytes) - 1):
-        row_tokens[row], number_ends = kept, -2
+        row_tokens[row], number_ends = n_kept, -2
         while at < len(starts) and starts[at] < row_bytes[row + 1]:
             start, end = starts[at], ends[at]
             at += 1
@@ -99,9 +99,9 @@ def hash_tokens(words: U64, starts: I64, ends: I64, hashes: U64, row_bytes: I64,
                     value += _more(words[end - 8], length, _SALT3, _FACTOR3)
                 value = _mixed(value)
                 number_ends = -2
-            starts[kept], ends[kept], hashes[kept] = start, end, value
-            kept += 1
-    row_tokens[len(row_bytes) - 1] = kept
+            starts[n_kept], ends[n_kept], hashes[n_kept] = start, end, value
+            n_kept += 1
+    row_tokens[len(row_bytes) - 1] = n_kept
 
 
 @Kernel

@@ -156,8 +156,8 @@ class TextMeter:
         raw = content.raw_keys(tokens, runs, cut, bands(sketches), skeleton.raw_id, self._salt)
         keys = self._seal(raw)
         templates = skeleton.raw_id
-        some = templates != 0
-        templates[some] = self._template_prf(templates[some])
+        filled = templates != 0
+        templates[filled] = self._template_prf(templates[filled])
         if remember:
             self._last.append((templates, skeleton))
         return _Part(
@@ -182,15 +182,17 @@ class TextMeter:
         import pyarrow as pa
 
         banded = np.flatnonzero(_CODE["band"] == content.KINDS)
-        theirs = np.concatenate((system.keys[:, :1], system.keys[:, banded]), axis=1)
+        system_keys = np.concatenate((system.keys[:, :1], system.keys[:, banded]), axis=1)
         kinds = np.array([_CODE["system"]] + [_CODE["system_band"]] * len(banded), dtype=np.uint64)
         # A text as prompt and the same text as system prompt must have different keys, so these are hashed again.
-        filled = theirs != 0
-        theirs[filled] = self._prf(theirs[filled])
-        theirs = np.ascontiguousarray(np.where(filled, (theirs & ~_KIND_BITS) | kinds, 0), dtype=np.uint64)
-        keys = np.empty(len(user.keys) * (user.keys.shape[1] + theirs.shape[1]), dtype=np.uint64)
+        filled = system_keys != 0
+        system_keys[filled] = self._prf(system_keys[filled])
+        system_keys = np.ascontiguousarray(
+            np.where(filled, (system_keys & ~_KIND_BITS) | kinds, 0), dtype=np.uint64
+        )
+        keys = np.empty(len(user.keys) * (user.keys.shape[1] + system_keys.shape[1]), dtype=np.uint64)
         bounds = np.empty(len(user.keys) + 1, dtype=np.int64)
-        join_keys(user.keys, theirs, place.fill_null(-1).to_numpy(writable=True), bounds, keys)
+        join_keys(user.keys, system_keys, place.fill_null(-1).to_numpy(writable=True), bounds, keys)
         array = pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(keys[: bounds[-1]]))
         lists = pl.Series(array, dtype=pl.List(pl.UInt64))
         empty = np.diff(bounds) == 0
@@ -203,9 +205,15 @@ class TextMeter:
         logits = user.logits
         if len(system.logits):
             none = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
-            theirs = np.concatenate((system.logits, none))[place.fill_null(len(system.logits)).to_numpy()]
-            kinds = np.fmax(logits[:, :_KINDS], theirs[:, :_KINDS])
-            both = np.where(np.isnan(theirs), logits, np.where(np.isnan(logits), theirs, logits + theirs))
+            system_logits = np.concatenate((system.logits, none))[
+                place.fill_null(len(system.logits)).to_numpy()
+            ]
+            kinds = np.fmax(logits[:, :_KINDS], system_logits[:, :_KINDS])
+            both = np.where(
+                np.isnan(system_logits),
+                logits,
+                np.where(np.isnan(logits), system_logits, logits + system_logits),
+            )
             classes = both[:, _KINDS:]
         else:
             kinds, classes = logits[:, :_KINDS], logits[:, _KINDS:]

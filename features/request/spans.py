@@ -69,9 +69,9 @@ def pieces(tokens: Tokens) -> Pieces:
     first_byte, last_byte = tokens.row_bytes[0], tokens.row_bytes[-1]
     # Marks are the classes from STOP to HARD_COLON, and NEWLINE. The subtraction wraps round for smaller classes.
     kinds = tokens.kinds[first_byte:last_byte]
-    some = (kinds - np.uint8(STOP)) <= HARD_COLON - STOP
-    some |= kinds == NEWLINE
-    marks = np.flatnonzero(some)
+    is_mark = (kinds - np.uint8(STOP)) <= HARD_COLON - STOP
+    is_mark |= kinds == NEWLINE
+    marks = np.flatnonzero(is_mark)
     marks += first_byte
     n, texts = len(marks), len(tokens.row_bytes) - 1
     start, end, at, label, quote = (np.empty(n, dtype=np.int64) for _ in range(5))

@@ -82,7 +82,7 @@ class Webhook:
         body = orjson.dumps(event)
         arrived = False
         for tries in range(1, self.max_tries + 1):
-            asked: float | None = None
+            wait_asked: float | None = None
             seconds = self.timeout_s if until is None else min(self.timeout_s, until - time.monotonic())
             if seconds <= 0:
                 raise self._failure(key, "had no time left for a try", arrived=arrived)
@@ -107,12 +107,14 @@ class Webhook:
                 if answer.status < 500 and answer.status not in _RETRY_4XX:
                     raise EventRefused(f"sink {self.name!r}: {self.where} refused it with {fault} ({key})")
                 arrived = arrived or answer.status in _UNSURE
-                asked = retry_after(answer.retry_after, self.clock())
-            if asked is not None and asked > self.max_wait_s:
-                raise self._failure(key, f"answered {fault} and asked to wait {asked:.0f} s", arrived=arrived)
+                wait_asked = retry_after(answer.retry_after, self.clock())
+            if wait_asked is not None and wait_asked > self.max_wait_s:
+                raise self._failure(
+                    key, f"answered {fault} and asked to wait {wait_asked:.0f} s", arrived=arrived
+                )
             if tries == self.max_tries:
                 break
-            wait = self._wait(tries, asked)
+            wait = self._wait(tries, wait_asked)
             if until is not None and time.monotonic() + wait >= until:
                 break
             self.sleep(wait)
@@ -140,11 +142,11 @@ class Webhook:
             "webhook-signature": sign(self.secrets, key, timestamp, body),
         }
 
-    def _wait(self, tries: int, asked: float | None) -> float:
+    def _wait(self, tries: int, wait_asked: float | None) -> float:
         # Half of the wait is random: many senders that failed together must not come back together.
         wait = min(_FIRST_WAIT_S * 2.0 ** (tries - 1), _LONGEST_WAIT_S)
         wait = wait / 2 + self.rng.uniform(0, wait / 2)
-        return wait if asked is None else max(wait, asked)
+        return wait if wait_asked is None else max(wait, wait_asked)
 
     def _failure(self, key: str, what: str, *, arrived: bool, hint: str | None = None) -> DeliveryError:
         return DeliveryError(f"sink {self.name!r}: {self.where} {what} ({key})", hint=hint, arrived=arrived)

@@ -107,14 +107,14 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         bodies.input_counts(logged),
         strict=True,
     )
-    whole, read, written = (first_of(own, answered) for own, answered in counts)
+    whole, cache_reads, cache_writes = (first_of(own, answered) for own, answered in counts)
     return bodies.request_columns(records.objects(_IN)) | answers | {
         "other": [_is_trail(entry) for entry in records.entries],
         "account_id": [_ROLE.sub(r"\1", a) if isinstance(a, str) else a for a in columns["account_id"]],
         "model": [m.rpartition("/")[2] or m if isinstance(m, str) else m for m in columns["model"]],
         "pathway": ["bedrock"] * len(records),
-        "input_tokens": [total(n, r, w) for n, r, w in zip(whole, read, written, strict=True)],
-        "cached_tokens": first_of(read, answers["cached_tokens"]),
+        "input_tokens": [total(n, r, w) for n, r, w in zip(whole, cache_reads, cache_writes, strict=True)],
+        "cached_tokens": first_of(cache_reads, answers["cached_tokens"]),
         "output_tokens": first_of(records.first("output/outputTokenCount"), answers["output_tokens"]),
         "latency_ms": out.first(
             "metrics/latencyMs", "metrics/invocationLatency", f"{streams.METRICS}/invocationLatency"

@@ -135,9 +135,11 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
             in_ms = [scaled(v, 1000) for v in own[seconds]]
             derived[name] = first_of(own[name], in_ms) if name in own else in_ms
     if "input_tokens" in derived:
-        apart = [own.get(name, [None] * len(records)) for name in ("cache_read_tokens", "cache_write_tokens")]
+        cached = [
+            own.get(name, [None] * len(records)) for name in ("cache_read_tokens", "cache_write_tokens")
+        ]
         derived["input_tokens"] = [
-            total(n, *rest) for n, *rest in zip(derived["input_tokens"], *apart, strict=True)
+            total(n, *rest) for n, *rest in zip(derived["input_tokens"], *cached, strict=True)
         ]
     if "cache_read_tokens" in own:
         derived["cached_tokens"] = first_of(

@@ -97,9 +97,9 @@ def _input(count: Any, detail: Record) -> Any:
         return whole
     if detail.get("usage_semantic") != "anthropic" and detail.get("claude") is not True:
         return count
-    written = something(detail.get("cache_write_tokens"))
-    if written is not None:
-        return total(count, detail.get("cache_tokens"), written)
+    cache_writes = something(detail.get("cache_write_tokens"))
+    if cache_writes is not None:
+        return total(count, detail.get("cache_tokens"), cache_writes)
     parts = [detail.get("cache_creation_tokens_5m"), detail.get("cache_creation_tokens_1h")]
     if not any(parts):
         parts = [detail.get("cache_creation_tokens")]

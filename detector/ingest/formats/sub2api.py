@@ -41,7 +41,7 @@ def _sniff(record: Record) -> bool:
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    written = records.first("cache_creation_tokens")
+    cache_writes = records.first("cache_creation_tokens")
     by_age = zip(
         records.first("cache_creation_5m_tokens"), records.first("cache_creation_1h_tokens"), strict=True
     )
@@ -49,7 +49,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         "input_tokens": [
             total(n, read, whole) if whole not in (None, 0, "0") else total(n, read, *parts)
             for n, read, whole, parts in zip(
-                columns["input_tokens"], columns["cached_tokens"], written, by_age, strict=True
+                columns["input_tokens"], columns["cached_tokens"], cache_writes, by_age, strict=True
             )
         ],
     }
