@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from detector.ingest import accounts, ledger, mapping
+from detector.ingest import accounts, ledger
 from detector.ingest.bounds import DATED, Bounds
+from detector.ingest.checks import Mapped
 from detector.ingest.known import KnownState
 from detector.ingest.processing import Kept
 from detector.ingest.rejected import Rejects
@@ -57,7 +58,7 @@ class Intake:
         self._templates: list[pl.DataFrame] = []
         self._accounts: list[pl.Series] = []
 
-    def add(self, mapped: mapping.Mapped) -> None:
+    def add(self, mapped: Mapped) -> None:
         """Count and keep one block of accounts, events or releases."""
         self._count(mapped)
         rows = mapped.rows.filter(self._believed(mapped.rows))
@@ -66,7 +67,7 @@ class Intake:
         elif rows.height:
             self._add_facts(rows)
 
-    def judge(self, mapped: mapping.Mapped) -> pl.Series:
+    def judge(self, mapped: Mapped) -> pl.Series:
         """Count one block of requests, and return which of its rows are kept."""
         self._count(mapped)
         believed = self._believed(mapped.rows)
@@ -91,7 +92,7 @@ class Intake:
         which[np.flatnonzero(believed.to_numpy())[new.to_numpy()]] = True
         return pl.Series(which)
 
-    def beside(self, mapped: mapping.Mapped) -> pl.DataFrame | None:
+    def beside(self, mapped: Mapped) -> pl.DataFrame | None:
         """Values of another log for the rows of a block."""
         return (
             self._completed.rows(self.report.format, mapped.rows["request_id"]) if self._completed else None
@@ -115,7 +116,7 @@ class Intake:
             name = self.state.part(self.identity, f"requests {day}")
             self.txn.adopt("requests", Path(path), day=day, part=name)
 
-    def _count(self, mapped: mapping.Mapped) -> None:
+    def _count(self, mapped: Mapped) -> None:
         report = self.report
         report.n_lines += mapped.rows.height + sum(r.n for r in mapped.rejects)
         self._rejects.add(mapped.rejects)

@@ -9,79 +9,30 @@ from __future__ import annotations
 
 import gc
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from detector.ingest import casting, envelopes, placeholders, quick
-from detector.ingest.casting import Inferred
+from detector.ingest.checks import REQUIRED, Gathered, Mapped, check
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.records import Path, Records, first_of, pruned, steps
 from detector.ingest.splitting import Block, Reject
-from features import schema
-from features.types import TYPES
 
-#: Required columns of each content. A failed request may lack its model.
-REQUIRED: dict[str, tuple[str, ...]] = {
-    "requests": schema.REQUIRED,
-    "accounts": ("account_id",),
-    "account_events": ("ts", "account_id", "event"),
-    "model_releases": ("model", "released_at"),
-}
 #: How nginx writes quotes and control characters unless it is told to escape for JSON.
 _NGINX_ESCAPE = re.compile(r"\\x[0-9A-F]{2}")
-#: Statuses of a call that failed before its caller was identified.
-_UNAUTHENTICATED = (401, 403)
 #: Entries of each block whose keys are compared with the columns, to count unused keys.
 _SAMPLE = 200
 #: Entries worked on at once: few enough that parsed values are still in the processor's cache when columns are read.
 _CHUNK = 512
 #: After this many failed blocks in a row, the short way is no longer tried.
 _GIVE_UP = 3
-
-
-@dataclass
-class Mapped:
-    """A mapped block. ``rows``: ``line`` and the canonical columns. ``n_other``: entries that are no model calls."""
-
-    rows: pl.DataFrame
-    rejects: list[Reject] = field(default_factory=list)
-    n_other: int = 0
-    unknown: set[str] = field(default_factory=set)
-    #: Keys of some entries, for formats whose keys a site sets.
-    keys: set[str] = field(default_factory=set)
-    #: What was read as NULL in entries that were kept, and how often.
-    notes: Counter[str] = field(default_factory=Counter)
-    #: Entries that have the ``account_attribute``; None: the site sets none.
-    n_named: int | None = None
-
-
-@dataclass
-class _Raw:
-    """Columns of a block while it is read, one value an entry; None where an entry lacks a column."""
-
-    lines: list[int] = field(default_factory=list)
-    columns: Columns = field(default_factory=dict)
-
-    def add(self, lines: Sequence[int], columns: Columns) -> None:
-        for name, values in columns.items():
-            gathered = self.columns.get(name)
-            if gathered is None:
-                gathered = self.columns[name] = [None] * len(self.lines)
-            gathered.extend(values)
-        self.lines.extend(lines)
-        for name, gathered in self.columns.items():
-            if name not in columns:
-                gathered.extend([None] * len(lines))
 
 
 class RecordMapper:
@@ -140,7 +91,7 @@ class RecordMapper:
     def _read(self, lines: pa.Table) -> Mapped:
         """A block line by line, with every check."""
         mapped = Mapped(pl.DataFrame(), n_named=0 if self._named else None)
-        raw = _Raw()
+        gathered = Gathered()
         whole = lines.num_rows if self._form.join else _CHUNK
         for at in range(0, lines.num_rows, whole or 1):
             numbers, entries = self._parse(lines.slice(at, whole), mapped)
@@ -148,13 +99,14 @@ class RecordMapper:
                 is_call = self._form.join(entries)
                 mapped.n_other += len(is_call) - sum(is_call)
                 numbers, entries = list(compress(numbers, is_call)), list(compress(entries, is_call))
-            if not raw.lines:
+            if not gathered.lines:
                 mapped.unknown = self._unknown(entries[:_SAMPLE])
                 if self._form.setting:
                     mapped.keys = {name for entry in entries[:_SAMPLE] for name in entry}
             for low in range(0, len(entries), _CHUNK):
-                self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], raw, mapped)
-        return self._typed(raw, mapped)
+                self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], gathered, mapped)
+        check(gathered, mapped, self._content, is_native=self._form.name == "native")
+        return self._without_placeholders(mapped)
 
     def _parse(self, lines: pa.Table, mapped: Mapped) -> tuple[list[int], list[Record]]:
         """Entries of some lines, with the line of each. Rejects and other entries are added to ``mapped``."""
@@ -202,9 +154,15 @@ class RecordMapper:
         return self._form.knows(record, self._options)
 
     def _pull(
-        self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped, *, again: bool = False
+        self,
+        numbers: list[int],
+        entries: list[Record],
+        gathered: Gathered,
+        mapped: Mapped,
+        *,
+        again: bool = False,
     ) -> None:
-        """Add the columns of some entries to ``raw``, by the format's table and function.
+        """Add the columns of some entries to ``gathered``, by the format's table and function.
 
         When the format fails, the entries are halved until only the bad entry is left out.
         """
@@ -213,19 +171,19 @@ class RecordMapper:
             columns, n_named = self._columns_of(records)
         except Exception as error:  # no content of an entry may cost other entries
             if len(entries) == 1 and isinstance(error, RecursionError) and not again:
-                self._pull(numbers, [pruned(entries[0])], raw, mapped, again=True)
+                self._pull(numbers, [pruned(entries[0])], gathered, mapped, again=True)
                 return
             if len(entries) == 1:
                 detail = f"{self._form.name}: {type(error).__name__}"
                 mapped.rejects.append(Reject(numbers[0], "bad_entry", detail))
                 return
             half = len(entries) // 2
-            self._pull(numbers[:half], entries[:half], raw, mapped)
-            self._pull(numbers[half:], entries[half:], raw, mapped)
+            self._pull(numbers[:half], entries[:half], gathered, mapped)
+            self._pull(numbers[half:], entries[half:], gathered, mapped)
             return
         if mapped.n_named is not None:
             mapped.n_named += n_named
-        raw.add(records.lines, columns)
+        gathered.add(records.lines, columns)
 
     def _columns_of(self, records: Records) -> tuple[Columns, int]:
         """Uncast values of each column, and the number of entries that have the site's attribute."""
@@ -248,73 +206,6 @@ class RecordMapper:
         if any(len(values) != len(records) for values in columns.values()):
             raise ValueError("columns of different lengths")
         return columns, n_named
-
-    def _typed(self, raw: _Raw, mapped: Mapped) -> Mapped:
-        """Cast and check all columns of a block."""
-        fault: dict[int, Reject] = {}
-        lines = raw.lines
-        series = [pl.Series("line", lines, dtype=pl.Int64)]
-        required = REQUIRED[self._content]
-        for column in self._columns:
-            values = raw.columns.get(column.name)
-            if values is None:
-                dtype = pl.String() if column.type.startswith("MAP") else TYPES[column.type].polars
-                series.append(pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(lines)))
-                continue
-            typed, wrong = casting.cast(column, values)
-            series.append(typed)
-            if column.name in required:
-                for row in wrong:
-                    detail = f"expected {casting.expected(column)}, found {_shape(values[row])}"
-                    fault.setdefault(row, Reject(lines[row], "wrong_type", detail, column.name))
-            elif wrong:
-                mapped.notes[f"{column.name}: expected {casting.expected(column)}; taken as not known"] += (
-                    len(wrong)
-                )
-        frame = pl.DataFrame(series)
-        if self._content == "requests" and self._form.name != "native":
-            frame = _with_cached(frame, mapped.notes)
-        self._missing(frame, raw, fault)
-        keep = [True] * len(lines)
-        for row, is_other in enumerate(raw.columns.get("other", ())):
-            if is_other:
-                keep[row] = False
-                mapped.n_other += 1
-                fault.pop(row, None)
-        for row in fault:
-            keep[row] = False
-        mapped.rows = frame if all(keep) else frame.filter(pl.Series(keep, dtype=pl.Boolean))
-        mapped.rejects.extend(fault[row] for row in sorted(fault))
-        return self._without_placeholders(mapped)
-
-    def _missing(self, frame: pl.DataFrame, raw: _Raw, fault: dict[int, Reject]) -> None:
-        """Add a reject for every row that lacks a required column."""
-        lines = raw.lines
-        for name in REQUIRED[self._content]:
-            absent = frame[name].is_null()
-            if not absent.any():
-                continue
-            if name == "model" and self._content == "requests":
-                absent &= ~(frame["status"] >= 400).fill_null(value=False)
-            for row in absent.arg_true():
-                fault.setdefault(row, Reject(lines[row], "missing", "", name))
-        if self._content == "requests":
-            self._set_apart_unauthenticated(frame["status"], raw, fault)
-
-    def _set_apart_unauthenticated(self, status: pl.Series, raw: _Raw, fault: dict[int, Reject]) -> None:
-        """Give calls that failed to authenticate their own code: they have no account, and the log is not at fault.
-
-        The log itself must state the status. The words of an error may be the caller's, so an inferred status is not enough.
-        """
-        stated = raw.columns.get("status", [])
-        for row in status.is_in(_UNAUTHENTICATED).arg_true():
-            reject = fault.get(row)
-            if (
-                reject
-                and (reject.code, reject.field) == ("missing", "account_id")
-                and not isinstance(stated[row], Inferred)
-            ):
-                fault[row] = Reject(reject.line, "unauthenticated", "", "account_id")
 
     def _without_placeholders(self, mapped: Mapped) -> Mapped:
         """Replace texts that only say that content was not logged by NULL."""
@@ -343,16 +234,6 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _with_cached(frame: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:
-    """``frame`` with input tokens that include the cached ones. Some providers count them apart."""
-    uncounted = (frame["cached_tokens"] > frame["input_tokens"]).fill_null(value=False)
-    if not uncounted.any():
-        return frame
-    notes["cached tokens, counted apart, added to the input"] += int(uncounted.sum())
-    both = pl.col("input_tokens") + pl.col("cached_tokens")
-    return frame.with_columns(pl.when(uncounted).then(both).otherwise("input_tokens").alias("input_tokens"))
-
-
 def _why_no_json(text: str, error: ValueError) -> str:
     if "\0" in text:
         return "NUL byte"
@@ -361,14 +242,6 @@ def _why_no_json(text: str, error: ValueError) -> str:
     if _NGINX_ESCAPE.search(text):
         return "escapes as \\x22, which are none of JSON: in nginx write log_format with escape=json"
     return ""
-
-
-def _shape(value: Any) -> str:
-    """The kind of a value in words; the value itself may be a caller's text and is not repeated."""
-    if isinstance(value, str):
-        return f"text of {len(value)} characters"
-    kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return kinds.get(type(value), "something else")
 
 
 def _size(text: str) -> int:

@@ -27,8 +27,9 @@ import polars as pl
 
 from detector.errors import LakeError
 from detector.ingest import requests
+from detector.ingest.checks import Mapped
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.splitting import Block
 
 if TYPE_CHECKING:

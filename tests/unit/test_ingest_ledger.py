@@ -404,7 +404,7 @@ def test_an_account_attribute_found_nowhere_is_said(
 
     inner = mapping.RecordMapper.map
 
-    def named(self: mapping.RecordMapper, block: Any) -> mapping.Mapped:
+    def named(self: mapping.RecordMapper, block: Any) -> Any:
         mapped = inner(self, block)
         mapped.n_named = 0  # type: ignore[attr-defined]
         return mapped
