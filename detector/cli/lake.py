@@ -109,13 +109,13 @@ def tables(
     """
     import pyarrow as pa
 
-    from detector.lake.tables import tables as known
+    from detector.lake.tables import tables as declared
 
-    if name is not None and name not in known():
-        raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(known()))}")
+    if name is not None and name not in declared():
+        raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(declared()))}")
     rows = [
         {"table": t.name, "column": c.name, "type": c.type, "unit": c.unit, "meaning": c.meaning}
-        for t in known().values()
+        for t in declared().values()
         if name in (None, t.name)
         for c in t.columns
     ]
