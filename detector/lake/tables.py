@@ -393,6 +393,11 @@ _STATIC: tuple[Table, ...] = (
                 "what the run read; when it no longer fits, or is NULL, the day is due again",
             ),
             _C("output_digest", "VARCHAR", "what the run wrote; days after it are due again when it changes"),
+            _C(
+                "stored_digest",
+                "VARCHAR",
+                "what is stored of the day since an upgrade rewrote it; NULL: what the run wrote",
+            ),
             _C("model_digest", "VARCHAR", "classifier it ran with"),
             _C(
                 "config_digest",

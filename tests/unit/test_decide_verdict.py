@@ -17,7 +17,7 @@ from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.budget import BUDGET_DAYS
 from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Day, decide
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.link.tracking import MEMBERS
 from detector.score.additive import ALONE_BITS, Additive, Detector, Term
 from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from detector.errors import LakeBusy, OutOfMemory, TableMismatch
-from detector.lake.store import FAULT_POINTS, Store, arrow_schema, empty
+from detector.lake.faults import FAULT_POINTS
+from detector.lake.rows import arrow_schema, empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 
 DAY = date(2026, 3, 2)

@@ -23,7 +23,7 @@ from detector.decide.exemptions import exemptions
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
 from detector.lab.training.labelled import SHARED
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.score.additive import Detector
 
 
