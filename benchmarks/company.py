@@ -1,8 +1,8 @@
-"""What company and circles cost, against DuckDB counting the holders of the same keys in the same run.
+"""What company and rings cost, against DuckDB counting the holders of the same keys in the same run.
 
     python -m benchmarks.company [--accounts 200000]
 
-Accounts and text are those of ``benchmarks.likeness``; beside it everybody has a card, an exit and a client, which
+Accounts and text are those of ``benchmarks.similarity``; beside it everybody has a card, an exit and a client, which
 two or three share, and the hydra's accounts are suspects as its own models would have them.
 """
 
@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from benchmarks.likeness import made
+from benchmarks.similarity import made
 from detector.link import communities, graph
 from detector.score import relational
 
@@ -40,7 +40,7 @@ def shared(n: int, seed: int) -> tuple[dict[str, pl.DataFrame], np.ndarray]:
     accounts = pl.DataFrame(
         {"account_id": [f"a{i}" for i in range(n)], "organisation": [f"o{i}" for i in range(n)]}
     )
-    told = {"holdings": rows, "links": links, "accounts": accounts}
+    told = {"incidence": rows, "links": links, "accounts": accounts}
     return told, np.where(hydra, 0.7, rng.uniform(0, 0.02, n))
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     told, suspicion = shared(n, 0)
     with duckdb.connect() as base:
         base.register(
-            "rows", pl.concat([told[t].select("account", "code") for t in ("holdings", "links")]).to_arrow()
+            "rows", pl.concat([told[t].select("account", "code") for t in ("incidence", "links")]).to_arrow()
         )
         floor = timed(
             lambda: base.execute("SELECT code, count(DISTINCT account) FROM rows GROUP BY code").fetchall()
@@ -69,11 +69,11 @@ def main() -> None:
     steps: dict[str, Callable[[], object]] = {
         "prepare": lambda: kept.append(graph.prepare(told)),
         "measure, both hops and without what can be planted": lambda: [
-            relational.measure(kept[0], suspicion, firm_only=firm) for firm in (False, False, True)
+            relational.measure(kept[0], suspicion, without_spoofable=firm) for firm in (False, False, True)
         ],
-        "circles": lambda: communities.find(kept[0], bits),
+        "rings": lambda: communities.find(kept[0], bits),
     }
-    print(f"{n:,} accounts, {len(told['holdings']) + len(told['links']):,} holdings; floor {floor:.2f} s")
+    print(f"{n:,} accounts, {len(told['incidence']) + len(told['links']):,} incidence; floor {floor:.2f} s")
     for name, work in steps.items():
         seconds = timed(work)
         print(f"{name}: {seconds:.2f} s CPU, {seconds / floor:.1f} times the floor")

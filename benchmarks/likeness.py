@@ -1,6 +1,6 @@
 """Accounts that ask alike, at a million accounts: time, memory, and how whole and pure a hydra comes out.
 
-    python -m benchmarks.likeness [--accounts 1000000] [--seeds 1]
+    python -m benchmarks.similarity [--accounts 1000000] [--seeds 1]
 
 Ordinary accounts hold forty keys of text: common phrases with a heavy tail, and the phrases of one of many
 interests. A hydra (one account in 2,000, worded anew each time) draws ten of its forty from sixty of its own.
@@ -65,7 +65,7 @@ def main() -> None:
         several = [k for k in np.unique(labels) if hydra[found.label == k].mean() > 0.5]
         whole = np.isin(found.label[hydra], several).mean()
         print(
-            f"seed {seed}: {len(rows):,} holdings, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1:,} "
+            f"seed {seed}: {len(rows):,} incidence, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1:,} "
             f"communities; hydra of {hydra.sum():,}: {caught:.3f} in one of purity {pure:.3f}, {whole:.3f} in {len(several)}"
         )
 

@@ -29,7 +29,7 @@ def measure(size: int) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        spec = WorldSpec(seed=7, days=1, honest_accounts=max(size // 20, 100), requests=size, rung=1)
+        spec = WorldSpec(seed=7, days=1, honest_accounts=max(size // 20, 100), requests=size, evasion_level=1)
         simulate(spec, root / "world")
         with Store(root / "lake", threads=1) as store:
             key = lake_key(store.root, may_make=True)

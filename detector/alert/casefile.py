@@ -174,7 +174,7 @@ def explain(
     Parameters
     ----------
     subject : its row of ``groups`` (told by ``n_accounts``) or ``account_scores``.
-    parts : its rows of ``score_parts`` on the day of the score.
+    parts : its rows of ``contributions`` on the day of the score.
     why : rows of ``why``: of the group, or those of the account itself.
     members : rows of ``group_members`` of the group; none for an account.
     alerts : its rows of ``alerts``.
@@ -199,7 +199,7 @@ def explain(
         n_accounts=n_accounts,
         n_requests=subject.get("n_requests"),
         description=describe(subject, parts, why, threshold=threshold),
-        parts=tuple(_part(p) for p in sorted(told, key=lambda p: (-p["bits"], str(p["part"])))),
+        parts=tuple(_part(p) for p in sorted(told, key=lambda p: (-p["bits"], str(p["feature"])))),
         evidence=weigh(why, n_accounts),
         members=tuple(_member(m, families) for m in sorted(members, key=_by_strength)),
         timeline=_timeline(subject, members, alerts, events),
@@ -217,8 +217,8 @@ def _allowed(row: Row) -> Allowed:
 
 
 def _part(row: Row) -> Part:
-    name = clean(row["part"], 60)
-    return Part(name, measured(str(row["part"])) or "", row.get("value"), float(row["bits"]), row.get("n"))
+    name = clean(row["feature"], 60)
+    return Part(name, measured(str(row["feature"])) or "", row.get("value"), float(row["bits"]), row.get("n"))
 
 
 def _by_strength(row: Row) -> tuple[float, str]:

@@ -45,7 +45,7 @@ def findings(
 
     Parameters
     ----------
-    groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``score_parts``, ``why`` of the day.
+    groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``contributions``, ``why`` of the day.
     threshold : probability an alert needed that day of who stands for himself alone; groups, and who is accused
         for his company, need more (``config.alert_needs``).
     exempt : account -> what exempts it, in words. A group's finding tells which of its accounts are.

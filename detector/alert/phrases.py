@@ -113,10 +113,10 @@ MEASURED: dict[str, str] = {
     "session": "conversations",
     "refus": "requests the model refused",
     "template": "sameness of prompt templates",
-    "template_similarity": "likeness of its prompts to those of other accounts",
+    "template_similarity": "similarity of its prompts to those of other accounts",
     "novel": "prompts never seen before",
     "content": "wording shared with other accounts",
-    "prompt": "likeness of prompts",
+    "prompt": "similarity of prompts",
     "elicit": "how much the prompts ask for training material",
     "elicitation": "how much the prompts ask for training material",
     "elicit_cot": "how much the prompts ask for reasoning written out",
@@ -192,7 +192,7 @@ _COMPANY = {
 #: Terms of the classifier that are no plug-in's column.
 COMPUTED: dict[str, str] = {
     **{
-        f"kin_{family}_{place}": f"bits by which others on the {rank}most telling {what} it shares are more suspect "
+        f"neighbours_{family}_{place}": f"bits by which others on the {rank}most telling {what} it shares are more suspect "
         "than the site's accounts are"
         for family, what in _COMPANY.items()
         for place, rank in ((1, ""), (3, "third "))
@@ -200,24 +200,24 @@ COMPUTED: dict[str, str] = {
     "harvest_bits": "how much its own conduct is one of a harvest, on its worst day",
     "base_rate": "what is expected of a subject of which nothing was measured; every score starts here",
     "small": "measurements that moved the score by next to nothing, together",
-    "lent_bits": "how sure its group is abusive and it belongs there",
-    "planted": "taken off because all of this company could have been planted on it",
-    "group": "what its group adds to that",
-    "members_company": "what its members share keys with speaks for more, or for less, than the group's own measurements",
-    "mean_own_bits": "how suspicious the members are by their own conduct, on average",
+    "group_contribution_bits": "how sure its group is abusive and it belongs there",
+    "spoofable_limit": "taken off because an outsider could have planted all of this on the account",
+    "group_contribution": "what its group adds to that",
+    "neighbours": "what its members share keys with speaks for more, or for less, than the group's own measurements",
+    "mean_conduct_bits": "how suspicious the members are by their own conduct, on average",
     "suspect_share": "members whose own conduct stands out",
     "mean_strength_bits": "how strongly the members are tied to one another",
-    "firm_share": "members tied by evidence that cannot be copied",
+    "unspoofable_share": "members tied by evidence that cannot be copied",
     "keyed_share": "members found by keys they share, not by how alike they ask",
-    "bound_likeness": "how alike members tied by shared keys ask, from no more than anybody to word by word",
-    "stranger_likeness": "how alike the members ask, who were found by just that",
+    "keyed_similarity": "how alike members tied by shared keys ask, from no more than anybody to word by word",
+    "unkeyed_similarity": "how alike the members ask, who were found by just that",
     "mean_linked_bits": "cards, exits, clients and hours the members share with one another, against chance",
-    "alone": "taken off because one account's conduct alone proves little: an evaluation or a pipeline looks the same",
-    "scaffold_bits_1": "the most suspicious text it shares with other accounts",
-    "scaffold_bits_3": "the third most suspicious text it shares with other accounts",
-    "scaffold_bits_10": "the tenth most suspicious text it shares with other accounts",
-    "scaffold_kinds": "kinds of suspicious text it shares with other accounts",
-    "scaffold_requests_log2": "requests that carry suspicious shared text, as a power of two",
+    "discount": "taken off because one account's conduct alone proves little: an evaluation or a pipeline looks the same",
+    "template_reuse_bits_1": "the most suspicious text it shares with other accounts",
+    "template_reuse_bits_3": "the third most suspicious text it shares with other accounts",
+    "template_reuse_bits_10": "the tenth most suspicious text it shares with other accounts",
+    "template_reuse_kinds": "kinds of suspicious text it shares with other accounts",
+    "template_reuse_requests_log2": "requests that carry suspicious shared text, as a power of two",
 }
 
 

@@ -29,7 +29,9 @@ KINDS: dict[str, str] = {
 #: A part below this is not worth a sentence (bits): it moves odds by less than a tenth.
 _LEAST_BITS = 0.14
 #: Contributions that have no value of their own: the formula makes them of others.
-NO_VALUE = frozenset(("group", "planted", "alone", "members_company", "base_rate", "small"))
+NO_VALUE = frozenset(
+    ("group_contribution", "spoofable_limit", "discount", "neighbours", "base_rate", "small")
+)
 #: Contributions that are no reason: they add up to the score, and say nothing of this subject.
 _NO_REASON = frozenset(("base_rate", "small"))
 #: Reasons told; the case file lists every part.
@@ -66,7 +68,7 @@ def describe(
     Parameters
     ----------
     subject : its row of ``groups`` (told by ``n_accounts``) or ``account_scores``.
-    parts : its rows of ``score_parts`` on the day of the score.
+    parts : its rows of ``contributions`` on the day of the score.
     why : rows of ``why`` of the group; for an account those of its own account id, or none.
     threshold : probability an alert needs (0..1).
     """
@@ -77,7 +79,7 @@ def describe(
     kinds = weigh(why, n_accounts)
     n_accounts = max(n_accounts, *(e.n_members for e in kinds)) if kinds else n_accounts
     kind = str(subject.get("kind") or "other")
-    reasons = [p for p in parts if p["part"] not in _NO_REASON]
+    reasons = [p for p in parts if p["feature"] not in _NO_REASON]
     company = _company(reasons)
     families = tuple(dict.fromkeys([*(e.family for e in kinds), *company]))
     return Description(
@@ -111,24 +113,24 @@ def _company(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]
     """Evidence family -> the strongest part in which company by keys of it speaks against the account."""
     found: dict[str, Mapping[str, Any]] = {}
     for part in _ranked(parts):
-        name = str(part["part"])
-        if name.startswith("kin_") and _bits(part) >= _LEAST_BITS:
+        name = str(part["feature"])
+        if name.startswith("neighbours_") and _bits(part) >= _LEAST_BITS:
             found.setdefault(name.split("_")[1], part)
     return found
 
 
 def _ranked(parts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(parts, key=lambda p: (-_bits(p), str(p["part"])))
+    return sorted(parts, key=lambda p: (-_bits(p), str(p["feature"])))
 
 
 def _part_sentence(part: Mapping[str, Any]) -> str:
-    name = clean(part["part"], 60)
+    name = clean(part["feature"], 60)
     bits = _bits(part)
     effect = f"added {bits:.1f} bits" if bits >= 0 else f"took away {-bits:.1f} bits"
     # What a group's measurements rest on is the same for all: its active members, told once in the title.
     if part.get("n") and part.get("subject_type") != "group":
         effect += f", from {count(int(part['n']), 'observation', 'observations')}"
-    what = measured(str(part["part"]))
+    what = measured(str(part["feature"]))
     if part.get("value") is None and name in NO_VALUE:
         return f"{what[0].upper()}{what[1:]} ({effect})" if what else f"{name} {effect}"
     value = amount(name, part.get("value"))
@@ -186,7 +188,7 @@ def cleared_by(
     if total < limit:
         return ()
     needed = f"below the {probability(threshold)} an alert needs"
-    positive = [p for p in _ranked(parts) if _bits(p) > 0 and p["part"] not in _NO_REASON]
+    positive = [p for p in _ranked(parts) if _bits(p) > 0 and p["feature"] not in _NO_REASON]
     told: list[str] = []
     for part in positive:
         if (left := total - _bits(part)) >= limit:
@@ -211,4 +213,4 @@ def _short_of(value: float, limit: float) -> str:
 
 
 def _named(part: Mapping[str, Any]) -> str:
-    return f"{clean(part['part'], 60)} ({_bits(part):.1f} bits)"
+    return f"{clean(part['feature'], 60)} ({_bits(part):.1f} bits)"

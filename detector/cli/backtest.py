@@ -25,10 +25,17 @@ def backtest(
         Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
     ] = Path("out/backtest"),
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="worlds a rung [default: 5]", show_default=False)
+        int | None, typer.Option(min=1, help="worlds an evasion level [default: 5]", show_default=False)
     ] = None,
-    rungs: Annotated[
-        list[int] | None, typer.Option(min=0, max=3, help="rungs; repeat for several [default: all]")
+    evasion_levels: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--evasion-level",
+            "--rungs",
+            min=0,
+            max=3,
+            help="evasion levels; repeat for several [default: all] (--rungs: until 0.3)",
+        ),
     ] = None,
     accounts: Annotated[
         int | None, typer.Option(min=100, help="honest accounts a world [default: 1200]")
@@ -68,7 +75,7 @@ def backtest(
         "seeds": seeds,
         "accounts": accounts,
         "days": days,
-        "rungs": tuple(sorted(set(rungs or ()))) or None,
+        "evasion_levels": tuple(sorted(set(evasion_levels or ()))) or None,
     }
     size = replace(
         design.QUICK if quick else design.Size(), **{k: v for k, v in given.items() if v is not None}
@@ -86,9 +93,10 @@ def backtest(
     if report is not None:
         report.write_text(render(found), encoding="utf-8")
         say(f"report: {clean(report)}")
-    for row in found["columns"]["same"]["rungs"]:
-        say(f"rung {row['rung']}: recall at 0.1 % / 1 % false positives {_share(row['recall_at_0.001'])} / "
-            f"{_share(row['recall_at_0.01'])}, group F1 {_share(row['pair_f1'])}")  # fmt: skip
+    for row in found["columns"]["same"]["evasion_levels"]:
+        say(f"evasion level {row['evasion_level']}: recall at 0.1 % / 1 % false positives "
+            f"{_share(row['recall_at_0.001'])} / {_share(row['recall_at_0.01'])}, "
+            f"group F1 {_share(row['pair_f1'])}")  # fmt: skip
     say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
         f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
 

@@ -62,8 +62,15 @@ def simulate(
     days: Annotated[int, typer.Option(min=1, help="days of traffic")] = 7,
     accounts: Annotated[int, typer.Option(min=10, help="honest accounts")] = 2000,
     attackers: Annotated[float, typer.Option(min=0.0, max=0.9, help="attackers' share of accounts")] = 0.05,
-    rung: Annotated[
-        int, typer.Option(min=0, max=3, help="evasion: 0 naive, 1 spread, 2 camouflaged, 3 ghost")
+    evasion_level: Annotated[
+        int,
+        typer.Option(
+            "--evasion-level",
+            "--rung",
+            min=0,
+            max=3,
+            help="0 naive, 1 spread, 2 camouflaged, 3 ghost (--rung: until 0.3)",
+        ),
     ] = 1,
     campaign: Annotated[list[str] | None, typer.Option(help="campaign kind; repeat for several")] = None,
     families: Annotated[str, typer.Option(help="which set of scaffold and phrase families")] = "a",
@@ -84,7 +91,7 @@ def simulate(
 ) -> None:
     """Make a labelled world: days of request logs with honest accounts, look-alikes and campaigns.
 
-    Example: hydrawatch simulate --out world --seed 7 --rung 2
+    Example: hydrawatch simulate --out world --seed 7 --evasion-level 2
     """
     from detector.lab.worlds import world as worlds
 
@@ -105,7 +112,7 @@ def simulate(
         days=days,
         honest_accounts=accounts,
         attacker_share=attackers,
-        rung=rung,
+        evasion_level=evasion_level,
         campaigns=tuple(campaign or ()),
         families=families,
         missing=frozenset(missing or ()),

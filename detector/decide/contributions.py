@@ -26,7 +26,7 @@ def group_parts(
     measured : group measurements (``inputs.group_columns``).
     group_bits : group_id and group_bits, of the group model.
     today : group_id and group_bits, what they are together with the relational scores of the members; the difference
-        is the contribution ``members_company``.
+        is the contribution ``neighbours``.
     """
     scored = measured.join(today.select("group_id"), on="group_id", how="semi", maintain_order="left")
     moved = today.join(group_bits, on="group_id", how="left", suffix="_own").with_columns(
@@ -35,7 +35,7 @@ def group_parts(
     return pl.concat(
         [
             parts_of(models.group, scored, subject_type="group", key="group_id", n=_observations(scored)),
-            _part("group", "members_company", moved.filter(pl.col("moved") != 0), "moved"),
+            _part("group", "neighbours", moved.filter(pl.col("moved") != 0), "moved"),
         ]
     )
 
@@ -57,39 +57,46 @@ def account_parts(
 
     Parameters
     ----------
-    own : account_id, own_bits, harvest_bits, lone_bits, n_requests, of ``account_days``, row by row.
-    known : what ``fusion.company`` says of every account.
+    own : account_id, conduct_bits, harvest_bits, single_account_bits, n_requests, of ``account_days``, row by row.
+    known : what ``fusion.with_relational`` says of every account.
     """
     seen = known.filter(probability_of(pl.col("bits_today")) >= config.watch_floor)
     source = _source()
-    relational, lone, harvest = (
+    relational, single, harvest = (
         seen.filter(source == name) for name in ("relational", "single_account", "harvest")
     )
     own = own.rename({"n_requests": "busy"}).with_columns(
-        (pl.col("own_bits") - pl.col("harvest_bits")).alias("discount")
+        (pl.col("conduct_bits") - pl.col("harvest_bits")).alias("discount")
     )
     discounted = own.join(harvest.select("account_id"), on="account_id", how="semi", maintain_order="left")
-    group = seen.with_columns((pl.col("bits_today") - pl.col("alone_bits").fill_null(0.0)).alias("added"))
+    group = seen.with_columns(
+        (pl.col("bits_today") - pl.col("without_group_bits").fill_null(0.0)).alias("added")
+    )
     return [
-        parts_of(models.kin, relational, subject_type="account", key="account_id", n="busy"),
-        _part("account", "planted", relational.filter(pl.col("planted_bits") != 0), "planted_bits"),
-        _conduct(detector.lone, account_days, lone),
-        _conduct(models.account, account_days, harvest),
-        _part("account", "alone", discounted.filter(pl.col("discount") != 0), "discount"),
-        _part("account", "group", group.filter(pl.col("added") != 0), "added"),
+        parts_of(models.relational, relational, subject_type="account", key="account_id", n="busy"),
+        _part(
+            "account",
+            "spoofable_limit",
+            relational.filter(pl.col("spoofable_limit_bits") != 0),
+            "spoofable_limit_bits",
+        ),
+        _conduct(detector.single_account, account_days, single),
+        _conduct(models.conduct, account_days, harvest),
+        _part("account", "discount", discounted.filter(pl.col("discount") != 0), "discount"),
+        _part("account", "group_contribution", group.filter(pl.col("added") != 0), "added"),
     ]
 
 
 def _source() -> pl.Expr:
-    """Which model gave an account its score without its group: the larger one, as ``fusion.company`` has it."""
-    lone = pl.col("lone_bits")
-    shares = pl.col("kin_bits").is_not_null()
+    """Which model gave an account its score without its group: the larger one, as ``fusion.with_relational`` has it."""
+    single = pl.col("single_account_bits")
+    shares = pl.col("relational_bits").is_not_null()
     return (
-        pl.when(shares & (pl.col("kin_bits") >= lone.fill_null(float("-inf"))))
+        pl.when(shares & (pl.col("relational_bits") >= single.fill_null(float("-inf"))))
         .then(pl.lit("relational"))
-        .when(shares | (lone >= pl.col("own_bits")))
+        .when(shares | (single >= pl.col("conduct_bits")))
         .then(pl.lit("single_account"))
-        .when(pl.col("own_bits").is_not_null())
+        .when(pl.col("conduct_bits").is_not_null())
         .then(pl.lit("harvest"))
         .otherwise(pl.lit("group"))
     )
@@ -107,7 +114,7 @@ def _part(subject_type: str, name: str, rows: pl.DataFrame, bits: str) -> pl.Dat
     return rows.select(
         pl.lit(subject_type).alias("subject_type"),
         pl.col(f"{subject_type}_id").alias("subject_id"),
-        pl.lit(name).alias("part"),
+        pl.lit(name).alias("feature"),
         pl.lit(None, pl.Float64).alias("value"),
         pl.col(bits).alias("bits"),
         busy.cast(pl.Int64).alias("n"),

@@ -70,7 +70,7 @@ def fold_groups(
     members: pl.DataFrame,
     kinds: pl.DataFrame,
     own: pl.DataFrame,
-    lends: pl.DataFrame,
+    evidence_of_groups: pl.DataFrame,
     merged: Mapping[str, str],
     exempt: frozenset[str],
     limit: float,
@@ -83,9 +83,9 @@ def fold_groups(
         (
             (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5)
             # What could all have been planted carries no group alone.
-            | ~(pl.col("firm") | (pl.col("bond") == "likeness")).any()
-            # Nor does one of which every single member may have been swept in.
-            | pl.col("doubtful").all()
+            | ~(~pl.col("spoofable") | (pl.col("bond") == "similarity")).any()
+            # Nor does one of which every single member may be a false member.
+            | pl.col("false_member").all()
         ).alias("exempt"),
     )
     busy = (
@@ -94,10 +94,12 @@ def fold_groups(
     names = pl.concat([previous.select("group_id"), size.select("group_id")]).unique().sort("group_id")
     table = (
         names.join(previous, on="group_id", how="left")
-        .drop("n_accounts", "own_bits", "own_day")
+        .drop("n_accounts", "intrinsic_bits", "intrinsic_day")
         .join(
-            lends.select(
-                "group_id", pl.col("worst_bits").alias("own_bits"), pl.col("worst_day").alias("own_day")
+            evidence_of_groups.select(
+                "group_id",
+                pl.col("worst_bits").alias("intrinsic_bits"),
+                pl.col("worst_day").alias("intrinsic_day"),
             ),
             on="group_id",
             how="left",
@@ -137,7 +139,7 @@ def fold_groups(
         .alias("last_day"),
         pl.col("group_id").replace_strict(dict(merged), default=None, return_dtype=pl.String).alias("into"),
     ).with_columns(
-        # Who went into a circle that is no more has members of its own again.
+        # Who went into a ring that is no more has members of its own again.
         pl.when(pl.col("first_seen").is_null() | pl.col("into").is_not_null())
         .then(pl.coalesce("into", "successor_id"))
         .alias("successor_id")
@@ -160,8 +162,8 @@ def fold_groups(
         "last_day",
         "score_day",
         "score_bits",
-        "own_bits",
-        "own_day",
+        "intrinsic_bits",
+        "intrinsic_day",
         "peak_verdict",
     ).sort("group_id")
 
@@ -190,10 +192,14 @@ def fold_accounts(
     rises = pl.col("bits_today").is_not_null() & (
         pl.col("score_bits").is_null() | (pl.col("bits_today") > pl.col("score_bits"))
     )
-    by_group = (pl.col("lent_bits") >= pl.col("own_bits").fill_null(NO_SCORE)).fill_null(False)
+    by_group = (pl.col("group_contribution_bits") >= pl.col("conduct_bits").fill_null(NO_SCORE)).fill_null(
+        False
+    )
 
     # What an account does alone is judged by the budget; what others bring to its score has to make it surer.
-    conduct = pl.when(pl.col("kin_bits").is_null()).then("own_bits").otherwise("lone_bits")
+    conduct = (
+        pl.when(pl.col("relational_bits").is_null()).then("conduct_bits").otherwise("single_account_bits")
+    )
     by_own = pl.col("account_id").is_in(charged.implode()) & (probability_of(conduct) >= limit).fill_null(
         False
     )
@@ -208,7 +214,7 @@ def fold_accounts(
         pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
         _worse(now, _unspared().fill_null("clear")).alias("peak_verdict"),
         pl.when(rises)
-        .then(pl.when(by_group).then("group_kind").otherwise("own_kind"))
+        .then(pl.when(by_group).then("group_kind").otherwise("conduct_kind"))
         .otherwise("kind")
         .alias("kind"),
         (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
@@ -217,9 +223,11 @@ def fold_accounts(
         .then(pl.lit(day))
         .otherwise(pl.coalesce("last_day", pl.lit(day)))
         .alias("last_day"),
-        pl.max_horizontal(probability_of(pl.col("own_bits")), "own_score").alias("own_score"),
-        pl.max_horizontal(probability_of(pl.col("kin_bits")), "kin_score").alias("kin_score"),
-        probability_of(pl.col("lent_bits")).alias("group_score"),
+        pl.max_horizontal(probability_of(pl.col("conduct_bits")), "conduct_score").alias("conduct_score"),
+        pl.max_horizontal(probability_of(pl.col("relational_bits")), "relational_score").alias(
+            "relational_score"
+        ),
+        probability_of(pl.col("group_contribution_bits")).alias("group_score"),
     ).with_columns(_capped(pl.col("account_id").is_in(list(exempt))).alias("verdict"))
     return table.select(
         "account_id",
@@ -227,9 +235,9 @@ def fold_accounts(
         "verdict",
         "group_id",
         pl.col("kind").fill_null("other"),
-        "own_score",
+        "conduct_score",
         "group_score",
-        "kin_score",
+        "relational_score",
         "harvest_bits",
         "score_bits",
         "score_day",

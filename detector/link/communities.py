@@ -1,13 +1,13 @@
-"""Suspects who share keys with one another: the operation as it stands once conduct and company are known.
+"""Suspects who share keys with one another: the operation as it stands once conduct and neighbours are known.
 
 Groups are formed before anybody is suspected, from all accounts of a site, so they must be cautious: a large
 careful operation comes out in pieces, or in none. Among the few who are suspect by the end of the night the same
 keys say far more, since strangers seldom share them *and* act alike. Suspects are joined by every key that at least
 two of them share, by its rarity on the site and the share of its holders that is suspect, each family of keys
-saying so much at most; communities of that graph (Louvain) are circles.
+saying so much at most; communities of that graph (Louvain) are rings.
 
-A circle takes the name of the group, or of yesterday's circle, that holds most of its accounts, so that an
-operation keeps its name when it shows more of itself; groups that lie mostly in another's circle go into it.
+A ring takes the name of the group, or of yesterday's ring, that holds most of its accounts, so that an
+operation keeps its name when it shows more of itself; groups that lie mostly in another's ring go into it.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ Floats = npt.NDArray[np.float64]
 SUSPECT_FROM = 0.0
 #: Bits that the keys of one family may say of two suspects, at most: links, and text, of which there is more.
 MOST_LINK, MOST_TEXT = 12.0, 20.0
-#: Suspects on one key that are joined with one another; more are dealt into hands.
-HAND = 128
-#: Pairs of suspects that are looked at, at most about: beyond, hands are smaller. They make a circle as well, since
+#: Suspects on one key that are joined with one another; more are dealt into buckets.
+BUCKET = 128
+#: Pairs of suspects that are looked at, at most about: beyond, buckets are smaller. They make a ring as well, since
 #: everybody is dealt anew at each key.
-MOST_PAIRS, LEAST_HAND = 30_000_000, 8
+MOST_PAIRS, LEAST_BUCKET = 30_000_000, 8
 #: Pieces of a dealt crowd are one where they share so much of what either shares within itself (0..1).
 REJOINED = 0.5
-#: How a member that nothing but its circle holds is bound.
-BOND = "company"
+#: How a member that nothing but its ring holds is bound.
+BOND = "neighbours"
 
 
 @dataclass(frozen=True)
-class Circles:
-    """``named``: account_id, group_id of every account in a circle. ``absorbed``: groups, and yesterday's circles, that
-    went into a circle's."""
+class Rings:
+    """``named``: account_id, group_id of every account in a ring. ``absorbed``: groups, and yesterday's rings, that
+    went into a ring's."""
 
     named: pl.DataFrame
     absorbed: Mapping[str, str]
 
 
 def find(shares: Shares, bits: Floats) -> Ints:
-    """Circle of each account of ``shares``, counted from 0 (-1: none). ``bits``: log-odds by array code."""
+    """Ring of each account of ``shares``, counted from 0 (-1: none). ``bits``: log-odds by array code."""
     suspect = bits >= SUSPECT_FROM
     codes = np.flatnonzero(suspect)
     label = np.full(len(bits), -1, np.int64)
     used = _used(shares, suspect)
-    size = hand(used.among)
+    size = bucket(used.among)
     graph = _graph(used, codes, size)
     if graph is None:
         return label
@@ -78,13 +78,13 @@ def find(shares: Shares, bits: Floats) -> Ints:
     return label
 
 
-def hand(among: Ints) -> int:
-    """Size of the hands that keys are dealt into; ``among``: suspects on the key of each entry.
+def bucket(among: Ints) -> int:
+    """Size of the buckets that keys are dealt into; ``among``: suspects on the key of each entry.
 
-    A suspect meets as many on a key as its hand holds: the sum is kept to ``MOST_PAIRS``, whatever is suspect.
+    A suspect meets as many on a key as its bucket holds: the sum is kept to ``MOST_PAIRS``, whatever is suspect.
     """
-    pairs = int(np.minimum(among, HAND).sum())
-    return HAND if pairs <= MOST_PAIRS else max(LEAST_HAND, HAND * MOST_PAIRS // pairs)
+    pairs = int(np.minimum(among, BUCKET).sum())
+    return BUCKET if pairs <= MOST_PAIRS else max(LEAST_BUCKET, BUCKET * MOST_PAIRS // pairs)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _most(family: str) -> float:
     return MOST_TEXT if family == "content" else MOST_LINK
 
 
-def _graph(used: _Used, codes: Ints, size: int = HAND) -> sparse.csr_matrix | None:
+def _graph(used: _Used, codes: Ints, size: int = BUCKET) -> sparse.csr_matrix | None:
     """(suspect, suspect) bits that their common keys say, families added up; None: nothing is shared."""
     total = None
     for code, family in enumerate(FAMILIES):
@@ -121,9 +121,9 @@ def _graph(used: _Used, codes: Ints, size: int = HAND) -> sparse.csr_matrix | No
         if not len(at):
             continue
         key, account = used.key[at], np.searchsorted(codes, used.account[at])
-        hands = -(-used.among[at] // size)
+        buckets = -(-used.among[at] // size)
         mixed = (account * 2654435761 + key * 40503) >> 7
-        _, column = np.unique(key * (int(hands.max()) + 1) + mixed % hands, return_inverse=True)
+        _, column = np.unique(key * (int(buckets.max()) + 1) + mixed % buckets, return_inverse=True)
         held_by = sparse.csr_matrix(
             (np.sqrt(used.weight[at]), (account, column)), shape=(len(codes), int(column.max()) + 1)
         )
@@ -136,16 +136,16 @@ def _graph(used: _Used, codes: Ints, size: int = HAND) -> sparse.csr_matrix | No
 
 
 def _rejoined(used: _Used, piece: Ints, size: int) -> Ints:
-    """What dealing into hands has cut, put together again: the circle of each piece.
+    """What dealing into buckets has cut, put together again: the ring of each piece.
 
     Two pieces on a dealt key are one where a member shares about as much with the other's members as either's
     members do with their own, on average and counted over all holders. ``piece``: by account code (-1: none).
     """
-    circle = np.arange(int(piece.max()) + 1)
+    ring = np.arange(int(piece.max()) + 1)
     crowd = piece[used.account[used.among > size]]
     on = np.unique(crowd[crowd >= 0])
     if not len(on):
-        return circle
+        return ring
     piece = np.where(np.isin(piece, on), np.searchsorted(on, piece), -1)
     n = np.bincount(piece[piece >= 0], minlength=len(on))
     total = np.zeros((len(n), len(n)))
@@ -168,8 +168,8 @@ def _rejoined(used: _Used, piece: Ints, size: int) -> Ints:
     own = np.diag(total)
     near = dealt & (total >= REJOINED * np.maximum.outer(own, own))
     joined = csgraph.connected_components(near, directed=False)[1]
-    circle[on] = on[np.unique(joined, return_index=True)[1]][joined]
-    return circle
+    ring[on] = on[np.unique(joined, return_index=True)[1]][joined]
+    return ring
 
 
 def name(
@@ -178,15 +178,15 @@ def name(
     previous_accounts: pl.DataFrame,
     gone: frozenset[str],
     day: date,
-) -> Circles:
-    """Names of today's circles, and the groups that go into them.
+) -> Rings:
+    """Names of today's rings, and the groups that go into them.
 
-    ``label``: account_id, circle. ``members``: group_id, account_id of groups formed by keys or likeness.
+    ``label``: account_id, ring. ``members``: group_id, account_id of groups formed by keys or similarity.
     ``previous_accounts``: yesterday's account_id, group_id. ``gone``: groups that went into another before, whose
     names are not used again.
     """
     if label.is_empty():
-        return Circles(pl.DataFrame(schema={"account_id": pl.String, "group_id": pl.String}), {})
+        return Rings(pl.DataFrame(schema={"account_id": pl.String, "group_id": pl.String}), {})
     stands = members.select("account_id", "group_id")
     was = previous_accounts.select("account_id", "group_id").drop_nulls()
     votes = (
@@ -195,29 +195,29 @@ def name(
             on="account_id",
         )
         .filter(~pl.col("group_id").is_in(list(gone)))
-        .group_by("circle", "group_id")
+        .group_by("ring", "group_id")
         .agg(pl.len().alias("n"), pl.col("known").sum())
         # Of names with as many votes the one it had yesterday stays.
-        .sort(["n", "known", "group_id", "circle"], descending=[True, True, False, False])
+        .sort(["n", "known", "group_id", "ring"], descending=[True, True, False, False])
     )
     names: dict[int, str] = {}
     taken: set[str] = set()
-    for circle, group_id in votes.select("circle", "group_id").iter_rows():
-        if circle not in names and group_id not in taken:
-            names[circle] = group_id
+    for ring, group_id in votes.select("ring", "group_id").iter_rows():
+        if ring not in names and group_id not in taken:
+            names[ring] = group_id
             taken.add(group_id)
     # A group formed today after the same first account has that name already.
     taken |= {*stands["group_id"], *gone}
-    heads = label.group_by("circle").agg(pl.col("account_id").min().alias("head")).sort("circle")
-    for circle, head in heads.iter_rows():
-        if circle not in names:
+    heads = label.group_by("ring").agg(pl.col("account_id").min().alias("head")).sort("ring")
+    for ring, head in heads.iter_rows():
+        if ring not in names:
             new = new_group_id(day, head)
-            names[circle] = new if new not in taken else new_group_id(day, f"circle\0{head}")
+            names[ring] = new if new not in taken else new_group_id(day, f"ring\0{head}")
     named = label.select(
         "account_id",
-        pl.col("circle").replace_strict(names, return_dtype=pl.String).alias("group_id"),
+        pl.col("ring").replace_strict(names, return_dtype=pl.String).alias("group_id"),
     )
-    # What was nothing but a circle is told where it went, as groups are.
+    # What was nothing but a ring is told where it went, as groups are.
     over = was.filter(~pl.col("group_id").is_in([*stands["group_id"].unique(), *gone]))
     held = pl.concat([stands, over])
     size = dict(held.group_by("group_id").len().iter_rows())
@@ -229,42 +229,42 @@ def name(
     )
     used = set(names.values())
     absorbed = {g: into for g, into, n in within.iter_rows() if g not in used and 2 * n > size[g]}
-    return Circles(named, absorbed)
+    return Rings(named, absorbed)
 
 
 def overlaid(
     members: pl.DataFrame,
-    circles: Circles,
+    rings: Rings,
     known: pl.DataFrame,
     previous: pl.DataFrame | None,
     day: date,
 ) -> pl.DataFrame:
-    """``members`` (with ``doubtful``) as the circles have it: ``group_id`` shown, ``origin_id`` as groups were formed.
+    """``members`` (with ``false_member``) as the rings have it: ``group_id`` shown, ``origin_id`` as groups were formed.
 
-    Who is in a circle is of its group, whatever formed him into another or none; others of that group who are
-    likelier not of it are doubtful, and so is who is left of a group that went into a circle's. ``known``: account_id,
-    bits_today, planted_bits, busy. ``previous``: yesterday's members.
+    Who is in a ring is of its group, whatever formed him into another or none; others of that group who are
+    likelier not of it are false_member, and so is who is left of a group that went into a ring's. ``known``: account_id,
+    bits_today, spoofable_limit_bits, busy. ``previous``: yesterday's members.
     """
-    used = list(dict.fromkeys(circles.named["group_id"]))
+    used = list(dict.fromkeys(rings.named["group_id"]))
     rows = (
         members.with_columns(pl.col("group_id").alias("origin_id"))
         .join(
-            circles.named.rename({"group_id": "circle_id"}),
+            rings.named.rename({"group_id": "ring_id"}),
             on="account_id",
             how="left",
             maintain_order="left",
         )
         .join(known.select("account_id", "bits_today"), on="account_id", how="left", maintain_order="left")
     )
-    outside = pl.col("circle_id").is_null()
-    left = pl.col("origin_id").is_in(list(circles.absorbed)) | (
+    outside = pl.col("ring_id").is_null()
+    left = pl.col("origin_id").is_in(list(rings.absorbed)) | (
         pl.col("origin_id").is_in(used) & (pl.col("bits_today") < SUSPECT_FROM).fill_null(False)
     )
     rows = rows.with_columns(
-        pl.coalesce("circle_id", "origin_id").alias("group_id"),
-        pl.when(outside).then(pl.col("doubtful") | left).otherwise(False).alias("doubtful"),
+        pl.coalesce("ring_id", "origin_id").alias("group_id"),
+        pl.when(outside).then(pl.col("false_member") | left).otherwise(False).alias("false_member"),
     )
-    added = circles.named.join(
+    added = rings.named.join(
         members.select("account_id"), on="account_id", how="anti", maintain_order="left"
     ).join(known, on="account_id", how="left", maintain_order="left")
     before = pl.DataFrame(
@@ -276,7 +276,7 @@ def overlaid(
         )
     added = added.join(before, on=["account_id", "group_id"], how="left", maintain_order="left")
     here = pl.col("busy").is_not_null()
-    company = added.select(
+    neighbours = added.select(
         "group_id",
         "account_id",
         pl.coalesce("since", pl.lit(day)).alias("first_day"),
@@ -284,8 +284,8 @@ def overlaid(
         pl.when(here).then(pl.lit("active")).otherwise(pl.lit("silent")).alias("state"),
         pl.lit(BOND).alias("bond"),
         pl.lit(0.0).alias("strength_bits"),
-        (pl.col("planted_bits") >= 0).fill_null(False).alias("firm"),
-        pl.Series("belonging", probability(added["bits_today"].fill_null(NO_SCORE).to_numpy())),
-        pl.lit(False).alias("doubtful"),
+        ~(pl.col("spoofable_limit_bits") >= 0).fill_null(False).alias("spoofable"),
+        pl.Series("membership_probability", probability(added["bits_today"].fill_null(NO_SCORE).to_numpy())),
+        pl.lit(False).alias("false_member"),
     )
-    return pl.concat([rows.drop("circle_id", "bits_today"), company], how="diagonal")
+    return pl.concat([rows.drop("ring_id", "bits_today"), neighbours], how="diagonal")

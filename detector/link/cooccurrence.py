@@ -42,7 +42,7 @@ OWNED_FROM = 0.7
 #: ... counted as if so many strangers held each key as well: small keys meet by chance.
 STRANGERS = 2.0
 #: A member less likely than this to belong is let go (0..1).
-LEAST_BELONGING = 0.9
+LEAST_MEMBERSHIP = 0.9
 #: Doubt that evidence anybody can copy, or strangers share, leaves about a member, at least (0..1).
 COPIED_DOUBT = 0.4
 #: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
@@ -92,7 +92,7 @@ class Pairs:
     second: Ints
     n_accounts: Ints
     bits: Floats
-    planted: Bools
+    spoofable: Bools
     #: (account, pair) incidence, one entry a holding.
     holder: Ints
     pair: Ints
@@ -105,9 +105,9 @@ class Grouping:
     label: Ints
     strength_bits: Floats
     #: whether the account's bond holds without spoofable evidence
-    firm: Bools
+    unspoofable: Bools
     #: how sure it is that the account belongs to its group at all (0..1)
-    belonging: Floats
+    membership_probability: Floats
     pairs: Pairs
 
 
@@ -137,20 +137,24 @@ def form_groups(ties: Ties) -> Grouping:
     n = ties.n_codes
     label = np.full(n, -1, np.int64)
     strength = np.zeros(n)
-    firm = np.zeros(n, bool)
+    unspoofable = np.zeros(n, bool)
     if len(pairs.holder):
         weight = pairs.bits[pairs.pair]
         graph = sparse.csr_matrix((weight, (pairs.holder, pairs.pair)), shape=(n, len(pairs.first)))
         star = sparse.hstack([graph, _confirmed(ties, held, pairs)], format="csr")
         label = _communities(star, _supported(ties, held, pairs))
-        strength, firm = _bonds(graph, label, pairs)
+        strength, unspoofable = _bonds(graph, label, pairs)
         label[strength <= 0] = -1
-        _attach(ties, held, label, strength, firm)
+        _attach(ties, held, label, strength, unspoofable)
         label = _renumber(label)
-    label = _renumber(np.where(_belonging(ties, held, label) >= LEAST_BELONGING, label, -1))
-    belonging = _belonging(ties, held, label)
+    label = _renumber(np.where(_membership(ties, held, label) >= LEAST_MEMBERSHIP, label, -1))
+    membership_probability = _membership(ties, held, label)
     return Grouping(
-        label=label, strength_bits=strength, firm=firm & (label >= 0), belonging=belonging, pairs=pairs
+        label=label,
+        strength_bits=strength,
+        unspoofable=unspoofable & (label >= 0),
+        membership_probability=membership_probability,
+        pairs=pairs,
     )
 
 
@@ -201,8 +205,8 @@ def associate(ties: Ties, held: Ints) -> Pairs:
     count = np.diff(np.r_[start, len(code)])
     first, second = code[start] // (ties.n_keys + 1), code[start] % (ties.n_keys + 1)
     good = (count >= 2) & sorted_ties.improbable(count, first, second)
-    planted_key = np.zeros(ties.n_keys, bool)
-    planted_key[ties.key] = ties.spoofable
+    spoofable_key = np.zeros(ties.n_keys, bool)
+    spoofable_key[ties.key] = ties.spoofable
     chosen = np.flatnonzero(good)
     kept = np.repeat(good, count)
     return Pairs(
@@ -210,7 +214,7 @@ def associate(ties: Ties, held: Ints) -> Pairs:
         second=second[chosen],
         n_accounts=count[chosen].astype(np.int64),
         bits=np.log2(count[chosen] / sorted_ties.chance(first[chosen], second[chosen])),
-        planted=planted_key[first[chosen]] & planted_key[second[chosen]],
+        spoofable=spoofable_key[first[chosen]] & spoofable_key[second[chosen]],
         holder=holder[kept],
         pair=np.repeat(np.cumsum(good) - 1, count)[kept],
     )
@@ -397,12 +401,12 @@ def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats,
     bits = pairs.bits[columns] * (2 * inside >= total) * (inside >= 2)
     strength = np.zeros(graph.shape[0])
     np.maximum.at(strength, rows, bits)
-    firm = np.zeros(graph.shape[0], bool)
-    np.logical_or.at(firm, rows, (bits > 0) & ~pairs.planted[columns])
-    return strength, firm
+    unspoofable = np.zeros(graph.shape[0], bool)
+    np.logical_or.at(unspoofable, rows, (bits > 0) & ~pairs.spoofable[columns])
+    return strength, unspoofable
 
 
-def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, firm: Bools) -> None:
+def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, unspoofable: Bools) -> None:
     """Take in accounts without a pair whose keys are mostly a group's (in place).
 
     A key whose share s of holders sits in one group says with probability s that this holder belongs there
@@ -441,10 +445,10 @@ def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, firm: Bools) 
     inside = label[ties.account[entry]] == owner[ties.key[entry]]
     bits = np.log2(ties.n_accounts / held[ties.key[entry]]) * inside
     np.maximum.at(strength, ties.account[entry], bits)
-    np.logical_or.at(firm, ties.account[entry], inside & ~ties.spoofable[entry])
+    np.logical_or.at(unspoofable, ties.account[entry], inside & ~ties.spoofable[entry])
 
 
-def _belonging(ties: Ties, held: Ints, label: Ints) -> Floats:
+def _membership(ties: Ties, held: Ints, label: Ints) -> Floats:
     """How sure it is that each account belongs to its group.
 
     A key of which the group holds the share s of the other holders says so with probability s (shrunk as if

@@ -30,7 +30,7 @@ MOST_SHARE, MOST_HOLDERS = 0.05, 40
 class Shares:
     """Who shares what, prepared once for both hops: one entry an account and key, sorted by account.
 
-    ``account``, ``key`` and ``place`` (a key and organisation) count from 0. ``firm``: keys that nobody can plant.
+    ``account``, ``key`` and ``place`` (a key and organisation) count from 0. ``spoofable``: keys that anybody can plant.
     """
 
     accounts: pl.Series
@@ -40,7 +40,7 @@ class Shares:
     key_of_place: Ints
     organisations: Ints
     family: npt.NDArray[np.int8]
-    firm: npt.NDArray[np.bool_]
+    spoofable: npt.NDArray[np.bool_]
 
     def of(self, accounts: pl.Series, values: Floats, missing: float) -> Floats:
         """``values`` of ``accounts`` by array code; ``missing`` for those of none, or NaN."""
@@ -64,10 +64,10 @@ def links(rows: pl.DataFrame, n_accounts: int) -> pl.DataFrame:
 
 
 def prepare(shared: Mapping[str, pl.DataFrame]) -> Shares:
-    """What is shared, as the run of a day saw it (``pipeline.Observe``): links, holdings and accounts."""
+    """What is shared, as the run of a day saw it (``pipeline.Observe``): links, incidence and accounts."""
     accounts = shared["accounts"]
     most = max(MOST_HOLDERS, MOST_SHARE * len(accounts))
-    text = shared["holdings"].filter(pl.col("kind").is_in(_TEXT) & (pl.col("n_sharing") <= most))
+    text = shared["incidence"].filter(pl.col("kind").is_in(_TEXT) & (pl.col("n_sharing") <= most))
     rows = pl.concat(
         [
             shared["links"].select("account", "code", "family", "spoofable"),
@@ -94,5 +94,5 @@ def prepare(shared: Mapping[str, pl.DataFrame]) -> Shares:
         places // wide,
         np.bincount(places // wide),
         rows["family"].replace_strict(codes, return_dtype=pl.Int8).to_numpy(),
-        ~rows["spoofable"].to_numpy(),
+        rows["spoofable"].to_numpy(),
     )

@@ -3,11 +3,11 @@
 A careful operation shares no card and no exit, and words each prompt anew; what is left is that its accounts
 ask alike. Every account is compared, through the content keys it holds, with the few accounts most like it:
 rare keys count more, keys under which prompts repeat not at all, keys that ask for what trains a model more.
-Agreement in links (cards, exits, clients, hours) raises a likeness, it never makes one. Communities of the
+Agreement in links (cards, exits, clients, hours) raises a similarity, it never makes one. Communities of the
 graph of nearest neighbours are candidates: a class, a benchmark or the users of one tool form them too, and
 the group's score has to tell them apart.
 
-Accounts meet at keys; a key of very many holders is dealt into hands of ``HAND``, so that work stays linear.
+Accounts meet at keys; a key of very many holders is dealt into buckets of ``BUCKET``, so that work stays linear.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ LEAST_DISTINCT = 0.8
 MOST_COPIED = 0.5
 #: How much more a key counts under which all prompts ask for training data.
 ASKED = 4.0
-#: How much each bit of agreeing links raises a likeness.
+#: How much each bit of agreeing links raises a similarity.
 LINK_GAIN = 0.2
 #: Keys of an account looked at, the weightiest first.
 MOST_KEYS = 400
 #: Holders of a key that are compared with one another.
-HAND = 256
+BUCKET = 256
 #: Nearest neighbours kept, and candidates for them.
 NEIGHBOURS, CANDIDATES = 15, 40
 #: Accounts a community of the neighbour graph spans at most, about; larger ones are put together again.
@@ -57,21 +57,21 @@ MARKS = 64
 #: Fewest accounts, and organisations, of a community.
 MIN_MEMBERS, MIN_ORGANISATIONS = 4, 3
 #: Share of an account's neighbours in its community below which it is let go (0..1).
-LEAST_BELONGING = 0.3
-#: Accounts compared in one go (at most 2^11), how many they meet in sum at most, and the levels likeness is rounded to.
+LEAST_MEMBERSHIP = 0.3
+#: Accounts compared in one go (at most 2^11), how many they meet in sum at most, and the levels similarity is rounded to.
 CHUNK, MEETINGS = 500, 8_000_000
 _LEVELS = (1 << 24) - 1
 
 
 @dataclass(frozen=True)
 class Alike:
-    """``label`` per account (-1: none), counted from 0; ``belonging``: share of its neighbours in it (0..1).
+    """``label`` per account (-1: none), counted from 0; ``membership_probability``: share of its neighbours in it (0..1).
 
-    ``graph`` is the likeness of each account (row) to its nearest strangers.
+    ``graph`` is the similarity of each account (row) to its nearest strangers.
     """
 
     label: Ints
-    belonging: Floats
+    membership_probability: Floats
     graph: sparse.csr_matrix
 
 
@@ -80,7 +80,7 @@ def alike(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_account
 
     Parameters
     ----------
-    rows : holdings of the window - account, code, family, kind, n_sharing, n, n_prompts, asked_sum.
+    rows : incidence of the window - account, code, family, kind, n_sharing, n, n_prompts, asked_sum.
     organisation : of each account by array code; members of one organisation are no strangers.
     volume : requests of each account in the window.
     n_accounts : population.
@@ -102,7 +102,7 @@ def alike(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_account
 
 
 def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.DataFrame:
-    """Holdings that may tell likeness: account, code, n_sharing, weight."""
+    """Holdings that may tell similarity: account, code, n_sharing, weight."""
     copied = rows.filter(pl.col("kind") == "exact").group_by("account").agg(pl.col("n").sum().alias("copied"))
     share = copied["copied"].to_numpy() / np.maximum(volume[copied["account"].to_numpy()], 1.0)
     parrots = copied["account"].filter(pl.Series(share > MOST_COPIED))
@@ -133,17 +133,17 @@ def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.Data
 
 
 def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
-    """(account, hand of a key) matrix of unit rows."""
+    """(account, bucket of a key) matrix of unit rows."""
     account, code, sharing = (
         held[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing")
     )
-    hands = -(-sharing // HAND)
+    buckets = -(-sharing // BUCKET)
     # Dealt by a mix of key and account: which strangers meet differs from key to key.
     mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
         code.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     )
-    hand = ((mixed >> np.uint64(33)) % hands.astype(np.uint64)).astype(np.int64)
-    _, column = np.unique(code * (int(hands.max()) + 1) + hand, return_inverse=True)
+    bucket = ((mixed >> np.uint64(33)) % buckets.astype(np.uint64)).astype(np.int64)
+    _, column = np.unique(code * (int(buckets.max()) + 1) + bucket, return_inverse=True)
     matrix = sparse.csr_matrix(
         (held["weight"].to_numpy(), (account, column)), shape=(n, int(column.max()) + 1)
     )
@@ -174,7 +174,7 @@ def _link_matrices(rows: pl.DataFrame, n: int, n_accounts: int) -> list[sparse.c
 
 
 def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_matrix]) -> sparse.csr_matrix:
-    """(account, account) likeness of each account to its nearest strangers, one row an account."""
+    """(account, account) similarity of each account to its nearest strangers, one row an account."""
     n = vectors.shape[0]
     turned = vectors.T.tocsr()
     most = np.log2(max(n, 4))
@@ -279,7 +279,7 @@ def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
     total = np.bincount(edges.row, edges.data, minlength=n)
     same = label[edges.row] == label[edges.col]
     inside = np.bincount(edges.row[same], edges.data[same], minlength=n)
-    belonging = inside / np.maximum(total, 1e-12)
+    membership_probability = inside / np.maximum(total, 1e-12)
     label = np.where(total > 0, label, -1)
     grouped = np.flatnonzero(label >= 0)
     size = np.bincount(label[grouped], minlength=n)
@@ -289,7 +289,7 @@ def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
     label = np.where((label >= 0) & good[np.maximum(label, 0)], label, -1)
     _, renumbered = np.unique(label[label >= 0], return_inverse=True)
     label[label >= 0] = renumbered
-    return Alike(label, np.where(label >= 0, belonging, 0.0), graph)
+    return Alike(label, np.where(label >= 0, membership_probability, 0.0), graph)
 
 
 def linked_bits(rows: pl.DataFrame, label: Ints, organisation: pl.Series, n_accounts: int) -> Floats:
@@ -343,7 +343,9 @@ def joined(bound: Ints, found: Alike) -> Ints:
         last = order[np.flatnonzero(np.r_[(pair[order] // width)[1:] != (pair[order] // width)[:-1], True])]
         main = last[2 * n[last] >= size[pair[last] // width]]
         owner[pair[main] // width] = pair[main] % width
-    free = np.flatnonzero((bound < 0) & (found.label >= 0) & (found.belonging >= LEAST_BELONGING))
+    free = np.flatnonzero(
+        (bound < 0) & (found.label >= 0) & (found.membership_probability >= LEAST_MEMBERSHIP)
+    )
     takes = owner[found.label[free]]
     label[free[takes >= 0]] = takes[takes >= 0]
     alone = free[takes < 0]
@@ -355,7 +357,7 @@ def joined(bound: Ints, found: Alike) -> Ints:
 
 
 def within(graph: sparse.csr_matrix, label: Ints) -> Floats:
-    """Mean likeness of each account to those of its nearest strangers that are in its group (0: none is)."""
+    """Mean similarity of each account to those of its nearest strangers that are in its group (0: none is)."""
     edges = graph.tocoo()
     same = (label[edges.row] == label[edges.col]) & (label[edges.row] >= 0)
     total = np.bincount(edges.row[same], edges.data[same], minlength=len(label))

@@ -27,9 +27,9 @@ MEMBERS = {
     "state": pl.String,
     "bond": pl.String,
     "strength_bits": pl.Float64,
-    "firm": pl.Boolean,
-    "belonging": pl.Float64,
-    "likeness": pl.Float64,
+    "spoofable": pl.Boolean,
+    "membership_probability": pl.Float64,
+    "similarity": pl.Float64,
     "linked_bits": pl.Float64,
 }
 #: What a day's grouping says of each account.
@@ -63,7 +63,7 @@ def carry_over(
     ----------
     previous : columns of ``MEMBERS``; everything known before the day.
     found : columns of ``FOUND``; ``label`` is the community of today.
-    present : accounts with keys in the window. A bond of likeness is drawn anew each day from the whole window:
+    present : accounts with keys in the window. A bond of similarity is drawn anew each day from the whole window:
         such a member stays on its old word only where the window holds nothing of it any more.
     suspects : groups whose verdict is not ``clear``. A community that holds members of one of them and of a clear
         group is two: an accident of a day must not hide an operation in an honest house, nor accuse the house.
@@ -155,15 +155,15 @@ def _accumulate(
         pl.max_horizontal(
             pl.when(stays).then("strength_bits"), pl.when(here).then("strength_bits_today")
         ).alias("strength_bits"),
-        pl.max_horizontal(pl.when(stays).then("firm"), pl.when(here).then("firm_today"))
+        pl.min_horizontal(pl.when(stays).then("spoofable"), pl.when(here).then("spoofable_today"))
         .fill_null(False)
-        .alias("firm"),
-        pl.max_horizontal(pl.when(stays).then("belonging"), pl.when(here).then("belonging_today")).alias(
-            "belonging"
-        ),
+        .alias("spoofable"),
+        pl.max_horizontal(
+            pl.when(stays).then("membership_probability"), pl.when(here).then("membership_probability_today")
+        ).alias("membership_probability"),
         *[
             pl.when(here).then(f"{name}_today").otherwise(name).alias(name)
-            for name in ("likeness", "linked_bits")
+            for name in ("similarity", "linked_bits")
         ],
     ).sort("group_id", "account_id")
 

@@ -13,7 +13,7 @@ from detector.errors import ModelError
 from detector.pipeline import due
 from detector.pipeline.day import DayReport, Observe, run_day
 from detector.pipeline.due import due_days, input_digest
-from detector.pipeline.window import with_scaffolds
+from detector.pipeline.window import with_template_reuse
 from detector.score.additive import Detector
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "input_digest",
     "load_detector",
     "run_day",
-    "with_scaffolds",
+    "with_template_reuse",
 ]
 
 

@@ -74,7 +74,7 @@ def _parts_of_worst_day(store: Store, scored: verdict.Day, day: date) -> pl.Data
     if alerted.is_empty():
         return scored.parts
     days = alerted["day"].unique().to_list()
-    stored = relations.frame(store.engine.query(f"SELECT * FROM {store.relation('score_parts', days)}"))
+    stored = relations.frame(store.engine.query(f"SELECT * FROM {store.relation('contributions', days)}"))
     earlier = stored.join(alerted, on=["subject_type", "subject_id", "day"], how="semi").drop("day")
     today = scored.parts.join(alerted, on=["subject_type", "subject_id"], how="anti")
     return pl.concat([today, earlier.select(today.columns)])

@@ -45,7 +45,7 @@ def case_file(store: Store, subject: str, settings: Config) -> CaseFile:
     limit = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
     return build(
         row,
-        parts=store.rows_of("score_parts", f"subject_id = {name} AND {when}"),
+        parts=store.rows_of("contributions", f"subject_id = {name} AND {when}"),
         why=store.rows_of("why", f"{'group_id' if is_group else 'account_id'} = {name} AND {when}"),
         members=members,
         alerts=store.rows_of("alerts", f"subject_id = {name}"),

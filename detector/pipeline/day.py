@@ -24,7 +24,7 @@ from detector.pipeline.view import DayView
 from detector.score.additive import Detector
 
 Progress = Callable[[str], None]
-#: Told what the classifier would see: of shared text ``keys`` (template_reuse.measure_keys) and ``holdings`` (account,
+#: Told what the classifier would see: of shared text ``keys`` (template_reuse.measure_keys) and ``incidence`` (account,
 #: code, n ...); other shared keys as ``links`` (graph.links); ``accounts`` (account_id and organisation by array
 #: code); ``members`` and ``group_days`` of all groups of the day and which ``merged``, before scoring lets any go.
 #: Training and the benchmark listen here.
@@ -187,7 +187,7 @@ def _decide(view: DayView, measured: Measured, detector: Detector, config: Confi
         detector,
         day=day,
         config=config,
-        account_days=window.with_scaffolds(detector, measured.account_days, measured.shared),
+        account_days=window.with_template_reuse(detector, measured.account_days, measured.shared),
         group_days=measured.group_days,
         members=measured.members,
         previous_groups=measured.previous_groups,
@@ -235,7 +235,7 @@ def _partitions(view: DayView, measured: Measured, decided: Decided | None) -> d
         "group_days": measured.group_days.filter(pl.col("group_id").is_in(known)),
         "groups": scored.groups,
         "account_scores": scored.accounts,
-        "score_parts": scored.parts,
+        "contributions": scored.parts,
         "why": decided.why,
         "alerts": pl.DataFrame([{k: a[k] for k in schema} for a in decided.alerts], schema=schema),
     }

@@ -116,19 +116,19 @@ def shared_text(held: Held, of: Holders) -> dict[str, pl.DataFrame]:
     keys = template_reuse.measure_keys(held.rows, of.organisation, of.volume, held.n_accounts)
     return {
         "keys": keys,
-        "holdings": template_reuse.content_holdings(held.rows),
+        "incidence": template_reuse.content_incidence(held.rows),
         "links": graph.links(held.rows, held.n_accounts),
         "accounts": pl.DataFrame({"account_id": held.accounts, "organisation": of.organisation}),
     }
 
 
-def with_scaffolds(
+def with_template_reuse(
     detector: Detector, account_days: pl.DataFrame, shared: Mapping[str, pl.DataFrame]
 ) -> pl.DataFrame:
     """Account measurements with what the classifier thinks of the text each shares with others."""
-    bits = template_reuse.score_keys(detector.key, shared["keys"])
-    carried = template_reuse.account_scaffolds(
-        shared["holdings"], shared["keys"]["code"], bits, len(shared["accounts"])
+    bits = template_reuse.score_keys(detector.template_reuse, shared["keys"])
+    carried = template_reuse.account_template_reuse(
+        shared["incidence"], shared["keys"]["code"], bits, len(shared["accounts"])
     ).drop("account")
     named = pl.concat([shared["accounts"].select("account_id"), carried], how="horizontal")
     return account_days.join(named, on="account_id", how="left", maintain_order="left")
@@ -158,7 +158,7 @@ def group(held: Held, of: Holders) -> pl.DataFrame:
             key=rows["code"].to_numpy().astype(np.int64),
             family=family,
             bits=rows["weight"].to_numpy(),
-            # Strangers keep the same hours as easily as anybody copies a prompt: neither makes a bond firm.
+            # Strangers keep the same hours as easily as anybody copies a prompt: neither makes a bond unspoofable.
             spoofable=rows["spoofable"].to_numpy() | (family == FAMILIES.index("rhythm")),
             n_accounts=held.n_accounts,
             n_holders=len(held.accounts),
@@ -172,13 +172,14 @@ def group(held: Held, of: Holders) -> pl.DataFrame:
         {
             "account_id": held.accounts.gather(inside) if len(inside) else pl.Series([], dtype=pl.String),
             "label": pl.Series(label[inside], dtype=pl.Int64),
-            "bond": pl.Series(np.where(keyed, "keys", "likeness").tolist(), dtype=pl.String),
+            "bond": pl.Series(np.where(keyed, "keys", "similarity").tolist(), dtype=pl.String),
             "strength_bits": pl.Series(bound.strength_bits[inside] * keyed, dtype=pl.Float64),
-            "firm": pl.Series(bound.firm[inside] & keyed, dtype=pl.Boolean),
-            "belonging": pl.Series(
-                np.where(keyed, bound.belonging[inside], alike.belonging[inside]), dtype=pl.Float64
+            "spoofable": pl.Series(~(bound.unspoofable[inside] & keyed), dtype=pl.Boolean),
+            "membership_probability": pl.Series(
+                np.where(keyed, bound.membership_probability[inside], alike.membership_probability[inside]),
+                dtype=pl.Float64,
             ),
-            "likeness": pl.Series(similarity.within(alike.graph, label)[inside], dtype=pl.Float64),
+            "similarity": pl.Series(similarity.within(alike.graph, label)[inside], dtype=pl.Float64),
             "linked_bits": pl.Series(
                 similarity.linked_bits(rows, label, of.organisation, held.n_accounts)[inside],
                 dtype=pl.Float64,

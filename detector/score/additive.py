@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 Floats = npt.NDArray[np.float64]
 
 LN2 = float(np.log(2.0))
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -230,24 +230,24 @@ DECIDES_FROM = 0.9
 ALONE_BITS, ALONE_SLOPE = -3.0, 0.25
 
 
-def own_bits(harvest: Floats, lone: Floats) -> Floats:
+def conduct_bits(harvest: Floats, single: Floats) -> Floats:
     """An account's own log2 odds from those of harvest and those of what is abuse in itself."""
-    doubted = np.where(harvest > ALONE_BITS, ALONE_BITS + ALONE_SLOPE * (harvest - ALONE_BITS), harvest)
-    return np.maximum(doubted, lone)
+    discounted = np.where(harvest > ALONE_BITS, ALONE_BITS + ALONE_SLOPE * (harvest - ALONE_BITS), harvest)
+    return np.maximum(discounted, single)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Models for logs that lack an input: ``absent`` are the account terms that are NULL then.
+    """Models for logs that lack an input: ``absent`` are the account features that are NULL then.
 
-    ``kin_first`` and ``kin`` weigh an account together with those it shares keys with (``score.relational``): the first
-    with what those did themselves, the second with what the first says of them.
+    ``relational_first`` and ``relational`` weigh an account together with those it shares keys with
+    (``score.relational``): the first by what those did themselves, the second by what the first says of them.
     """
 
-    account: Additive
+    conduct: Additive
     group: Additive
-    kin_first: Additive
-    kin: Additive
+    relational_first: Additive
+    relational: Additive
     absent: frozenset[str]
 
 
@@ -255,22 +255,22 @@ class Variant:
 class Detector:
     """The shipped classifier: shared text, accounts, groups, and which kind of abuse a positive is.
 
-    ``account`` says whether an account looks like one of a harvest, ``lone`` whether it does alone what is abuse
-    in itself, ``member`` whether a member of an abusive group is of the operation or was swept in, ``kin_first``
-    and ``kin`` what the company of an account adds (``Variant``). ``kinds`` and ``lone_kinds`` tell the kinds of
-    either apart. ``variants`` by the input they do without: what remains is weighed and calibrated for what it can
-    tell alone.
+    ``conduct`` says whether an account looks like one of a harvest, ``single_account`` whether it does by itself what
+    is abuse, ``membership`` whether a member of an abusive group is of the operation, ``relational_first`` and
+    ``relational`` what the neighbours of an account add (``Variant``). ``kinds`` and ``single_account_kinds`` tell
+    the kinds of either apart. ``variants``, by the input they do without: what remains is weighed and calibrated
+    for what it can tell.
     """
 
-    key: Additive
-    account: Additive
-    lone: Additive
+    template_reuse: Additive
+    conduct: Additive
+    single_account: Additive
     group: Additive
-    member: Additive
-    kin_first: Additive
-    kin: Additive
+    membership: Additive
+    relational_first: Additive
+    relational: Additive
     kinds: Mapping[str, Additive]
-    lone_kinds: Mapping[str, Additive]
+    single_account_kinds: Mapping[str, Additive]
     trained_on: Mapping[str, Any]
     variants: Mapping[str, Variant] = field(default_factory=dict)
 
@@ -279,11 +279,11 @@ class Detector:
 
         The variant most of whose absent terms are absent altogether; the plain models where none is.
         """
-        names = set(self.account.names).union(*(v.absent for v in self.variants.values()))
+        names = set(self.conduct.names).union(*(v.absent for v in self.variants.values()))
         absent = {n for n in names if n not in columns or bool(np.isnan(columns[n]).all())}
         fits = [v for v in self.variants.values() if len(v.absent & absent) >= 0.8 * len(v.absent)]
         if not fits:
-            return Variant(self.account, self.group, self.kin_first, self.kin, frozenset())
+            return Variant(self.conduct, self.group, self.relational_first, self.relational, frozenset())
         return max(fits, key=lambda v: (len(v.absent), sorted(v.absent)))
 
     def digest(self) -> str:
@@ -293,21 +293,21 @@ class Detector:
     def dumps(self) -> str:
         raw = {
             "format": FORMAT,
-            "key": self.key.to_json(),
-            "account": self.account.to_json(),
-            "lone": self.lone.to_json(),
+            "template_reuse": self.template_reuse.to_json(),
+            "conduct": self.conduct.to_json(),
+            "single_account": self.single_account.to_json(),
             "group": self.group.to_json(),
-            "member": self.member.to_json(),
-            "kin_first": self.kin_first.to_json(),
-            "kin": self.kin.to_json(),
+            "membership": self.membership.to_json(),
+            "relational_first": self.relational_first.to_json(),
+            "relational": self.relational.to_json(),
             "kinds": {k: m.to_json() for k, m in self.kinds.items()},
-            "lone_kinds": {k: m.to_json() for k, m in self.lone_kinds.items()},
+            "single_account_kinds": {k: m.to_json() for k, m in self.single_account_kinds.items()},
             "variants": {
                 name: {
-                    "account": v.account.to_json(),
+                    "conduct": v.conduct.to_json(),
                     "group": v.group.to_json(),
-                    "kin_first": v.kin_first.to_json(),
-                    "kin": v.kin.to_json(),
+                    "relational_first": v.relational_first.to_json(),
+                    "relational": v.relational.to_json(),
                     "absent": sorted(v.absent),
                 }
                 for name, v in self.variants.items()
@@ -331,22 +331,22 @@ class Detector:
             )
         try:
             return cls(
-                Additive.from_json(raw["key"]),
-                Additive.from_json(raw["account"]),
-                Additive.from_json(raw["lone"]),
+                Additive.from_json(raw["template_reuse"]),
+                Additive.from_json(raw["conduct"]),
+                Additive.from_json(raw["single_account"]),
                 Additive.from_json(raw["group"]),
-                Additive.from_json(raw["member"]),
-                Additive.from_json(raw["kin_first"]),
-                Additive.from_json(raw["kin"]),
+                Additive.from_json(raw["membership"]),
+                Additive.from_json(raw["relational_first"]),
+                Additive.from_json(raw["relational"]),
                 {k: Additive.from_json(m) for k, m in raw["kinds"].items()},
-                {k: Additive.from_json(m) for k, m in raw["lone_kinds"].items()},
+                {k: Additive.from_json(m) for k, m in raw["single_account_kinds"].items()},
                 raw["trained_on"],
                 {
                     name: Variant(
-                        Additive.from_json(v["account"]),
+                        Additive.from_json(v["conduct"]),
                         Additive.from_json(v["group"]),
-                        Additive.from_json(v["kin_first"]),
-                        Additive.from_json(v["kin"]),
+                        Additive.from_json(v["relational_first"]),
+                        Additive.from_json(v["relational"]),
                         frozenset(v["absent"]),
                     )
                     for name, v in raw.get("variants", {}).items()

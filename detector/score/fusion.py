@@ -2,16 +2,16 @@
 
 All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days so far.
 
-    own    = max(discount(harvest), single)                    harvest, single: models of the account's own day
-    lent   = both(group, membership)                           if the bond cannot be planted and 3 bits of it can be shown
-           = min(both(group, membership), max(own, harvest) + 2)                                             otherwise
-    first  = model(harvest*, lent, neighbours judged by harvest*)
-    second = model(harvest*, lent, neighbours judged by first)
-    kin    = min(second, max(own, harvest*, lent, second over keys nobody can plant) + 2)
-    alone  = own                     if the account shares no key with anybody
-           = max(single, kin)        otherwise
-    today  = max(alone, min(lent, kin + 2))
-    score  = probability(highest today of all days)
+    conduct       = max(discount(harvest), single_account)         harvest, single_account: models of the account's day
+    contribution  = both(group, membership)                        if the bond is unspoofable and 3 bits of it are shown
+                  = min(both(group, membership), max(conduct, harvest) + 2)                                    otherwise
+    first         = model(harvest*, contribution, neighbours judged by harvest*)
+    second        = model(harvest*, contribution, neighbours judged by first)
+    relational    = min(second, max(conduct, harvest*, contribution, second over unspoofable keys) + 2)
+    without_group = conduct                                        if the account shares no key with anybody
+                  = max(single_account, relational)                otherwise
+    today         = max(without_group, min(contribution, relational + 2))
+    score         = probability(highest today of all days)
 
 * ``discount``: evidence of one account's own conduct counts in full up to -3 bits and a quarter beyond, since an
   evaluation or a pipeline looks like a harvest.
@@ -20,7 +20,8 @@ All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days 
 * What was not measured contributes nothing; a score that cannot be formed takes no part in a maximum.
 
 The contributions of an account (``decide.contributions``) are the base rate and the features of the model that gave
-``alone``, then what a limit took off (``planted``, ``alone``) and what the group added (``group``).
+``without_group``, then what a limit took off (``spoofable_limit``, ``discount``) and what the group added
+(``group_contribution``).
 """
 
 from __future__ import annotations
@@ -39,72 +40,73 @@ from detector.score.inputs import score_frame
 
 Floats = npt.NDArray[np.float64]
 
-#: What a bond that an attacker could have planted may add to an account's own log-odds at most (bits).
-PLANTED_BITS = 2.0
-#: A group lends little to a member of which fewer bits than this can be shown (the ``why`` of an alert): about two
+#: What a spoofable bond may add to an account's own log-odds at most (bits).
+SPOOFABLE_BITS = 2.0
+#: A group contributes little to a member of which fewer bits than this can be shown (``why``): about two
 #: keys that hardly anybody else holds. What a reviewer cannot be shown accuses nobody.
 LEAST_EVIDENCE = 3.0
-#: A group lends no more than so many bits above what the company says of the account.
-LENT_ABOVE = 2.0
+#: A group contributes no more than so many bits above the relational score of the account.
+GROUP_ABOVE = 2.0
 
 
-def lending(today: pl.DataFrame, previous: pl.DataFrame, day: date) -> pl.DataFrame:
-    """What each group may lend: ``worst_bits`` of its life, of ``worst_day``, and ``today_bits`` (NULL: not measured).
+def group_evidence(today: pl.DataFrame, previous: pl.DataFrame, day: date) -> pl.DataFrame:
+    """What each group may contribute: ``worst_bits`` of its life, of ``worst_day``, and ``today_bits`` (NULL: not measured).
 
     ``today``: group_id, group_bits. ``previous``: yesterday's ``groups``.
     """
-    both = previous.select("group_id", "own_bits", "own_day").join(
+    both = previous.select("group_id", "intrinsic_bits", "intrinsic_day").join(
         today.rename({"group_bits": "today_bits"}), on="group_id", how="full", coalesce=True
     )
     rises = pl.col("today_bits").is_not_null() & (
-        pl.col("own_bits").is_null() | (pl.col("today_bits") > pl.col("own_bits"))
+        pl.col("intrinsic_bits").is_null() | (pl.col("today_bits") > pl.col("intrinsic_bits"))
     )
     return both.select(
         "group_id",
         "today_bits",
-        pl.max_horizontal("today_bits", "own_bits").alias("worst_bits"),
-        pl.when(rises).then(pl.lit(day)).otherwise("own_day").alias("worst_day"),
+        pl.max_horizontal("today_bits", "intrinsic_bits").alias("worst_bits"),
+        pl.when(rises).then(pl.lit(day)).otherwise("intrinsic_day").alias("worst_day"),
     )
 
 
 def _both(columns: pl.Series) -> pl.Series:
     """Log2 odds that a group is abusive and the member belongs to it, from the bits of the one and the other."""
     bits = columns.struct.field("group_bits").fill_null(np.nan).to_numpy()
-    sure = columns.struct.field("belonging").fill_null(0.0).to_numpy()
+    sure = columns.struct.field("membership_probability").fill_null(0.0).to_numpy()
     # odds of p * b with p = o / (1 + o): o b / (1 + o (1 - b))
     with np.errstate(over="ignore", divide="ignore"):
         joint = np.log2(np.maximum(sure, 1e-9)) - np.log2(np.exp2(-bits) + 1 - sure)
     return pl.Series(joint).fill_nan(None)
 
 
-def lent(bonds: pl.DataFrame) -> pl.Expr:
-    """Bits that a group lends a member: that it is abusive, and that the member belongs to it.
+def group_contribution(bonds: pl.DataFrame) -> pl.Expr:
+    """Bits that a group contributes to a member: that it is abusive, and that the member belongs to it.
 
-    ``bonds``: group_bits, belonging, bond, firm, evidence_bits, own_bits, harvest_bits. A bond that could have been
-    planted, or of which next to nothing can be shown, lends little: the account's own conduct must carry the rest,
-    undoubted, for it is not alone. Likeness is of many prompts of the account's own that nobody else sent.
+    ``bonds``: group_bits, membership_probability, bond, spoofable, evidence_bits, conduct_bits, harvest_bits. A bond
+    that is spoofable, or of which next to nothing can be shown, contributes little: the account's own conduct must
+    carry the rest, undiscounted, since it has neighbours. Similarity is of many prompts of the account's own that
+    nobody else sent.
     """
-    shared = pl.Series(_both(bonds.select("group_bits", "belonging").to_struct()))
-    holds = (pl.col("firm").fill_null(False) | (pl.col("bond") == "likeness")) & (
+    shared = pl.Series(_both(bonds.select("group_bits", "membership_probability").to_struct()))
+    holds = ((~pl.col("spoofable")).fill_null(False) | (pl.col("bond") == "similarity")) & (
         pl.col("evidence_bits") >= LEAST_EVIDENCE
     )
-    conduct = pl.max_horizontal("own_bits", "harvest_bits").fill_null(UNKNOWN)
+    conduct = pl.max_horizontal("conduct_bits", "harvest_bits").fill_null(UNKNOWN)
     return (
         pl.when(pl.col("group_bits").is_null())
         .then(None)
         .when(holds)
         .then(shared)
-        .otherwise(pl.min_horizontal(shared, conduct + PLANTED_BITS))
+        .otherwise(pl.min_horizontal(shared, conduct + SPOOFABLE_BITS))
     )
 
 
-def standing(
-    own: pl.DataFrame, previous: pl.DataFrame, bond: pl.DataFrame, lends: pl.DataFrame
+def accounts_before(
+    own: pl.DataFrame, previous: pl.DataFrame, bond: pl.DataFrame, evidence_of_groups: pl.DataFrame
 ) -> pl.DataFrame:
-    """Every account known: today's conduct, its worst ``harvest_bits``, and what its group lends (``lent_bits``).
+    """Every account known: today's conduct, its peak ``harvest_bits``, and ``group_contribution_bits``.
 
-    ``own``: account_id, own_bits, harvest_bits, lone_bits, own_kind, n_requests. ``previous``: yesterday's
-    ``account_scores``. ``bond``: what ties members to groups. ``lends``: of :func:`lending`.
+    ``own``: account_id, conduct_bits, harvest_bits, single_account_bits, conduct_kind, n_requests. ``previous``:
+    yesterday's ``account_scores``. ``bond``: what ties members to groups. ``evidence_of_groups``: of :func:`group_evidence`.
     """
     names = pl.concat([previous.select("account_id"), own.select("account_id"), bond.select("account_id")])
     before = previous.select("account_id", pl.col("harvest_bits").alias("before"))
@@ -114,7 +116,7 @@ def standing(
         .join(own.rename({"n_requests": "busy"}), on="account_id", how="left")
         .join(before, on="account_id", how="left")
         .join(bond, on="account_id", how="left")
-        .join(lends, on="group_id", how="left")
+        .join(evidence_of_groups, on="group_id", how="left")
         .sort("account_id")
         # Who joined after the group's worst day was no part of what was so bad: the group as it is with him counts.
         .with_columns(
@@ -124,46 +126,56 @@ def standing(
             .alias("group_bits"),
         )
     )
-    return table.with_columns(lent(table).alias("lent_bits")).with_columns(
+    return table.with_columns(group_contribution(table).alias("group_contribution_bits")).with_columns(
         pl.max_horizontal("harvest_bits", "before").alias("harvest_bits")
     )
 
 
-def company(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
-    """``accounts`` (:func:`standing`) with the columns of ``relational.TERMS``, and what follows.
+def with_relational(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
+    """``accounts`` (:func:`accounts_before`) with the columns of ``relational.TERMS``, and what follows.
 
-    ``kin_bits``: of the account and its company, NULL where it shares nothing. ``planted_bits``: what was taken off
-    them because it could have been planted. ``alone_bits``: the account's score without its group's. ``bits_today``:
-    its score.
+    ``relational_bits``: of the account and its neighbours, NULL where it shares nothing. ``spoofable_limit_bits``:
+
+       what the limit on spoofable evidence took off.
+    ``without_group_bits``: the account's score without its group's. ``bits_today``: its score.
     """
-    found = _kin(models, accounts, shares)
+    found = _relational(models, accounts, shares)
     alone = (
-        pl.when(pl.col("kin_bits").is_null())
-        .then("own_bits")
-        .otherwise(pl.max_horizontal("lone_bits", "kin_bits"))
+        pl.when(pl.col("relational_bits").is_null())
+        .then("conduct_bits")
+        .otherwise(pl.max_horizontal("single_account_bits", "relational_bits"))
     )
-    lends = pl.min_horizontal("lent_bits", pl.col("kin_bits") + LENT_ABOVE)
+    from_group = pl.min_horizontal("group_contribution_bits", pl.col("relational_bits") + GROUP_ABOVE)
     return found.with_columns(
-        alone.alias("alone_bits"),
-        pl.max_horizontal(alone, pl.when(pl.col("lent_bits").is_not_null()).then(lends)).alias("bits_today"),
+        alone.alias("without_group_bits"),
+        pl.max_horizontal(
+            alone, pl.when(pl.col("group_contribution_bits").is_not_null()).then(from_group)
+        ).alias("bits_today"),
     )
 
 
-def _kin(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
+def _relational(models: Variant, accounts: pl.DataFrame, shares: graph.Shares | None) -> pl.DataFrame:
     if shares is None:
-        nothing = [pl.lit(None, pl.Float64).alias(name) for name in ("kin_bits", "firm_bits", "planted_bits")]
+        nothing = [
+            pl.lit(None, pl.Float64).alias(name)
+            for name in ("relational_bits", "unspoofable_bits", "spoofable_limit_bits")
+        ]
         return accounts.with_columns(nothing)
 
     known = accounts["account_id"]
     first = relational.beside(accounts, shares, known, accounts["harvest_bits"].fill_null(UNKNOWN).to_numpy())
-    said = score_frame(models.kin_first, first)
+    said = score_frame(models.relational_first, first)
     table = relational.beside(accounts, shares, known, said)
     # What of it would be left if everything that anybody can plant were not there, and a little more.
-    firm = score_frame(models.kin, relational.beside(accounts, shares, known, said, firm_only=True))
-    table = table.with_columns(kin_raw=score_frame(models.kin, table), firm_bits=firm)
-    conduct = pl.max_horizontal("own_bits", "harvest_bits", "lent_bits").fill_null(UNKNOWN)
+    unspoofable = score_frame(
+        models.relational, relational.beside(accounts, shares, known, said, without_spoofable=True)
+    )
+    table = table.with_columns(
+        relational_raw=score_frame(models.relational, table), unspoofable_bits=unspoofable
+    )
+    conduct = pl.max_horizontal("conduct_bits", "harvest_bits", "group_contribution_bits").fill_null(UNKNOWN)
     present = pl.col("account_id").is_in(shares.accounts.implode())
-    limit = pl.max_horizontal(conduct, "firm_bits") + PLANTED_BITS
+    limit = pl.max_horizontal(conduct, "unspoofable_bits") + SPOOFABLE_BITS
     return table.with_columns(
-        pl.when(present).then(pl.min_horizontal("kin_raw", limit)).alias("kin_bits")
-    ).with_columns((pl.col("kin_bits") - pl.col("kin_raw")).alias("planted_bits"))
+        pl.when(present).then(pl.min_horizontal("relational_raw", limit)).alias("relational_bits")
+    ).with_columns((pl.col("relational_bits") - pl.col("relational_raw")).alias("spoofable_limit_bits"))

@@ -32,25 +32,25 @@ def score_frame(model: Additive, frame: pl.DataFrame) -> Floats:
 def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     """Measurements of groups, with what their members' own scores say.
 
-    ``members``: group_id, account_id, bond, strength_bits, firm, likeness, linked_bits.
-    ``own``: account_id, own_bits (today's).
+    ``members``: group_id, account_id, bond, strength_bits, spoofable, similarity, linked_bits.
+    ``own``: account_id, conduct_bits (today's).
     """
     summary = (
         members.join(own, on="account_id", how="left")
         .group_by("group_id")
         .agg(
-            pl.col("own_bits").mean().alias("mean_own_bits"),
-            (pl.col("own_bits") > -3).mean().alias("suspect_share"),
+            pl.col("conduct_bits").mean().alias("mean_conduct_bits"),
+            (pl.col("conduct_bits") > -3).mean().alias("suspect_share"),
             pl.col("strength_bits").mean().alias("mean_strength_bits"),
-            pl.col("firm").cast(pl.Float64).mean().alias("firm_share"),
-            pl.col("likeness").mean().alias("mean_likeness"),
+            (~pl.col("spoofable")).cast(pl.Float64).mean().alias("unspoofable_share"),
+            pl.col("similarity").mean().alias("mean_similarity"),
             (pl.col("bond") == "keys").mean().alias("keyed_share"),
             pl.col("linked_bits").mean().alias("mean_linked_bits"),
         )
-        # That members found by shared keys also ask alike means more than that accounts found by likeness are alike.
+        # That members found by shared keys also ask alike means more than that accounts found by similarity are alike.
         .with_columns(
-            pl.when(pl.col("keyed_share") >= 0.5).then("mean_likeness").alias("bound_likeness"),
-            pl.when(pl.col("keyed_share") < 0.5).then("mean_likeness").alias("stranger_likeness"),
+            pl.when(pl.col("keyed_share") >= 0.5).then("mean_similarity").alias("keyed_similarity"),
+            pl.when(pl.col("keyed_share") < 0.5).then("mean_similarity").alias("unkeyed_similarity"),
         )
         .with_columns(pl.col(pl.Float64).round_sig_figs(9))  # means in parallel differ in their last digits
     )
@@ -60,23 +60,24 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
 def member_columns(members: pl.DataFrame, groups: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     """What tells a member of an operation from a stranger swept in: terms.MEMBER_TERMS beside ``members``.
 
-    ``groups``: group_columns of the day; ``own``: account_id, own_bits (today's, of harvest).
+    ``groups``: group_columns of the day; ``own``: account_id, conduct_bits (today's, of harvest).
     """
-    sure = pl.col("belonging").clip(1e-4, 1 - 1e-4)
+    sure = pl.col("membership_probability").clip(1e-4, 1 - 1e-4)
     return (
         members.join(own, on="account_id", how="left", maintain_order="left")
         .join(
-            groups.select("group_id", "mean_likeness", "mean_own_bits"),
+            groups.select("group_id", "mean_similarity", "mean_conduct_bits"),
             on="group_id",
             how="left",
             maintain_order="left",
         )
         .with_columns(
-            (sure / (1 - sure)).log(2.0).alias("belonging_bits"),
+            (sure / (1 - sure)).log(2.0).alias("membership_bits"),
             (pl.col("bond") == "keys").alias("keyed"),
-            (pl.col("likeness") / (pl.col("mean_likeness") + 1e-3)).alias("likeness_ratio"),
-            pl.col("own_bits").alias("member_own_bits"),
-            (pl.col("own_bits") - pl.col("mean_own_bits")).alias("member_own_excess_bits"),
+            (~pl.col("spoofable")).alias("unspoofable"),
+            (pl.col("similarity") / (pl.col("mean_similarity") + 1e-3)).alias("similarity_ratio"),
+            pl.col("conduct_bits").alias("member_conduct_bits"),
+            (pl.col("conduct_bits") - pl.col("mean_conduct_bits")).alias("member_conduct_excess_bits"),
         )
         .with_columns(pl.col(pl.Float64).round_sig_figs(9))
     )
@@ -106,7 +107,7 @@ def parts_of(
         {
             "subject_type": [subject_type] * len(at),
             "subject_id": frame[key].gather(at) if len(at) else pl.Series([], dtype=pl.String),
-            "part": pl.Series(
+            "feature": pl.Series(
                 [*names[terms].tolist(), *[SMALL] * len(some), *[BASE_RATE] * len(every)], dtype=pl.String
             ),
             "value": pl.Series(
@@ -119,5 +120,5 @@ def parts_of(
         },
         schema_overrides={"subject_type": pl.String},
     ).with_columns(
-        pl.when(pl.col("part").is_in([SMALL, BASE_RATE])).then(None).otherwise("value").alias("value")
+        pl.when(pl.col("feature").is_in([SMALL, BASE_RATE])).then(None).otherwise("value").alias("value")
     )

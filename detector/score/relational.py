@@ -35,14 +35,14 @@ LEAST_RATE = 1e-4
 
 def columns(*families: str) -> tuple[str, ...]:
     """Names of the measurements of some families of keys."""
-    return tuple(f"kin_{family}_{place}" for family in families for place in PLACES)
+    return tuple(f"neighbours_{family}_{place}" for family in families for place in PLACES)
 
 
 #: What the models may use; all point one way.
 TERMS: Mapping[str, str] = MappingProxyType(
     {
         "harvest_bits": "up",
-        "lent_bits": "up",
+        "group_contribution_bits": "up",
         **dict.fromkeys(columns(*FAMILIES), "up"),
     }
 )
@@ -63,11 +63,11 @@ def lifts(shares: Shares, suspicion: Floats) -> Floats:
     return np.where(others > 0, bits, 0.0)
 
 
-def measure(shares: Shares, suspicion: Floats, *, firm_only: bool = False) -> pl.DataFrame:
+def measure(shares: Shares, suspicion: Floats, *, without_spoofable: bool = False) -> pl.DataFrame:
     """The ``kin_`` columns of ``TERMS`` for each account of ``shares``.
 
     An account without a third key of a family has 0 there: nobody suspect. A family of which the site has no key at
-    all is not measured: its columns are absent. ``firm_only``: keys that anybody can plant count as not held.
+    all is not measured: its columns are absent. ``without_spoofable``: keys that anybody can plant count as not held.
     """
     n = len(shares.accounts)
     bits = lifts(shares, suspicion)
@@ -76,11 +76,11 @@ def measure(shares: Shares, suspicion: Floats, *, firm_only: bool = False) -> pl
         of = np.flatnonzero(shares.family == code)
         if not len(of):
             continue
-        if firm_only:
-            of = of[shares.firm[of]]
+        if without_spoofable:
+            of = of[~shares.spoofable[of]]
         for place, (account, found) in enumerate(_largest(shares.account[of], bits[of], max(PLACES)), 1):
             if place in PLACES:
-                columns[f"kin_{family}_{place}"] = _filled(n, account, found)
+                columns[f"neighbours_{family}_{place}"] = _filled(n, account, found)
     return pl.DataFrame({"account_id": shares.accounts, **columns}).with_columns(
         pl.col(pl.Float64).round_sig_figs(9)
     )
@@ -107,13 +107,13 @@ def _largest(account: Ints, values: Floats, k: int) -> Iterator[tuple[Ints, Floa
 
 
 def beside(
-    accounts: pl.DataFrame, shares: Shares, known: pl.Series, bits: Floats, *, firm_only: bool = False
+    accounts: pl.DataFrame, shares: Shares, known: pl.Series, bits: Floats, *, without_spoofable: bool = False
 ) -> pl.DataFrame:
     """``accounts`` with what :func:`measure` says of each when ``known`` accounts are suspect to ``bits``.
 
     Who is not known is suspect to nobody; columns of accounts that share nothing are NULL.
     """
-    found = measure(shares, shares.of(known, probability(bits), 0.0), firm_only=firm_only)
+    found = measure(shares, shares.of(known, probability(bits), 0.0), without_spoofable=without_spoofable)
     return accounts.join(found, on="account_id", how="left", maintain_order="left")
 
 

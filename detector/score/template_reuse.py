@@ -53,15 +53,15 @@ KEY_TERMS: Mapping[str, str] = MappingProxyType(
 )
 #: What accounts get of it.
 ACCOUNT_COLUMNS = (
-    "scaffold_bits_1",
-    "scaffold_bits_3",
-    "scaffold_bits_10",
-    "scaffold_kinds",
-    "scaffold_requests_log2",
+    "template_reuse_bits_1",
+    "template_reuse_bits_3",
+    "template_reuse_bits_10",
+    "template_reuse_kinds",
+    "template_reuse_requests_log2",
 )
 
 
-def content_holdings(rows: pl.DataFrame) -> pl.DataFrame:
+def content_incidence(rows: pl.DataFrame) -> pl.DataFrame:
     """Holdings of structural content keys with ``MIN_HOLDERS`` or more holders.
 
     ``rows``: one row an account and key of the window - account, code, family, kind, n_sharing, n, n_prompts,
@@ -78,16 +78,16 @@ def content_holdings(rows: pl.DataFrame) -> pl.DataFrame:
 def measure_keys(
     rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_accounts: int
 ) -> pl.DataFrame:
-    """One row a key of :func:`content_holdings` with the columns of ``KEY_TERMS`` and ``code``.
+    """One row a key of :func:`content_incidence` with the columns of ``KEY_TERMS`` and ``code``.
 
     Parameters
     ----------
-    rows : holdings of the window, all families.
+    rows : incidence of the window, all families.
     organisation : organisation of each account (by array code); accounts without one are each their own.
     volume : requests of each account in the window (by array code).
     n_accounts : population.
     """
-    held = content_holdings(rows)
+    held = content_incidence(rows)
     org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
     account = held["account"].to_numpy()
     keys = (
@@ -172,7 +172,7 @@ def _linked(
     return np.where(seen > chance, inside + outside, 0.0), seen / np.maximum(h, 1)
 
 
-def account_scaffolds(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int) -> pl.DataFrame:
+def account_template_reuse(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int) -> pl.DataFrame:
     """The columns of ``ACCOUNT_COLUMNS`` for accounts 0..n-1, from the bits of the keys ``codes``.
 
     Order statistics of the bits of the account's keys (0 where it has fewer), number of kinds among its
@@ -185,11 +185,11 @@ def account_scaffolds(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int
         return pl.when(pl.len() >= rank).then(pl.col("bits").top_k(rank).min()).otherwise(None)
 
     found = scored.group_by("account").agg(
-        at(1).alias("scaffold_bits_1"),
-        at(3).alias("scaffold_bits_3"),
-        at(10).alias("scaffold_bits_10"),
-        pl.col("kind").filter(pl.col("bits") > 0).n_unique().cast(pl.Float64).alias("scaffold_kinds"),
-        (1 + (positive * pl.col("n")).sum() / KEYS_A_REQUEST).log(2.0).alias("scaffold_requests_log2"),
+        at(1).alias("template_reuse_bits_1"),
+        at(3).alias("template_reuse_bits_3"),
+        at(10).alias("template_reuse_bits_10"),
+        pl.col("kind").filter(pl.col("bits") > 0).n_unique().cast(pl.Float64).alias("template_reuse_kinds"),
+        (1 + (positive * pl.col("n")).sum() / KEYS_A_REQUEST).log(2.0).alias("template_reuse_requests_log2"),
     )
     everyone = pl.DataFrame({"account": np.arange(n)})
     # Sums in parallel differ in their last digits from run to run; what is stored must not.

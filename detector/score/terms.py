@@ -23,11 +23,11 @@ ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
         "elicit_rewrite_share": "up",
         "elicit_trace_share": "up",
         # Text it shares with accounts it should not know, weighed by what that text looks like (scaffolds).
-        "scaffold_bits_1": "up",
-        "scaffold_bits_3": "up",
-        "scaffold_bits_10": "up",
-        "scaffold_kinds": "up",
-        "scaffold_requests_log2": "up",
+        "template_reuse_bits_1": "up",
+        "template_reuse_bits_3": "up",
+        "template_reuse_bits_10": "up",
+        "template_reuse_kinds": "up",
+        "template_reuse_requests_log2": "up",
         "similar_prompts_sum": "up",
         "template_similarity_score": "up",
         "shared_exact_share": "down",
@@ -52,7 +52,7 @@ ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
 
 #: What one account does alone that is abuse in itself: reading out the distribution, one key in many hands. Programs
 #: that read probabilities of a fixed question have one template; a read-out, and many hands, have ever different ones.
-LONE_TERMS: Mapping[str, str] = MappingProxyType(
+SINGLE_ACCOUNT_TERMS: Mapping[str, str] = MappingProxyType(
     {
         **{
             name: ACCOUNT_TERMS[name]
@@ -70,7 +70,7 @@ LONE_TERMS: Mapping[str, str] = MappingProxyType(
 GROUP_TERMS: Mapping[str, str] = MappingProxyType(
     {
         # What its members' own conduct says.
-        "mean_own_bits": "up",
+        "mean_conduct_bits": "up",
         "suspect_share": "up",
         "group_elicited_lift_bits": "up",
         "eliciting_members_share": "up",
@@ -79,10 +79,10 @@ GROUP_TERMS: Mapping[str, str] = MappingProxyType(
         "families_per_member": "up",
         "n_binding_families": "up",
         "mean_strength_bits": "up",
-        "firm_share": "up",
+        "unspoofable_share": "up",
         "keyed_share": "up",
-        "bound_likeness": "up",
-        "stranger_likeness": "up",
+        "keyed_similarity": "up",
+        "unkeyed_similarity": "up",
         "mean_linked_bits": "up",
         # Load dealt out evenly, conversations that wander between accounts.
         "load_gini": "down",
@@ -140,14 +140,14 @@ GROUP_TERMS: Mapping[str, str] = MappingProxyType(
 #: What tells the members of an abusive group from strangers who were swept in with them.
 MEMBER_TERMS: Mapping[str, str] = MappingProxyType(
     {
-        "belonging_bits": "up",
+        "membership_bits": "up",
         "strength_bits": "up",
-        "firm": "up",
+        "unspoofable": "up",
         "keyed": "",
-        "likeness": "up",
-        "likeness_ratio": "up",
+        "similarity": "up",
+        "similarity_ratio": "up",
         "linked_bits": "up",
-        "member_own_bits": "up",
-        "member_own_excess_bits": "up",
+        "member_conduct_bits": "up",
+        "member_conduct_excess_bits": "up",
     }
 )

@@ -1,6 +1,6 @@
 """Who stands behind the account: its own mail domain, organisation, and any key the site knows.
 
-These are statements of belonging, so honest organisations light up here first. That is wanted: a group
+These are statements of membership_probability, so honest organisations light up here first. That is wanted: a group
 must come out whole before anything can be said about it.
 """
 

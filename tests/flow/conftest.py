@@ -29,7 +29,7 @@ def ok(*words: object) -> Result:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("world")
-    spec = WorldSpec(seed=900_001, days=3, honest_accounts=260, attacker_share=0.12, rung=0)
+    spec = WorldSpec(seed=900_001, days=3, honest_accounts=260, attacker_share=0.12, evasion_level=0)
     write_world(make_world(spec), out / "w")
     return out / "w"
 

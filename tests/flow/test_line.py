@@ -28,7 +28,7 @@ RESULTS = (
     "group_days",
     "groups",
     "account_scores",
-    "score_parts",
+    "contributions",
     "why",
     "alerts",
 )

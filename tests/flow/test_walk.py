@@ -33,7 +33,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedLake]:
 
 def contributions(lake: OpenedLake) -> pl.DataFrame:
     """Contributions of every subject on the day its score is of."""
-    parts = pl.read_parquet(lake.root / "data" / "score_parts" / "**" / "*.parquet", hive_partitioning=True)
+    parts = pl.read_parquet(lake.root / "data" / "contributions" / "**" / "*.parquet", hive_partitioning=True)
     subjects = pl.concat(
         lake.frame(table, as_="polars").select(
             pl.lit(kind).alias("subject_type"),
@@ -66,7 +66,7 @@ def test_contributions_add_up_to_every_score_worth_a_look(sample: OpenedLake) ->
 
 def test_contributions_of_groups_say_what_they_rest_on(sample: OpenedLake) -> None:
     groups = contributions(sample).filter(
-        (pl.col("subject_type") == "group") & (pl.col("part") != "members_company")
+        (pl.col("subject_type") == "group") & (pl.col("feature") != "neighbours")
     )
     assert groups["n"].min() > 0
 
@@ -76,7 +76,7 @@ def test_the_walk_through_one_score_is_that_of_the_lake(
 ) -> None:
     rows = contributions(sample).filter(pl.col("subject_id") == ACCOUNT).sort("bits", descending=True)
     lines = ["| contribution | value | bits | n |", "|---|--:|--:|--:|"]
-    for part, value, bits, n in rows.select("part", "value", "bits", "n").iter_rows():
+    for part, value, bits, n in rows.select("feature", "value", "bits", "n").iter_rows():
         shown = "" if value is None else f"{value:.2f}"
         lines.append(f"| `{part}` | {shown} | {bits:+.2f} | {n} |")
     total, score = rows["bits"].sum(), rows["score"][0]
@@ -85,6 +85,6 @@ def test_the_walk_through_one_score_is_that_of_the_lake(
 
 
 def test_code_and_page_carry_one_formula() -> None:
-    begin, end = "    own    = ", "highest today of all days)"
+    begin, end = "    conduct       = ", "highest today of all days)"
     page, code = PAGE.read_text(encoding="utf-8"), fusion.__doc__ or ""
     assert code[code.index(begin) : code.index(end)] == page[page.index(begin) : page.index(end)]

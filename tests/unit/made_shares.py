@@ -25,7 +25,7 @@ def tables(
             schema={"account": pl.Int64, "code": pl.Int64, "family": pl.String, "spoofable": pl.Boolean},
             orient="row",
         ),
-        "holdings": pl.DataFrame(
+        "incidence": pl.DataFrame(
             text,
             schema={"account": pl.Int64, "code": pl.Int64, "kind": pl.String, "n_sharing": pl.Int64},
             orient="row",

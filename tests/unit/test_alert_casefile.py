@@ -49,9 +49,9 @@ def group_case(**changes: Any) -> CaseFile:
     }
     rows: dict[str, Any] = {
         "parts": [
-            {"part": "synchrony_score", "value": 0.9, "bits": 4.0, "n": 40},
-            {"part": "night_share", "value": 0.1, "bits": -0.5, "n": 8000},
-            {"part": "missing", "value": None, "bits": None, "n": None},
+            {"feature": "synchrony_score", "value": 0.9, "bits": 4.0, "n": 40},
+            {"feature": "night_share", "value": 0.1, "bits": -0.5, "n": 8000},
+            {"feature": "missing", "value": None, "bits": None, "n": None},
         ],
         "why": [why(f"u{i:03d}") for i in range(30)]
         + [why(f"u{i:03d}", family="network", kind="prefix", key=9, spoofable=True) for i in range(40)],
@@ -84,7 +84,7 @@ def account_case() -> CaseFile:
     subject |= {"group_id": None, "first_day": D, "last_day": D, "score_day": D, "n_requests": 90}
     return explain(
         subject,
-        parts=[{"part": "new_origin_share", "value": 0.97, "bits": 3.0, "n": 90}],
+        parts=[{"feature": "new_origin_share", "value": 0.97, "bits": 3.0, "n": 90}],
         why=[],
         threshold=0.5,
     )
@@ -101,7 +101,7 @@ def hostile_case() -> CaseFile:
             "verdict": HOSTILE,
             "state": HOSTILE,
         },
-        parts=[{"part": HOSTILE, "value": 0.4, "bits": b, "n": 3} for b in (2.0, -2.0)],
+        parts=[{"feature": HOSTILE, "value": 0.4, "bits": b, "n": 3} for b in (2.0, -2.0)],
         why=[why(HOSTILE, **names), why("b", **names)],
         members=[member(1, account_id=HOSTILE, state=HOSTILE), member(2, account_id="b")],
         alerts=[{"alert_id": HOSTILE, "version": 1, "opened_day": D, "updated_day": D, "closed_day": D}],

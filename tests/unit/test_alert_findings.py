@@ -11,7 +11,7 @@ from detector.alert.findings import FOLDED, findings
 from detector.alert.lifecycle import Finding, reconcile
 
 D = date(2026, 3, 1)
-PARTS = {"subject_type": pl.String, "subject_id": pl.String, "part": pl.String, "value": pl.Float64}
+PARTS = {"subject_type": pl.String, "subject_id": pl.String, "feature": pl.String, "value": pl.Float64}
 PARTS |= {"bits": pl.Float64, "n": pl.Int64}
 WHY = {
     "group_id": pl.String,

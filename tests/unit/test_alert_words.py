@@ -34,7 +34,7 @@ def piece(account: str, kind: str = "payment", key: int = 1, **changes: Any) -> 
 
 
 def part(name: str, bits: float | None, value: float | None = 0.5, n: int | None = 40) -> dict[str, Any]:
-    return {"part": name, "bits": bits, "value": value, "n": n}
+    return {"feature": name, "bits": bits, "value": value, "n": n}
 
 
 def group(**changes: Any) -> dict[str, Any]:
@@ -268,14 +268,15 @@ def test_an_odd_id_never_enters_a_query(odd: str) -> None:
     assert queryable("acct_1:key@x.example") == "'acct_1:key@x.example'"
 
 
-def test_company_brings_its_honest_explanations_and_says_what_could_be_planted() -> None:
+def test_company_brings_its_honest_explanations_and_says_what_could_be_spoofable() -> None:
     parts = [
-        part("lent_bits", 4.0), part("kin_network_1", 1.5), part("kin_network_3", 0.5), part("kin_client_1", 0.9),
-        part("kin_billing_1", -0.8),
+        part("group_contribution_bits", 4.0), part("neighbours_network_1", 1.5), part("neighbours_network_3", 0.5),
+        part("neighbours_client_1", 0.9),
+        part("neighbours_billing_1", -0.8),
     ]  # fmt: skip
     told = describe({"account_id": "a", "score": 0.97, "kind": "distillation"}, parts, [], threshold=0.9)
     assert told.families == ("network", "client")
     assert any("exit" in words for words in told.innocent)
     (planted,) = told.spoofable
-    assert "kin_client_1" in planted
+    assert "neighbours_client_1" in planted
     assert any("the most telling address or network it shares" in words for words in told.reasons)

@@ -15,7 +15,8 @@ from detector.lab.benchmark.replay import Replayed
 from detector.lab.benchmark.scored import Scored, first_alerts
 
 ACCOUNT = {
-    "world": "w", "rung": 1, "kind": "honest", "campaign": None, "instance": None, "archetype": "chat", "framed": False,
+    "world": "w", "evasion_level": 1, "kind": "honest", "campaign": None, "instance": None, "archetype": "chat",
+    "framed": False,
     "score": 0.01, "score_bits": -6.0, "verdict": "clear", "group_id": None, "group_alert": False, "alert_day": None,
     "n_requests": 5, "active_days": 2, "label": 0,
 }  # fmt: skip
@@ -38,7 +39,7 @@ def bad(name: str, instance: str, **other: object) -> dict[str, object]:
 
 
 def group(name: str, verdict: str, purity: float) -> dict[str, object]:
-    return {"world": "w", "rung": 1, "group_id": name, "verdict": verdict, "score": 0.9, "n": 3, "purity": purity,
+    return {"world": "w", "evasion_level": 1, "group_id": name, "verdict": verdict, "score": 0.9, "n": 3, "purity": purity,
             "campaign": None, "archetype": None}  # fmt: skip
 
 
@@ -161,12 +162,12 @@ def test_reliability_weighs_attackers_to_the_prior() -> None:
     assert weighed[1]["seen"] == pytest.approx(1 / (1 + 5 * 99 / 95))
 
 
-def test_archetypes_are_counted_at_their_rungs_limit() -> None:
+def test_archetypes_are_counted_at_their_levels_limit() -> None:
     rows = [account(f"a{i}", archetype="quiet", score_bits=float(-i)) for i in range(100)]
     rows += [account("loud", archetype="loud", score_bits=9.0, verdict="alert")]
-    rows += [account("other", archetype="quiet", rung=2, score_bits=50.0)]
+    rows += [account("other", archetype="quiet", evasion_level=2, score_bits=50.0)]
     found = {r["archetype"]: r for r in figures.archetype_rows(scored(rows).accounts)}
-    # 101 honest on rung 1: none may exceed at 0.1 %, one at 1 %; the limit is a score, and lies on the next.
+    # 101 honest on evasion level 1: none may exceed at 0.1 %, one at 1 %; the limit is a score, and lies on the next.
     assert found["loud"] == {
         "archetype": "loud",
         "accounts": 1,
@@ -189,7 +190,7 @@ def test_first_alert_counts_a_campaigns_own_days(tmp_path: Path) -> None:
             "n_harvest": [0, 4, 2, 5, 0, 0],
         }
     ).write_parquet(tmp_path / "traffic.parquet")
-    world = Replayed(tmp_path, {"rung": 1}, {})
+    world = Replayed(tmp_path, {"evasion_level": 1}, {})
     accounts = scored(
         [
             bad("x0", "x-1", verdict="alert", alert_day=days[3]),

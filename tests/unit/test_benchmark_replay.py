@@ -23,10 +23,10 @@ from detector.lab.worlds.campaigns import CAMPAIGNS
 from detector.lab.worlds.spec import WorldSpec
 from detector.score.additive import Additive, Detector, Term
 from detector.score.template_reuse import KEY_TERMS
-from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
+from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, MEMBER_TERMS, SINGLE_ACCOUNT_TERMS
 
 SPEC = WorldSpec(
-    seed=900_611, days=3, honest_accounts=140, attacker_share=0.15, rung=0, requests=6000,
+    seed=900_611, days=3, honest_accounts=140, attacker_share=0.15, evasion_level=0, requests=6000,
     campaigns=("cot_rubric", "bulk_questions"), poison=True,
 )  # fmt: skip
 
@@ -36,19 +36,25 @@ def rising(name: str, *edges: float) -> Term:
 
 
 DETECTOR = Detector(
-    key=Additive(tuple(rising(t, 0.5) for t in KEY_TERMS), base=-3.0),
-    account=Additive(
-        (rising("elicitation_sum", 1, 4), rising("scaffold_bits_1", 0, 2), rising("n_prefixes", 3)), base=-7.0
+    template_reuse=Additive(tuple(rising(t, 0.5) for t in KEY_TERMS), base=-3.0),
+    conduct=Additive(
+        (rising("elicitation_sum", 1, 4), rising("template_reuse_bits_1", 0, 2), rising("n_prefixes", 3)),
+        base=-7.0,
     ),
-    lone=Additive((), base=-9.0),
-    group=Additive((rising("mean_own_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
-    member=Additive((rising("belonging_bits", 0, 3),), base=1.0),
-    kin_first=Additive((rising("harvest_bits", -4, 0), rising("kin_network_1", 1)), base=-4.0),
-    kin=Additive(
-        (rising("harvest_bits", -4, 0), rising("lent_bits", 0), rising("kin_content_1", 1, 3)), base=-4.0
+    single_account=Additive((), base=-9.0),
+    group=Additive((rising("mean_conduct_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
+    membership=Additive((rising("membership_bits", 0, 3),), base=1.0),
+    relational_first=Additive((rising("harvest_bits", -4, 0), rising("neighbours_network_1", 1)), base=-4.0),
+    relational=Additive(
+        (
+            rising("harvest_bits", -4, 0),
+            rising("group_contribution_bits", 0),
+            rising("neighbours_content_1", 1, 3),
+        ),
+        base=-4.0,
     ),
     kinds={},
-    lone_kinds={},
+    single_account_kinds={},
     trained_on={},
 )
 
@@ -74,9 +80,9 @@ def test_scoring_again_equals_the_nightly_run(world: replay.Replayed) -> None:
 
 def test_another_detector_gives_other_scores(world: replay.Replayed) -> None:
     less = ablation.without(DETECTOR, "what is asked for")
-    assert less.account.names == ("scaffold_bits_1", "n_prefixes")
-    assert "key_asked" not in less.key.names
-    assert "scaffold_bits_1" not in ablation.without(DETECTOR, "shared text").account.names
+    assert less.conduct.names == ("template_reuse_bits_1", "n_prefixes")
+    assert "key_asked" not in less.template_reuse.names
+    assert "template_reuse_bits_1" not in ablation.without(DETECTOR, "shared text").conduct.names
     last = world.days[-1]
     ours, theirs = (replay.decide_days(world, d)[last].accounts["score_bits"] for d in (DETECTOR, less))
     assert not ours.equals(theirs)
@@ -130,7 +136,7 @@ def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay
         "similar_prompts_sum",
         "mmd_sketches",
         "mmd_measured",
-        "scaffold_bits_1",
+        "template_reuse_bits_1",
     ):
         assert windows[column].is_finite().all(), column
     assert windows["attack"].any()
@@ -139,7 +145,7 @@ def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay
     half = windows.filter(pl.col("share") == 0.50)
     asked = dict(half.group_by("attack").agg(pl.col("elicitation_sum").mean()).iter_rows())
     assert asked[True] > asked[False]
-    shared = dict(half.group_by("attack").agg(pl.col("scaffold_requests_log2").mean()).iter_rows())
+    shared = dict(half.group_by("attack").agg(pl.col("template_reuse_requests_log2").mean()).iter_rows())
     assert shared[True] > shared[False]
     rivals = world.table("rivals")
     sent = world.table("traffic")["account_id"].n_unique()
@@ -165,10 +171,10 @@ def test_held_out_accounts_leave_training_with_their_groups_and_text(world: repl
     assert 0 < len(left.groups) < len(measured.groups)
     for was, now in zip(measured.text, left.text, strict=True):
         number = np.flatnonzero(was.accounts.is_in(list(gone)).to_numpy()).tolist()
-        theirs = was.holdings.filter(pl.col("account").is_in(number))["code"].unique()
+        theirs = was.incidence.filter(pl.col("account").is_in(number))["code"].unique()
         assert len(theirs)
         assert not set(theirs) & set(now.keys["code"])
-        assert now.holdings.filter(pl.col("account").is_in(number)).is_empty()
+        assert now.incidence.filter(pl.col("account").is_in(number)).is_empty()
         assert 0 < len(now.keys) < len(was.keys)
         assert was.links.filter(pl.col("account").is_in(number)).height
         assert now.links.filter(pl.col("account").is_in(number)).is_empty()
@@ -214,24 +220,24 @@ def test_rotations_leave_every_kind_and_archetype_out_once() -> None:
     assert all(len(r.campaigns) == 1 for r in design.rotations())
 
 
-def test_the_benchmark_covers_every_kind_on_every_rung_with_seeds_of_its_own() -> None:
+def test_the_benchmark_covers_every_kind_on_every_evasion_level_with_seeds_of_its_own() -> None:
     size = design.Size()
     report = design.report_worlds(size)
-    for rung in design.RUNGS:
-        kinds = {c for s in report if s.rung == rung for c in s.campaigns}
-        assert kinds == set(CAMPAIGNS), rung
-        assert {s.families for s in report if s.rung == rung} == set(design.LETTERS)
+    for evasion_level in design.EVASION_LEVELS:
+        kinds = {c for s in report if s.evasion_level == evasion_level for c in s.campaigns}
+        assert kinds == set(CAMPAIGNS), evasion_level
+        assert {s.families for s in report if s.evasion_level == evasion_level} == set(design.LETTERS)
     learned = design.training_worlds(size)
     for letter in design.LETTERS:
         mine = [s for s in learned if s.families == letter]
-        assert {s.rung for s in mine} == set(design.RUNGS)
+        assert {s.evasion_level for s in mine} == set(design.EVASION_LEVELS)
         assert {c for s in mine for c in s.campaigns} == set(CAMPAIGNS)
     seeds = [s.seed for s in report + design.full_worlds()]
     assert min(seeds) >= design.FIRST_SEED
     assert len(set(seeds)) == len(seeds)
     assert max(s.seed for s in learned) < 100_000
     days = sum(s.honest_accounts * s.days for s in report)
-    assert days / len(design.RUNGS) >= 30_000
+    assert days / len(design.EVASION_LEVELS) >= 30_000
 
 
 def test_worlds_of_different_specs_do_not_share_a_folder(tmp_path: Path) -> None:
@@ -255,7 +261,7 @@ def test_a_failed_job_tells_which_it_was(processes: int) -> None:
 
 def test_every_term_of_the_classifier_is_of_a_family_that_can_be_taken_away() -> None:
     owned = set().union(*(ablation.columns_of(f) for f in ablation.FAMILIES))
-    for of in (ACCOUNT_TERMS, LONE_TERMS, GROUP_TERMS, MEMBER_TERMS, KEY_TERMS):
+    for of in (ACCOUNT_TERMS, SINGLE_ACCOUNT_TERMS, GROUP_TERMS, MEMBER_TERMS, KEY_TERMS):
         assert set(of) <= owned
 
 

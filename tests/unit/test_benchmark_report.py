@@ -15,37 +15,40 @@ from detector.lab.benchmark.report import render
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 FIGURE = [0.5, 0.4, 0.6]
-RUNG = {
-    "rung": 0, "recall_at_0.001": FIGURE, "recall_at_0.01": FIGURE, "average_precision": [None, None, None],
+LEVEL = {
+    "evasion_level": 0, "recall_at_0.001": FIGURE, "recall_at_0.01": FIGURE, "average_precision": [None, None, None],
     "pair_f1": FIGURE, "n_attackers": [12, None, None],
     "honest_account_days": [340.0, None, None],
 }  # fmt: skip
 COLUMN: dict[str, Any] = {
-    "rungs": [RUNG, {**RUNG, "rung": 3}],
-    "campaigns": [{"campaign": HOSTILE, **RUNG}],
+    "evasion_levels": [LEVEL, {**LEVEL, "evasion_level": 3}],
+    "campaigns": [{"campaign": HOSTILE, **LEVEL}],
     "archetypes": [{"archetype": HOSTILE, "accounts": 10, "alerted": 1, "above_0.001": 0, "above_0.01": 2}],
     "reliability": [{"from": 0.0, "to": 0.1, "n": 9.0, "said": 0.02, "seen": 0.0}],
     "calibration_error": 0.01,
     "first_alerts": [
-        {"rung": 0, "campaign": HOSTILE, "exchanges": 10, "first_night": 2, "first_exchanges": 4, "half_night": None},
-        {"rung": 0, "campaign": "other", "exchanges": 10, "first_night": None, "first_exchanges": None, "half_night": None},
+        {"evasion_level": 0, "campaign": HOSTILE, "exchanges": 10, "first_night": 2, "first_exchanges": 4,
+        "half_night": None},
+        {"evasion_level": 0, "campaign": "other", "exchanges": 10, "first_night": None, "first_exchanges": None,
+        "half_night": None},
     ],
 }  # fmt: skip
 WORLD = {
-    "seed": 1, "rung": 0, "families": "a", "campaigns": [HOSTILE], "requests": 10, "accounts": 5, "attackers": 1,
+    "seed": 1, "evasion_level": 0, "families": "a", "campaigns": [HOSTILE], "requests": 10, "accounts": 5, "attackers": 1,
     "framed": 0, "leakiest": HOSTILE, "leak_auc": 0.7, "seconds": 1.5,
 }  # fmt: skip
 FOUND: dict[str, Any] = {
     "size": {}, "model": HOSTILE, "trained_on": {}, "seconds": 60.0, "worlds": [WORLD],
     "columns": {"same": COLUMN, "held_out": COLUMN},
-    "rejected": [{"rung": 2, "seed": 5, "field": HOSTILE, "auc": 0.9}],
-    "dropped": [{"rung": 3, "seed": 6, "reason": HOSTILE}],
-    "leaks": [{"rung": 0, "field": HOSTILE, "mean": 0.6, "worst": 0.7}],
-    "ablation": [{"family": "", **RUNG}, {"family": HOSTILE, **RUNG}],
-    "missing": [{"missing": HOSTILE, "calibration_error": 0.1, **RUNG}],
-    "rivals": [{"rival": HOSTILE, "about": HOSTILE, **RUNG}],
+    "rejected": [{"evasion_level": 2, "seed": 5, "field": HOSTILE, "auc": 0.9}],
+    "dropped": [{"evasion_level": 3, "seed": 6, "reason": HOSTILE}],
+    "leaks": [{"evasion_level": 0, "field": HOSTILE, "mean": 0.6, "worst": 0.7}],
+    "ablation": [{"family": "", **LEVEL}, {"family": HOSTILE, **LEVEL}],
+    "missing": [{"missing": HOSTILE, "calibration_error": 0.1, **LEVEL}],
+    "rivals": [{"rival": HOSTILE, "about": HOSTILE, **LEVEL}],
     "windows": [
-        {"share": 0.1, "rung": r, "way": HOSTILE, "attacks": 3, "ordinary": 9, "detection": 0.4, "published_mmd": 0.046}
+        {"share": 0.1, "evasion_level": r, "way": HOSTILE, "attacks": 3, "ordinary": 9, "detection": 0.4,
+        "published_mmd": 0.046}
         for r in (None, 0)
     ],
     "full": [{**WORLD, "recall_at_0.001": 0.5, "average_precision": 0.4, "pair_f1": None, "false_groups_per_10000": 0.0}],
@@ -91,19 +94,19 @@ def test_a_report_without_rivals_or_held_out_stands() -> None:
     del found["columns"]["held_out"]
     page = render(found)
     assert "Other methods" not in page
-    assert "By rung" in page
+    assert "By evasion level" in page
 
 
 def test_markdown_tables_hold_their_shape_whatever_the_names() -> None:
     lines = [
         line
-        for line in tables(FOUND | {"rivals": [{"rival": "a|b<i>", "about": "", **RUNG}]}).splitlines()
+        for line in tables(FOUND | {"rivals": [{"rival": "a|b<i>", "about": "", **LEVEL}]}).splitlines()
         if line
     ]
     assert "| a\\|b&lt;i> | 0.50 (0.40–0.60) |" in lines
     assert "| average precision | – | – |" in lines
     assert lines.count("| MMD as published | 0.05 |") == 2
-    assert any(line.endswith("rung 0 naive**") for line in lines)
+    assert any(line.endswith("evasion level 0 naive**") for line in lines)
 
 
 def test_bars_are_as_tall_as_their_values_and_gaps_stay_empty() -> None:

@@ -20,7 +20,7 @@ from detector.decide.verdict import Day, decide
 from detector.lake.rows import empty
 from detector.link.tracking import MEMBERS
 from detector.score.additive import ALONE_BITS, Additive, Detector, Term
-from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE
+from detector.score.fusion import GROUP_ABOVE, LEAST_EVIDENCE
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -30,8 +30,8 @@ def model(name: str, low: float, high: float) -> Additive:
     return Additive((Term(name, np.array([0.5]), np.array([low, high])),), base=0.0)
 
 
-#: Believes the structural measure: step at 0.95 of belonging.
-MEMBER = Additive((Term("belonging_bits", np.array([4.0]), np.array([0.0, 20.0])),), base=0.0)
+#: Believes the structural measure: step at 0.95 of membership probability.
+MEMBER = Additive((Term("membership_bits", np.array([4.0]), np.array([0.0, 20.0])),), base=0.0)
 NOTHING = Additive((), base=0.0)
 DETECTOR = Detector(
     NOTHING,
@@ -52,9 +52,9 @@ def run(
     groups: dict[str, tuple[float, list[str]]],
     *,
     day: date = D1,
-    firm: bool = True,
+    spoofable: bool = False,
     bond: str = "keys",
-    belonging: float = 1.0,
+    membership_probability: float = 1.0,
     evidence: float | None = 9.0,
     before: Day | None = None,
     config: Config | None = None,
@@ -65,7 +65,20 @@ def run(
     shared: Mapping[str, pl.DataFrame] | None = None,
 ) -> Day:
     members = [
-        (g, a, (joined or {}).get(a, D1), day, "active", bond, 5.0, firm, belonging, 0.1, 0.0, evidence)
+        (
+            g,
+            a,
+            (joined or {}).get(a, D1),
+            day,
+            "active",
+            bond,
+            5.0,
+            spoofable,
+            membership_probability,
+            0.1,
+            0.0,
+            evidence,
+        )
         for g, (_, accounts) in groups.items()
         for a in accounts
     ]
@@ -113,18 +126,18 @@ def test_a_group_lends_its_score_to_members_and_to_nobody_else() -> None:
     assert scores(day)["a"] == pytest.approx(float(probability(np.array([9.0]))[0]))
     row = day.accounts.filter(pl.col("account_id") == "x").row(0, named=True)
     assert row["group_score"] is None
-    assert row["score"] == pytest.approx(row["own_score"])
+    assert row["score"] == pytest.approx(row["conduct_score"])
 
 
 def test_a_member_who_may_not_belong_gets_less() -> None:
     sure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}))["a"]
-    unsure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}, belonging=0.6))["a"]
+    unsure = scores(run({"a": 0.0}, {"g": (0.9, ["a"])}, membership_probability=0.6))["a"]
     assert unsure == pytest.approx(0.5 * sure, rel=1e-3)
 
 
 def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_leaves() -> None:
-    # Four in five sure of each member of a group beyond doubt: bystanders of a true operation.
-    likely = replace(DETECTOR, member=Additive((), base=2.0))
+    # Four in five sure of each member of a group beyond doubt: false members of a true operation.
+    likely = replace(DETECTOR, membership=Additive((), base=2.0))
     members = run({"a": 0.0}, {"g": (0.9, ["a"])}, detector=likely)
     assert members.threshold < scores(members)["a"] < ACCUSED_FROM
     assert (verdicts(members), members.groups["verdict"].to_list()) == ({"a": "watch"}, ["alert"])
@@ -133,7 +146,9 @@ def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_lea
 
 
 def test_the_budget_is_charged_for_those_who_stand_for_themselves_and_only_they_may_use_it() -> None:
-    likely = replace(DETECTOR, lone=model("timing_score", -9.0, 2.0), member=Additive((), base=-1.0))
+    likely = replace(
+        DETECTOR, single_account=model("timing_score", -9.0, 2.0), membership=Additive((), base=-1.0)
+    )
     alone = run({"a": 0.9}, {}, detector=likely)
     assert alone.threshold < scores(alone)["a"] < ACCUSED_FROM
     assert verdicts(alone) == {"a": "alert"}
@@ -146,7 +161,7 @@ def test_the_budget_is_charged_for_those_who_stand_for_themselves_and_only_they_
 
 
 def test_nobody_is_accused_with_a_group_on_what_cannot_be_shown() -> None:
-    for bond in ("keys", "likeness"):
+    for bond in ("keys", "similarity"):
         shown = run({"a": 0.0}, {"g": (0.9, ["a"])}, bond=bond, evidence=LEAST_EVIDENCE)
         assert verdicts(shown) == {"a": "alert"}
         bare = run({"a": 0.0}, {"g": (0.9, ["a"])}, bond=bond, evidence=LEAST_EVIDENCE - 0.1)
@@ -168,38 +183,38 @@ def test_who_joins_a_group_after_its_worst_day_is_lent_what_the_group_is_now() -
     assert later(0.9, D2)["new"] == "alert"
 
 
-def test_a_planted_bond_does_not_alert_the_victim() -> None:
-    day = run({"victim": 0.0}, {"g": (0.9, ["victim"])}, firm=False)
+def test_a_spoofable_bond_does_not_alert_the_victim() -> None:
+    day = run({"victim": 0.0}, {"g": (0.9, ["victim"])}, spoofable=True)
     assert verdicts(day) == {"victim": "clear"}
-    guilty = run({"a": 0.9}, {"g": (0.9, ["a"])}, firm=False)
+    guilty = run({"a": 0.9}, {"g": (0.9, ["a"])}, spoofable=True)
     assert verdicts(guilty) == {"a": "alert"}
 
 
-def test_a_group_that_could_all_have_been_planted_is_watched_at_most() -> None:
-    planted = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}, firm=False)
+def test_a_group_that_could_all_have_been_spoofable_is_watched_at_most() -> None:
+    planted = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}, spoofable=True)
     assert planted.groups.row(0, named=True)["verdict"] == "watch"
     assert planted.groups["score"][0] > 0.9
     assert run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}).groups["verdict"].to_list() == ["alert"]
 
 
-def test_one_account_alone_is_doubted_and_the_doubt_is_a_part() -> None:
-    harvest = Additive(DETECTOR.lone.terms, base=6.0)
-    detector = replace(DETECTOR, account=harvest, lone=Additive((), base=-9.0))
+def test_one_account_alone_is_discounted_and_the_discount_is_a_part() -> None:
+    harvest = Additive(DETECTOR.single_account.terms, base=6.0)
+    detector = replace(DETECTOR, conduct=harvest, single_account=Additive((), base=-9.0))
     day = run({"a": 0.9}, {}, detector=detector)
-    parts = dict(day.parts.select("part", "bits").rows())
+    parts = dict(day.parts.select("feature", "bits").rows())
     assert parts["timing_score"] == pytest.approx(4.0)
-    assert parts["alone"] == pytest.approx(-0.75 * (10.0 - ALONE_BITS))
+    assert parts["discount"] == pytest.approx(-0.75 * (10.0 - ALONE_BITS))
     assert scores(day)["a"] == pytest.approx(
         float(probability(np.array([ALONE_BITS + 0.25 * (10.0 - ALONE_BITS)]))[0])
     )
     lone = run({"a": 0.9}, {})
     assert verdicts(lone) == {"a": "alert"}
-    assert "alone" not in lone.parts["part"].to_list()
+    assert "alone" not in lone.parts["feature"].to_list()
 
 
-def test_bystanders_leave_a_group_worth_a_look() -> None:
+def test_false_members_leave_a_group_worth_a_look() -> None:
     unsure = {"a": 0.0, "b": 0.0}
-    doubts = replace(DETECTOR, member=Additive((), base=-3.0))
+    doubts = replace(DETECTOR, membership=Additive((), base=-3.0))
     assert run(unsure, {"g": (0.9, ["a", "b"])}, detector=doubts).members.is_empty()
     kept = run(unsure, {"g": (0.0, ["a", "b"])}, detector=doubts)
     assert (len(kept.members), kept.groups["n_accounts"].to_list()) == (2, [2])
@@ -207,20 +222,20 @@ def test_bystanders_leave_a_group_worth_a_look() -> None:
     assert (len(sure.members), sure.accounts["group_id"].to_list()) == (2, ["g", "g"])
 
 
-def test_likeness_lends_without_a_key() -> None:
-    day = run({"a": 0.0}, {"g": (0.9, ["a"])}, firm=False, bond="likeness")
+def test_similarity_lends_without_a_key() -> None:
+    day = run({"a": 0.0}, {"g": (0.9, ["a"])}, spoofable=True, bond="similarity")
     assert verdicts(day) == {"a": "alert"}
 
 
-def test_candidates_of_likeness_are_kept_from_the_day_they_are_worth_a_look() -> None:
-    quiet = run({"a": 0.0}, {"g": (0.0, ["a"])}, firm=False, bond="likeness")
+def test_candidates_of_similarity_are_kept_from_the_day_they_are_worth_a_look() -> None:
+    quiet = run({"a": 0.0}, {"g": (0.0, ["a"])}, spoofable=True, bond="similarity")
     assert quiet.groups.is_empty()
     assert quiet.members.is_empty()
     assert quiet.accounts["group_id"].to_list() == [None]
     assert quiet.parts.filter(pl.col("subject_type") == "group").is_empty()
-    loud = run({"a": 0.0}, {"g": (0.9, ["a"])}, firm=False, bond="likeness")
+    loud = run({"a": 0.0}, {"g": (0.9, ["a"])}, spoofable=True, bond="similarity")
     assert (loud.groups["group_id"].to_list(), loud.members["account_id"].to_list()) == (["g"], ["a"])
-    later = run({"a": 0.0}, {"g": (0.0, ["a"])}, firm=False, bond="likeness", day=D2, before=loud)
+    later = run({"a": 0.0}, {"g": (0.0, ["a"])}, spoofable=True, bond="similarity", day=D2, before=loud)
     assert later.groups["verdict"].to_list() == ["alert"]
     assert run({"a": 0.0}, {"g": (0.0, ["a"])}).groups["group_id"].to_list() == ["g"]
 
@@ -276,7 +291,7 @@ def test_parts_add_up_to_the_group_score() -> None:
 
 
 #: One account in five with this score is honest.
-DOUBTED = replace(DETECTOR, lone=model("timing_score", -9.0, 2.0))
+DOUBTED = replace(DETECTOR, single_account=model("timing_score", -9.0, 2.0))
 
 
 def worth(doubts: float) -> Config:
@@ -307,7 +322,7 @@ def test_who_is_paid_for_costs_again_only_when_it_rises() -> None:
     def beside(a: float, a_bits: float) -> dict[str, str]:
         both = replace(
             DOUBTED,
-            lone=Additive(
+            single_account=Additive(
                 (Term("timing_score", np.array([0.5, 0.95]), np.array([-9.0, 2.0, a_bits])),), base=0.0
             ),
         )
@@ -350,10 +365,10 @@ def test_a_group_is_accused_from_the_same_certainty_as_its_members() -> None:
 #: Four acts of harvest and an exit shared with others who do are beyond doubt.
 COMPANY = replace(
     DETECTOR,
-    account=model("timing_score", -9.0, 4.0),
-    lone=Additive((), base=-9.0),
-    kin_first=model("harvest_bits", -9.0, 9.0),
-    kin=model("kin_network_1", -9.0, 6.0),
+    conduct=model("timing_score", -9.0, 4.0),
+    single_account=Additive((), base=-9.0),
+    relational_first=model("harvest_bits", -9.0, 9.0),
+    relational=model("neighbours_network_1", -9.0, 6.0),
 )
 HARVEST = [f"a{i:03d}" for i in range(4)]
 
@@ -369,31 +384,31 @@ def exits(*, spoofable: bool = False) -> dict[str, pl.DataFrame]:
 
 def parts_of(day: Day, subject: str) -> dict[str, float]:
     rows = day.parts.filter(pl.col("subject_id") == subject)
-    assert rows["part"].is_unique().all()
-    return dict(rows.select("part", "bits").iter_rows())
+    assert rows["feature"].is_unique().all()
+    return dict(rows.select("feature", "bits").iter_rows())
 
 
-def test_a_circle_raises_a_group_to_what_half_of_its_members_company_says() -> None:
+def test_a_ring_raises_a_group_to_what_half_of_its_members_company_says() -> None:
     three = HARVEST[:3]
     without = run(site(), {"g": (0.0, three)}, detector=COMPANY)
     assert without.groups["score_bits"].to_list() == [-9.0]
     day = run(site(), {"g": (0.0, three)}, detector=COMPANY, shared=exits())
     group = day.groups.row(0, named=True)
     assert (group["group_id"], group["verdict"], group["n_accounts"]) == ("g", "alert", 4)
-    assert (group["score_bits"], group["own_bits"]) == (6.0, -9.0)
-    assert parts_of(day, "g") == {"base_rate": 0.0, "load_gini": -9.0, "members_company": 15.0}
+    assert (group["score_bits"], group["intrinsic_bits"]) == (6.0, -9.0)
+    assert parts_of(day, "g") == {"base_rate": 0.0, "load_gini": -9.0, "neighbours": 15.0}
     bond = dict(day.members.select("account_id", "bond").iter_rows())
-    assert bond == {**dict.fromkeys(three, "keys"), HARVEST[3]: "company"}
+    assert bond == {**dict.fromkeys(three, "keys"), HARVEST[3]: "neighbours"}
     assert set(day.accounts.filter(pl.col("group_id") == "g")["account_id"]) == set(HARVEST)
     assert {a for a, v in verdicts(day).items() if v == "alert"} == set(HARVEST)
 
 
 def test_a_group_surer_than_its_company_is_held_to_it_and_says_so() -> None:
     day = run(site(), {"g": (0.9, HARVEST)}, detector=COMPANY, shared=exits())
-    half = day.accounts.filter(pl.col("account_id").is_in(HARVEST))["kin_score"].median()
+    half = day.accounts.filter(pl.col("account_id").is_in(HARVEST))["relational_score"].median()
     assert isinstance(half, float)
-    assert day.groups["score_bits"].to_list() == pytest.approx([odds_bits(half) + LENT_ABOVE])
-    taken = day.parts.filter(pl.col("part") == "members_company")["bits"].to_list()
+    assert day.groups["score_bits"].to_list() == pytest.approx([odds_bits(half) + GROUP_ABOVE])
+    taken = day.parts.filter(pl.col("feature") == "neighbours")["bits"].to_list()
     assert taken == pytest.approx([day.groups["score_bits"][0] - 9.0])
     assert taken[0] < 0
 
@@ -401,8 +416,8 @@ def test_a_group_surer_than_its_company_is_held_to_it_and_says_so() -> None:
 def test_suspects_of_no_group_are_one_and_keep_its_name() -> None:
     first = run(site(), {}, detector=COMPANY, shared=exits())
     (name,) = first.groups["group_id"]
-    assert first.groups["own_bits"].to_list() == [None]
-    assert parts_of(first, name) == {"members_company": 6.0}
+    assert first.groups["intrinsic_bits"].to_list() == [None]
+    assert parts_of(first, name) == {"neighbours": 6.0}
     assert first.members["account_id"].to_list() == HARVEST
     second = run(site(0.0), {}, day=D2, before=first, detector=COMPANY, shared=exits())
     assert second.groups["group_id"].to_list() == [name]
@@ -413,7 +428,7 @@ def test_suspects_of_no_group_are_one_and_keep_its_name() -> None:
     assert formed.merged == {"g": name}
 
 
-def test_a_group_that_lies_in_a_circle_goes_into_it() -> None:
+def test_a_group_that_lies_in_a_ring_goes_into_it() -> None:
     apart = {"g": (0.0, [*HARVEST[:3]]), "h": (0.9, [HARVEST[3]])}
     day = run(site(), apart, detector=COMPANY, shared=exits())
     assert day.merged == {"h": "g"}
@@ -424,7 +439,7 @@ def test_a_group_that_lies_in_a_circle_goes_into_it() -> None:
     assert later.groups.filter(pl.col("state") != "merged")["group_id"].to_list() == ["g"]
 
 
-def test_a_group_whose_circle_is_no_more_stands_again() -> None:
+def test_a_group_whose_ring_is_no_more_stands_again() -> None:
     two = {"g": (0.9, HARVEST[:2]), "h": (0.9, HARVEST[2:])}
     formed = run(site(), two, day=D1 - timedelta(days=1), detector=COMPANY)
     one = run(site(), two, before=formed, detector=COMPANY, shared=exits())
@@ -439,20 +454,22 @@ def test_a_group_whose_circle_is_no_more_stands_again() -> None:
 
 def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
     # Own -1.25 bits and harvest 4, company 9, of it planted above 6; the group lends 9, of which 8 is borne out.
-    sure = replace(COMPANY, kin=model("kin_network_1", -9.0, 9.0))
+    sure = replace(COMPANY, relational=model("neighbours_network_1", -9.0, 9.0))
     day = run(site(), {"g": (0.9, HARVEST[:2])}, detector=sure, shared=exits(spoofable=True))
     expected = {
-        "a000": {"base_rate": 0.0, "kin_network_1": 9.0},
-        "a002": {"base_rate": 0.0, "kin_network_1": 9.0, "planted": -3.0},
+        "a000": {"base_rate": 0.0, "neighbours_network_1": 9.0},
+        "a002": {"base_rate": 0.0, "neighbours_network_1": 9.0, "spoofable_limit": -3.0},
     }
     bits = dict(day.accounts.select("account_id", "score_bits").iter_rows())
     for account, parts in expected.items():
         assert parts_of(day, account) == pytest.approx(parts)
         assert sum(parts.values()) == pytest.approx(bits[account])
     firm = run(site(), {"g": (0.9, HARVEST[:2])}, detector=COMPANY, shared=exits())
-    assert parts_of(firm, "a000") == pytest.approx({"base_rate": 0.0, "kin_network_1": 6.0, "group": 2.0})
+    assert parts_of(firm, "a000") == pytest.approx(
+        {"base_rate": 0.0, "neighbours_network_1": 6.0, "group_contribution": 2.0}
+    )
     assert dict(firm.accounts.select("account_id", "score_bits").iter_rows())["a000"] == pytest.approx(8.0)
-    assert dict(firm.accounts.select("account_id", "kin_score").iter_rows())["a000"] == pytest.approx(
+    assert dict(firm.accounts.select("account_id", "relational_score").iter_rows())["a000"] == pytest.approx(
         float(probability(np.array([6.0]))[0])
     )
 

@@ -1,4 +1,4 @@
-"""Suspects who share keys become circles; circles keep the names of what they grew out of."""
+"""Suspects who share keys become rings; rings keep the names of what they grew out of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from made_shares import Link, on_key, shares
 
 from detector.bits import probability
 from detector.link import communities, graph
-from detector.link.communities import BOND, HAND, Circles
+from detector.link.communities import BOND, BUCKET, Rings
 from detector.link.cooccurrence import MIN_MEMBERS
 from detector.link.tracking import MEMBERS, new_group_id
 
@@ -31,7 +31,7 @@ def found(made: graph.Shares, suspects: object) -> list[set[int]]:
     return sorted((set(np.flatnonzero(label == c).tolist()) for c in range(label.max() + 1)), key=min)
 
 
-def test_operations_that_share_nothing_are_two_circles() -> None:
+def test_operations_that_share_nothing_are_two_rings() -> None:
     one, two = list(range(4)), list(range(10, 15))
     links = [*on_key(1, one), *on_key(2, one[:3], "billing"), *on_key(3, two), *on_key(4, two[1:], "client")]
     assert found(shares(60, links), one + two) == [set(one), set(two)]
@@ -74,14 +74,16 @@ def test_the_keys_of_one_family_say_so_much_at_most() -> None:
     assert graph.diagonal().tolist() == [0.0] * 3
 
 
-@pytest.mark.parametrize(("n", "n_keys"), [(HAND + 1, 1), (3 * HAND, 1), (3 * HAND, 6), (7 * HAND, 3)])
-def test_more_suspects_on_a_key_than_a_hand_holds_are_one_circle_still(n: int, n_keys: int) -> None:
+@pytest.mark.parametrize(
+    ("n", "n_keys"), [(BUCKET + 1, 1), (3 * BUCKET, 1), (3 * BUCKET, 6), (7 * BUCKET, 3)]
+)
+def test_more_suspects_on_a_key_than_a_hand_holds_are_one_ring_still(n: int, n_keys: int) -> None:
     links = [link for key in range(n_keys) for link in on_key(key, range(n))]
     assert found(shares(4 * n, links), range(n)) == [set(range(n))]
 
 
 def test_crowds_that_meet_on_one_key_of_many_stay_apart() -> None:
-    n = 2 * HAND
+    n = 2 * BUCKET
     links: list[Link] = []
     for key in range(8):
         links += on_key(key, range(n)) + on_key(20 + key, range(n, 2 * n))
@@ -101,12 +103,12 @@ def names(
     was: Mapping[str, str | None] | None = None,
     gone: frozenset[str] = frozenset(),
     day: date = D1,
-) -> Circles:
-    """``of``: accounts of each circle, a letter an account; ``members``: accounts of each group."""
-    rows = [(a, circle) for circle, accounts in of.items() for a in accounts]
+) -> Rings:
+    """``of``: accounts of each ring, a letter an account; ``members``: accounts of each group."""
+    rows = [(a, ring) for ring, accounts in of.items() for a in accounts]
     stands = [(g, a) for g, accounts in (members or {}).items() for a in accounts]
     return communities.name(
-        pl.DataFrame(rows, schema={"account_id": pl.String, "circle": pl.Int64}, orient="row"),
+        pl.DataFrame(rows, schema={"account_id": pl.String, "ring": pl.Int64}, orient="row"),
         pl.DataFrame(stands, schema={"group_id": pl.String, "account_id": pl.String}, orient="row"),
         pl.DataFrame(
             list((was or {}).items()), schema={"account_id": pl.String, "group_id": pl.String}, orient="row"
@@ -116,25 +118,25 @@ def names(
     )
 
 
-def told(made: Circles) -> dict[str, str]:
+def told(made: Rings) -> dict[str, str]:
     """Accounts of each name, in order."""
     rows = made.named.group_by("group_id").agg(pl.col("account_id").sort().str.join(""))
     return dict(rows.iter_rows())
 
 
-def test_a_circle_has_the_name_of_the_group_that_holds_most_of_it() -> None:
+def test_a_ring_has_the_name_of_the_group_that_holds_most_of_it() -> None:
     made = names({0: "abcdef"}, {"g": "abcd", "h": "ef"})
     assert told(made) == {"g": "abcdef"}
     assert made.absorbed == {"h": "g"}
 
 
-def test_a_group_of_which_less_than_half_is_in_a_circle_stands() -> None:
+def test_a_group_of_which_less_than_half_is_in_a_ring_stands() -> None:
     made = names({0: "abcef"}, {"g": "abc", "h": "efxy"})
     assert (told(made), made.absorbed) == ({"g": "abcef"}, {})
     assert names({0: "abcefx"}, {"g": "abc", "h": "efxy"}).absorbed == {"h": "g"}
 
 
-def test_yesterdays_circle_keeps_its_name() -> None:
+def test_yesterdays_ring_keeps_its_name() -> None:
     first = names({0: "abc"})
     name = told(first).popitem()[0]
     later = names({0: "abcde"}, was={**dict.fromkeys("abc", name), "d": None}, day=D2)
@@ -142,18 +144,18 @@ def test_yesterdays_circle_keeps_its_name() -> None:
 
 
 @pytest.mark.parametrize("formed", ["a-group", "z-group"])
-def test_a_circle_formed_into_a_group_a_day_later_keeps_its_name(formed: str) -> None:
-    made = names({0: "abcd"}, {formed: "abcd"}, was=dict.fromkeys("abcd", "circle"), day=D2)
-    assert told(made) == {"circle": "abcd"}
-    assert made.absorbed == {formed: "circle"}
+def test_a_ring_formed_into_a_group_a_day_later_keeps_its_name(formed: str) -> None:
+    made = names({0: "abcd"}, {formed: "abcd"}, was=dict.fromkeys("abcd", "ring"), day=D2)
+    assert told(made) == {"ring": "abcd"}
+    assert made.absorbed == {formed: "ring"}
 
 
-def test_yesterdays_circle_that_a_group_outgrew_says_where_it_went() -> None:
-    was = {**dict.fromkeys("abc", "circle"), **dict.fromkeys("xyz", "other")}
+def test_yesterdays_ring_that_a_group_outgrew_says_where_it_went() -> None:
+    was = {**dict.fromkeys("abc", "ring"), **dict.fromkeys("xyz", "other")}
     made = names({0: "abcde"}, {"g": "abcde"}, was=was, day=D2)
     assert told(made) == {"g": "abcde"}
-    assert made.absorbed == {"circle": "g"}
-    assert names({0: "abcde"}, {"g": "abcde"}, was=was, gone=frozenset({"circle"})).absorbed == {}
+    assert made.absorbed == {"ring": "g"}
+    assert names({0: "abcde"}, {"g": "abcde"}, was=was, gone=frozenset({"ring"})).absorbed == {}
 
 
 def test_a_name_is_used_once_and_the_larger_part_has_it() -> None:
@@ -189,38 +191,38 @@ def test_new_names_are_the_same_in_whatever_order_accounts_come() -> None:
         assert told(names({0: "abcd"}, groups)) == {"g": "abcd"}
 
 
-def test_without_circles_there_is_nothing() -> None:
+def test_without_rings_there_is_nothing() -> None:
     made = names({}, {"g": "abc"})
     assert (made.named.rows(), made.absorbed) == ([], {})
 
 
 def overlay(
     members: Mapping[str, str],
-    circle: Circles,
+    ring: Rings,
     known: Mapping[str, float | None],
     *,
-    doubtful: str = "",
+    false_member: str = "",
     silent: str = "",
     planted: float = 0.0,
     previous: pl.DataFrame | None = None,
     day: date = D1,
 ) -> pl.DataFrame:
     rows = [
-        (g, a, D1, day, "active", "keys", 5.0, True, 0.9, 0.1, 0.0, 9.0, a in doubtful)
+        (g, a, D1, day, "active", "keys", 5.0, True, 0.9, 0.1, 0.0, 9.0, a in false_member)
         for g, accounts in members.items()
         for a in accounts
     ]
-    schema = {**MEMBERS, "evidence_bits": pl.Float64, "doubtful": pl.Boolean}
+    schema = {**MEMBERS, "evidence_bits": pl.Float64, "false_member": pl.Boolean}
     about = [(a, b, planted, None if a in silent else 1) for a, b in known.items()]
     return communities.overlaid(
         pl.DataFrame(rows, schema=schema, orient="row"),
-        circle,
+        ring,
         pl.DataFrame(
             about,
             schema={
                 "account_id": pl.String,
                 "bits_today": pl.Float64,
-                "planted_bits": pl.Float64,
+                "spoofable_limit_bits": pl.Float64,
                 "busy": pl.Int64,
             },
             orient="row",
@@ -234,19 +236,19 @@ def column(frame: pl.DataFrame, name: str) -> dict[str, object]:
     return dict(frame.select("account_id", name).iter_rows())
 
 
-def test_who_is_in_a_circle_is_of_its_group_and_undoubted() -> None:
-    circle = names({0: "abcd"}, {"g": "abc", "h": "dxyz"})
-    made = overlay({"g": "abc", "h": "dxyz"}, circle, dict.fromkeys("abcdxyz", 2.0), doubtful="ax")
+def test_who_is_in_a_ring_is_of_its_group_and_undoubted() -> None:
+    ring = names({0: "abcd"}, {"g": "abc", "h": "dxyz"})
+    made = overlay({"g": "abc", "h": "dxyz"}, ring, dict.fromkeys("abcdxyz", 2.0), false_member="ax")
     assert column(made, "group_id") == {**dict.fromkeys("abcd", "g"), **dict.fromkeys("xyz", "h")}
     assert column(made, "origin_id") == {**dict.fromkeys("abc", "g"), **dict.fromkeys("dxyz", "h")}
-    assert column(made, "doubtful") == {**dict.fromkeys("abcdyz", False), "x": True}
+    assert column(made, "false_member") == {**dict.fromkeys("abcdyz", False), "x": True}
 
 
 def test_those_left_are_doubtful_where_likelier_not_of_it() -> None:
-    circle = names({0: "abcde"}, {"g": "abcxy", "h": "dez", "q": "st"})
-    assert circle.absorbed == {"h": "g"}
+    ring = names({0: "abcde"}, {"g": "abcxy", "h": "dez", "q": "st"})
+    assert ring.absorbed == {"h": "g"}
     known = {**dict.fromkeys("abcdey", 2.0), "x": -1.0, "z": 2.0, "s": -9.0, "t": None}
-    doubt = column(overlay({"g": "abcxy", "h": "dez", "q": "st"}, circle, known), "doubtful")
+    doubt = column(overlay({"g": "abcxy", "h": "dez", "q": "st"}, ring, known), "false_member")
     assert doubt == {
         **dict.fromkeys("abcde", False),
         "x": True,
@@ -258,26 +260,26 @@ def test_those_left_are_doubtful_where_likelier_not_of_it() -> None:
 
 
 def test_who_no_group_held_is_bound_by_company() -> None:
-    circle = names({0: "abcd"}, {"g": "abc"})
-    made = overlay({"g": "abc"}, circle, {**dict.fromkeys("abc", 2.0), "d": 1.0})
+    ring = names({0: "abcd"}, {"g": "abc"})
+    made = overlay({"g": "abc"}, ring, {**dict.fromkeys("abc", 2.0), "d": 1.0})
     row = made.filter(pl.col("account_id") == "d").row(0, named=True)
     assert (row["group_id"], row["origin_id"], row["bond"]) == ("g", None, BOND)
-    assert (row["first_day"], row["last_day"], row["state"], row["doubtful"]) == (D1, D1, "active", False)
-    assert row["belonging"] == pytest.approx(float(probability(np.array([1.0]))[0]))
-    assert (row["firm"], row["evidence_bits"], row["likeness"]) == (True, None, None)
+    assert (row["first_day"], row["last_day"], row["state"], row["false_member"]) == (D1, D1, "active", False)
+    assert row["membership_probability"] == pytest.approx(float(probability(np.array([1.0]))[0]))
+    assert (row["spoofable"], row["evidence_bits"], row["similarity"]) == (False, None, None)
     assert column(made, "bond")["a"] == "keys"
-    weak = overlay({"g": "abc"}, circle, {**dict.fromkeys("abc", 2.0), "d": 1.0}, planted=-0.5)
-    assert column(weak, "firm")["d"] is False
+    weak = overlay({"g": "abc"}, ring, {**dict.fromkeys("abc", 2.0), "d": 1.0}, planted=-0.5)
+    assert column(weak, "spoofable")["d"] is True
 
 
 def test_a_companion_keeps_its_first_day_and_is_silent_when_it_is() -> None:
-    circle = names({0: "abcd"}, {"g": "abc"})
+    ring = names({0: "abcd"}, {"g": "abc"})
     known = dict.fromkeys("abcd", 2.0)
-    first = overlay({"g": "abc"}, circle, known)
-    second = overlay({"g": "abc"}, circle, known, previous=first, day=D2)
+    first = overlay({"g": "abc"}, ring, known)
+    second = overlay({"g": "abc"}, ring, known, previous=first, day=D2)
     assert column(second, "first_day")["d"] == D1
     assert column(second, "last_day")["d"] == D2
-    away = overlay({"g": "abc"}, circle, known, silent="d", previous=first, day=D2)
+    away = overlay({"g": "abc"}, ring, known, silent="d", previous=first, day=D2)
     row = away.filter(pl.col("account_id") == "d").row(0, named=True)
     assert (row["first_day"], row["last_day"], row["state"]) == (D1, D1, "silent")
     other = names({0: "abcd"}, {"h": "abc"})
@@ -286,18 +288,18 @@ def test_a_companion_keeps_its_first_day_and_is_silent_when_it_is() -> None:
 
 
 def test_suspects_meet_no_more_often_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a great part of a site is suspect, hands are smaller; who shares much is a circle all the same."""
-    n = 3 * HAND
+    """Where a great part of a site is suspect, buckets are smaller; who shares much is a ring all the same."""
+    n = 3 * BUCKET
     crowd = np.full(8 * n, n)
-    assert communities.hand(crowd) == HAND
+    assert communities.bucket(crowd) == BUCKET
     monkeypatch.setattr(communities, "MOST_PAIRS", 8 * n * 16)
-    assert communities.hand(crowd) == 16
+    assert communities.bucket(crowd) == 16
     links = [link for key in range(8) for link in on_key(key, range(n))]
     made = shares(4 * n, links)
     used = communities._used(made, bits(4 * n, range(n)) > 0)
-    graph = communities._graph(used, np.arange(n), communities.hand(used.among))
+    graph = communities._graph(used, np.arange(n), communities.bucket(used.among))
     assert graph is not None
     assert graph.nnz <= communities.MOST_PAIRS
     assert found(made, range(n)) == [set(range(n))]
     monkeypatch.setattr(communities, "MOST_PAIRS", 1)
-    assert communities.hand(crowd) == communities.LEAST_HAND
+    assert communities.bucket(crowd) == communities.LEAST_BUCKET

@@ -132,7 +132,7 @@ def test_evidence_anybody_can_copy_carries_no_group_alone() -> None:
         world.tie(account, "card", 8_100_000 + account // 8, BILLING)
     found = form_groups(world.ties())
     assert (found.label[:40] >= 0).all()
-    assert found.firm[:40].all()
+    assert found.unspoofable[:40].all()
 
 
 def test_pairs_are_counted_as_a_plain_loop_counts_them() -> None:
@@ -184,7 +184,12 @@ def test_who_shares_no_key_counts_as_population_and_has_no_place_in_the_arrays()
     everybody = world.ties()
     found = form_groups(everybody)
     holders_only = form_groups(replace(everybody, n_holders=2500, **inside(everybody, 2500)))
-    assert len(holders_only.label) == len(holders_only.belonging) == len(holders_only.firm) == 2500
+    assert (
+        len(holders_only.label)
+        == len(holders_only.membership_probability)
+        == len(holders_only.unspoofable)
+        == 2500
+    )
     assert (found.label[:40] >= 0).sum() >= 38
     assert (holders_only.label[:40] >= 0).sum() >= 38
     # The population, not the number of codes, says how rare a key is.

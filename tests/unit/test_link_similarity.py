@@ -59,7 +59,7 @@ def test_those_who_draw_on_one_stock_are_a_community(seed: int) -> None:
     assert label[0] >= 0
     outside = (found.label[12:] == label[0]).sum()
     assert outside <= 2
-    assert found.belonging[:12].mean() > 0.6
+    assert found.membership_probability[:12].mean() > 0.6
 
 
 def test_the_answer_does_not_hang_on_the_order_of_rows() -> None:
@@ -80,7 +80,7 @@ def test_word_by_word_copies_are_left_out() -> None:
     assert (find(rows, n).label[:12] == -1).all()
 
 
-def test_text_that_only_repeats_is_no_likeness() -> None:
+def test_text_that_only_repeats_is_no_similarity() -> None:
     rows, n = world(7)
     repeats = rows.with_columns(
         pl.when(pl.col("code") < 60).then(1).otherwise("n_prompts").alias("n_prompts")
@@ -91,7 +91,7 @@ def test_text_that_only_repeats_is_no_likeness() -> None:
 
 def test_keys_of_many_holders_are_dealt_into_hands(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, n = world(8)
-    monkeypatch.setattr(similarity, "HAND", 4)
+    monkeypatch.setattr(similarity, "BUCKET", 4)
     label = find(rows, n).label[:12]
     assert max(np.bincount(label[label >= 0])) >= 8
 
@@ -101,7 +101,7 @@ def test_nothing_shared_is_nobody_alike() -> None:
     for some in (rows.head(0), rows.filter(pl.col("family") == "network")):
         found = find(some, n)
         assert (found.label == -1).all()
-        assert (found.belonging == 0).all()
+        assert (found.membership_probability == 0).all()
 
 
 def test_links_among_members_count_against_chance() -> None:
@@ -130,7 +130,7 @@ def test_a_community_mostly_bound_by_keys_joins_that_group() -> None:
     assert sorted(set(alone.tolist()) - {-1}) == list(range(int(alone.max()) + 1))
 
 
-def test_likeness_within_a_group_is_of_its_members_only() -> None:
+def test_similarity_within_a_group_is_of_its_members_only() -> None:
     rows, n = world(12)
     found = find(rows, n)
     within = similarity.within(found.graph, found.label)
@@ -139,7 +139,7 @@ def test_likeness_within_a_group_is_of_its_members_only() -> None:
 
 
 def test_a_hub_is_compared_by_hands_and_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """2,000 holders of three phrases: each meets a hand of others, and never more at once than fit."""
+    """2,000 holders of three phrases: each meets a bucket of others, and never more at once than fit."""
     n, keys = 2_000, 3
     rows = pl.DataFrame(
         {
@@ -150,13 +150,13 @@ def test_a_hub_is_compared_by_hands_and_in_parts(monkeypatch: pytest.MonkeyPatch
     )  # fmt: skip
     monkeypatch.setattr(similarity, "MEETINGS", 20_000)
     vectors = similarity._vectors(similarity._informative(rows, np.full(n, 50.0), 20 * n), n)
-    hands = np.diff(vectors.T.tocsr().indptr)
-    assert hands.sum() == n * keys
-    assert hands.max() < 1.5 * similarity.HAND
+    buckets = np.diff(vectors.T.tocsr().indptr)
+    assert buckets.sum() == n * keys
+    assert buckets.max() < 1.5 * similarity.BUCKET
     runs = list(similarity._chunks(vectors, vectors.T.tocsr()))
     assert [low for low, _ in runs] == [0, *[high for _, high in runs[:-1]]]
     assert runs[-1][1] == n
-    met = [hands[vectors[low:high].indices].sum() for low, high in runs]
+    met = [buckets[vectors[low:high].indices].sum() for low, high in runs]
     assert max(met) <= similarity.MEETINGS
     graph = similarity.alike(rows, strangers(n), np.full(n, 50.0), 20 * n).graph
     assert np.diff(graph.indptr).max() <= similarity.NEIGHBOURS

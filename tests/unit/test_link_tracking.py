@@ -70,24 +70,24 @@ def test_names_do_not_depend_on_labels_or_order() -> None:
     assert one.equals(other)
 
 
-def test_a_bond_of_likeness_is_drawn_anew_and_one_of_keys_stays() -> None:
-    for bond, left in (("keys", {"a", "b", "c", "d"}), ("likeness", {"a", "b", "c"})):
+def test_a_bond_of_similarity_is_drawn_anew_and_one_of_keys_stays() -> None:
+    for bond, left in (("keys", {"a", "b", "c", "d"}), ("similarity", {"a", "b", "c"})):
         first = carry_over(NOBODY, found(bond, x=["a", "b", "c", "d"]), day=D1).members
         second = carry_over(first, found(bond, x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b", "d"]))
         assert ids(second.members) == {first["group_id"][0]: left}
 
 
 def test_an_account_the_window_holds_nothing_of_keeps_its_old_bond() -> None:
-    first = carry_over(NOBODY, found("likeness", x=["a", "b", "c", "d"]), day=D1).members
-    second = carry_over(first, found("likeness", x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b"]))
+    first = carry_over(NOBODY, found("similarity", x=["a", "b", "c", "d"]), day=D1).members
+    second = carry_over(first, found("similarity", x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b"]))
     assert ids(second.members) == {first["group_id"][0]: {"a", "b", "c", "d"}}
 
 
-def test_keys_found_later_outrank_likeness() -> None:
-    first = carry_over(NOBODY, found("likeness", x=["a", "b", "c"]), day=D1).members
+def test_keys_found_later_outrank_similarity() -> None:
+    first = carry_over(NOBODY, found("similarity", x=["a", "b", "c"]), day=D1).members
     second = carry_over(first, found("keys", x=["a", "b", "c"]), day=D2, present=first["account_id"]).members
     third = carry_over(
-        second, found("likeness", x=["a", "b", "c"]), day=D2, present=first["account_id"]
+        second, found("similarity", x=["a", "b", "c"]), day=D2, present=first["account_id"]
     ).members
     assert (set(second["bond"]), set(third["bond"])) == ({"keys"}, {"keys"})
 

@@ -168,7 +168,7 @@ def test_a_scaffold_leaves_common_keys_whatever_fills_it() -> None:
     assert met >= len(pairs) // 2
 
 
-def test_sketches_estimate_likeness() -> None:
+def test_sketches_estimate_similarity() -> None:
     rng = random.Random(9)
     base = words(rng, 120).split()
     near = [w if rng.random() > 0.03 else "zz" for w in base]
@@ -182,7 +182,7 @@ def test_sketches_estimate_likeness() -> None:
     assert not keys_of(frame, 0, "band") & keys_of(frame, 2, "band")
 
 
-def test_a_sketch_agrees_with_exact_likeness() -> None:
+def test_a_sketch_agrees_with_exact_similarity() -> None:
     rng = random.Random(13)
     gap = []
     for _ in range(60):

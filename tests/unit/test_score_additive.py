@@ -94,10 +94,10 @@ def test_model_files_round_trip_and_refuse_damage() -> None:
     ).dumps()
     again = Detector.loads(text)
     values = {"x": np.array([0.0, 1.0, 1.5, np.nan])}
-    np.testing.assert_array_equal(again.account.bits(values, 4), [-4.0, -4.0, -1.0, -3.0])
+    np.testing.assert_array_equal(again.conduct.bits(values, 4), [-4.0, -4.0, -1.0, -3.0])
     assert again.dumps() == text
     raw = json.loads(text)
-    raw["account"]["terms"][0]["levels"] = [1.0]
+    raw["conduct"]["terms"][0]["levels"] = [1.0]
     with pytest.raises(ValueError, match="levels"):
         Detector.loads(json.dumps(raw))
     with pytest.raises(ValueError, match="format"):

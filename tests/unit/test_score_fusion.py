@@ -13,11 +13,19 @@ from made_shares import on_key, shares
 from detector.bits import probability
 from detector.link import graph
 from detector.score.additive import Additive, Term, Variant
-from detector.score.fusion import LEAST_EVIDENCE, LENT_ABOVE, PLANTED_BITS, company, lending, lent, standing
+from detector.score.fusion import (
+    GROUP_ABOVE,
+    LEAST_EVIDENCE,
+    SPOOFABLE_BITS,
+    accounts_before,
+    group_contribution,
+    group_evidence,
+    with_relational,
+)
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 NOTHING = Additive((), base=0.0)
-GROUPS = {"group_id": pl.String, "own_bits": pl.Float64, "own_day": pl.Date}
+GROUPS = {"group_id": pl.String, "intrinsic_bits": pl.Float64, "intrinsic_day": pl.Date}
 
 
 def groups(*rows: tuple[str, float | None, date | None]) -> pl.DataFrame:
@@ -33,7 +41,7 @@ def rows_of(frame: pl.DataFrame) -> dict[str, tuple[Any, ...]]:
 
 
 def test_a_group_lends_the_worst_of_its_life_and_says_of_which_day() -> None:
-    found = lending(
+    found = group_evidence(
         today(("rises", 5.0), ("falls", -2.0), ("new", 1.0), ("same", 3.0), ("first", 0.5)),
         groups(("rises", 4.0, D1), ("falls", 4.0, D1), ("away", 2.0, D1), ("same", 3.0, D1), ("first", None, None)),
         D2,
@@ -49,66 +57,68 @@ def test_a_group_lends_the_worst_of_its_life_and_says_of_which_day() -> None:
 
 
 def bond(**of: Any) -> pl.DataFrame:
-    """One member of a group that is abusive beyond doubt, surely in it by a firm key."""
+    """One member of a group that is abusive beyond doubt, surely in it by an unspoofable key."""
     row: dict[str, Any] = {
-        "group_bits": 8.0, "belonging": 1.0, "bond": "keys", "firm": True, "evidence_bits": LEAST_EVIDENCE,
-        "own_bits": -7.0, "harvest_bits": -6.0,
+        "group_bits": 8.0, "membership_probability": 1.0, "bond": "keys", "spoofable": False,
+        "evidence_bits": LEAST_EVIDENCE,
+        "conduct_bits": -7.0, "harvest_bits": -6.0,
     } | of  # fmt: skip
-    schema = dict.fromkeys(row, pl.Float64) | {"bond": pl.String, "firm": pl.Boolean}
+    schema = dict.fromkeys(row, pl.Float64) | {"bond": pl.String, "spoofable": pl.Boolean}
     return pl.DataFrame([row], schema=schema)
 
 
 def lends(**of: Any) -> float | None:
     frame = bond(**of)
-    found: float | None = frame.select(lent(frame)).item()
+    found: float | None = frame.select(group_contribution(frame)).item()
     return found
 
 
-def test_a_firm_bond_lends_what_the_group_is() -> None:
+def test_an_unspoofable_bond_lends_what_the_group_is() -> None:
     assert lends() == pytest.approx(8.0)
     assert lends(group_bits=None) is None
 
 
 def test_who_may_not_belong_is_lent_the_joint_probability() -> None:
-    found = lends(belonging=0.6)
+    found = lends(membership_probability=0.6)
     assert found is not None
     assert probability(np.array([found]))[0] == pytest.approx(0.6 * probability(np.array([8.0]))[0])
-    unknown = lends(belonging=None)
+    unknown = lends(membership_probability=None)
     assert unknown is not None
     assert unknown < -25
 
 
 @pytest.mark.parametrize(
-    "planted", [{"firm": False}, {"firm": None}, {"evidence_bits": LEAST_EVIDENCE - 0.01}]
+    "planted", [{"spoofable": True}, {"spoofable": None}, {"evidence_bits": LEAST_EVIDENCE - 0.01}]
 )
-def test_a_bond_that_may_be_planted_or_not_be_shown_lends_little_beyond_conduct(
+def test_a_bond_that_may_be_spoofable_or_not_be_shown_lends_little_beyond_conduct(
     planted: dict[str, Any],
 ) -> None:
-    assert lends(**planted) == pytest.approx(-6.0 + PLANTED_BITS)
-    assert lends(**planted, own_bits=1.0) == pytest.approx(1.0 + PLANTED_BITS)
-    assert lends(**planted, own_bits=7.5) == pytest.approx(8.0)
-    assert lends(**planted, own_bits=None, harvest_bits=None) == pytest.approx(-12.0 + PLANTED_BITS)
+    assert lends(**planted) == pytest.approx(-6.0 + SPOOFABLE_BITS)
+    assert lends(**planted, conduct_bits=1.0) == pytest.approx(1.0 + SPOOFABLE_BITS)
+    assert lends(**planted, conduct_bits=7.5) == pytest.approx(8.0)
+    assert lends(**planted, conduct_bits=None, harvest_bits=None) == pytest.approx(-12.0 + SPOOFABLE_BITS)
 
 
-def test_likeness_needs_no_key_but_something_to_show() -> None:
-    assert lends(bond="likeness", firm=False) == pytest.approx(8.0)
-    assert lends(bond="likeness", firm=False, evidence_bits=1.0) == pytest.approx(-6.0 + PLANTED_BITS)
+def test_similarity_needs_no_key_but_something_to_show() -> None:
+    assert lends(bond="similarity", spoofable=True) == pytest.approx(8.0)
+    assert lends(bond="similarity", spoofable=True, evidence_bits=1.0) == pytest.approx(-6.0 + SPOOFABLE_BITS)
     # Nothing of it is in the window any more: nothing can be shown.
-    assert lends(evidence_bits=None) == pytest.approx(-6.0 + PLANTED_BITS)
+    assert lends(evidence_bits=None) == pytest.approx(-6.0 + SPOOFABLE_BITS)
 
 
 OWN = {
-    "account_id": pl.String, "own_bits": pl.Float64, "harvest_bits": pl.Float64, "lone_bits": pl.Float64,
-    "own_kind": pl.String, "n_requests": pl.Int64,
+    "account_id": pl.String, "conduct_bits": pl.Float64, "harvest_bits": pl.Float64, "single_account_bits": pl.Float64,
+    "conduct_kind": pl.String, "n_requests": pl.Int64,
 }  # fmt: skip
 BOND = {
-    "group_id": pl.String, "account_id": pl.String, "bond": pl.String, "firm": pl.Boolean, "belonging": pl.Float64,
+    "group_id": pl.String, "account_id": pl.String, "bond": pl.String, "spoofable": pl.Boolean,
+    "membership_probability": pl.Float64,
     "evidence_bits": pl.Float64, "joined": pl.Date,
 }  # fmt: skip
 
 
 def conduct(*rows: tuple[str, float, float, float]) -> pl.DataFrame:
-    """account_id, own, harvest and lone bits."""
+    """account_id, own, harvest and single-account bits."""
     return pl.DataFrame([(*r, "distillation", 10) for r in rows], schema=OWN, orient="row")
 
 
@@ -118,45 +128,49 @@ def before(*rows: tuple[str, float | None]) -> pl.DataFrame:
     )
 
 
-def members(*rows: tuple[str, str, date], firm: bool = True) -> pl.DataFrame:
-    return pl.DataFrame([(g, a, "keys", firm, 1.0, 9.0, d) for g, a, d in rows], schema=BOND, orient="row")
+def members(*rows: tuple[str, str, date], spoofable: bool = False) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(g, a, "keys", spoofable, 1.0, 9.0, d) for g, a, d in rows], schema=BOND, orient="row"
+    )
 
 
 def test_everybody_known_stands_and_the_worst_harvest_is_remembered() -> None:
-    found = standing(
+    found = accounts_before(
         conduct(("b", -8.0, -8.0, -9.0), ("n", -5.0, -4.0, -9.0)),
         before(("b", -2.0), ("gone", 1.5), ("old", None)),
         members(("g", "m", D1)),
-        lending(today(), groups(("g", 6.0, D1)), D2),
+        group_evidence(today(), groups(("g", 6.0, D1)), D2),
     )
     assert found["account_id"].to_list() == ["b", "gone", "m", "n", "old"]
     assert rows_of(found.select("account_id", "harvest_bits", "busy")) == {
         "b": (-2.0, 10), "n": (-4.0, 10), "gone": (1.5, None), "m": (None, None), "old": (None, None),
     }  # fmt: skip
-    assert rows_of(found.select("account_id", "lent_bits"))["m"] == (pytest.approx(6.0),)
+    assert rows_of(found.select("account_id", "group_contribution_bits"))["m"] == (pytest.approx(6.0),)
 
 
-def test_what_was_done_before_the_bond_does_not_bear_out_a_planted_one() -> None:
-    found = standing(
+def test_what_was_done_before_the_bond_does_not_bear_out_a_spoofable_one() -> None:
+    found = accounts_before(
         conduct(("a", -8.0, -8.0, -9.0)),
         before(("a", 3.0)),
-        members(("g", "a", D1), firm=False),
-        lending(today(("g", 8.0)), groups(), D1),
+        members(("g", "a", D1), spoofable=True),
+        group_evidence(today(("g", 8.0)), groups(), D1),
     )
-    assert rows_of(found.select("account_id", "harvest_bits", "lent_bits")) == {
-        "a": (3.0, -8.0 + PLANTED_BITS)
+    assert rows_of(found.select("account_id", "harvest_bits", "group_contribution_bits")) == {
+        "a": (3.0, -8.0 + SPOOFABLE_BITS)
     }
 
 
 def test_who_joined_after_the_worst_day_is_lent_what_the_group_is_today() -> None:
     own = conduct(*((a, -8.0, -8.0, -9.0) for a in ("early", "late")))
     bonds = members(("g", "early", D1), ("g", "late", D2))
-    fallen = standing(own, before(), bonds, lending(today(("g", 1.0)), groups(("g", 6.0, D1)), D2))
-    assert rows_of(fallen.select("account_id", "lent_bits")) == {
+    fallen = accounts_before(
+        own, before(), bonds, group_evidence(today(("g", 1.0)), groups(("g", 6.0, D1)), D2)
+    )
+    assert rows_of(fallen.select("account_id", "group_contribution_bits")) == {
         "early": (pytest.approx(6.0),), "late": (pytest.approx(1.0),),
     }  # fmt: skip
-    silent = standing(own, before(), bonds, lending(today(), groups(("g", 6.0, D1)), D2))
-    assert rows_of(silent.select("account_id", "lent_bits")) == {
+    silent = accounts_before(own, before(), bonds, group_evidence(today(), groups(("g", 6.0, D1)), D2))
+    assert rows_of(silent.select("account_id", "group_contribution_bits")) == {
         "early": (pytest.approx(6.0),),
         "late": (None,),
     }
@@ -167,21 +181,21 @@ def step(name: str, *levels: float) -> Term:
     return Term(name, np.array([0.5]), np.array(levels))
 
 
-def by_kin(first: Additive, second: Additive) -> Variant:
+def relational_models(first: Additive, second: Additive) -> Variant:
     return Variant(NOTHING, NOTHING, first, second, frozenset())
 
 
 #: Believes in company: who shares an exit with suspects is one, to ten bits.
-COMPANY = by_kin(
+COMPANY = relational_models(
     Additive((step("harvest_bits", 0.0, 20.0),), base=-10.0),
-    Additive((step("kin_network_1", -9.0, 10.0),), base=0.0),
+    Additive((step("neighbours_network_1", -9.0, 10.0),), base=0.0),
 )
 
 
 def accounts(*rows: tuple[str, float | None, float | None, float | None, float | None]) -> pl.DataFrame:
-    """account_id, own, harvest, lone and lent bits, as ``standing`` leaves them."""
+    """account_id, own, harvest, single-account and group bits, as ``standing`` leaves them."""
     schema = {"account_id": pl.String} | dict.fromkeys(
-        ("own_bits", "harvest_bits", "lone_bits", "lent_bits"), pl.Float64
+        ("conduct_bits", "harvest_bits", "single_account_bits", "group_contribution_bits"), pl.Float64
     )
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
@@ -196,68 +210,77 @@ def beside_two_suspects(*, spoofable: bool) -> graph.Shares:
 
 def test_company_that_nobody_could_plant_counts_in_full() -> None:
     known = accounts(("a000", *QUIET), *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)), ("a003", *QUIET))
-    found = company(COMPANY, known, beside_two_suspects(spoofable=False))
+    found = with_relational(COMPANY, known, beside_two_suspects(spoofable=False))
     row = found.row(0, named=True)
-    assert (row["kin_bits"], row["planted_bits"], row["alone_bits"], row["bits_today"]) == (
+    assert (
+        row["relational_bits"],
+        row["spoofable_limit_bits"],
+        row["without_group_bits"],
+        row["bits_today"],
+    ) == (
         10.0,
         0.0,
         10.0,
         10.0,
     )
-    assert found.row(3, named=True)["kin_bits"] == -9.0
+    assert found.row(3, named=True)["relational_bits"] == -9.0
 
 
-def test_company_that_may_be_planted_adds_little_to_conduct() -> None:
-    def first(own: float, lent_bits: float | None = None) -> dict[str, Any]:
-        mine = ("a000", own, own - 1, -9.0, lent_bits)
+def test_company_that_may_be_spoofable_adds_little_to_conduct() -> None:
+    def first(own: float, group_contribution_bits: float | None = None) -> dict[str, Any]:
+        mine = ("a000", own, own - 1, -9.0, group_contribution_bits)
         known = accounts(mine, *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)))
-        return company(COMPANY, known, beside_two_suspects(spoofable=True)).row(0, named=True)
+        return with_relational(COMPANY, known, beside_two_suspects(spoofable=True)).row(0, named=True)
 
-    assert first(-8.0)["kin_bits"] == -8.0 + PLANTED_BITS
-    assert first(-8.0)["planted_bits"] == -8.0 + PLANTED_BITS - 10.0
-    assert first(1.0)["kin_bits"] == 1.0 + PLANTED_BITS
+    assert first(-8.0)["relational_bits"] == -8.0 + SPOOFABLE_BITS
+    assert first(-8.0)["spoofable_limit_bits"] == -8.0 + SPOOFABLE_BITS - 10.0
+    assert first(1.0)["relational_bits"] == 1.0 + SPOOFABLE_BITS
     # What a group lends on a bond that was weighed already is no company that was planted.
-    assert first(-8.0, 5.0)["kin_bits"] == 5.0 + PLANTED_BITS
-    assert first(9.0)["planted_bits"] == 0.0
+    assert first(-8.0, 5.0)["relational_bits"] == 5.0 + SPOOFABLE_BITS
+    assert first(9.0)["spoofable_limit_bits"] == 0.0
 
 
-def test_a_firm_key_vouches_for_its_own_part_of_the_company_only() -> None:
+def test_an_unspoofable_key_vouches_for_its_own_part_of_the_company_only() -> None:
     # An exit that nobody can plant is worth 3 bits, a client that anybody can copy 10 more.
-    says = by_kin(
+    says = relational_models(
         Additive((step("harvest_bits", 0.0, 20.0),), base=-10.0),
-        Additive((step("kin_network_1", 0.0, 3.0), step("kin_client_1", 0.0, 10.0)), base=-4.0),
+        Additive((step("neighbours_network_1", 0.0, 3.0), step("neighbours_client_1", 0.0, 10.0)), base=-4.0),
     )
     known = accounts(("a000", *QUIET), *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)))
     held = shares(40, [*on_key(1, [0, 1, 2]), *on_key(2, [0, 1, 2], "client", spoofable=True)])
-    row = company(says, known, held).row(0, named=True)
-    assert (row["firm_bits"], row["kin_bits"], row["planted_bits"]) == (-1.0, -1.0 + PLANTED_BITS, -8.0)
+    row = with_relational(says, known, held).row(0, named=True)
+    assert (row["unspoofable_bits"], row["relational_bits"], row["spoofable_limit_bits"]) == (
+        -1.0,
+        -1.0 + SPOOFABLE_BITS,
+        -8.0,
+    )
 
 
 def test_where_nothing_is_shared_the_account_stands_as_it_is() -> None:
     known = accounts(("x", 2.0, 5.0, 1.0, None), ("y", -8.0, -8.0, -9.0, 6.0))
     for made in (
-        company(COMPANY, known, None),
-        company(COMPANY, known, beside_two_suspects(spoofable=False)),
+        with_relational(COMPANY, known, None),
+        with_relational(COMPANY, known, beside_two_suspects(spoofable=False)),
     ):
-        assert made["kin_bits"].to_list() == [None, None]
-        assert made["planted_bits"].to_list() == [None, None]
-        assert made["alone_bits"].to_list() == [2.0, -8.0]
+        assert made["relational_bits"].to_list() == [None, None]
+        assert made["spoofable_limit_bits"].to_list() == [None, None]
+        assert made["without_group_bits"].to_list() == [2.0, -8.0]
         # No company bears the group out, and none speaks against it.
         assert made["bits_today"].to_list() == [2.0, 6.0]
 
 
 def test_the_score_is_the_worst_of_three_and_the_group_is_held_to_the_company() -> None:
-    def score(lone: float, company_bits: float, lent_bits: float | None) -> float:
-        says = by_kin(NOTHING, Additive((), base=company_bits))
+    def score(lone: float, company_bits: float, group_contribution_bits: float | None) -> float:
+        says = relational_models(NOTHING, Additive((), base=company_bits))
         # Own bits of harvest count through the company alone where there is one.
-        known = accounts(("a000", 7.0, 7.0, lone, lent_bits), ("a001", *QUIET))
-        found = company(says, known, shares(5, on_key(1, [0, 1])))
+        known = accounts(("a000", 7.0, 7.0, lone, group_contribution_bits), ("a001", *QUIET))
+        found = with_relational(says, known, shares(5, on_key(1, [0, 1])))
         bits: float = found["bits_today"][0]
         return bits
 
     assert score(4.0, -5.0, None) == 4.0
     assert score(-9.0, -5.0, None) == -5.0
-    assert score(-9.0, 3.0, 9.0) == 3.0 + LENT_ABOVE
+    assert score(-9.0, 3.0, 9.0) == 3.0 + GROUP_ABOVE
     assert score(-9.0, 3.0, 3.5) == 3.5
     assert score(-9.0, 3.0, -6.0) == 3.0
     assert score(6.0, -5.0, 9.0) == 6.0
@@ -266,19 +289,23 @@ def test_the_score_is_the_worst_of_three_and_the_group_is_held_to_the_company() 
 def test_suspicion_travels_two_hops() -> None:
     # a002 harvests; a001 knows it, a000 knows only a001.
     links = [*on_key(1, [0, 1]), *on_key(2, [1, 2])]
-    models = by_kin(
-        Additive((step("harvest_bits", -6.0, 6.0), step("kin_network_1", 0.0, 14.0)), base=0.0),
-        Additive((step("kin_network_1", -9.0, 4.0),), base=0.0),
+    models = relational_models(
+        Additive((step("harvest_bits", -6.0, 6.0), step("neighbours_network_1", 0.0, 14.0)), base=0.0),
+        Additive((step("neighbours_network_1", -9.0, 4.0),), base=0.0),
     )
     quiet = [(f"a{i:03d}", *QUIET) for i in range(40)]
     known = accounts(*quiet[:2], ("a002", 3.0, 3.0, -9.0, None), *quiet[3:])
-    assert company(models, known, shares(40, links))["kin_bits"][0] == 4.0
-    one_hop = by_kin(Additive(models.kin_first.terms[:1], base=0.0), models.kin)
-    assert company(one_hop, known, shares(40, links))["kin_bits"][:2].to_list() == [-9.0, 4.0]
+    assert with_relational(models, known, shares(40, links))["relational_bits"][0] == 4.0
+    one_hop = relational_models(Additive(models.relational_first.terms[:1], base=0.0), models.relational)
+    assert with_relational(one_hop, known, shares(40, links))["relational_bits"][:2].to_list() == [-9.0, 4.0]
 
 
 def test_accounts_of_whom_nothing_was_measured_are_no_suspects() -> None:
     known = accounts(("a000", *QUIET), ("a001", None, None, None, None))
-    found = company(COMPANY, known, shares(2, on_key(1, [0, 1])))
-    assert found["kin_bits"].to_list() == [-9.0, -9.0]
-    assert found["bits_today"].to_list() == found["alone_bits"].to_list() == found["kin_bits"].to_list()
+    found = with_relational(COMPANY, known, shares(2, on_key(1, [0, 1])))
+    assert found["relational_bits"].to_list() == [-9.0, -9.0]
+    assert (
+        found["bits_today"].to_list()
+        == found["without_group_bits"].to_list()
+        == found["relational_bits"].to_list()
+    )

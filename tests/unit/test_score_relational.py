@@ -84,11 +84,11 @@ def test_the_best_and_the_third_best_key_of_each_family_are_measured() -> None:
     rate = 1.9 / 20
     lift = [math.log2((p + 3 * rate) / (4 * rate)) for p in (0.9, 0.6, 0.3, 0.1)]
     mine = row(found, 0)
-    assert mine["kin_network_1"] == pytest.approx(lift[0])
-    assert mine["kin_network_3"] == pytest.approx(lift[2])
-    assert mine["kin_billing_1"] == pytest.approx(lift[3])
-    assert mine["kin_billing_3"] == 0.0
-    assert "kin_client_1" not in found.columns
+    assert mine["neighbours_network_1"] == pytest.approx(lift[0])
+    assert mine["neighbours_network_3"] == pytest.approx(lift[2])
+    assert mine["neighbours_billing_1"] == pytest.approx(lift[3])
+    assert mine["neighbours_billing_3"] == 0.0
+    assert "neighbours_client_1" not in found.columns
     assert row(found, 10) == {"account_id": "a010"} | {c: 0.0 for c in found.columns if c != "account_id"}
 
 
@@ -99,11 +99,11 @@ def test_keys_that_anybody_can_plant_may_be_left_out() -> None:
         [*on_key(1, [0, 1], spoofable=True), *on_key(2, [0, 2], "billing")],
         [(0, 5, "line", 2), (1, 5, "line", 2)],
     )
-    everything, firm = relational.measure(made, p), relational.measure(made, p, firm_only=True)
-    assert row(everything, 0)["kin_network_1"] > 1
-    assert row(everything, 0)["kin_content_1"] > 1
-    assert (row(firm, 0)["kin_network_1"], row(firm, 0)["kin_content_1"]) == (0.0, 0.0)
-    assert row(firm, 0)["kin_billing_1"] == row(everything, 0)["kin_billing_1"] > 0
+    everything, firm = relational.measure(made, p), relational.measure(made, p, without_spoofable=True)
+    assert row(everything, 0)["neighbours_network_1"] > 1
+    assert row(everything, 0)["neighbours_content_1"] > 1
+    assert (row(firm, 0)["neighbours_network_1"], row(firm, 0)["neighbours_content_1"]) == (0.0, 0.0)
+    assert row(firm, 0)["neighbours_billing_1"] == row(everything, 0)["neighbours_billing_1"] > 0
     assert firm.columns == everything.columns
 
 
@@ -132,7 +132,7 @@ def test_of_text_only_the_structure_of_user_prompts_counts() -> None:
         text += [(a, key, kind, sharing) for a in (0, 1, 2)]
     made = shares(50, text=text)
     assert (len(made.account), len(made.organisations)) == (3, 1)
-    assert not made.firm.any()
+    assert made.spoofable.all()
 
 
 def test_nobody_and_nothing_shared() -> None:
@@ -172,7 +172,9 @@ def plain(
         for family in {f for f, _ in about.values()}:
             ranked = sorted(lift[family], reverse=True)
             for place in PLACES:
-                found[account, f"kin_{family}_{place}"] = ranked[place - 1] if len(ranked) >= place else 0.0
+                found[account, f"neighbours_{family}_{place}"] = (
+                    ranked[place - 1] if len(ranked) >= place else 0.0
+                )
     return found
 
 
@@ -197,7 +199,7 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
     for (account, column), bits in expected.items():
         assert found[column][account] == pytest.approx(bits, abs=1e-8), (account, column)
     shuffled = tables(n, links, text, organisations)
-    for name in ("links", "holdings"):
+    for name in ("links", "incidence"):
         shuffled[name] = shuffled[name].sample(fraction=1.0, shuffle=True, seed=seed)
     assert relational.measure(graph.prepare(shuffled), p).equals(found)
 
@@ -205,7 +207,7 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
 def test_every_column_measured_is_one_the_models_may_use() -> None:
     links = [link for i, family in enumerate(graph.LINKS) for link in on_key(i, [0, 1], family)]
     made = relational.measure(shares(3, links, [(a, 9, "line", 3) for a in range(3)]), np.zeros(3))
-    assert set(made.columns) - {"account_id"} == set(TERMS) - {"harvest_bits", "lent_bits"}
+    assert set(made.columns) - {"account_id"} == set(TERMS) - {"harvest_bits", "group_contribution_bits"}
 
 
 def test_the_largest_of_each_account_are_those_that_sorting_gives() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.score.template_reuse import account_scaffolds, content_holdings, measure_keys
+from detector.score.template_reuse import account_template_reuse, content_incidence, measure_keys
 
 SCHEMA = {
     "account": pl.Int64, "code": pl.Int64, "family": pl.String, "kind": pl.String, "n_sharing": pl.Int64,
@@ -81,7 +81,7 @@ def test_common_words_and_small_keys_are_left_out() -> None:
         *[(a, 3, "client", "ja4", 5, 0, 0.0) for a in range(5)],
         *scaffold(range(3), 4),
     )
-    assert content_holdings(ties)["code"].unique().to_list() == [4]
+    assert content_incidence(ties)["code"].unique().to_list() == [4]
 
 
 def test_mixing_cannot_dilute_what_an_account_carries() -> None:
@@ -93,16 +93,16 @@ def test_mixing_cannot_dilute_what_an_account_carries() -> None:
     )
     codes = pl.Series(range(1, 40))
     bits = np.r_[[5.0, 5.0], np.full(37, -4.0)]
-    one = account_scaffolds(content_holdings(pure), codes[:2], bits[:2], 5)
-    other = account_scaffolds(content_holdings(mixed), codes, bits, 5)
-    for column in ("scaffold_bits_1", "scaffold_kinds", "scaffold_requests_log2"):
+    one = account_template_reuse(content_incidence(pure), codes[:2], bits[:2], 5)
+    other = account_template_reuse(content_incidence(mixed), codes, bits, 5)
+    for column in ("template_reuse_bits_1", "template_reuse_kinds", "template_reuse_requests_log2"):
         assert one[column][0] == other[column][0] > 0
-    assert one["scaffold_bits_3"][0] is None
-    assert other["scaffold_bits_3"][0] == -4.0
-    assert one["scaffold_bits_1"][4] is None
+    assert one["template_reuse_bits_3"][0] is None
+    assert other["template_reuse_bits_3"][0] == -4.0
+    assert one["template_reuse_bits_1"][4] is None
 
 
 def test_no_text_at_all() -> None:
     nothing = measure_keys(rows(), strangers(3), np.ones(3), 3)
     assert nothing.height == 0
-    assert account_scaffolds(content_holdings(rows()), nothing["code"], np.empty(0), 3).height == 3
+    assert account_template_reuse(content_incidence(rows()), nothing["code"], np.empty(0), 3).height == 3

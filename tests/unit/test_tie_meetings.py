@@ -135,7 +135,7 @@ def test_a_scaffold_and_a_public_question_differ_in_prompts_under_the_key() -> N
     assert found["a", question]["kind"] == "exact"
 
 
-def test_every_content_key_kind_is_a_tie_that_can_be_planted() -> None:
+def test_every_content_key_kind_is_a_tie_that_can_be_spoofable() -> None:
     template = TIES["template"]
     assert set(template.kinds) == set(CONTENT_KEY_KINDS.values()) == template.spoofable
     keys = [64 + code for code in CONTENT_KEY_KINDS]

@@ -11,7 +11,7 @@ from made_shares import Link, on_key, tables
 
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import FOLDS, SharedText, fold_of
-from detector.lab.training.relational import KEYS, fit_kin, lent_bits
+from detector.lab.training.relational import KEYS, fit_relational, group_contribution_bits
 from detector.score import additive
 
 D1 = date(2026, 3, 2)
@@ -36,11 +36,11 @@ def made_world(world: int, *, days: int = 2) -> tuple[pl.DataFrame, list[SharedT
             harvest = 3.0 + rng.normal() if open_about_it else -7.0 + rng.normal()
             rows.append((world, fold_of(world), day, f"a{account:03d}", int(account < BAD), harvest, None))
         text.append(
-            SharedText(world, day, pl.DataFrame(), shared["holdings"], shared["links"], shared["accounts"])
+            SharedText(world, day, pl.DataFrame(), shared["incidence"], shared["links"], shared["accounts"])
         )
     schema = {
         "world": pl.Int64, "fold": pl.Int64, "day": pl.Date, "account_id": pl.String, "label": pl.Int64,
-        "harvest_bits": pl.Float64, "lent_bits": pl.Float64,
+        "harvest_bits": pl.Float64, "group_contribution_bits": pl.Float64,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row"), text
 
@@ -52,23 +52,23 @@ def worlds() -> tuple[pl.DataFrame, list[SharedText]]:
 
 
 def test_the_company_of_suspects_is_suspicious(worlds: tuple[pl.DataFrame, list[SharedText]]) -> None:
-    bits, rows, first, second = fit_kin(*worlds, prior=0.02)
+    bits, rows, first, second = fit_relational(*worlds, prior=0.02)
     assert len(bits) == len(rows) == len(worlds[0])
     for model in (first, second):
         terms = {t.name: t for t in model.terms}
-        assert np.ptp(terms["kin_network_1"].levels) > 1
+        assert np.ptp(terms["neighbours_network_1"].levels) > 1
         # More suspect company is never less suspicious.
         assert all((np.diff(t.levels) >= -1e-12).all() for t in model.terms)
     number = rows["account_id"].str.slice(1).cast(pl.Int64).to_numpy()
     quiet_bad, honest = (number >= BAD // 2) & (number < BAD), number >= BAD
     assert bits[quiet_bad].min() > bits[honest].max()
-    assert rows["kin_network_1"].is_not_null().all()
+    assert rows["neighbours_network_1"].is_not_null().all()
 
 
 def test_another_order_of_rows_is_the_same_fit(worlds: tuple[pl.DataFrame, list[SharedText]]) -> None:
-    bits, rows, _, model = fit_kin(*worlds, prior=0.02)
+    bits, rows, _, model = fit_relational(*worlds, prior=0.02)
     shuffled = worlds[0].sample(fraction=1.0, shuffle=True, seed=4)
-    again, rows_again, _, model_again = fit_kin(shuffled, worlds[1], prior=0.02)
+    again, rows_again, _, model_again = fit_relational(shuffled, worlds[1], prior=0.02)
     assert rows.equals(rows_again)
     np.testing.assert_array_equal(bits, again)
     assert model.to_json() == model_again.to_json()
@@ -82,7 +82,7 @@ def test_days_without_shared_keys_teach_nothing_and_are_remembered() -> None:
     told = accounts.with_columns(
         pl.when(pl.col("day") == D1).then("harvest_bits").otherwise(-9.0).alias("harvest_bits")
     )
-    _, rows, _, _ = fit_kin(told, last, prior=0.02)
+    _, rows, _, _ = fit_relational(told, last, prior=0.02)
     assert rows["day"].unique().to_list() == [D1 + timedelta(days=1)]
     before = accounts.filter(pl.col("day") == D1).sort(*KEYS)["harvest_bits"].to_numpy()
     np.testing.assert_array_equal(rows.sort(*KEYS)["harvest_bits"].to_numpy(), np.maximum(before, -9.0))
@@ -125,10 +125,19 @@ def test_lent_bits_are_of_the_day_and_the_world() -> None:
     at = [(0, D1), (0, d2), (1, D1)]
     members = pl.DataFrame(
         [
-            (w, d, "g", "a", 40.0, "keys", firm, 9.0)
-            for (w, d), firm in zip(at, (True, True, False), strict=True)
+            (w, d, "g", "a", 40.0, "keys", spoofable, 9.0)
+            for (w, d), spoofable in zip(at, (False, False, True), strict=True)
         ],
-        schema=["world", "day", "group_id", "account_id", "member_bits", "bond", "firm", "evidence_bits"],
+        schema=[
+            "world",
+            "day",
+            "group_id",
+            "account_id",
+            "member_bits",
+            "bond",
+            "spoofable",
+            "evidence_bits",
+        ],
         orient="row",
     )
     groups = pl.DataFrame(
@@ -138,10 +147,10 @@ def test_lent_bits_are_of_the_day_and_the_world() -> None:
     )
     conduct = pl.DataFrame(
         [(w, d, "a", -8.0, -6.0) for w, d in at],
-        schema=["world", "day", "account_id", "own_bits", "harvest_bits"],
+        schema=["world", "day", "account_id", "conduct_bits", "harvest_bits"],
         orient="row",
     )
-    found = lent_bits(members, groups, conduct)
+    found = group_contribution_bits(members, groups, conduct)
     assert found.select(KEYS).rows() == [(w, d, "a") for w, d in at]
-    # Measured and firm; not measured that day; planted.
-    assert found["lent_bits"].to_list() == [pytest.approx(5.0), None, pytest.approx(-4.0)]
+    # Measured and unspoofable; not measured that day; spoofable.
+    assert found["group_contribution_bits"].to_list() == [pytest.approx(5.0), None, pytest.approx(-4.0)]

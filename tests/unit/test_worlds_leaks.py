@@ -14,16 +14,16 @@ from detector.lab.worlds.world import World, WorldSpec, make_world
 SPEC = WorldSpec(seed=900_201, days=4, honest_accounts=450, attacker_share=0.07)
 
 
-@pytest.mark.parametrize("rung", [2, 3])
+@pytest.mark.parametrize("evasion_level", [2, 3])
 @pytest.mark.parametrize("seed", [900_201, 900_202, 900_203])
-def test_no_field_leaks_on_the_careful_rungs(rung: int, seed: int) -> None:
-    found = leak_check(make_world(replace(SPEC, seed=seed, rung=rung)))
+def test_no_field_leaks_on_the_careful_levels(evasion_level: int, seed: int) -> None:
+    found = leak_check(make_world(replace(SPEC, seed=seed, evasion_level=evasion_level)))
     assert len(found) > 50
     assert found["auc"][0] <= CEILING, found.head(5).rows()
 
 
-def test_a_planted_leak_is_found() -> None:
-    made = make_world(replace(SPEC, rung=3, honest_accounts=300))
+def test_a_spoofable_leak_is_found() -> None:
+    made = make_world(replace(SPEC, evasion_level=3, honest_accounts=300))
     crew = made.truth.filter(pl.col("label") == 1)["account_id"].implode()
     marked = made.requests.with_columns(
         stream=pl.when(pl.col("account_id").is_in(crew)).then(True).otherwise(pl.lit(False))
@@ -33,7 +33,7 @@ def test_a_planted_leak_is_found() -> None:
 
 
 def test_naive_attackers_do_show() -> None:
-    found = leak_check(make_world(replace(SPEC, rung=0, campaigns=("cot_rubric",))))
+    found = leak_check(make_world(replace(SPEC, evasion_level=0, campaigns=("cot_rubric",))))
     assert found["auc"][0] > CEILING
 
 
@@ -45,13 +45,13 @@ def test_auc_counts_ties_half_and_stands_unknowns_in_the_middle() -> None:
     assert auc(np.array([1.0, 2.0]), np.array([True, True])) == 0.5
 
 
-def test_honest_traffic_differs_between_rungs() -> None:
-    worlds = [make_world(replace(SPEC, rung=r, honest_accounts=200, days=2)) for r in (1, 2)]
+def test_honest_traffic_differs_between_evasion_levels() -> None:
+    worlds = [make_world(replace(SPEC, evasion_level=r, honest_accounts=200, days=2)) for r in (1, 2)]
     assert not set(worlds[0].requests["prompt"].head(500)) >= set(worlds[1].requests["prompt"].head(500))
 
 
 def test_a_world_that_passes_is_given() -> None:
-    made = clean_world(replace(SPEC, rung=2, honest_accounts=300))
+    made = clean_world(replace(SPEC, evasion_level=2, honest_accounts=300))
     assert leak_check(made)["auc"][0] <= CEILING
 
 
@@ -61,7 +61,7 @@ def honest(made: World) -> pl.DataFrame:
 
 def test_the_ways_a_world_lies() -> None:
     """What a simulated world must not do, one assertion each."""
-    made = make_world(replace(SPEC, rung=2, honest_accounts=900, days=5))
+    made = make_world(replace(SPEC, evasion_level=2, honest_accounts=900, days=5))
     truth = made.truth
     crew = truth.filter(pl.col("label") == 1)
     facts = made.accounts.join(truth, on="account_id")

@@ -30,8 +30,10 @@ MASS = tuple(name for name, c in CAMPAIGNS.items() if c.weight)
 
 
 @cache
-def world(rung: int = 1, campaigns: tuple[str, ...] = tuple(CAMPAIGNS), poison: bool = False) -> World:
-    return make_world(replace(SMALL, rung=rung, campaigns=campaigns, poison=poison))
+def world(
+    evasion_level: int = 1, campaigns: tuple[str, ...] = tuple(CAMPAIGNS), poison: bool = False
+) -> World:
+    return make_world(replace(SMALL, evasion_level=evasion_level, campaigns=campaigns, poison=poison))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -98,7 +100,13 @@ def test_strangers_share_published_text_word_for_word_around_their_own(name: str
 def test_campaign_alone_sends_harvest(name: str) -> None:
     made = make_world(
         replace(
-            SMALL, seed=900_104, honest_accounts=120, days=2, campaigns=(name,), rung=2, attacker_share=0.1
+            SMALL,
+            seed=900_104,
+            honest_accounts=120,
+            days=2,
+            campaigns=(name,),
+            evasion_level=2,
+            attacker_share=0.1,
         )
     )
     attackers = made.truth.filter(pl.col("label") == 1)
@@ -141,7 +149,7 @@ def test_references_hold() -> None:
 
 
 def test_banned_accounts_fall_silent_and_are_replaced() -> None:
-    made = make_world(replace(SMALL, campaigns=("proxy_network",), ban_rate=0.4, rung=1))
+    made = make_world(replace(SMALL, campaigns=("proxy_network",), ban_rate=0.4, evasion_level=1))
     bans = made.account_events.filter(pl.col("event") == "banned").select("account_id", at="ts")
     after = made.requests.join(bans, on="account_id").filter(pl.col("ts") >= pl.col("at"))
     assert after.is_empty()
@@ -181,38 +189,45 @@ def cards(made: World) -> float:
     return float(len(crew) / crew["payment_fingerprint"].n_unique())
 
 
-def test_rungs_differ_as_the_ladder_says() -> None:
+def test_evasion_levels_differ_as_the_ladder_says() -> None:
     spec = replace(SMALL, honest_accounts=600, campaigns=("cot_rubric",), attacker_share=0.12, ban_rate=0.0)
-    rungs = [make_world(replace(spec, rung=r)) for r in range(4)]
-    per_card = [cards(w) for w in rungs]
+    evasion_levels = [make_world(replace(spec, evasion_level=r)) for r in range(4)]
+    per_card = [cards(w) for w in evasion_levels]
     assert per_card[0] > 5 > per_card[1] > 1.5
     assert per_card[2] == per_card[3] == 1.0
-    for rung, made in enumerate(rungs):
+    for evasion_level, made in enumerate(evasion_levels):
         crew = made.truth.filter((pl.col("label") == 1) & (pl.col("kind") == "distillation"))
         mine = made.requests.join(crew.select("account_id"), on="account_id")
         harvest = mine.filter(pl.col("request_id").is_in(made.harvest.implode()))
         share = len(harvest) / len(mine)
-        low, high = ((1.0, 1.0), (0.8, 0.97), (0.3, 0.7), (0.1, 0.35))[rung]
-        assert low <= share <= high, (rung, share)
+        low, high = ((1.0, 1.0), (0.8, 0.97), (0.3, 0.7), (0.1, 0.35))[evasion_level]
+        assert low <= share <= high, (evasion_level, share)
         clients = harvest["user_agent"].n_unique()
-        assert (clients == 1, clients <= 3, 3 < clients <= 8, clients > 5)[rung], (rung, clients)
+        assert (clients == 1, clients <= 3, 3 < clients <= 8, clients > 5)[evasion_level], (
+            evasion_level,
+            clients,
+        )
         created = made.accounts.join(crew, on="account_id")["created_at"]
         spread = (created.max() - created.min()).total_seconds() / 86_400  # type: ignore[operator,union-attr]
-        assert (spread < 0.3, spread < 10, spread > 30, spread > 60)[rung], (rung, spread)
+        assert (spread < 0.3, spread < 10, spread > 30, spread > 60)[evasion_level], (evasion_level, spread)
         openings = harvest["prompt"].str.slice(0, 25).n_unique() / len(harvest)
-        if rung == 0:
+        if evasion_level == 0:
             assert openings < 0.75
     exits = set(
-        rungs[2].requests.join(rungs[2].truth.filter(pl.col("label") == 1), on="account_id")["source_ip"]
+        evasion_levels[2].requests.join(
+            evasion_levels[2].truth.filter(pl.col("label") == 1), on="account_id"
+        )["source_ip"]
     )
     homes = set(
-        rungs[2].requests.join(rungs[2].truth.filter(pl.col("label") == 0), on="account_id")["source_ip"]
+        evasion_levels[2].requests.join(
+            evasion_levels[2].truth.filter(pl.col("label") == 0), on="account_id"
+        )["source_ip"]
     )
     assert len(exits & homes) >= 3
 
 
 def test_round_robin_spreads_load_evenly() -> None:
-    spec = replace(SMALL, campaigns=("bulk_questions",), rung=0, ban_rate=0.0, honest_accounts=400)
+    spec = replace(SMALL, campaigns=("bulk_questions",), evasion_level=0, ban_rate=0.0, honest_accounts=400)
     made = make_world(spec)
     load = made.truth.filter(pl.col("label") == 1)["n_requests"]
     assert load.std() / load.mean() < 0.25  # type: ignore[operator]
@@ -221,7 +236,7 @@ def test_round_robin_spreads_load_evenly() -> None:
 
 
 def test_a_release_moves_the_coding_campaign_within_a_day() -> None:
-    made = make_world(replace(SMALL, campaigns=("agentic_coding",), rung=1, days=6))
+    made = make_world(replace(SMALL, campaigns=("agentic_coding",), evasion_level=1, days=6))
     released = made.model_releases.filter(pl.col("model") == "meridian-5-large")["released_at"][0]
     harvest = made.requests.filter(pl.col("request_id").is_in(made.harvest.implode()))
     later = harvest.filter(pl.col("ts") > released + pl.duration(hours=24))
@@ -245,7 +260,7 @@ def test_poisoning_frames_honest_accounts() -> None:
 
 
 def test_harvest_does_not_repeat_and_starts_anywhere() -> None:
-    spec = replace(SMALL, campaigns=("bulk_questions",), rung=3, honest_accounts=500)
+    spec = replace(SMALL, campaigns=("bulk_questions",), evasion_level=3, honest_accounts=500)
     prompts = []
     for seed in (900_105, 900_106):
         made = make_world(replace(spec, seed=seed))
@@ -316,7 +331,7 @@ def test_counts_follow_the_spec() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"rung": 4}, "rung"),
+        ({"evasion_level": 4}, "evasion_level"),
         ({"honest_accounts": 3}, "honest_accounts"),
         ({"campaigns": ("nonsense",)}, "cot_rubric"),
         ({"archetypes": ("nobody",)}, "chat_user"),
@@ -334,7 +349,7 @@ def test_a_wrong_spec_says_what_would_do(change: dict[str, object], says: str) -
 def test_honest_programs_read_odds_at_every_rate() -> None:
     """Short answers with log-probabilities must not be an extraction's alone, nor everybody's."""
     made = [
-        make_world(WorldSpec(seed=s, days=7, honest_accounts=900, rung=s % 4))
+        make_world(WorldSpec(seed=s, days=7, honest_accounts=900, evasion_level=s % 4))
         for s in range(900_111, 900_115)
     ]
     shares: list[float] = []

@@ -71,7 +71,11 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
         "model": detector.digest(),
         "trained_on": dict(detector.trained_on),
         "worlds": [{**_world_row(w), **_worst_field(w)} for w in worlds["report"]],
-        "rejected": [{"rung": w.spec["rung"], **r} for w in worlds["report"] for r in w.note["rejected"]],
+        "rejected": [
+            {"evasion_level": w.spec["evasion_level"], **r}
+            for w in worlds["report"]
+            for r in w.note["rejected"]
+        ],
         "dropped": dropped,
         "leaks": _leaks(worlds["report"]),
         "columns": columns,
@@ -116,7 +120,9 @@ def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, 
 
     for task, result in spread(measuring.measure, ordered, processes=choice.processes, progress=told):
         if isinstance(result, DataQualityError):
-            dropped.append({"rung": task.spec.rung, "seed": task.spec.seed, "reason": str(result)})
+            dropped.append(
+                {"evasion_level": task.spec.evasion_level, "seed": task.spec.seed, "reason": str(result)}
+            )
             continue
         if isinstance(result, Exception):
             raise result
@@ -170,31 +176,33 @@ def _figures(found: Mapping[str, Figure]) -> Json:
 
 def _column(scored: Scored, first: pl.DataFrame) -> Json:
     """Everything one column of the report holds."""
-    rungs, campaigns = [], []
-    for rung in sorted(scored.accounts["rung"].unique()):
-        part = scored.where(pl.col("rung") == rung)
-        rungs.append({"rung": rung, **_figures(with_intervals(_tallies(part)))})
+    evasion_levels, campaigns = [], []
+    for evasion_level in sorted(scored.accounts["evasion_level"].unique()):
+        part = scored.where(pl.col("evasion_level") == evasion_level)
+        evasion_levels.append({"evasion_level": evasion_level, **_figures(with_intervals(_tallies(part)))})
         names = part.accounts.filter(pl.col("label") == 1)["campaign"].unique().sort()
         for name in names:
             seen = with_intervals(_tallies(part, name), draws=100)
             kept = ("recall_at_0.001", "recall_at_0.01", "average_precision", "alerted_recall", "n_attackers")
-            campaigns.append({"campaign": name, "rung": rung, **_figures({k: seen[k] for k in kept})})
+            campaigns.append(
+                {"campaign": name, "evasion_level": evasion_level, **_figures({k: seen[k] for k in kept})}
+            )
     accounts = scored.accounts
     bins, error = figures.reliability(accounts["score"].to_numpy(), (accounts["label"] == 1).to_numpy())
     return {
-        "rungs": rungs,
+        "evasion_levels": evasion_levels,
         "campaigns": campaigns,
         "archetypes": figures.archetype_rows(accounts),
         "reliability": bins,
         "calibration_error": error,
-        "first_alerts": first.sort("rung", "campaign", "world").to_dicts(),
+        "first_alerts": first.sort("evasion_level", "campaign", "world").to_dicts(),
     }
 
 
 def _world_row(world: Replayed) -> Json:
     truth, spec = world.truth, world.spec
     return {
-        "seed": spec["seed"], "rung": spec["rung"], "families": spec["families"],
+        "seed": spec["seed"], "evasion_level": spec["evasion_level"], "families": spec["families"],
         "campaigns": sorted(truth.filter(pl.col("label") == 1)["campaign"].unique().to_list()),
         "requests": world.note["n_requests"], "accounts": len(truth),
         "attackers": int((truth["label"] == 1).sum()), "framed": int(truth["framed"].sum()),
@@ -208,24 +216,28 @@ def _worst_field(world: Replayed) -> Json:
 
 
 def _leaks(worlds: Sequence[Replayed]) -> list[Json]:
-    """Each field's AUC by rung: the mean and the worst over worlds."""
-    tables = [w.table("leaks").with_columns(pl.lit(w.spec["rung"]).alias("rung")) for w in worlds]
+    """Each field's AUC by evasion_level: the mean and the worst over worlds."""
+    tables = [
+        w.table("leaks").with_columns(pl.lit(w.spec["evasion_level"]).alias("evasion_level")) for w in worlds
+    ]
     table = (
         pl.concat(tables)
-        .group_by("rung", "field")
+        .group_by("evasion_level", "field")
         .agg(pl.col("auc").mean().alias("mean"), pl.col("auc").max().alias("worst"))
     )
-    bounded = table.with_columns((pl.col("rung") >= 2).alias("bounded"), pl.lit(CEILING).alias("ceiling"))
-    return bounded.sort(["rung", "mean", "field"], descending=[False, True, False]).to_dicts()
+    bounded = table.with_columns(
+        (pl.col("evasion_level") >= 2).alias("bounded"), pl.lit(CEILING).alias("ceiling")
+    )
+    return bounded.sort(["evasion_level", "mean", "field"], descending=[False, True, False]).to_dicts()
 
 
-def _by_rung(scored: Scored) -> list[Json]:
+def _by_level(scored: Scored) -> list[Json]:
     kept = ("recall_at_0.001", "recall_at_0.01", "average_precision", "pair_f1", "false_groups_per_10000",
             "alert_precision", "n_attackers", "n_honest")  # fmt: skip
     found = []
-    for rung in sorted(scored.accounts["rung"].unique()):
-        seen = with_intervals(_tallies(scored.where(pl.col("rung") == rung)), draws=100)
-        found.append({"rung": rung, **_figures({k: seen[k] for k in kept})})
+    for evasion_level in sorted(scored.accounts["evasion_level"].unique()):
+        seen = with_intervals(_tallies(scored.where(pl.col("evasion_level") == evasion_level)), draws=100)
+        found.append({"evasion_level": evasion_level, **_figures({k: seen[k] for k in kept})})
     return found
 
 
@@ -238,7 +250,7 @@ def _judged(job: tuple[str, Detector, tuple[Path, ...]]) -> Scored:
 def _ablation(
     worlds: Sequence[Replayed], detector: Detector, whole: Scored, *, processes: int, progress: Update
 ) -> list[Json]:
-    rows = [{"family": "", **row} for row in _by_rung(whole)]
+    rows = [{"family": "", **row} for row in _by_level(whole)]
     folders = tuple(w.folder for w in worlds)
     lesser = {family: ablation.without(detector, family) for family in ablation.FAMILIES}
     jobs = [(family, less, folders) for family, less in lesser.items() if less != detector]
@@ -252,7 +264,7 @@ def _ablation(
             raise result
         found[family] = result
     for family, _, _ in jobs:
-        rows += [{"family": family, **row} for row in _by_rung(found[family])]
+        rows += [{"family": family, **row} for row in _by_level(found[family])]
     return rows
 
 
@@ -263,7 +275,7 @@ def _missing(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
         accounts = part.accounts
         label = (accounts["label"] == 1).to_numpy()
         error = figures.reliability(accounts["score"].to_numpy(), label)[1]
-        rows += [{"missing": missing, "calibration_error": error, **row} for row in _by_rung(part)]
+        rows += [{"missing": missing, "calibration_error": error, **row} for row in _by_level(part)]
     return rows
 
 
@@ -280,7 +292,9 @@ def _full(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
 
 def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
     rows = []
-    label = ours.accounts.select("world", "rung", "account_id", "label", pl.col("score_bits").alias("score"))
+    label = ours.accounts.select(
+        "world", "evasion_level", "account_id", "label", pl.col("score_bits").alias("score")
+    )
     scores = [label.with_columns(pl.lit("hydrawatch").alias("rival"))]
     bare = label.drop("score")
     for world in worlds:
@@ -289,49 +303,57 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
     table = pl.concat(scores)
     about = {"hydrawatch": "shipped detector, same worlds", **{r.name: r.about for r in RIVALS}}
     for name in about:
-        for rung in sorted(table["rung"].unique()):
-            part = table.filter((pl.col("rival") == name) & (pl.col("rung") == rung))
+        for evasion_level in sorted(table["evasion_level"].unique()):
+            part = table.filter((pl.col("rival") == name) & (pl.col("evasion_level") == evasion_level))
             tallies = [
                 Tally(one["score"].to_numpy(), (one["label"] == 1).to_numpy())
                 for _, one in part.sort("world", "account_id").group_by("world", maintain_order=True)
             ]
             if tallies:
                 rows.append(
-                    {"rival": name, "about": about[name], "rung": rung, **_figures(with_intervals(tallies))}
+                    {
+                        "rival": name,
+                        "about": about[name],
+                        "evasion_level": evasion_level,
+                        **_figures(with_intervals(tallies)),
+                    }
                 )
     return rows
 
 
 def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
     """Detection of mixed windows at 1 % false positives, all worlds' windows pooled."""
-    tables = [carried(w.windows, detector).with_columns(pl.lit(w.spec["rung"]).alias("rung")) for w in worlds]
+    tables = [
+        carried(w.windows, detector).with_columns(pl.lit(w.spec["evasion_level"]).alias("evasion_level"))
+        for w in worlds
+    ]
     table = pl.concat([t for t in tables if len(t)], how="diagonal_relaxed")
     columns = {
         n: table[n].cast(pl.Float64).fill_null(np.nan).to_numpy()
         for n, t in table.schema.items()
         if t.is_numeric()
     }
-    bits = detector.account.parts(columns, len(table)).sum(axis=1)
+    bits = detector.conduct.parts(columns, len(table)).sum(axis=1)
     ways = {
         "evidence summed over requests": columns["elicitation_sum"] + columns["similar_prompts_sum"],
         "account model, text terms only": bits,
-        "most suspicious shared text": columns["scaffold_bits_1"],
-        "third most suspicious shared text": columns["scaffold_bits_3"],
-        "tenth most suspicious shared text": columns["scaffold_bits_10"],
+        "most suspicious shared text": columns["template_reuse_bits_1"],
+        "third most suspicious shared text": columns["template_reuse_bits_3"],
+        "tenth most suspicious shared text": columns["template_reuse_bits_10"],
         "MMD, sketches": columns["mmd_sketches"],
         "MMD, measurements": columns["mmd_measured"],
     }
     attack = table["attack"].to_numpy()
     rows = []
     for share in sorted(table["share"].unique()):
-        for rung in (None, *sorted(table["rung"].unique())):
+        for evasion_level in (None, *sorted(table["evasion_level"].unique())):
             here = (table["share"] == share).to_numpy() & (
-                (table["rung"] == rung).to_numpy() if rung is not None else True
+                (table["evasion_level"] == evasion_level).to_numpy() if evasion_level is not None else True
             )
             for way, score in ways.items():
                 value = np.nan_to_num(score[here], nan=-np.inf)
                 rows.append({
-                    "share": share, "rung": rung, "way": way, "attacks": int(attack[here].sum()),
+                    "share": share, "evasion_level": evasion_level, "way": way, "attacks": int(attack[here].sum()),
                     "ordinary": int((~attack[here]).sum()), "detection": recall_at(value, attack[here], 0.01),
                     "published_mmd": PUBLISHED.get(round(share, 2)),
                 })  # fmt: skip

@@ -13,7 +13,7 @@ COLUMNS = {
     "control": "same, training of the held-out",
     "held_out": "held out",
 }
-RUNG_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
+LEVEL_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
 
 
 def number(value: object) -> str:
@@ -63,8 +63,8 @@ def note(words: str) -> str:
     return f'<p class="note">{escape(words)}</p>'
 
 
-def rung_name(rung: int) -> str:
-    return RUNG_NAMES[rung] if 0 <= rung < len(RUNG_NAMES) else str(rung)
+def level_name(evasion_level: int) -> str:
+    return LEVEL_NAMES[evasion_level] if 0 <= evasion_level < len(LEVEL_NAMES) else str(evasion_level)
 
 
 def median(values: Sequence[float]) -> float | None:
@@ -77,8 +77,8 @@ def median(values: Sequence[float]) -> float | None:
 
 
 def wide(rows: Sequence[Json], key: str, figure: str) -> tuple[list[str], list[int], list[list[Any]]]:
-    """Names of ``key``, rungs, and the cells of one figure: a line a name, a column a rung."""
+    """Names of ``key``, evasion levels, and the cells of one figure: a line a name, a column an evasion level."""
     names = list(dict.fromkeys(row[key] for row in rows))
-    rungs = sorted({row["rung"] for row in rows})
-    cells = {(row[key], row["rung"]): row for row in rows}
-    return names, rungs, [[cells.get((n, r), {}).get(figure) for r in rungs] for n in names]
+    evasion_levels = sorted({row["evasion_level"] for row in rows})
+    cells = {(row[key], row["evasion_level"]): row for row in rows}
+    return names, evasion_levels, [[cells.get((n, r), {}).get(figure) for r in evasion_levels] for n in names]

@@ -176,9 +176,9 @@ def limit_of(bits: Floats, label: Bools, share: float) -> float:
 
 
 def archetype_rows(accounts: pl.DataFrame) -> list[dict[str, float | str]]:
-    """Of each honest archetype: accounts, and how many were alerted or rank above their rung's pooled limits."""
+    """Of each honest archetype: accounts, and how many were alerted or rank above their evasion_level's pooled limits."""
     above = []
-    for _, part in accounts.group_by("rung", maintain_order=True):
+    for _, part in accounts.group_by("evasion_level", maintain_order=True):
         bits, label = part["score_bits"].to_numpy(), (part["label"] == 1).to_numpy()
         made = {f"above_{fp:g}": bits > limit_of(bits, label, fp) for fp in FALSE_POSITIVES}
         above.append(part.with_columns(*(pl.Series(n, v) for n, v in made.items())))

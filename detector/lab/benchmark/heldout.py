@@ -71,7 +71,7 @@ def _text_without(text: labelled.SharedText, flags: pl.DataFrame) -> labelled.Sh
     )
     known = _flagged(accounts, flags).with_row_index("account").with_columns(pl.col("account").cast(pl.Int64))
     flagged = known.select("account", "barred", "unlike")
-    held = text.holdings.with_columns(pl.col("account").cast(pl.Int64)).join(
+    held = text.incidence.with_columns(pl.col("account").cast(pl.Int64)).join(
         flagged, on="account", maintain_order="left"
     )
     out = held.group_by("code").agg(pl.col("barred").any(), pl.col("unlike").mean()).filter(_TOUCHED)
@@ -80,7 +80,7 @@ def _text_without(text: labelled.SharedText, flags: pl.DataFrame) -> labelled.Sh
     return replace(
         text,
         keys=text.keys.join(out, on="code", how="anti"),
-        holdings=kept.join(out, on="code", how="anti"),
+        incidence=kept.join(out, on="code", how="anti"),
         links=text.links.filter(~pl.col("account").is_in(gone)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.lab.benchmark.cells import COLUMNS, RUNG_NAMES, Json, wide
+from detector.lab.benchmark.cells import COLUMNS, LEVEL_NAMES, Json, wide
 
 FIGURES = (
     ("recall_at_0.001", "account recall at 0.1 % false positives"),
@@ -34,12 +34,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 
 def tables(found: Json) -> str:
-    """By rung, rivals, mixed windows, missing inputs, evidence taken away; 90 % intervals in brackets."""
+    """By evasion_level, rivals, mixed windows, missing inputs, evidence taken away; 90 % intervals in brackets."""
     lines: list[str] = []
     for name, column in found["columns"].items():
-        rungs = [RUNG_NAMES[r["rung"]] for r in column["rungs"]]
-        rows = [[title, *(r.get(key) for r in column["rungs"])] for key, title in FIGURES]
-        lines += [f"**{COLUMNS[name].capitalize()}**", "", *_table(["figure", *rungs], rows)]
+        evasion_levels = [LEVEL_NAMES[r["evasion_level"]] for r in column["evasion_levels"]]
+        rows = [[title, *(r.get(key) for r in column["evasion_levels"])] for key, title in FIGURES]
+        lines += [f"**{COLUMNS[name].capitalize()}**", "", *_table(["figure", *evasion_levels], rows)]
     for part, key, title in (
         ("rivals", "rival", "Other methods, recall at 0.1 %"),
         ("missing", "missing", "An input missing, recall at 0.1 %"),
@@ -49,14 +49,16 @@ def tables(found: Json) -> str:
             continue
         names, numbers, body = wide(found[part], key, "recall_at_0.001")
         rows = [[n or "nothing taken away", *line] for n, line in zip(names, body, strict=True)]
-        lines += [f"**{title}**", "", *_table(["", *(RUNG_NAMES[r] for r in numbers)], rows)]
-    for rung in (None, 0):
-        lines += _windows([row for row in found["windows"] if row["rung"] == rung], rung)
+        lines += [f"**{title}**", "", *_table(["", *(LEVEL_NAMES[r] for r in numbers)], rows)]
+    for evasion_level in (None, 0):
+        lines += _windows(
+            [row for row in found["windows"] if row["evasion_level"] == evasion_level], evasion_level
+        )
     return "\n".join(lines)
 
 
-def _windows(rows: Sequence[Json], rung: int | None) -> list[str]:
-    """Mixed windows of one rung, or of all; none without rows."""
+def _windows(rows: Sequence[Json], evasion_level: int | None) -> list[str]:
+    """Mixed windows of one evasion_level, or of all; none without rows."""
     if not rows:
         return []
     shares = sorted({row["share"] for row in rows})
@@ -64,6 +66,6 @@ def _windows(rows: Sequence[Json], rung: int | None) -> list[str]:
     cells = {(row["way"], row["share"]): row for row in rows}
     body = [[way, *(cells[way, s]["detection"] for s in shares)] for way in ways]
     body.append(["MMD as published", *(cells[ways[0], s]["published_mmd"] for s in shares)])
-    of = "all rungs" if rung is None else f"rung {RUNG_NAMES[rung]}"
+    of = "all evasion levels" if evasion_level is None else f"evasion level {LEVEL_NAMES[evasion_level]}"
     title = f"**Mixed windows of 100 requests, detection at 1 % false positives, {of}**"
     return [title, "", *_table(["", *(f"{s:.0%} harvest" for s in shares)], body)]

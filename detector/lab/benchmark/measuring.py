@@ -35,7 +35,7 @@ Part = Literal["report", "missing", "training", "full"]
 
 #: Tables kept of a measured world, whole.
 KEPT = ("account_days", "group_days", "group_members", "groups", "account_scores", "accounts")
-WINDOWS = ("rows", "keys", "holdings")
+WINDOWS = ("rows", "keys", "incidence")
 #: Other seeds tried when a field of a world leaks, and how far apart they lie.
 TRIES = 8
 NEXT_TRY = 10_000
@@ -97,7 +97,7 @@ def folder_of(work: Path, spec: WorldSpec) -> Path:
     name = hashlib.sha256(
         repr(replace(spec, missing=frozenset())).encode() + repr(sorted(spec.missing)).encode()
     )
-    return work / f"world-{spec.seed}-{spec.rung}-{name.hexdigest()[:8]}"
+    return work / f"world-{spec.seed}-{spec.evasion_level}-{name.hexdigest()[:8]}"
 
 
 def measured(folder: Path, digest: str) -> bool:
@@ -113,7 +113,7 @@ def measure(task: Task) -> Path:
 
     Raises
     ------
-    DataQualityError : on rungs 2 and 3, a field leaks in every seed tried.
+    DataQualityError : on evasion_levels 2 and 3, a field leaks in every seed tried.
     """
     if measured(task.folder, task.digest):
         return task.folder
@@ -205,14 +205,16 @@ def _sound_world(task: Task) -> tuple[World, list[dict[str, Any]]]:
     rejected: list[dict[str, Any]] = []
     for attempt in range(TRIES):
         world = make_world(replace(task.spec, seed=task.spec.seed + NEXT_TRY * attempt))
-        if task.part != "report" or task.spec.rung < 2:
+        if task.part != "report" or task.spec.evasion_level < 2:
             return world, rejected
         worst = leak_check(world).row(0, named=True)
         if worst["auc"] <= CEILING:
             return world, rejected
         rejected.append({"seed": world.spec.seed, "field": worst["field"], "auc": worst["auc"]})
     seeds = ", ".join(f"{r['seed']} ({r['field']} {r['auc']:.2f})" for r in rejected)
-    raise DataQualityError(f"rung {task.spec.rung}: a field leaks in every world tried: {seeds}")
+    raise DataQualityError(
+        f"evasion level {task.spec.evasion_level}: a field leaks in every world tried: {seeds}"
+    )
 
 
 def _read(store: Store, sql: str) -> pl.DataFrame:

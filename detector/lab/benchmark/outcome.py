@@ -82,7 +82,7 @@ def outcome(lake: Path, truth: Path) -> Outcome:
         "campaign",
         "archetype",
         "score",
-        "own_score",
+        "conduct_score",
         "group_score",
         "verdict",
         "group_id",

@@ -110,7 +110,7 @@ def decide_days(world: Replayed, detector: Detector, config: Config | None = Non
             detector,
             day=day,
             config=config,
-            account_days=pipeline.with_scaffolds(
+            account_days=pipeline.with_template_reuse(
                 detector, world.by_day["account_days"][day], world.shared(day)
             ),
             group_days=world.by_day["group_days"][day],

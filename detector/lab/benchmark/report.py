@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from detector.lab.benchmark import plots
-from detector.lab.benchmark.cells import COLUMNS, Json, median, note, rung_name, table, wide
+from detector.lab.benchmark.cells import COLUMNS, Json, level_name, median, note, table, wide
 from detector.lab.benchmark.plots import Series
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -24,7 +24,7 @@ td:first-child,th:first-child,td.t,th.t{text-align:left}small,.ci{color:#66727d}
 svg text{font:11px system-ui,sans-serif;fill:#333}.grid{stroke:#e3e8ec}.ideal{stroke:#999;stroke-dasharray:4 4}
 .whisker{stroke:#111;stroke-width:1.2;fill:none}p.note{max-width:52rem}details{margin:.6rem 0}
 """
-RUNG_FIGURES = (
+LEVEL_FIGURES = (
     ("recall_at_0.001", "recall at 0.1 % false positives"),
     ("recall_at_0.01", "recall at 1 %"),
     ("average_precision", "average precision"),
@@ -71,9 +71,9 @@ def render(found: Json) -> str:
 def _about(found: Json) -> str:
     """What was run, in a sentence."""
     worlds = found["worlds"]
-    rungs = found["columns"]["same"]["rungs"]
-    days = sum(row["honest_account_days"][0] or 0 for row in rungs)
-    attackers = sum(row["n_attackers"][0] or 0 for row in rungs)
+    evasion_levels = found["columns"]["same"]["evasion_levels"]
+    days = sum(row["honest_account_days"][0] or 0 for row in evasion_levels)
+    attackers = sum(row["n_attackers"][0] or 0 for row in evasion_levels)
     return (
         f"{len(worlds)} worlds that no detector was trained on, {sum(w['requests'] for w in worlds):,} requests, "
         f"{days:,.0f} honest account-days, {attackers:,.0f} attacking accounts; model "
@@ -93,8 +93,8 @@ def _series(name: str, rows: Sequence[Json], key: str) -> Series:
 
 def _summary(found: Json) -> str:
     columns = _shown(found)
-    labels = [rung_name(r["rung"]) for r in columns["same"]["rungs"]]
-    made = ["<h2>By rung</h2>"]
+    labels = [level_name(r["evasion_level"]) for r in columns["same"]["evasion_levels"]]
+    made = ["<h2>By evasion level</h2>"]
     made.append(
         note(
             "Same generator: the shipped detector on worlds with other seeds. Held out: every account judged by a "
@@ -102,38 +102,44 @@ def _summary(found: Json) -> str:
             "the column that counts. The middle column is a detector trained on the same few worlds as the held-out "
             "ones with "
             "nothing held out, so that the price of small training is seen apart. Thresholds come from the pooled "
-            "honest accounts of a rung; grey figures are 90 % intervals over seeds."
+            "honest accounts of an evasion level; grey figures are 90 % intervals over seeds."
         )
     )
     for key, title in (
         ("recall_at_0.001", "Account recall at 0.1 % false positives"),
         ("pair_f1", "Group pair F1"),
     ):
-        series = [_series(COLUMNS[name], column["rungs"], key) for name, column in columns.items()]
+        series = [_series(COLUMNS[name], column["evasion_levels"], key) for name, column in columns.items()]
         made.append(f"<h3>{escape(title)}</h3>" + plots.bars(title, labels, series))
     for name, column in columns.items():
-        body = [[title, *(row.get(key) for row in column["rungs"])] for key, title in RUNG_FIGURES]
-        made.append(table(COLUMNS[name], ["figure", *(rung_name(r["rung"]) for r in column["rungs"])], body))
+        body = [[title, *(row.get(key) for row in column["evasion_levels"])] for key, title in LEVEL_FIGURES]
+        made.append(
+            table(
+                COLUMNS[name],
+                ["figure", *(level_name(r["evasion_level"]) for r in column["evasion_levels"])],
+                body,
+            )
+        )
     return "".join(made)
 
 
 def _campaigns(found: Json) -> str:
     made = [
         "<h2>By campaign</h2>",
-        note("Recall of each campaign's accounts at its rung's pooled 0.1 % threshold."),
+        note("Recall of each campaign's accounts at its evasion level's pooled 0.1 % threshold."),
     ]
     for name, column in _shown(found).items():
-        rungs = [r["rung"] for r in column["rungs"]]
-        cells = {(row["campaign"], row["rung"]): row for row in column["campaigns"]}
+        evasion_levels = [r["evasion_level"] for r in column["evasion_levels"]]
+        cells = {(row["campaign"], row["evasion_level"]): row for row in column["campaigns"]}
         body = []
         for campaign in sorted({row["campaign"] for row in column["campaigns"]}):
             line: list[object] = [campaign]
-            for rung in rungs:
-                row = cells.get((campaign, rung), {})
+            for evasion_level in evasion_levels:
+                row = cells.get((campaign, evasion_level), {})
                 count = row.get("n_attackers", [None])[0]
                 line += [row.get("recall_at_0.001"), count if count is None else int(count)]
             body.append(line)
-        head = ["campaign", *(h for r in rungs for h in (rung_name(r), "accounts"))]
+        head = ["campaign", *(h for r in evasion_levels for h in (level_name(r), "accounts"))]
         made.append(table(COLUMNS[name], head, body))
     return "".join(made)
 
@@ -148,8 +154,8 @@ def _time_to_alert(found: Json) -> str:
     ]
     for name, column in _shown(found).items():
         body = []
-        for rung in sorted({row["rung"] for row in column["first_alerts"]}):
-            here = [row for row in column["first_alerts"] if row["rung"] == rung]
+        for evasion_level in sorted({row["evasion_level"] for row in column["first_alerts"]}):
+            here = [row for row in column["first_alerts"] if row["evasion_level"] == evasion_level]
             nights = [row["first_night"] for row in here if row["first_night"] is not None]
             sent = [row["first_exchanges"] for row in here if row["first_exchanges"] is not None]
             share = [
@@ -159,10 +165,10 @@ def _time_to_alert(found: Json) -> str:
             ]
             half = [row["half_night"] for row in here if row["half_night"] is not None]
             body.append(
-                [rung_name(rung), len(here), len(nights), median(nights), max(nights, default=None), median(sent),
+                [level_name(evasion_level), len(here), len(nights), median(nights), max(nights, default=None), median(sent),
                  median(share), len(half), median(half)]
             )  # fmt: skip
-        head = ["rung", "instances", "alerted", "median night", "last night", "median exchanges by then",
+        head = ["evasion_level", "instances", "alerted", "median night", "last night", "median exchanges by then",
                 "median share of its volume", "half its accounts alerted", "median night of that"]  # fmt: skip
         made.append(table(COLUMNS[name], head, body))
     return "".join(made)
@@ -172,7 +178,7 @@ def _archetypes(found: Json) -> str:
     made = [
         "<h2>Honest look-alikes</h2>",
         note(
-            "Honest accounts alerted, and above their rung's pooled thresholds, by archetype; all rungs together."
+            "Honest accounts alerted, and above their evasion level's pooled thresholds, by archetype; all levels together."
         ),
     ]
     for name, column in _shown(found).items():
@@ -215,9 +221,9 @@ def _ablation(found: Json) -> str:
         note("Its terms dropped from the shipped models, nothing fitted again, groups formed as before.")
     )
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("pair_f1", "Group pair F1")):
-        names, rungs, cells = wide(found["ablation"], "family", figure)
+        names, evasion_levels, cells = wide(found["ablation"], "family", figure)
         body = [[n or "nothing taken away", *line] for n, line in zip(names, cells, strict=True)]
-        made.append(table(title, ["without", *map(rung_name, rungs)], body))
+        made.append(table(title, ["without", *map(level_name, evasion_levels)], body))
     return "".join(made)
 
 
@@ -226,7 +232,7 @@ def _rivals(found: Json) -> str:
         return ""
     made = ["<h2>Other methods on the same worlds</h2>"]
     made.append(note("Rivals see all days of a world at once and read the same lake."))
-    names, rungs, _ = wide(found["rivals"], "rival", "recall_at_0.001")
+    names, evasion_levels, _ = wide(found["rivals"], "rival", "recall_at_0.001")
     for figure, title in (
         ("recall_at_0.001", "Recall at 0.1 %"),
         ("recall_at_0.01", "Recall at 1 %"),
@@ -235,13 +241,14 @@ def _rivals(found: Json) -> str:
         cells = wide(found["rivals"], "rival", figure)[2]
         if figure == "average_precision":
             series = [
-                Series(rung_name(r), [(line[i] or [None])[0] for line in cells]) for i, r in enumerate(rungs)
+                Series(level_name(r), [(line[i] or [None])[0] for line in cells])
+                for i, r in enumerate(evasion_levels)
             ]
             made.append(plots.rows(title, names, series))
         made.append(
             table(
                 title,
-                ["method", *map(rung_name, rungs)],
+                ["method", *map(level_name, evasion_levels)],
                 [[n, *c] for n, c in zip(names, cells, strict=True)],
             )
         )
@@ -249,7 +256,7 @@ def _rivals(found: Json) -> str:
 
 
 def _windows(found: Json) -> str:
-    rows = [row for row in found["windows"] if row["rung"] is None]
+    rows = [row for row in found["windows"] if row["evasion_level"] is None]
     if not rows:
         return ""
     shares = sorted({row["share"] for row in rows})
@@ -262,10 +269,16 @@ def _windows(found: Json) -> str:
     body: list[list[object]] = [[s.name, *s.values] for s in series]
     for what, key in (("windows with harvest", "attacks"), ("ordinary windows", "ordinary")):
         body.append([what, *(cells[ways[0], s][key] for s in shares)])
-    by_rung = [
-        [row["way"], rung_name(row["rung"]), f"{row['share']:.0%}", row["attacks"], row["detection"]]
+    by_level = [
+        [
+            row["way"],
+            level_name(row["evasion_level"]),
+            f"{row['share']:.0%}",
+            row["attacks"],
+            row["detection"],
+        ]
         for row in found["windows"]
-        if row["rung"] is not None
+        if row["evasion_level"] is not None
     ]
     return (
         "<h2>Mixed windows of 100 requests</h2>"
@@ -276,8 +289,10 @@ def _windows(found: Json) -> str:
         )
         + plots.bars("Detection of mixed windows at 1 % false positives", labels, series)
         + table("Detection at 1 % false positives", ["way", *labels], body)
-        + "<details><summary>By rung</summary>"
-        + table("By rung", ["way", "rung", "harvest", "windows", "detection"], by_rung, words=3)
+        + "<details><summary>By evasion level</summary>"
+        + table(
+            "By evasion level", ["way", "evasion_level", "harvest", "windows", "detection"], by_level, words=3
+        )
         + "</details>"
     )
 
@@ -290,9 +305,9 @@ def _missing(found: Json) -> str:
         note("Other, smaller worlds whose operator does not log the input."),
     ]
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("average_precision", "Average precision")):
-        names, rungs, cells = wide(found["missing"], "missing", figure)
+        names, evasion_levels, cells = wide(found["missing"], "missing", figure)
         body = [["no " + str(n), *line] for n, line in zip(names, cells, strict=True)]
-        made.append(table(title, ["missing", *map(rung_name, rungs)], body))
+        made.append(table(title, ["missing", *map(level_name, evasion_levels)], body))
     errors = {row["missing"]: row["calibration_error"] for row in found["missing"]}
     made.append(
         table("Expected calibration error", ["missing", "error"], [["no " + m, e] for m, e in errors.items()])
@@ -301,7 +316,7 @@ def _missing(found: Json) -> str:
 
 
 def _full(found: Json) -> str:
-    keys = ("seed", "rung", "attackers", "accounts", "requests", "recall_at_0.001", "average_precision", "pair_f1",
+    keys = ("seed", "evasion_level", "attackers", "accounts", "requests", "recall_at_0.001", "average_precision", "pair_f1",
             "false_groups_per_10000", "volume_at_first_alert")  # fmt: skip
     body = [[", ".join(row["campaigns"]), *(row.get(k) for k in keys)] for row in found["full"]]
     made = table("Published sizes and 0.1 % worlds", ["campaigns", *keys], body)
@@ -312,12 +327,12 @@ def _leaks(found: Json) -> str:
     made = ["<h2>Leak check</h2>"]
     made.append(
         note(
-            "AUC of single fields of an account, either direction. On rungs 2 and 3 a world with a field above .85 "
-            f"is rejected and another seed taken: {len(found['rejected'])} were. (On rungs 0 and 1 cards and addresses "
+            "AUC of single fields of an account, either direction. On evasion levels 2 and 3 a world with a field above .85 "
+            f"is rejected and another seed taken: {len(found['rejected'])} were. (On levels 0 and 1 cards and addresses "
             "are meant to show.)"
         )
     )
-    names, rungs, mean = wide(found["leaks"], "field", "mean")
+    names, evasion_levels, mean = wide(found["leaks"], "field", "mean")
     worst = wide(found["leaks"], "field", "worst")[2]
     body = sorted(
         (
@@ -326,19 +341,23 @@ def _leaks(found: Json) -> str:
         ),
         key=lambda line: -max(v for v in line[1:] if isinstance(v, float)),
     )
-    head = ["field", *(h for r in rungs for h in (f"{rung_name(r)}, mean", "worst"))]
-    made.append("<details><summary>Every field</summary>" + table("AUC by rung", head, body) + "</details>")
-    refused = [[r["rung"], r["seed"], r["field"], r["auc"]] for r in found["rejected"]]
-    made.append(table("Rejected worlds", ["rung", "seed", "field", "AUC"], refused))
-    lost = [[row["rung"], row["seed"], row["reason"]] for row in found["dropped"]]
-    made.append(table("Worlds left out: a field leaked in every seed tried", ["rung", "seed", "tried"], lost))
+    head = ["field", *(h for r in evasion_levels for h in (f"{level_name(r)}, mean", "worst"))]
+    made.append(
+        "<details><summary>Every field</summary>" + table("AUC by evasion level", head, body) + "</details>"
+    )
+    refused = [[r["evasion_level"], r["seed"], r["field"], r["auc"]] for r in found["rejected"]]
+    made.append(table("Rejected worlds", ["evasion_level", "seed", "field", "AUC"], refused))
+    lost = [[row["evasion_level"], row["seed"], row["reason"]] for row in found["dropped"]]
+    made.append(
+        table("Worlds left out: a field leaked in every seed tried", ["evasion_level", "seed", "tried"], lost)
+    )
     return "".join(made)
 
 
 def _worlds(found: Json) -> str:
     keys = (
         "seed",
-        "rung",
+        "evasion_level",
         "families",
         "requests",
         "accounts",

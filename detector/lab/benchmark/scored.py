@@ -17,8 +17,8 @@ from detector.lab.benchmark.replay import Replayed
 class Scored:
     """Results over worlds.
 
-    ``accounts``: world, rung, account_id, label, kind, campaign, instance, archetype, framed, score,
-    score_bits, verdict, group_id, group_alert, alert_day, n_requests, active_days. ``groups``: world, rung,
+    ``accounts``: world, evasion_level, account_id, label, kind, campaign, instance, archetype, framed, score,
+    score_bits, verdict, group_id, group_alert, alert_day, n_requests, active_days. ``groups``: world, evasion_level,
     group_id, verdict, score, n, purity, campaign, archetype. Accounts without requests are left out; a
     group's size and purity count them. Members are those the detector kept.
     """
@@ -32,14 +32,17 @@ class Scored:
         return Scored(pl.concat([p.accounts for p in parts]), pl.concat([p.groups for p in parts]))
 
     def where(self, keep: pl.Expr) -> Scored:
-        """The part of the worlds that ``keep`` (over ``world`` and ``rung``) selects."""
+        """The part of the worlds that ``keep`` (over ``world`` and ``evasion_level``) selects."""
         return Scored(self.accounts.filter(keep), self.groups.filter(keep))
 
 
 def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
     """The last state of a replay beside the truth."""
     last = decided[max(decided)]
-    stamp = (pl.lit(world.name).alias("world"), pl.lit(int(world.spec["rung"]), dtype=pl.Int64).alias("rung"))
+    stamp = (
+        pl.lit(world.name).alias("world"),
+        pl.lit(int(world.spec["evasion_level"]), dtype=pl.Int64).alias("evasion_level"),
+    )
     truth = world.truth.select(
         "account_id", pl.col("label").cast(pl.Int8), "kind", "campaign", pl.col("group").alias("instance"),
         "archetype", "framed",
@@ -80,10 +83,10 @@ def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
     )
     return Scored(
         accounts.select(
-            "world", "rung", "account_id", "label", "kind", "campaign", "instance", "archetype", "framed", "score",
+            "world", "evasion_level", "account_id", "label", "kind", "campaign", "instance", "archetype", "framed", "score",
             "score_bits", "verdict", "group_id", "group_alert", "alert_day", "n_requests", "active_days",
         ),
-        groups.select("world", "rung", "group_id", "verdict", "score", "n", "purity", "campaign", "archetype"),
+        groups.select("world", "evasion_level", "group_id", "verdict", "score", "n", "purity", "campaign", "archetype"),
     )  # fmt: skip
 
 
@@ -130,7 +133,7 @@ def first_alerts(world: Replayed, accounts: pl.DataFrame) -> pl.DataFrame:
     early = pl.col("first_day").is_not_null()
     return found.select(
         pl.lit(world.name).alias("world"),
-        pl.lit(int(world.spec["rung"]), dtype=pl.Int64).alias("rung"),
+        pl.lit(int(world.spec["evasion_level"]), dtype=pl.Int64).alias("evasion_level"),
         "instance",
         "campaign",
         "n_accounts",

@@ -51,12 +51,12 @@ class Windows:
 
     ``rows``: day, share, attack, window, instance, every measurement of the text, mmd_sketches, mmd_measured.
     ``share`` is the harvest share tried; ``attack`` tells the windows that hold it from those that do not.
-    ``keys``: day, share and ``template_reuse.measure_keys``. ``holdings``: day, share, window, code, kind, n.
+    ``keys``: day, share and ``template_reuse.measure_keys``. ``incidence``: day, share, window, code, kind, n.
     """
 
     rows: pl.DataFrame
     keys: pl.DataFrame
-    holdings: pl.DataFrame
+    incidence: pl.DataFrame
 
 
 def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed: int) -> Windows:
@@ -75,9 +75,9 @@ def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed
         for share in SHARES:
             names, site = _deal(today, benign, share, rng)
             stamp = (pl.lit(day).alias("day"), pl.lit(share).alias("share"))
-            keys, holdings = _shared_text(store, site, names["window"])
+            keys, incidence = _shared_text(store, site, names["window"])
             found = names.join(_scores(store, site), on="window", how="left")
-            for kept, frame in zip(made, (found, keys, holdings), strict=True):
+            for kept, frame in zip(made, (found, keys, incidence), strict=True):
                 kept.append(frame.with_columns(*stamp))
     none = pl.DataFrame()
     return Windows(*(pl.concat(kept, how="diagonal_relaxed") if kept else none for kept in made))
@@ -90,9 +90,9 @@ def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
         here = (pl.col("day") == day) & (pl.col("share") == share)
         keys = windows.keys.filter(here).drop("day", "share")
         number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
-        held = windows.holdings.filter(here).join(number, on="window")
-        bits = template_reuse.score_keys(detector.key, keys)
-        found = template_reuse.account_scaffolds(held, keys["code"], bits, len(rows)).drop("account")
+        held = windows.incidence.filter(here).join(number, on="window")
+        bits = template_reuse.score_keys(detector.template_reuse, keys)
+        found = template_reuse.account_template_reuse(held, keys["code"], bits, len(rows)).drop("account")
         made.append(pl.concat([rows, found], how="horizontal"))
     return pl.concat(made) if made else windows.rows
 
@@ -191,10 +191,10 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
     volume = counts["volume"].cast(pl.Float64).to_numpy()
     keys = template_reuse.measure_keys(held, counts["account_id"], volume, len(counts))
     ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
-    holdings = (
-        template_reuse.content_holdings(held).join(ours, on="account").select("window", "code", "kind", "n")
+    incidence = (
+        template_reuse.content_incidence(held).join(ours, on="account").select("window", "code", "kind", "n")
     )
-    return keys.join(holdings.select("code").unique(), on="code", how="semi"), holdings
+    return keys.join(incidence.select("code").unique(), on="code", how="semi"), incidence
 
 
 def _answer(

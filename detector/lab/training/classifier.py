@@ -43,7 +43,8 @@ def train_detector(
     ]
     specs = [*whole, *without]
     folders = [
-        work / f"world-{spec.seed}-{spec.rung}-{accounts}-{days}{'-'.join(('', *sorted(spec.missing)))}"
+        work
+        / f"world-{spec.seed}-{spec.evasion_level}-{accounts}-{days}{'-'.join(('', *sorted(spec.missing)))}"
         for spec in specs
     ]
     # One thread a process: the pool fills the cores.
@@ -85,13 +86,13 @@ def card(detector: additive.Detector, figures: Mapping[str, float]) -> str:
         "",
     ]
     for title, model in (
-        ("Shared-text terms", detector.key),
-        ("Account terms: harvest", detector.account),
-        ("Account terms: abuse of one account", detector.lone),
+        ("Shared-text terms", detector.template_reuse),
+        ("Account terms: harvest", detector.conduct),
+        ("Account terms: abuse of one account", detector.single_account),
         ("Group terms", detector.group),
-        ("Member terms", detector.member),
-        ("Company terms, first hop", detector.kin_first),
-        ("Company terms", detector.kin),
+        ("Member terms", detector.membership),
+        ("Company terms, first hop", detector.relational_first),
+        ("Company terms", detector.relational),
     ):
         lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]
         ranked = sorted(model.terms, key=lambda t: -float(np.ptp(t.levels)))

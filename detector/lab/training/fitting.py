@@ -18,20 +18,20 @@ from detector.errors import ModelError
 from detector.lab.ranking import recall_at
 from detector.lab.training.crossfit import cross_fitted, fit_terms
 from detector.lab.training.labelled import BONDS, FOLDS, Measured, SharedText, fold_of
-from detector.lab.training.relational import KEYS, fit_kin, lent_bits
+from detector.lab.training.relational import KEYS, fit_relational, group_contribution_bits
 from detector.score import additive, inputs, template_reuse
-from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, LONE_TERMS, MEMBER_TERMS
+from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, MEMBER_TERMS, SINGLE_ACCOUNT_TERMS
 
 Floats = npt.NDArray[np.float64]
 
 #: Attackers among the accounts of an ordinary site, and abusive among its groups (0..1): scores are
 #: calibrated to these, not to the worlds' own richer share.
 ACCOUNT_PRIOR = 0.01
-LONE_PRIOR = 0.001
+SINGLE_ACCOUNT_PRIOR = 0.001
 GROUP_PRIOR = 0.02
 GROUP_PENALTY = 10.0
 #: Kinds of abuse that one account commits alone.
-LONE_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
+SINGLE_ACCOUNT_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
 #: Keys of a world and day kept for fitting.
 MOST_KEYS = 3_000
 #: Honest account-days kept for fitting; the rest teach nothing new and cost memory.
@@ -64,8 +64,8 @@ def _carried(model: additive.Additive, text: Sequence[SharedText]) -> pl.DataFra
     made = []
     for each in text:
         bits = template_reuse.score_keys(model, each.keys.select("code", *template_reuse.KEY_TERMS))
-        carried = template_reuse.account_scaffolds(
-            each.holdings, each.keys["code"], bits, len(each.accounts)
+        carried = template_reuse.account_template_reuse(
+            each.incidence, each.keys["code"], bits, len(each.accounts)
         ).drop("account")
         made.append(
             carried.with_columns(
@@ -77,7 +77,7 @@ def _carried(model: additive.Additive, text: Sequence[SharedText]) -> pl.DataFra
     return pl.concat(made)
 
 
-def with_scaffolds(measured: Measured) -> tuple[Measured, additive.Additive]:
+def with_template_reuse(measured: Measured) -> tuple[Measured, additive.Additive]:
     """Account-days with cross-fitted scaffold columns, and the key model of all worlds."""
     made = []
     for fold in range(FOLDS):
@@ -105,14 +105,14 @@ def _account_sample(frame: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
     return sample, weight / weight.mean()
 
 
-def own_bits_cross_fitted(
+def conduct_bits_cross_fitted(
     measured: Measured, terms: Mapping[str, str] = ACCOUNT_TERMS, *, lone: bool = False
 ) -> tuple[Floats, additive.Additive]:
     """Log-odds of every account-day from a model that never saw its world, and the model of all worlds.
 
     Of harvest, or of the ``lone`` kinds; attackers of the other sort teach neither side.
     """
-    alone = pl.col("kind").is_in(LONE_KINDS).fill_null(False)
+    alone = pl.col("kind").is_in(SINGLE_ACCOUNT_KINDS).fill_null(False)
     of = pl.col("label") == 1
     frame = measured.accounts.with_columns(
         pl.when(of & (alone if not lone else ~alone)).then(None).otherwise("label").alias("label")
@@ -128,13 +128,13 @@ def own_bits_cross_fitted(
         fit(frame),
         out[taught],
         (frame["label"] == 1).fill_null(False).to_numpy()[taught],
-        prior=LONE_PRIOR if lone else ACCOUNT_PRIOR,
+        prior=SINGLE_ACCOUNT_PRIOR if lone else ACCOUNT_PRIOR,
     )
     return model.slope * out + model.shift, model
 
 
 def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
-    bits = measured.accounts.select("world", "day", "account_id").with_columns(pl.Series("own_bits", own))
+    bits = measured.accounts.select("world", "day", "account_id").with_columns(pl.Series("conduct_bits", own))
     made = []
     for (world, day), groups in measured.groups.group_by("world", "day", maintain_order=True):
         here = (pl.col("world") == world) & (pl.col("day") == day)
@@ -142,7 +142,7 @@ def _group_frame(measured: Measured, own: Floats) -> pl.DataFrame:
             inputs.group_columns(
                 groups,
                 measured.members.filter(here).select(BONDS),
-                bits.filter(here).select("account_id", "own_bits"),
+                bits.filter(here).select("account_id", "conduct_bits"),
             )
         )
     return pl.concat(made)
@@ -174,10 +174,12 @@ def _absent(frame: pl.DataFrame, terms: Mapping[str, str]) -> list[str]:
 def fit_variant(measured: Measured, lacking: Measured) -> additive.Variant:
     """Models for logs that lack an input, fitted on worlds that lack it and on the others with it covered.
 
-    Covered: what ``lacking`` never measured is NULL, and groups that likeness alone held together are gone.
+    Covered: what ``lacking`` never measured is NULL, and groups that similarity alone held together are gone.
     """
     absent = _absent(lacking.accounts, ACCOUNT_TERMS)
-    of_groups = dict.fromkeys([*_absent(lacking.groups, GROUP_TERMS), "bound_likeness", "stranger_likeness"])
+    of_groups = dict.fromkeys(
+        [*_absent(lacking.groups, GROUP_TERMS), "keyed_similarity", "unkeyed_similarity"]
+    )
     keyed = measured.members.filter((pl.col("bond") == "keys").any().over("world", "day", "group_id"))
 
     def covered(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
@@ -198,14 +200,14 @@ def fit_variant(measured: Measured, lacking: Measured) -> additive.Variant:
         ),
         pl.concat([keyed, lacking.members], how="diagonal_relaxed"),
         # Of the text that the others share nothing would be known.
-        (*(replace(each, holdings=each.holdings.clear()) for each in measured.text), *lacking.text),
+        (*(replace(each, incidence=each.incidence.clear()) for each in measured.text), *lacking.text),
     )
-    own, account = own_bits_cross_fitted(both)
-    alone, _ = own_bits_cross_fitted(both, LONE_TERMS, lone=True)
+    own, account = conduct_bits_cross_fitted(both)
+    alone, _ = conduct_bits_cross_fitted(both, SINGLE_ACCOUNT_TERMS, lone=True)
     groups = covered(_group_frame(both, own), of_groups)
     bits, group = _fit_groups(groups)
     members, _, _ = _fit_members(both, groups, own)
-    _, _, first, company = _fit_company(both, own, alone, groups, bits, group, members)
+    _, _, first, company = _fit_relational(both, own, alone, groups, bits, group, members)
     return additive.Variant(account, group, first, company, frozenset(absent))
 
 
@@ -216,27 +218,29 @@ def fit_detector(
 
     ``lacking``: worlds without an input, by the input, for a variant each.
     """
-    measured, key = with_scaffolds(measured)
-    own, account = own_bits_cross_fitted(measured)
-    alone, lone = own_bits_cross_fitted(measured, LONE_TERMS, lone=True)
+    measured, key = with_template_reuse(measured)
+    own, account = conduct_bits_cross_fitted(measured)
+    alone, lone = conduct_bits_cross_fitted(measured, SINGLE_ACCOUNT_TERMS, lone=True)
     label = (measured.accounts["label"] == 1).to_numpy()
     groups = _group_frame(measured, own)
     y = groups["label"].to_numpy()
     bits, group = _fit_groups(groups)
     members, member, of_members = _fit_members(measured, groups, own)
-    kin_bits, company, kin_first, kin = _fit_company(measured, own, alone, groups, bits, group, members)
+    relational_bits, company, relational_first, kin = _fit_relational(
+        measured, own, alone, groups, bits, group, members
+    )
     variants = {name: fit_variant(measured, worlds) for name, worlds in (lacking or {}).items()}
     kinds = _fit_kinds(measured.accounts.filter(pl.col("label") == 1))
-    is_lone = measured.accounts["kind"].is_in(LONE_KINDS).fill_null(False).to_numpy()
+    is_single_account = measured.accounts["kind"].is_in(SINGLE_ACCOUNT_KINDS).fill_null(False).to_numpy()
     figures = {
         "account_days": float(len(label)),
         "group_days": float(len(y)),
         "bad_group_days": float(y.sum()),
-        **_figures("account", label & ~is_lone, own, label & is_lone),
-        **_figures("lone", label & is_lone, alone, label & ~is_lone),
+        **_figures("account", label & ~is_single_account, own, label & is_single_account),
+        **_figures("lone", label & is_single_account, alone, label & ~is_single_account),
         **of_members,
         **_figures("group", y, bits, np.zeros(len(y), bool)),
-        **_figures("kin", (company["label"] == 1).to_numpy(), kin_bits, np.zeros(len(company), bool)),
+        **_figures("kin", (company["label"] == 1).to_numpy(), relational_bits, np.zeros(len(company), bool)),
     }
     detector = additive.Detector(
         key,
@@ -244,10 +248,10 @@ def fit_detector(
         lone,
         group,
         member,
-        kin_first,
+        relational_first,
         kin,
-        kinds={k: m for k, m in kinds.items() if k not in LONE_KINDS},
-        lone_kinds={k: m for k, m in kinds.items() if k in LONE_KINDS},
+        kinds={k: m for k, m in kinds.items() if k not in SINGLE_ACCOUNT_KINDS},
+        single_account_kinds={k: m for k, m in kinds.items() if k in SINGLE_ACCOUNT_KINDS},
         trained_on={**trained_on, **figures},
         variants=variants,
     )
@@ -262,16 +266,16 @@ def _fit_members(
     Members of abusive groups teach it: who is of the operation, and who was swept in.
     """
     some = groups.select(
-        "world", "day", "group_id", "mean_likeness", "mean_own_bits", pl.col("label").alias("bad")
+        "world", "day", "group_id", "mean_similarity", "mean_conduct_bits", pl.col("label").alias("bad")
     )
-    bits = measured.accounts.select(*KEYS).with_columns(pl.Series("own_bits", own))
+    bits = measured.accounts.select(*KEYS).with_columns(pl.Series("conduct_bits", own))
     made = []
     for (world, day), here in some.group_by("world", "day", maintain_order=True):
         of = (pl.col("world") == world) & (pl.col("day") == day)
         inside = measured.members.filter(of & pl.col("label").is_not_null()).join(
             here.select("group_id", "bad"), on="group_id", how="inner", maintain_order="left"
         )
-        made.append(inputs.member_columns(inside, here, bits.filter(of).select("account_id", "own_bits")))
+        made.append(inputs.member_columns(inside, here, bits.filter(of).select("account_id", "conduct_bits")))
     frame = pl.concat(made, how="diagonal_relaxed").with_columns((pl.col("label") == 1).alias("label"))
 
     def fit(of: pl.DataFrame) -> additive.Additive | None:
@@ -289,7 +293,7 @@ def _fit_members(
     return frame.with_columns(pl.Series("member_bits", out)), model, figures
 
 
-def _fit_company(
+def _fit_relational(
     measured: Measured,
     own: Floats,
     alone: Floats,
@@ -298,16 +302,16 @@ def _fit_company(
     group: additive.Additive,
     members: pl.DataFrame,
 ) -> tuple[Floats, pl.DataFrame, additive.Additive, additive.Additive]:
-    """``kinship.fit_kin`` on cross-fitted scores of accounts (``own``, ``alone``), groups (``bits``) and members."""
+    """``kinship.fit_relational`` on cross-fitted scores of accounts (``own``, ``alone``), groups (``bits``) and members."""
     conduct = measured.accounts.select(*KEYS).with_columns(
-        pl.Series("own_bits", additive.own_bits(own, alone)), pl.Series("harvest_bits", own)
+        pl.Series("conduct_bits", additive.conduct_bits(own, alone)), pl.Series("harvest_bits", own)
     )
     judged = groups.select("world", "day", "group_id").with_columns(
         pl.Series("group_bits", group.slope * bits + group.shift)
     )
     rows = measured.accounts.select(*KEYS, "fold", "label").with_columns(conduct["harvest_bits"])
-    lent = lent_bits(members, judged, conduct)
-    return fit_kin(
+    lent = group_contribution_bits(members, judged, conduct)
+    return fit_relational(
         rows.join(lent, on=KEYS, how="left", maintain_order="left"), measured.text, prior=ACCOUNT_PRIOR
     )
 

@@ -20,18 +20,19 @@ from detector.lake.store import Store
 
 #: What the group model's summary reads of members.
 BONDS = [
-    "group_id", "account_id", "bond", "strength_bits", "firm", "belonging", "likeness", "linked_bits", "evidence_bits",
+    "group_id", "account_id", "bond", "strength_bits", "spoofable", "membership_probability", "similarity",
+    "linked_bits", "evidence_bits",
 ]  # fmt: skip
 #: Worlds are dealt into so many folds for cross-fitting.
 FOLDS = 4
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
 TEXT_DAYS = 2
 #: What accounts share, as a run tells it (``pipeline.Observe``): kept of each such day.
-SHARED = ("keys", "holdings", "links", "accounts")
+SHARED = ("keys", "incidence", "links", "accounts")
 
 
 def fold_of(world: int) -> int:
-    """Fold of a world by its number: numbers count through the rungs, and every fold holds worlds of each rung."""
+    """Fold of a world by its number: numbers count through the evasion levels, and every fold holds worlds of each."""
     return (world + world // FOLDS) % FOLDS
 
 
@@ -52,7 +53,7 @@ class SharedText:
     world: int
     day: date
     keys: pl.DataFrame  # template_reuse.measure_keys + share, holders
-    holdings: pl.DataFrame
+    incidence: pl.DataFrame
     links: pl.DataFrame  # graph.links
     known: pl.DataFrame  # account_id and organisation, by array code
 
@@ -62,11 +63,11 @@ class SharedText:
 
     def shared(self) -> dict[str, pl.DataFrame]:
         """The same as ``pipeline.Observe`` tells it."""
-        return {"keys": self.keys, "holdings": self.holdings, "links": self.links, "accounts": self.known}
+        return {"keys": self.keys, "incidence": self.incidence, "links": self.links, "accounts": self.known}
 
 
 def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpec]:
-    """Worlds over all rungs and all sets of scaffold families but the last, of varied size and attackers' share."""
+    """Worlds over all evasion_levels and all sets of scaffold families but the last, of varied size and attackers' share."""
     shares = (0.03, 0.06, 0.10, 0.15)
     sizes = (1.0, 0.5, 1.5)
     return [
@@ -75,7 +76,7 @@ def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpe
             days=days,
             honest_accounts=int(accounts * sizes[(i // 4) % len(sizes)]),
             attacker_share=shares[(i // 4) % len(shares)],
-            rung=i % 4,
+            evasion_level=i % 4,
             families=("a", "b", "ab")[(i // 8) % 3],
             poison=i % 3 == 0,
         )
@@ -117,7 +118,7 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
     for number, folder in enumerate(folders, start=first):
         truth = pl.read_csv(folder / "world" / "truth.csv", schema_overrides={"account_id": pl.String})
         stamp = (pl.lit(number).alias("world"), pl.lit(fold_of(number)).alias("fold"))
-        labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "rung")
+        labels = truth.select("account_id", "label", "kind", "campaign", "archetype", "evasion_level")
         account = pl.read_parquet(folder / "account_days.parquet").join(
             labels, on="account_id", how="left", maintain_order="left"
         )
@@ -147,16 +148,16 @@ def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[Sha
     for path in sorted(folder.glob("keys-*.parquet")):
         day = date.fromisoformat(path.stem[5:])
         known = pl.read_parquet(folder / f"accounts-{day}.parquet")
-        holdings = pl.read_parquet(
-            folder / f"holdings-{day}.parquet", columns=["account", "code", "kind", "n_sharing", "n"]
+        incidence = pl.read_parquet(
+            folder / f"incidence-{day}.parquet", columns=["account", "code", "kind", "n_sharing", "n"]
         )
         links = pl.read_parquet(folder / f"links-{day}.parquet")
         bad = np.array([label.get(a, 0) for a in known["account_id"]], float)
         share = (
-            holdings.with_columns(pl.Series("bad", bad[holdings["account"].to_numpy()]))
+            incidence.with_columns(pl.Series("bad", bad[incidence["account"].to_numpy()]))
             .group_by("code")
             .agg(pl.col("bad").mean().alias("share"), pl.len().alias("holders"))
         )
         keys = pl.read_parquet(path).join(share, on="code", maintain_order="left").sort("code")
-        found.append(SharedText(world, day, keys, holdings, links, known))
+        found.append(SharedText(world, day, keys, incidence, links, known))
     return found

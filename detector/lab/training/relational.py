@@ -25,36 +25,40 @@ KEYS = ["world", "day", "account_id"]
 PENALTY = 3.0
 
 
-def lent_bits(members: pl.DataFrame, groups: pl.DataFrame, conduct: pl.DataFrame) -> pl.DataFrame:
-    """What each member's group lends it that day: world, day, account_id, lent_bits.
+def group_contribution_bits(
+    members: pl.DataFrame, groups: pl.DataFrame, conduct: pl.DataFrame
+) -> pl.DataFrame:
+    """What each member's group lends it that day: world, day, account_id, group_contribution_bits.
 
-    ``members``: world, day, group_id, account_id, member_bits, bond, firm, evidence_bits. ``groups``: world, day,
-    group_id, group_bits. ``conduct``: world, day, account_id, own_bits, harvest_bits. All cross-fitted.
+    ``members``: world, day, group_id, account_id, member_bits, bond, spoofable, evidence_bits. ``groups``: world, day,
+    group_id, group_bits. ``conduct``: world, day, account_id, conduct_bits, harvest_bits. All cross-fitted.
     """
-    sure = pl.Series("belonging", probability(members["member_bits"].to_numpy()))
+    sure = pl.Series("membership_probability", probability(members["member_bits"].to_numpy()))
     bonds = (
-        members.select(*KEYS, "group_id", "bond", "firm", "evidence_bits")
+        members.select(*KEYS, "group_id", "bond", "spoofable", "evidence_bits")
         .with_columns(sure)
         .join(groups, on=["world", "day", "group_id"], how="left", maintain_order="left")
         .join(conduct, on=KEYS, how="left", maintain_order="left")
     )
-    return bonds.select(*KEYS, fusion.lent(bonds).alias("lent_bits"))
+    return bonds.select(*KEYS, fusion.group_contribution(bonds).alias("group_contribution_bits"))
 
 
-def fit_kin(
+def fit_relational(
     accounts: pl.DataFrame, text: Sequence[SharedText], *, prior: float
 ) -> tuple[Floats, pl.DataFrame, additive.Additive, additive.Additive]:
     """Both models, with the cross-fitted log-odds of the second and the rows they are of.
 
-    ``accounts``: world, fold, day, account_id, label, harvest_bits, lent_bits, a row an account-day; days without
-    shared keys in ``text`` teach nothing. ``prior``: attackers among the accounts of an ordinary site (0..1).
+    ``accounts``: world, fold, day, account_id, label, harvest_bits, group_contribution_bits, a row an account-day;
+    days without shared keys in ``text`` teach nothing. ``prior``: attackers among the accounts of an ordinary site (0..1).
     """
     worst = accounts.sort(*KEYS).with_columns(
         pl.col("harvest_bits").fill_null(UNKNOWN).cum_max().over("world", "account_id"),
-        pl.col("lent_bits").fill_null(NO_SCORE).cum_max().over("world", "account_id"),
+        pl.col("group_contribution_bits").fill_null(NO_SCORE).cum_max().over("world", "account_id"),
     )
     worst = worst.with_columns(
-        pl.when(pl.col("lent_bits") > NO_SCORE).then("lent_bits").alias("lent_bits"),
+        pl.when(pl.col("group_contribution_bits") > NO_SCORE)
+        .then("group_contribution_bits")
+        .alias("group_contribution_bits"),
     )
     seen = [(each, graph.prepare(each.shared())) for each in text]
     first = _with_lifts(worst, seen, "harvest_bits")

@@ -16,7 +16,7 @@ from features import schema
 from features.types import TYPES
 
 TRUTH = (
-    "account_id", "label", "kind", "campaign", "group", "archetype", "rung", "harvest_share", "n_requests",
+    "account_id", "label", "kind", "campaign", "group", "archetype", "evasion_level", "harvest_share", "n_requests",
     "framed",
 )  # fmt: skip
 _TEXT = pl.String
@@ -75,7 +75,7 @@ def truth_table(table: pl.DataFrame, counts: pl.DataFrame, spec: WorldSpec) -> p
     """One row an account: what it is, and how much of its traffic was harvest."""
     total = counts.group_by("_account").agg(pl.col("n").sum(), pl.col("harvested").sum())
     return (
-        table.with_columns(_account=pl.int_range(len(table)), rung=pl.lit(spec.rung))
+        table.with_columns(_account=pl.int_range(len(table)), evasion_level=pl.lit(spec.evasion_level))
         .join(total, on="_account", how="left")
         .with_columns(
             n_requests=pl.col("n").fill_null(0),

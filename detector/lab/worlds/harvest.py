@@ -19,7 +19,7 @@ from detector.lab.worlds.persona import Floats, Habit, Ints, People, Rng, Rows, 
 from detector.lab.worlds.texts import TEXTS, answers, questions
 from detector.lab.worlds.town import Town
 
-#: Probability that a harvest request carries a scaffold, by rung.
+#: Probability that a harvest request carries a scaffold, by evasion level.
 SCAFFOLDED = (1.0, 0.97, 0.9, 0.5)
 #: Renderings of its scaffolds a campaign holds ready; 0: a fresh paraphrase for each request.
 RENDERINGS = (1, 4, 0, 0)
@@ -35,7 +35,7 @@ MEMORY = 2_000_000
 class Plan:
     """What the world asks of one campaign instance; ``volume`` is a factor on the campaign's rates."""
 
-    rung: int
+    evasion_level: int
     accounts: int
     ban_rate: float
     group: str
@@ -48,7 +48,7 @@ class Campaign:
     """One kind of abuse; ``accounts``, ``exchanges`` and ``days`` are the published size (0: none published).
 
     ``per_day`` is harvest requests an account and day, ``ordinary`` the share of other people's traffic on
-    its accounts, ``carriers`` the share of accounts with nothing else, all by rung. ``weight`` 0: single
+    its accounts, ``carriers`` the share of accounts with nothing else, all by evasion_level. ``weight`` 0: single
     accounts.
     """
 
@@ -88,15 +88,15 @@ class Script:
     asked: set[str] = field(default_factory=set)
 
 
-def script(town: Town, rng: Rng, campaign: Campaign, rung: int) -> Script:
+def script(town: Town, rng: Rng, campaign: Campaign, evasion_level: int) -> Script:
     """Draws what one instance of a campaign keeps to."""
     rules, ready = {}, {}
     for kind, _ in campaign.scaffolds:
         families = town.grammar.names(f"scaffold.{kind}.")
         rules[kind] = families[int(rng.integers(len(families)))]
-        ready[kind] = town.grammar.make(rng, rules[kind], RENDERINGS[rung])
-    own = rung < 3 and rng.random() < 0.6
-    systems = town.grammar.make(rng, "system.harvest", (1, 2, 3)[rung] if own else 0)
+        ready[kind] = town.grammar.make(rng, rules[kind], RENDERINGS[evasion_level])
+    own = evasion_level < 3 and rng.random() < 0.6
+    systems = town.grammar.make(rng, "system.harvest", (1, 2, 3)[evasion_level] if own else 0)
     if np.isfinite(town.release_s):
         switch, to, part = town.release_s + rng.uniform(2, 20) * 3600, market.NEW, campaign.pivot
     elif rng.random() < 0.4:
@@ -119,7 +119,7 @@ def _scaffolds(town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Scri
     out = np.full(n, "{Q}", dtype=object)
     weight = np.array([w for _, w in campaign.scaffolds])
     pick = rng.choice(len(weight), size=n, p=weight / weight.sum())
-    used = rng.random(n) < SCAFFOLDED[plan.rung]
+    used = rng.random(n) < SCAFFOLDED[plan.evasion_level]
     for i, (kind, _) in enumerate(campaign.scaffolds):
         at = np.flatnonzero((pick == i) & used)
         ready = lines.ready[kind]
@@ -166,19 +166,19 @@ _COVER: tuple[tuple[Habit, str, str, float], ...] = (
 )  # fmt: skip
 
 
-def ordinary(town: Town, rng: Rng, people: People, total: float, *, rung: int) -> None:
+def ordinary(town: Town, rng: Rng, people: People, total: float, *, evasion_level: int) -> None:
     """Unrelated customers' traffic on these accounts, about ``total`` requests.
 
-    On rungs 0 and 1 anybody's requests go through any account; on rungs 2 and 3 an account has one or two
+    On evasion_levels 0 and 1 anybody's requests go through any account; on evasion_levels 2 and 3 an account has one or two
     customers, whose client is the account's, so that it looks like a person's.
     """
     if total < 1 or not len(people):
         return
     people = people.take(np.argsort(people.account))
     weight = np.array([c[3] for c in _COVER]) * rng.gamma(2, 0.5, len(_COVER))
-    volume = clock.volumes(rng, len(people), mean=1.0, sigma=1.0 if rung < 2 else 1.2)
+    volume = clock.volumes(rng, len(people), mean=1.0, sigma=1.0 if evasion_level < 2 else 1.2)
     main = rng.choice(len(_COVER), size=len(people), p=weight / weight.sum())
-    second = rng.random((len(people), len(_COVER))) < (0.4 if rung < 2 else 0.08)
+    second = rng.random((len(people), len(_COVER))) < (0.4 if evasion_level < 2 else 0.08)
     used = second | (np.arange(len(_COVER))[None, :] == main[:, None])
     volume = volume / used.sum(axis=1)
     scale = total / float((volume * used.sum(axis=1)).sum())
@@ -193,11 +193,11 @@ def ordinary(town: Town, rng: Rng, people: People, total: float, *, rung: int) -
         )  # fmt: skip
         part = people.take(some)
         crowd = customers(
-            town, rng, part, 3 if rung < 2 else 1.3, traits, told=0.3 if rung < 2 else 0.04,
-            same=0.3 if rung < 2 else 0.7,
+            town, rng, part, 3 if evasion_level < 2 else 1.3, traits, told=0.3 if evasion_level < 2 else 0.04,
+            same=0.3 if evasion_level < 2 else 0.7,
         )  # fmt: skip
         row = np.searchsorted(part.account, crowd.account)
-        if rung >= 2:
+        if evasion_level >= 2:
             # A relay that hides shows one zone and one language an account where it can.
             keep = rng.random(len(crowd)) < 0.6
             crowd.zone_h = np.where(keep, part.zone_h[row], crowd.zone_h)
@@ -209,34 +209,44 @@ def ordinary(town: Town, rng: Rng, people: People, total: float, *, rung: int) -
 
 def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
     """A campaign over many accounts: harvest dispatched by a relay, ordinary customers beside it."""
-    rung = plan.rung
+    evasion_level = plan.evasion_level
     truth = {"label": 1, "kind": campaign.kind, "campaign": campaign.name, "group": plan.group}
     crew = relay.recruit(
-        town, rng, plan.accounts, rung=rung, ban_rate=plan.ban_rate, truth=truth, taste=campaign.taste,
-        use="harvest", clients=campaign.clients if rung < 2 else "any", pathways=campaign.pathways,
+        town, rng, plan.accounts, evasion_level=evasion_level, ban_rate=plan.ban_rate, truth=truth, taste=campaign.taste,
+        use="harvest", clients=campaign.clients if evasion_level < 2 else "any", pathways=campaign.pathways,
     )  # fmt: skip
     slots = np.arange(plan.accounts)
-    carrying = slots[rng.random(plan.accounts) < campaign.carriers[rung]] if plan.accounts > 3 else slots[:0]
+    carrying = (
+        slots[rng.random(plan.accounts) < campaign.carriers[evasion_level]]
+        if plan.accounts > 3
+        else slots[:0]
+    )
     able = np.setdiff1d(slots, carrying)
     idle = np.isin(crew.slot, carrying)
     town.relabel(crew.people.account[idle], kind="resale")
     active_days = (town.end_s - max(crew.opens_s, 0.0)) / clock.DAY_S
-    harvest = campaign.per_day[rung] * plan.volume * len(able) * active_days
-    lines = script(town, rng, campaign, rung)
+    harvest = campaign.per_day[evasion_level] * plan.volume * len(able) * active_days
+    lines = script(town, rng, campaign, evasion_level)
     rhythm = str(rng.choice(["office", "late", "flat"]))
     starts = relay.arrivals(
-        town, rng, crew, harvest, rung=rung, rhythm=rhythm, turns_mean=campaign.habit.turns_mean
+        town, rng, crew, harvest, evasion_level=evasion_level, rhythm=rhythm, turns_mean=campaign.habit.turns_mean
     )  # fmt: skip
-    who = relay.balance(town, rng, crew, starts, rung=rung, able=able)
+    who = relay.balance(town, rng, crew, starts, evasion_level=evasion_level, able=able)
     victims = town.victims(rng, max(1, plan.accounts // 15)) if plan.poison else []
     for low in range(0, len(starts), BLOCK):
         part = slice(low, low + BLOCK)
         _send(town, rng, campaign, plan, lines, crew.people, starts[part], who[part], victims)
-    mixed = campaign.ordinary[rung]
-    ordinary(town, rng, crew.people.take(np.flatnonzero(~idle)), harvest * mixed / (1 - mixed), rung=rung)
+    mixed = campaign.ordinary[evasion_level]
+    ordinary(
+        town,
+        rng,
+        crew.people.take(np.flatnonzero(~idle)),
+        harvest * mixed / (1 - mixed),
+        evasion_level=evasion_level,
+    )
     # Accounts that only carry customers have traffic even where the others have little.
-    extra = len(carrying) * (14.0, 14.0, 9.0, 8.0)[rung] * plan.volume * active_days
-    ordinary(town, rng, crew.people.take(np.flatnonzero(idle)), extra, rung=rung)
+    extra = len(carrying) * (14.0, 14.0, 9.0, 8.0)[evasion_level] * plan.volume * active_days
+    ordinary(town, rng, crew.people.take(np.flatnonzero(idle)), extra, evasion_level=evasion_level)
 
 
 def _send(

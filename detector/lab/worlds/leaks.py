@@ -1,7 +1,7 @@
 """Leak check: no single per-account field of a simulated world may tell attack from honest.
 
 A detector trained on a world with such a field learns the simulator. ``leak_check`` reports the AUC of each
-field; a world whose best field exceeds ``CEILING`` on rungs 2 or 3 is rejected. (On rungs 0 and 1 shared
+field; a world whose best field exceeds ``CEILING`` on evasion_levels 2 or 3 is rejected. (On evasion_levels 0 and 1 shared
 cards and hosting addresses are meant to show.)
 """
 
@@ -18,7 +18,7 @@ from detector.lab.worlds.world import World, make_world
 
 CEILING = 0.85
 #: Kinds meant to be told by their own account alone are no part of the check: their whole shape is the abuse.
-LONE_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
+SINGLE_ACCOUNT_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
 
 
 def _request_fields(requests: pl.DataFrame) -> pl.DataFrame:
@@ -147,7 +147,7 @@ def account_fields(world: World) -> pl.DataFrame:
 
 def leak_check(world: World) -> pl.DataFrame:
     """``field`` and ``auc`` (either direction: never below .5), worst first; accounts with traffic only."""
-    truth = world.truth.filter(~pl.col("kind").is_in(LONE_KINDS)).select("account_id", "label")
+    truth = world.truth.filter(~pl.col("kind").is_in(SINGLE_ACCOUNT_KINDS)).select("account_id", "label")
     table = account_fields(world).join(truth, on="account_id", how="inner")
     label = table["label"].to_numpy() == 1
     rows = []
@@ -162,7 +162,7 @@ def leak_check(world: World) -> pl.DataFrame:
 
 
 def clean_world(spec: WorldSpec, *, tries: int = 5) -> World:
-    """A world without leaks: on rungs 2 and 3, other seeds are tried until one passes the check.
+    """A world without leaks: on evasion_levels 2 and 3, other seeds are tried until one passes the check.
 
     Raises
     ------
@@ -170,6 +170,6 @@ def clean_world(spec: WorldSpec, *, tries: int = 5) -> World:
     """
     for k in range(tries):
         world = make_world(replace(spec, seed=spec.seed + 7919 * k))
-        if spec.rung < 2 or not spec.attacker_share or leak_check(world)["auc"][0] <= CEILING:
+        if spec.evasion_level < 2 or not spec.attacker_share or leak_check(world)["auc"][0] <= CEILING:
             return world
     raise ValueError(f"no world without a leaking field in {tries} tries from seed {spec.seed}")

@@ -1,6 +1,6 @@
 """How operators reword a scaffold so that no two requests share its letter: synonyms, order, fillers.
 
-From evasion rung 2 on, each request gets a wording of its own. What is left is shape: what is asked for, in
+From evasion level 2 on, each request gets a wording of its own. What is left is shape: what is asked for, in
 which parts, around which kind of question.
 """
 

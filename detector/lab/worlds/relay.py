@@ -1,6 +1,6 @@
 """How a hydra runs: accounts opened, load spread over them, bans replaced, ordinary customers mixed in.
 
-Everything that depends on the evasion rung stands here: 0 naive, 1 spread, 2 camouflaged, 3 ghost.
+Everything that depends on the evasion level stands here: 0 naive, 1 spread, 2 camouflaged, 3 ghost.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Crew:
 
 
 def _succession(
-    town: Town, rng: Rng, n: int, rung: int, ban_rate: float, opens: float
+    town: Town, rng: Rng, n: int, evasion_level: int, ban_rate: float, opens: float
 ) -> tuple[Ints, Floats, Floats, list[tuple[int, float]]]:
     """Slots with the spans of the accounts that hold them one after another."""
     slot, start, end = [], [], []
@@ -57,20 +57,20 @@ def _succession(
             if stop >= town.end_s:
                 break
             bans.append((len(slot) - 1, stop))
-            # A successor comes within minutes on the naive rungs, within a day on the others.
-            delay = np.exp(rng.normal(np.log((900, 3600, 4 * 3600, 9 * 3600)[rung]), 0.8))
+            # A successor comes within minutes on the naive evasion levels, within a day on the others.
+            delay = np.exp(rng.normal(np.log((900, 3600, 4 * 3600, 9 * 3600)[evasion_level]), 0.8))
             at = stop + min(delay, clock.DAY_S)
             if at >= town.end_s:
                 break
     return np.array(slot), np.array(start), np.array(end), bans
 
 
-def _cards(rng: Rng, n: int, rung: int) -> tuple[list[str | None], list[str | None]]:
-    per_card = (12, 3, 1, 1)[rung]
+def _cards(rng: Rng, n: int, evasion_level: int) -> tuple[list[str | None], list[str | None]]:
+    per_card = (12, 3, 1, 1)[evasion_level]
     number = rng.integers(max(1, n // per_card), size=n) if per_card > 1 else np.arange(n)
     card = {int(k): token(rng, "pm") for k in np.unique(number)}
     few = int(rng.integers(2, 5))
-    virtual_share = (0.5, 0.6, 0.55, 0.3)[rung]
+    virtual_share = (0.5, 0.6, 0.55, 0.3)[evasion_level]
     issuer = {
         k: market.virtual_bins(rng, 1, few)[0]
         if rng.random() < virtual_share
@@ -81,71 +81,77 @@ def _cards(rng: Rng, n: int, rung: int) -> tuple[list[str | None], list[str | No
     return [card[k] for k in numbers], [issuer[k] for k in numbers]
 
 
-def _addresses(town: Town, rng: Rng, country: Ints, rung: int) -> Ints:
+def _addresses(town: Town, rng: Rng, country: Ints, evasion_level: int) -> Ints:
     """Two exits an account: a few servers, then shared residential exits, then ever more private ones.
 
-    On rungs 2 and 3 exits are bought in the account's stated country, where there are any.
+    On evasion_levels 2 and 3 exits are bought in the account's stated country, where there are any.
     """
     net = town.network
     n = len(country)
-    if rung == 0:
+    if evasion_level == 0:
         pool = [net.hosting()]
         while len(pool) < max(2, n // 10):
             pool.append(net.neighbour(pool[0]) if rng.random() < 0.6 else net.hosting())
         return rng.choice(np.array(pool), size=(n, 2))
-    size = max(3, int(n * (0.35, 0.35, 0.8, 1.4)[rung]))
+    size = max(3, int(n * (0.35, 0.35, 0.8, 1.4)[evasion_level]))
     exits = rng.choice(net.exits, size=size, replace=size > len(net.exits))
     chosen = rng.choice(exits, size=(n, 2))
-    if rung >= 2:
+    if evasion_level >= 2:
         where = np.array([net.country[a] for a in exits])
         for c in np.unique(country).tolist():
             at, local = np.flatnonzero(country == c), exits[where == COUNTRIES[c][0]]
             if len(local):
                 chosen[at] = rng.choice(local, size=(len(at), 2))
         # Some accounts have a line nobody else uses, and most use one exit only.
-        own = np.flatnonzero(rng.random(n) < (0, 0, 0.3, 0.5)[rung])
+        own = np.flatnonzero(rng.random(n) < (0, 0, 0.3, 0.5)[evasion_level])
         chosen[own, 0] = [net.home(int(c)) for c in country[own]]
         one = rng.random(n) < 0.6
         chosen[one, 1] = chosen[one, 0]
     return chosen
 
 
-def _sign_ups(town: Town, rng: Rng, n: int, rung: int, opens: float) -> Floats:
+def _sign_ups(town: Town, rng: Rng, n: int, evasion_level: int, opens: float) -> Floats:
     day = clock.DAY_S
-    if rung == 0:
+    if evasion_level == 0:
         return opens - rng.uniform(0.2, 2) * day + rng.uniform(0, 6 * 3600, n)
-    if rung == 1:
+    if evasion_level == 1:
         return opens - rng.uniform(0.02, 9, n) * day
-    if rung == 2:
+    if evasion_level == 2:
         return np.minimum(opens - 600, opens - rng.gamma(1.3, 30, n) * day)
     return np.minimum(births(town, rng, n, mean_days=110), max(opens, 0.0))
 
 
 def recruit(
-    town: Town, rng: Rng, n: int, *, rung: int, ban_rate: float, truth: dict[str, Any], taste: str, use: str,
+    town: Town, rng: Rng, n: int, *, evasion_level: int, ban_rate: float, truth: dict[str, Any], taste: str, use: str,
     clients: str, pathways: int,
 ) -> Crew:  # fmt: skip
     """Opens the accounts of an operation of ``n`` slots and their successors; bans are recorded as events."""
     opens = rng.uniform(-2, 0.25 * town.days) * clock.DAY_S
     opens = max(opens, 0.0) if rng.random() < 0.6 else min(opens, 0.0)
-    slot, start, end, bans = _succession(town, rng, n, rung, ban_rate * (1.0, 0.8, 0.5, 0.25)[rung], opens)
+    slot, start, end, bans = _succession(
+        town, rng, n, evasion_level, ban_rate * (1.0, 0.8, 0.5, 0.25)[evasion_level], opens
+    )
     m = len(slot)
-    born = _sign_ups(town, rng, m, rung, opens)
+    born = _sign_ups(town, rng, m, evasion_level, opens)
     born = np.where(start >= 0, start - rng.uniform(30, 600, m), born)
-    # On the careful rungs half of the successors were laid up in advance.
-    if rung >= 2:
+    # On the careful evasion levels half of the successors were laid up in advance.
+    if evasion_level >= 2:
         stock = (start >= 0) & (rng.random(m) < 0.5)
-        born = np.where(stock, _sign_ups(town, rng, m, rung, opens), born)
-    payment, bins = _cards(rng, m, rung)
+        born = np.where(stock, _sign_ups(town, rng, m, evasion_level, opens), born)
+    payment, bins = _cards(rng, m, evasion_level)
     mail: list[str] | None = None
-    if rung == 0:
+    if evasion_level == 0:
         domains = [company_domain(town, rng) for _ in range(max(1, m // 25))]
         pool = [*domains, *market.DISPOSABLE_MAIL[:2], *market.FREE_MAIL[:3]]
         mail = [pool[i] for i in rng.integers(len(pool), size=m).tolist()]
-    phones = [token(rng, "ph") for _ in range(max(1, m // (5, 3, 1, 1)[rung]))] if rung < 2 else None
+    phones = (
+        [token(rng, "ph") for _ in range(max(1, m // (5, 3, 1, 1)[evasion_level]))]
+        if evasion_level < 2
+        else None
+    )
     country = rng.choice(len(COUNTRIES), size=m, p=town.network.country_weights)
-    addresses = _addresses(town, rng, country, rung)
-    signup = addresses[:, 0] if rung else rng.choice(addresses[:, 0], size=m)
+    addresses = _addresses(town, rng, country, evasion_level)
+    signup = addresses[:, 0] if evasion_level else rng.choice(addresses[:, 0], size=m)
     weights = market.PATHWAY_WEIGHTS if pathways > 1 else (1.0, 0, 0, 0, 0)
     doors = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
     phone = [phones[i] for i in rng.integers(len(phones), size=m).tolist()] if phones else None
@@ -154,13 +160,13 @@ def recruit(
         signup=signup,
         born_s=born, payment=payment, bins=bins, mail=mail, phone=phone, truth=truth,
         pathway=[market.PATHWAYS[d] for d in doors],
-        vpn=(0.0, 0.05, 0.1, 0.08)[rung], mobile=(0.0, 0.0, 0.08, 0.14)[rung],
+        vpn=(0.0, 0.05, 0.1, 0.08)[evasion_level], mobile=(0.0, 0.0, 0.08, 0.14)[evasion_level],
     )  # fmt: skip
     people = settle(town, rng, m, traits)
-    if rung < 3:
-        kinds = town.network.clients(clients, rng, (1, 3, 8)[rung])
-        people.clients = rng.choice(kinds, size=(m, 2)) if rung else np.full((m, 2), kinds[0])
-        if rung == 2:
+    if evasion_level < 3:
+        kinds = town.network.clients(clients, rng, (1, 3, 8)[evasion_level])
+        people.clients = rng.choice(kinds, size=(m, 2)) if evasion_level else np.full((m, 2), kinds[0])
+        if evasion_level == 2:
             # Who hides knows that an account with two clients is the exception.
             one = rng.random(m) < 0.6
             people.clients[one, 1] = people.clients[one, 0]
@@ -181,7 +187,7 @@ def pauses(rng: Rng, days: int) -> list[tuple[float, float]]:
 
 
 def arrivals(
-    town: Town, rng: Rng, crew: Crew, total: float, *, rung: int, rhythm: str, turns_mean: float
+    town: Town, rng: Rng, crew: Crew, total: float, *, evasion_level: int, rhythm: str, turns_mean: float
 ) -> Floats:
     """Start times of about ``total`` requests' worth of conversations, in order, by the operator's clock."""
     span = max(town.end_s - crew.opens_s, 3600.0)
@@ -191,18 +197,18 @@ def arrivals(
         rng, one, np.array([crew.zone_h]), rhythm=rhythm, days=town.days,
         first_weekday=town.start.weekday(), burst=6.0,
     )  # fmt: skip
-    if rung >= 2:
+    if evasion_level >= 2:
         # The careful work around the clock; the accounts' own days are made by ``balance``.
-        spread = rng.random(n) < (0.5, 0.8)[rung - 2]
+        spread = rng.random(n) < (0.5, 0.8)[evasion_level - 2]
         starts = np.where(spread, rng.uniform(0, town.end_s, n), starts)
     starts = np.where(starts < crew.opens_s, crew.opens_s + starts / town.end_s * span, starts)
     keep = np.ones(n, dtype=bool)
     for low, high in pauses(rng, town.days):
-        keep &= ~((starts >= low) & (starts < high) & (rng.random(n) < (1, 1, 0.7, 0.3)[rung]))
+        keep &= ~((starts >= low) & (starts < high) & (rng.random(n) < (1, 1, 0.7, 0.3)[evasion_level]))
     return np.sort(starts[keep])
 
 
-def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
+def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: int, able: Ints) -> Ints:
     """Which person serves each conversation: round robin, then sticky hours, then as each account's day
     would go.
 
@@ -210,17 +216,17 @@ def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able
     none was free.
     """
     n = len(starts)
-    if rung == 0:
+    if evasion_level == 0:
         # Round robin, or least recently used, which differs by a place or two.
         turn = np.arange(n) + (rng.integers(3, size=n) if rng.random() < 0.5 else 0)
         slot = able[turn % len(able)]
-    elif rung == 1:
+    elif evasion_level == 1:
         # Conversations of one worker stay on an account for about an hour, then move.
         worker = rng.integers(max(2, 2 * len(able)), size=n)
         hour = (starts // 3600).astype(np.int64)
         slot = able[(worker * 2654435761 + hour * 40503 + worker * hour % 7919) % len(able)]
     else:
-        slot = _shifts(town, rng, crew, starts, rung=rung, able=able)
+        slot = _shifts(town, rng, crew, starts, evasion_level=evasion_level, able=able)
     who = crew.holder(slot, starts)
     for _ in range(3):
         lost = np.flatnonzero(who < 0)
@@ -230,13 +236,13 @@ def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able
     return who
 
 
-def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, rung: int, able: Ints) -> Ints:
-    """Slots on rungs 2 and 3: uneven shares, days off, a few hours a day in the stated zone's rhythm."""
+def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: int, able: Ints) -> Ints:
+    """Slots on evasion_levels 2 and 3: uneven shares, days off, a few hours a day in the stated zone's rhythm."""
     blocks = 8
     n_days = town.days
     zone = crew.people.zone_h[np.searchsorted(crew.slot, able)]
-    share = np.exp(rng.normal(0, (0.9, 1.1)[rung - 2], len(able)))
-    days = rng.gamma((0.8, 0.7)[rung - 2], size=(len(able), n_days))
+    share = np.exp(rng.normal(0, (0.9, 1.1)[evasion_level - 2], len(able)))
+    days = rng.gamma((0.8, 0.7)[evasion_level - 2], size=(len(able), n_days))
     local = np.mod(np.arange(blocks)[None, :] * 3 + 1.5 + zone[:, None], 24).astype(int)
     hours = clock.HOURS["evening"][local] * rng.gamma(0.8, size=(len(able), blocks))
     slot = np.empty(len(starts), dtype=np.int64)

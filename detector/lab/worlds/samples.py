@@ -14,12 +14,12 @@ FORMATS_SEED = 500_001
 WORLD_SEED = 500_002
 
 FORMATS = WorldSpec(
-    seed=FORMATS_SEED, days=1, honest_accounts=90, attacker_share=0.1, rung=1, requests=620, release=False,
+    seed=FORMATS_SEED, days=1, honest_accounts=90, attacker_share=0.1, evasion_level=1, requests=620, release=False,
     archetypes=("chat_user", "developer", "student", "multilingual", "app_builder", "pipeline", "family"),
     campaigns=("cot_rubric",),
 )  # fmt: skip
 WORLD = WorldSpec(
-    seed=WORLD_SEED, days=5, honest_accounts=700, attacker_share=0.04, rung=1, requests=19_500, ban_rate=0.08,
+    seed=WORLD_SEED, days=5, honest_accounts=700, attacker_share=0.04, evasion_level=1, requests=19_500, ban_rate=0.08,
     campaigns=("cot_rubric", "software_engineering_long"),
 )  # fmt: skip
 #: Requests in each of the small logs.
@@ -48,7 +48,7 @@ One small log per input format, the same {n} requests in each:
 ## world/
 Five days of a small provider: about 700 honest accounts of every kind the simulator knows (classrooms, teams, an
 enterprise, a hackathon, evaluators, judges, pipelines, resellers by contract, ...) and two harvesting campaigns on
-evasion rung 1, one asking for reasoning and grades, one for software engineering.
+evasion evasion_level 1, one asking for reasoning and grades, one for software engineering.
 
 * `logs/` is what an operator has: `requests-*.jsonl.gz`, `accounts.jsonl`, `account_events.jsonl`,
   `model_releases.jsonl`. Give this folder to `hydrawatch ingest`.

@@ -28,13 +28,13 @@ class WorldSpec:
     days, start : window, UTC days.
     honest_accounts : number of honest accounts.
     attacker_share : attackers' accounts as a share of all accounts (successors of banned ones come on top).
-    rung : evasion, 0 naive to 3 ghost.
+    evasion_level : evasion, 0 naive to 3 ghost.
     campaigns : names; empty is a seeded mixture.
     archetypes : names; empty is all.
     families : letters out of "abc": which scaffolds, sentence patterns and vocabularies are used.
     requests : honest requests aimed at; None is twelve an account and day.
     missing : inputs left out, of "prompts", "payment", "ja4", "accounts".
-    ban_rate : bans an attacker's account and day on rung 0; falls with the rung.
+    ban_rate : bans an attacker's account and day on evasion level 0; falls with the level.
     release : whether a new model appears inside the window.
     poison : whether campaigns frame honest accounts.
     scale : 0: campaigns are as large as attacker_share makes them; else this part of their published size.
@@ -49,7 +49,7 @@ class WorldSpec:
     start: date = date(2026, 3, 2)
     honest_accounts: int = 2000
     attacker_share: float = 0.05
-    rung: int = 1
+    evasion_level: int = 1
     campaigns: tuple[str, ...] = ()
     archetypes: tuple[str, ...] = ()
     families: str = LETTERS
@@ -71,7 +71,7 @@ class WorldSpec:
             "days": 1 <= self.days <= 366,
             "honest_accounts": least <= self.honest_accounts <= 900_000,
             "attacker_share": 0 <= self.attacker_share < 0.9,
-            "rung": self.rung in (0, 1, 2, 3),
+            "evasion_level": self.evasion_level in (0, 1, 2, 3),
             "requests": self.requests is None or self.requests > 0,
             "ban_rate": 0 <= self.ban_rate <= 5,
             "scale": 0 <= self.scale <= 1,
@@ -107,7 +107,9 @@ def plans(spec: WorldSpec, rng: Rng) -> list[tuple[Plan, Campaign]]:
             accounts = max(2, int(left * share[i])) if i in share else alone[i]
         volume = float(np.exp(rng.normal(0, 0.15)))
         group = f"{campaign.name}-{i + 1}"
-        found.append((Plan(spec.rung, accounts, spec.ban_rate, group, spec.poison, volume), campaign))
+        found.append(
+            (Plan(spec.evasion_level, accounts, spec.ban_rate, group, spec.poison, volume), campaign)
+        )
     return found
 
 

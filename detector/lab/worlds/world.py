@@ -55,7 +55,9 @@ def build(spec: WorldSpec, spool: Path | None = None) -> Town:
     """Draws everything of a world; with a ``spool`` folder, requests are put aside there."""
 
     def rng_of(name: str) -> Rng:
-        return np.random.default_rng([spec.seed, spec.rung, zlib.crc32(f"{spec.families}/{name}".encode())])
+        return np.random.default_rng(
+            [spec.seed, spec.evasion_level, zlib.crc32(f"{spec.families}/{name}".encode())]
+        )
 
     town = Town(
         rng=rng_of("world"), grammar=Grammar(spec.families), start=spec.start, days=spec.days,
