@@ -40,7 +40,8 @@ def mixed(store: Store) -> Iterator[Finding]:
         for table in older.changed:
             today = set(tables()[table].names)
             gone = set(older.held(table).names) - today
-            wrong = [p for p in store.parts(table) if gone & set(schema_of(p) or ())]
+            found = {part: schema_of(part) for part in store.parts(table)}
+            wrong = [part for part, columns in found.items() if columns and gone & set(columns.names)]
             days = sorted(day for p in wrong if (day := day_of(p.parent)))
             if days:
                 yield Finding(

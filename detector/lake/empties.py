@@ -28,7 +28,7 @@ class Empties:
     def path(self, folder: str) -> Path:
         """The part of the table in ``folder``."""
         if self._own:
-            return Path(self._own.name) / f"{folder}.parquet"
+            return part_apart(Path(self._own.name), folder)
         return self._data / folder / "_" / SCHEMA_PART
 
     def write(self, stored: Schema) -> None:
@@ -54,8 +54,20 @@ class Empties:
     def _apart(self, stored: Schema) -> None:
         """For a reader who may not write into the lake: the parts in a folder of its own."""
         self._own = tempfile.TemporaryDirectory(prefix="hydrawatch-")
-        for table in stored.values():
-            pq.write_table(arrow_schema(table.columns).empty_table(), self.path(table.name))
+        write_apart(Path(self._own.name), stored)
+
+
+def part_apart(home: Path, folder: str) -> Path:
+    """Where ``write_apart`` puts the part of the table in ``folder``: named as no partition of a lake is."""
+    return home / folder / "apart" / SCHEMA_PART
+
+
+def write_apart(home: Path, stored: Schema) -> None:
+    """Write the parts without rows of ``stored`` tables into a folder that is no lake."""
+    for table in stored.values():
+        path = part_apart(home, table.name)
+        path.parent.mkdir(parents=True)
+        pq.write_table(arrow_schema(table.columns).empty_table(), path)
 
 
 def write_empty(schema: pa.Schema, path: Path, access: Access) -> None:

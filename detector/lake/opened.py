@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -97,10 +98,8 @@ class OpenedLake:
         from detector.lake.trouble import told_of
 
         try:
-            with self._views() as path:
-                return analyst_query(
-                    path, sql, readable=[self.root / "data"], limit_s=limit_s, limit_gb=limit_gb
-                )
+            with self._views() as (path, readable):
+                return analyst_query(path, sql, readable=readable, limit_s=limit_s, limit_gb=limit_gb)
         except QueryError as error:
             # Only what a reader of Parquet says is worth a look at the parts: a slip in the statement is not.
             reading = (duckdb.InvalidInputException, duckdb.IOException, OSError)
@@ -109,20 +108,25 @@ class OpenedLake:
             raise
 
     @contextmanager
-    def _views(self) -> Iterator[Path]:
-        """The file of views; of a lake of an earlier version one of this version's views, which goes again."""
+    def _views(self) -> Iterator[tuple[Path, list[Path]]]:
+        """The file of views, and the folders its parts lie in.
+
+        Of a lake of an earlier version, a file of this version's views, which goes again.
+        """
+        from detector.lake.empties import part_apart, write_apart
         from detector.lake.engine.viewfile import write_views
         from detector.lake.migration.shape import shape_of
         from detector.lake.views import views
 
-        shape = shape_of(self.root)
+        shape, data = shape_of(self.root), self.root / "data"
         if shape.is_current:
-            yield self.root / "hydrawatch.duckdb"
+            yield self.root / "hydrawatch.duckdb", [data]
             return
         with tempfile.TemporaryDirectory(prefix="hydrawatch-") as folder:
-            path = Path(folder) / "hydrawatch.duckdb"
-            write_views(path, views(self.root / "data", shape))
-            yield path
+            home = Path(folder)
+            write_apart(home, shape.stored)
+            write_views(home / "hydrawatch.duckdb", views(data, shape, partial(part_apart, home)))
+            yield home / "hydrawatch.duckdb", [data, home]
 
 
 def open_lake(path: str | Path) -> OpenedLake:

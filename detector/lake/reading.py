@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class Reading:
     engine: Engine
     shape: Shape
     #: Where the part without rows of the table in a folder lies.
-    _empty: Callable[[str], Path]
+    _empty: views.Empty
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
@@ -102,7 +102,8 @@ class Reading:
 
     def view_sql(self) -> dict[str, str]:
         """The analysts' views without aliases: name to SELECT over absolute paths."""
-        return views.selects(self.data, self.shape)
+        apart = not self.schema_part("runs").is_relative_to(self.data)
+        return views.selects(self.data, self.shape, self._empty if apart else None)
 
     def rows_of(self, view: str, where: str = "true") -> list[dict[str, Any]]:
         """Rows of a view, as analysts see it; ``where`` is SQL."""

@@ -156,6 +156,7 @@ class Store(Reading):
             with self.exclusive(patient=older):
                 self.look()  # the process that held the lock may have done it
                 if not self.shape.is_current:
+                    self.write_schemas()  # its own, complete: parts of its first days may lack a column
                     with self.delivering():
                         upgrade(self, self.access, self.apply)
                     self.look()

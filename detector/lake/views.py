@@ -6,9 +6,11 @@ as further columns behind its own, with the values they had; the old name of a t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from detector.lake.engine import literal, quote
 from detector.lake.engine.viewfile import View
@@ -17,6 +19,9 @@ from detector.lake.migration.steps import SAME, RenameColumn, RenameTable, Same,
 from detector.lake.migration.versions import VERSIONS
 from detector.lake.tables import Table, tables
 from features.spec import Column
+
+#: Path of the part without rows of the table in a folder.
+Empty: TypeAlias = Callable[[str], Path]
 
 
 @dataclass(frozen=True)
@@ -101,19 +106,30 @@ def _with(table: Table, own: list[Alias]) -> Table:
     return Table(table.name, table.meaning, (*table.columns, *extra), table.layout, table.writer)
 
 
-def selects(data: Path, shape: Shape) -> dict[str, str]:
-    """SELECT of every table of a lake over absolute paths, by name; state tables show the newest day run."""
-    newest = f"WHERE day = (SELECT max(day) FROM {_source(data, 'runs')})"
+def selects(data: Path, shape: Shape, empty: Empty | None = None) -> dict[str, str]:
+    """SELECT of every table of a lake over absolute paths, by name; state tables show the newest day run.
+
+    ``empty``: where the parts without rows lie, if elsewhere than among the others.
+    """
+
+    def source(table: str) -> str:
+        folder = shape.folder(table)
+        files = literal(str(data / folder / "*" / "*.parquet"))
+        if empty is not None:
+            files = f"[{files}, {literal(str(empty(folder)))}]"
+        return f"read_parquet({files}, hive_partitioning = false, union_by_name = true)"
+
+    newest = f"WHERE day = (SELECT max(day) FROM {source('runs')})"
     return {
-        table.name: shape.select(table.name, _source(data, shape.folder(table.name)))
+        table.name: shape.select(table.name, source(table.name))
         + (f" {newest}" if table.layout == "state" else "")
         for table in tables().values()
     }
 
 
-def views(data: Path, shape: Shape) -> dict[str, View]:
-    """Every view of the views file, by name."""
-    own = selects(data, shape)
+def views(data: Path, shape: Shape, empty: Empty | None = None) -> dict[str, View]:
+    """Every view of the views file, by name; ``empty`` as for ``selects``."""
+    own = selects(data, shape, empty)
     made = {}
     for name, table in described().items():
         base = renamed()[name][0] if name in renamed() else name
@@ -123,8 +139,3 @@ def views(data: Path, shape: Shape) -> dict[str, View]:
         comments = {a.name: a.meaning for a in old.values()}
         made[name] = View(select, table.meaning if base != name else None, comments)
     return made
-
-
-def _source(data: Path, folder: str) -> str:
-    everything = literal(str(data / folder / "*" / "*.parquet"))
-    return f"read_parquet({everything}, hive_partitioning = false, union_by_name = true)"

@@ -145,7 +145,6 @@ LONG_FILES = {
     "detector.link.cooccurrence": (490, "one algorithm, to be one with the communities of suspects"),
     "detector.ingest.casting": (490, "one rule a type, side by side"),
     "detector.ingest.messages": (440, "every shape of a conversation in one place, by structure"),
-    "detector.lake.tables": (450, "a list: every table with its columns"),
     "detector.ingest.mapping": (420, "to be split: the short way beside the long one"),
     "detector.link.similarity": (375, "one algorithm, to be one with the communities of suspects"),
     "detector.score.additive": (370, "to be split: the fit belongs to the lab"),

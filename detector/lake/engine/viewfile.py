@@ -128,7 +128,7 @@ def views_elsewhere(path: Path, readable: Sequence[Path]) -> str | None:
     """
     with duckdb.connect(":memory:") as con:
         for text in _stored(con, path).values():
-            for node in _constants(query_tree(con, _select(text)[1])):
+            for node, _ in _constants(query_tree(con, _select(text)[1])):
                 place = _place(node["literal"]["text"])
                 if not any(_same(place, folder) for folder in readable):
                     return place
@@ -158,12 +158,15 @@ def _select(text: str) -> tuple[str, str]:
     return text[: head.end()], text[head.end() :].rstrip().rstrip(";")
 
 
-def _constants(tree: Any) -> Iterator[dict[str, Any]]:
+def _constants(tree: Any) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Paths that are read, and whether each is one of a list."""
     for node in nodes(tree):
         if node.get("function_name") == "read_parquet" and node.get("arguments"):
-            for inner in nodes(node["arguments"][0]):
+            below = list(nodes(node["arguments"][0]))
+            listed = any(inner.get("function_name") == "list_value" for inner in below)
+            for inner in below:
                 if inner.get("class") == "CONSTANT" and inner["literal"].get("kind") == "STRING":
-                    yield inner
+                    yield inner, listed
 
 
 def _bind(
@@ -181,7 +184,7 @@ def _bind(
         select = select.encode()[start : start + source["query_location_length"] - 2].decode()
         tree = query_tree(con, select) or {}
     raw = select.encode()
-    for node in sorted(_constants(tree), key=lambda n: -n["query_location"]):
+    for node, inside in sorted(_constants(tree), key=lambda found: -found[0]["query_location"]):
         start, end = node["query_location"], node["query_location"] + node["query_location_length"]
         pattern = node["literal"]["text"]
         if raw[start:end].decode() != literal(pattern):
@@ -199,7 +202,6 @@ def _bind(
             files[name] = part
             names.append(literal(name))
         listed = ", ".join(names)
-        inside = raw[:start].rstrip().endswith((b"[", b","))
         raw = raw[:start] + (listed if inside else f"[{listed}]").encode() + raw[end:]
     below = {str(n["table_name"]).lower() for n in nodes(tree) if "table_name" in n}
     return head + raw.decode(), below

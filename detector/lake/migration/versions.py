@@ -10,7 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detector.lake.migration.steps import Step
+from detector.lake.migration.steps import Negated, RenameColumn, RenameTable, Step, Words
+
+_FEATURES = Words(
+    exact={
+        "alone": "discount",
+        "planted": "spoofable_limit",
+        "group": "group_contribution",
+        "members_company": "neighbours",
+        "lent_bits": "group_contribution_bits",
+        "mean_own_bits": "mean_conduct_bits",
+        "firm_share": "unspoofable_share",
+        "bound_likeness": "keyed_similarity",
+        "stranger_likeness": "unkeyed_similarity",
+    },
+    prefixes={"kin_": "neighbours_", "scaffold_": "template_reuse_"},
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,28 @@ class Version:
     aliases_until: str | None = None
 
 
-VERSIONS: tuple[Version, ...] = (Version(1, "0.1.0"),)
+VERSIONS: tuple[Version, ...] = (
+    Version(1, "0.1.0"),
+    Version(
+        2,
+        "0.2.0",
+        (
+            RenameTable("score_parts", "contributions"),
+            RenameColumn("contributions", "part", "feature", _FEATURES),
+            RenameColumn("account_scores", "own_score", "conduct_score"),
+            RenameColumn("account_scores", "kin_score", "relational_score"),
+            RenameColumn("groups", "own_bits", "intrinsic_bits"),
+            RenameColumn("groups", "own_day", "intrinsic_day"),
+            RenameColumn("group_members", "belonging", "membership_probability"),
+            RenameColumn("group_members", "firm", "spoofable", Negated()),
+            RenameColumn("group_members", "likeness", "similarity"),
+            RenameColumn(
+                "group_members", "bond", "bond", Words({"likeness": "similarity", "company": "neighbours"})
+            ),
+        ),
+        aliases_until="0.3",
+    ),
+)
 
 #: Number of the schema that this version writes.
 SCHEMA = VERSIONS[-1].number
