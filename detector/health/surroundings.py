@@ -22,6 +22,7 @@ from detector.health.report import Finding, quoted
 from detector.lake import key as keys
 from detector.lake.engine import viewfile as views_of
 from detector.lake.engine.sandbox import analyst_query
+from detector.lake.journal import BEFORE
 from detector.lake.marks import Marks, pseudonymised, read_marks
 from detector.lake.store import Store
 from detector.lake.tables import tables
@@ -33,7 +34,7 @@ PACKAGES = ("detector", "features", "rules", "hydrawatch")
 #: Characters of a step of an address from which it is taken for a token.
 _TOKEN = 16
 #: What hydrawatch makes in a lake's folder.
-_OWN = ("data", "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
+_OWN = ("data", BEFORE, "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
 
 
 def names() -> Iterator[Finding]:

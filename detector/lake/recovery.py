@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from detector.lake.access import Access
@@ -35,7 +37,11 @@ class Recovery:
 
     def is_upgrading(self) -> bool:
         """Whether the decided transaction of an upgrade is not done yet."""
-        return any('"name": "migrate"' in j.read_text() for j in (self._root / "journal").glob("*.json"))
+        for journal in (self._root / "journal").glob("*.json"):
+            with suppress(OSError):
+                if b'"name": "migrate"' in journal.read_bytes():
+                    return True
+        return False
 
     def repair(self) -> None:
         """Finish transactions that were decided, undo the others.
@@ -102,10 +108,15 @@ class Recovery:
                 shutil.copy2(target, kept)
             os.replace(source, target)
             return {home, kept.parent}
-        if target.exists() and not kept.exists():
-            os.rename(target, kept)
+        if target.exists():  # a second time: columns that a reader wrote into the gap between two renames
+            os.rename(target, _remade(staging) if kept.exists() else kept)
         if step.kind == "replace":
             os.rename(source, target)
         else:
             remove(source)
         return {home, kept.parent}
+
+
+def _remade(staging: Path) -> Path:
+    """A free place that goes with the staging folder."""
+    return staging / f"remade-{uuid.uuid4().hex}"

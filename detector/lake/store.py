@@ -12,37 +12,32 @@ leaves is undone (no journal) or finished (journal) by the next writer; readers 
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from detector.errors import ConfigError, LakeBusy, LakeError
-from detector.lake import locks
-from detector.lake.access import Access, access_of, make_lake
+from detector.lake.access import access_of, make_lake
 from detector.lake.empties import Empties
-from detector.lake.engine import Engine, Rows
+from detector.lake.engine import Engine
 from detector.lake.engine.duckdb import DuckDB
 from detector.lake.engine.viewfile import write_views
 from detector.lake.faults import fault
-from detector.lake.journal import BEFORE, Plan
+from detector.lake.journal import BEFORE
 from detector.lake.migration.shape import shape_of
 from detector.lake.migration.upgrade import drop_before, upgrade
-from detector.lake.places import is_lake, sync
-from detector.lake.reading import Reading
+from detector.lake.places import is_lake
 from detector.lake.recovery import Recovery
-from detector.lake.rows import write_part
-from detector.lake.transaction import Transaction
 from detector.lake.trouble import in_words, told_of
 from detector.lake.views import views
+from detector.lake.writing import Writing
 
 
-class Store(Reading):
+class Store(Writing):
     """The lake's files.
 
     Opened for writing it makes what is missing, puts right what a crash left and upgrades a lake of an earlier
@@ -76,7 +71,6 @@ class Store(Reading):
     ) -> None:
         self.root = root.absolute()
         self.data = self.root / "data"
-        self._locked = False
         self._reading = reading
         self._views_written = False
         spare = self.root / "staging" / f"spill-{uuid.uuid4().hex}" if spill and not reading else None
@@ -87,7 +81,7 @@ class Store(Reading):
                     hint=f"make one: hydrawatch ingest PATH --lake {shlex.quote(str(root))}",
                 )
             new = not self.data.exists()
-            self.access: Access = make_lake(self.root, group) if new else access_of(self.data)
+            self.access = make_lake(self.root, group) if new else access_of(self.data)
             self.look()
             if not reading:
                 for folder in (self.data, self.root / "journal", self.root / "staging"):
@@ -97,9 +91,16 @@ class Store(Reading):
             self._empty = self._empties.path
             self.engine: Engine = DuckDB(threads=threads, memory_gb=memory_gb, spill=spare)
             if not as_found:
-                self.put_right()
+                self._begin()
 
     # -- putting right -----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        try:
+            self.put_right()
+        except BaseException:
+            self.close()
+            raise
 
     def put_right(self) -> None:
         """Tables of this version, and nothing left of a crash; a reader does what it is allowed to."""
@@ -170,100 +171,6 @@ class Store(Reading):
     def drop_before(self) -> None:
         """Remove the tables that an upgrade replaced: a run has shown that those of today do. The lock is held."""
         drop_before(self.root)
-
-    def repair(self) -> None:
-        """Finish transactions that were decided, undo the others. The lock is held.
-
-        Raises
-        ------
-        LakeError : a journal is damaged.
-        """
-        self._recovery.repair()
-
-    def apply(self, journal: Path) -> None:
-        """Carry out a decided transaction; doing it twice is harmless.
-
-        Raises
-        ------
-        LakeError : the journal is damaged.
-        """
-        self._recovery.apply(journal)
-
-    def carry_out(self, plan: Plan) -> None:
-        """Move what a transaction staged to where it is read; what was moved before is left alone."""
-        self._recovery.carry_out(plan)
-
-    # -- writing ---------------------------------------------------------------------------------------
-
-    @contextmanager
-    def exclusive(self, *, patient: bool = True) -> Iterator[None]:
-        """Hold the lake's lock; finish or undo what a crash left. Nested calls hold it once.
-
-        ``patient``: wait half a second for whoever holds it, as a reader that clears up does for a moment.
-
-        Raises
-        ------
-        LakeBusy : another process holds it.
-        LakeError : a crash left a journal that is damaged.
-        """
-        if self._locked:
-            yield
-            return
-        with self.locked(patient=patient):
-            self.repair()
-            yield
-
-    @contextmanager
-    def locked(self, *, patient: bool = True) -> Iterator[None]:
-        """Hold the lake's lock and leave everything as it is found; see ``exclusive``."""
-        with locks.writing(self.root, self.access, patient=patient):
-            self._locked = True
-            try:
-                yield
-            finally:
-                self._locked = False
-
-    @contextmanager
-    def transaction(self, name: str) -> Iterator[Transaction]:
-        """All parts added inside become visible together, or none of them."""
-        with self.exclusive():
-            txn = Transaction(name, self.root, self.access, self.apply)
-            try:
-                yield txn
-            except BaseException:
-                shutil.rmtree(txn.staging, ignore_errors=True)
-                raise
-            txn.commit()
-
-    def delivering(self) -> AbstractContextManager[int]:
-        """Hold the lock of ``deliver``; see ``locks.delivering``.
-
-        Raises
-        ------
-        LakeBusy : another ``deliver`` of this lake is at work.
-        """
-        return locks.delivering(self.root, self.access)
-
-    def append(self, table: str, rows: Rows) -> None:
-        """Add one part to a ledger that has one writer with a lock of its own: written aside, then renamed.
-
-        Needs neither the writers' lock nor a journal, since one rename is all or nothing.
-        """
-        folder = self.data / table / "all"
-        self.access.make_folder(folder)
-        name = uuid.uuid4().hex
-        aside = folder / f"{name}.new"
-        try:
-            write_part(table, rows, aside)
-            self.access.settle(aside)
-            sync(aside)
-            fault("deliver.staged")
-            os.replace(aside, folder / f"{name}.parquet")
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-        sync(folder)
-        fault("deliver.applied")
 
     # -- schemas and views -----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from detector.lake.engine import literal, quote
 from detector.lake.engine.viewfile import View
 from detector.lake.migration.shape import Shape
-from detector.lake.migration.steps import SAME, RenameColumn, RenameTable, Same, Values
+from detector.lake.migration.steps import SAME, RenameColumn, RenameTable, Values
 from detector.lake.migration.versions import VERSIONS
 from detector.lake.tables import Table, tables
 from features.spec import Column
@@ -46,7 +46,7 @@ class Alias:
     @property
     def meaning(self) -> str:
         """One line for people."""
-        how = "" if isinstance(self.values, Same) else ", as it was told then"
+        how = f", {self.values.told}" if self.values.told else ""
         return f"alias of {self.of}{how}; goes with {self.until}"
 
 

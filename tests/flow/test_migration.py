@@ -185,6 +185,19 @@ def test_deliver_upgrades_it_and_sends_nothing(older: Path) -> None:
     assert not (older / BEFORE).exists()
 
 
+def test_the_way_back_in_the_documents_leads_back(older: Path) -> None:
+    before = bytes_of(older)
+    with Store(older):
+        pass
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    commands = page.partition("## Upgrading")[2].partition("```sh\n")[2].partition("```")[0]
+    shell = commands.replace("hydrawatch doctor --lake .", "true")
+    subprocess.run(["/bin/sh", "-ec", shell], cwd=older.parent, check=True)
+    assert bytes_of(older) == before
+    with Store(older, reading=True) as store:
+        assert store.shape.number == 1
+
+
 def test_it_runs_on_with_new_facts(older: Path) -> None:
     known = alerts(older)
     honest = (
@@ -231,6 +244,15 @@ def test_a_kill_at_any_point_ends_where_no_kill_does(older: Path, upgraded: Path
     assert json.loads(ok("explain", OPEN[0], "--lake", copy, "--json").stdout)
     assert "no faults" in ok("doctor", "--lake", copy).output
     assert alerts(copy).filter(pl.col("state") == "open").height == len(OPEN)
+
+
+def test_a_folder_made_between_two_renames_is_no_hindrance(older: Path, upgraded: Path) -> None:
+    assert stopped(older, "run", *NOW, point="migrate.half") == 137
+    groups = older / "data" / "groups"
+    groups.rename(older / BEFORE / "groups")
+    shutil.copytree(older / BEFORE / "groups" / "_", groups / "_")
+    ok("run", "--lake", older, *NOW)
+    assert bytes_of(older) == bytes_of(upgraded)
 
 
 def test_a_damaged_journal_of_an_upgrade_is_finished_from_what_is_staged(older: Path, upgraded: Path) -> None:

@@ -24,6 +24,10 @@ Columns = dict[str, str]
 class Values(Protocol):
     """How the values of a column change."""
 
+    @property
+    def told(self) -> str:
+        """What that is, behind the name of a column; empty: they do not."""
+
     def sql(self, column: str) -> str:
         """The new value, of ``column`` (SQL) that holds the old one. NULL stays NULL."""
 
@@ -34,6 +38,8 @@ class Values(Protocol):
 @dataclass(frozen=True)
 class Same:
     """The values stay what they are."""
+
+    told = ""
 
     def sql(self, column: str) -> str:
         return column
@@ -50,6 +56,8 @@ SAME = Same()
 class Negated:
     """True becomes false."""
 
+    told = "negated"
+
     def sql(self, column: str) -> str:
         return f"(NOT {column})"
 
@@ -63,6 +71,7 @@ class Words:
 
     exact: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     prefixes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    told: str = "in other words"
 
     def sql(self, column: str) -> str:
         cases = [f"WHEN {column} = {literal(old)} THEN {literal(new)}" for old, new in self.exact.items()]
