@@ -15,7 +15,7 @@ from pathlib import Path
 from detector import __version__
 from detector.config import Config
 from detector.errors import HydrawatchError, LakeBusy
-from detector.health import ledgers, parts, results, surroundings
+from detector.health import ledgers, parts, results, schema, surroundings
 from detector.health.adopting import adopt_file_key, adopt_key
 from detector.health.report import Finding, Report
 from detector.lake import trouble
@@ -79,6 +79,8 @@ def _look(
         marks = Marks()
     report.gather("parts", lambda: parts.damaged_findings(store, damaged, logs))
     report.gather("folders", lambda: parts.strange(store))
+    report.gather("schema", lambda: schema.mixed(store))
+    report.gather("schema", lambda: schema.standing(store), into="notes")
     report.gather("days", lambda: parts.future(store, moment, settings, logs))
     report.gather("parts", lambda: results.added(store))
     progress("comparing ledgers")

@@ -15,7 +15,11 @@ from detector.config import Config
 from detector.health.report import Finding, quoted
 from detector.ingest.ledger import SKIPPED_PART
 from detector.lake import damage
-from detector.lake.store import PART, SCHEMA_PART, Store, arrow_schema, day_of
+from detector.lake.migration.shape import shape
+from detector.lake.migration.versions import VERSIONS
+from detector.lake.places import PART, SCHEMA_PART, day_of
+from detector.lake.rows import arrow_schema
+from detector.lake.store import Store
 from detector.lake.tables import Table, tables
 
 _ID = re.compile(r"[0-9a-f]{16,64}")
@@ -37,7 +41,7 @@ def damaged_parts(store: Store, *, deep: bool) -> dict[Path, str]:
                 why = damage.of_footer(part) or (damage.of_values(part) if deep else None)
             except OSError as error:
                 why = f"cannot be read: {error.strerror or error}"
-            if why := why or _foreign(part, table):
+            if why := why or _foreign(part, store.shape.held(table.name)):
                 reasons[part] = why
     return reasons
 
@@ -57,7 +61,7 @@ def damaged_findings(store: Store, damaged: dict[Path, str], logs: dict[str, str
     """Each damaged part with the command that brings its rows back. ``logs``: file id to path of the log."""
     lake = quoted(store.root)
     for part, why in damaged.items():
-        table, day = tables()[part.parent.parent.name], day_of(part.parent)
+        table, day = store.table_of(part), day_of(part.parent)
         drop, before = f"rm -r {quoted(part)}", "restore it from a backup, or"
         if "cannot be read" in why:
             yield Finding(f"{part}: {why}", f"ls -ld {quoted(part)}; run doctor as the lake's owner")
@@ -116,8 +120,15 @@ def drop_log(store: Store, file_id: str) -> str:
 
 def strange(store: Store) -> Iterator[Finding]:
     """Files and folders in ``data`` that are no part of a table."""
+    retired = {name for version in VERSIONS for name in shape(version.number).retired}
     for folder in sorted(store.data.iterdir()):
-        if folder.name not in tables():
+        if folder.name in retired and store.shape.is_current:
+            yield Finding(
+                f"{folder}: a table of an earlier version, which wrote into this lake after it was upgraded",
+                f"rm -r {quoted(folder)}",
+            )
+            continue
+        if folder.name not in store.shape.stored:
             yield Finding(f"{folder}: no table of this version", f"look at it, then: rm -r {quoted(folder)}")
             continue
         if not folder.is_dir():
@@ -130,7 +141,7 @@ def strange(store: Store) -> Iterator[Finding]:
             if inner.name == "_":
                 yield from _beside_schema(inner)
                 continue
-            if inner.name == "all" and tables()[folder.name].writer != "run":
+            if inner.name == "all" and store.shape.stored[folder.name].writer != "run":
                 continue
             if day_of(inner) is None or not stat.S_ISDIR(inner.stat().st_mode):
                 yield Finding(
@@ -194,7 +205,8 @@ def future(store: Store, now: datetime, settings: Config, logs: dict[str, str]) 
         ids = sorted({part.name[:16] for part in store.parts("requests", day)})
         strays = [p for p in store.parts("requests", day) if not _ID.fullmatch(p.name[:16])]
         again = [ingest_again(store, name, logs) for name in ids if _ID.fullmatch(name)]
-        folders = [p for t in tables() if t != "requests" and (p := store.data / t / f"day={day}").exists()]
+        results = [store.data / store.shape.folder(t) / f"day={day}" for t in tables() if t != "requests"]
+        folders = [path for path in results if path.exists()]
         removal = [f"rm -r {' '.join(quoted(p) for p in [*folders, *strays])}"] if folders or strays else []
         first = "".join(f"{words}: " for words, _ in again if words)
         # A log may lie wholly in the future: its rejects must not stop the next command.

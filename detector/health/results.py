@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import date
 
 from detector.health.report import Finding, quoted
 from detector.lake.marks import Marks
-from detector.lake.store import PART, Store, output_digest
+from detector.lake.places import PART
+from detector.lake.store import Store
 from detector.lake.tables import tables
+from detector.lake.transaction import checksum, output_digest
 
 
 def missing(store: Store, marks: Marks) -> Iterator[Finding]:
@@ -63,18 +64,16 @@ def changed(store: Store) -> Iterator[Finding]:
     """Days whose results differ in some byte from what their run wrote. Reads all results."""
     names = [t.name for t in tables().values() if t.writer == "run" and t.name != "runs"]
     rows = store.engine.query(
-        f"SELECT day, output_digest FROM {store.relation('runs')} WHERE output_digest IS NOT NULL ORDER BY day",
+        f"""SELECT day, coalesce(stored_digest, output_digest) AS digest FROM {store.relation("runs")}
+        WHERE output_digest IS NOT NULL ORDER BY day""",
         of="runs",
     ).to_pylist()
     for row in rows:
         parts = [p for name in names for p in store.parts(name, row["day"]) if p.name == PART]
         if not parts:
             continue  # results of a day in the future are dropped
-        digests = []
-        for part in parts:
-            with part.open("rb") as content:
-                digests.append((part, hashlib.file_digest(content, "sha256").hexdigest()))
-        if output_digest(store.data, digests) != row["output_digest"]:
+        digests = [(part, checksum(part)) for part in parts]
+        if output_digest(store.data, digests) != row["digest"]:
             yield Finding(
                 f"results of {row['day']} are not what its run stored: parts were changed, lost or exchanged",
                 f"hydrawatch run --lake {quoted(store.root)} --since {row['day']}",

@@ -20,8 +20,9 @@ from detector.config import Config
 from detector.errors import ConfigError, HydrawatchError, LakeError
 from detector.health.report import Finding, quoted
 from detector.lake import key as keys
-from detector.lake import views as views_of
-from detector.lake.engine import analyst_query
+from detector.lake.engine import viewfile as views_of
+from detector.lake.engine.sandbox import analyst_query
+from detector.lake.journal import BEFORE
 from detector.lake.marks import Marks, pseudonymised, read_marks
 from detector.lake.store import Store
 from detector.lake.tables import tables
@@ -33,7 +34,7 @@ PACKAGES = ("detector", "features", "rules", "hydrawatch")
 #: A step of a URL's path with this many characters counts as a token.
 _TOKEN = 16
 #: Names that hydrawatch creates in a lake's folder.
-_OWN = ("data", "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
+_OWN = ("data", BEFORE, "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
 
 
 def names() -> Iterator[Finding]:
@@ -221,6 +222,8 @@ def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
             f"as its owner: {cure}",
         )
         return
+    if not store.shape.is_current:
+        return  # those of the version before, which a reader passes over
     names = [name for name in tables() if name not in broken]
 
     def ask(*wanted: str) -> None:

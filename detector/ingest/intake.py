@@ -21,7 +21,7 @@ from detector.ingest.report import FileReport
 
 if TYPE_CHECKING:
     from detector.ingest.beside import Completed
-    from detector.lake.store import Transaction
+    from detector.lake.transaction import Transaction
 
 #: Skeletons kept in memory before they are written as a part.
 _TEMPLATES = 131_072

@@ -18,7 +18,8 @@ from detector.ingest.seen import Keying, SeenRequests
 from features.request.hashset import U64, HashSet
 
 if TYPE_CHECKING:
-    from detector.lake.store import Store, Transaction
+    from detector.lake.store import Store
+    from detector.lake.transaction import Transaction
 
 
 class KnownState:

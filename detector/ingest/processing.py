@@ -145,7 +145,7 @@ class BlockProcessor:
         return self._meters[key]
 
     def _write(self, day: date) -> tuple[date, str]:
-        from detector.lake.store import write_part
+        from detector.lake.rows import write_part
 
         rows = pl.concat(self._waiting.pop(day))
         del self._n_waiting[day]

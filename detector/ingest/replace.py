@@ -31,7 +31,7 @@ from detector.ingest.sources import Source, find
 from features.request.hashset import U64
 
 if TYPE_CHECKING:
-    from detector.lake.store import Transaction
+    from detector.lake.transaction import Transaction
 
 #: Tables with rows that two files may both give.
 ROWS = ("requests", "accounts", "account_events", "model_releases")

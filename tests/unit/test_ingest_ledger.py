@@ -15,7 +15,8 @@ from detector.ingest.bounds import Bounds
 from detector.ingest.ingestion import ingest
 from detector.ingest.ledger import identify
 from detector.ingest.report import FileReport
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 
 NOW = datetime(2026, 11, 20, 12)
 

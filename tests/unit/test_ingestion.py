@@ -78,7 +78,12 @@ def test_the_same_bytes_are_read_once_and_the_same_request_counts_once(store: St
     assert [(r.n_requests, r.n_duplicates) for r in take(store, first)] == [(2, 1)]
     before = store.parts("requests")
     [again] = take(store, first)
-    assert (again.skipped, again.in_lake, again.reason, again.n_lines) == (True, True, "already in the lake", 0)
+    assert (again.skipped, again.in_lake, again.reason, again.n_lines) == (
+        True,
+        True,
+        "already in the lake",
+        0,
+    )
     copy = log(tmp_path / "b" / "y.jsonl", request(1), request(2), request(1))
     assert take(store, copy)[0].skipped
     assert store.parts("requests") == before

@@ -22,7 +22,7 @@ from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Previous
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.link.graph import EvidenceGraph
 from detector.link.tabular import TABLES, graph_of_tables
 from detector.score.detector import Detector
