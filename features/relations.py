@@ -54,7 +54,7 @@ _MEMBERS = (
 #: grouping rows by it costs half of what the name does; the name is joined back from here), its ``calls``, and
 #: every aggregate that a plug-in declares under ``tally``.
 #: ``member_requests``: the day's requests of members, with their ``group_id``.
-#: ``facets``: requests counted by what has few values, so that four plug-ins read the day once; ``model`` is
+#: ``facets``: requests counted by what has few values, so that three plug-ins read the day once; ``model`` is
 #: ``bucket_of`` the model. What needs no counting of values belongs into ``tally``: a sum kept for each of
 #: many facets costs several times that for each account.
 #: ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands for requests
@@ -78,18 +78,15 @@ JOIN requests ON members.account_id = requests.account_id""",
         "facets": """
 SELECT
     bucket_of(account_id) AS bucket, bucket_of(model) AS model,
-    pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+    pathway, capability,
     count(*) AS calls
 FROM requests
-GROUP BY
-    bucket_of(account_id), bucket_of(model),
-    pathway, capability, temperature, max_tokens, n, top_logprobs, stream""",
+GROUP BY bucket_of(account_id), bucket_of(model), pathway, capability""",
         "asked": """
 SELECT
     bucket_of(account_id) AS bucket, prompt_hash,
     count(*) AS n,
     min(template_id) AS template_id,
-    min(prompt_words) AS prompt_words,
     min(key_at(content_keys, 3, 2)) AS opening,
     min(key_at(content_keys, 5, 4)) AS ending
 FROM requests

@@ -137,7 +137,11 @@ def with_template_reuse(
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
     """What the plug-ins say of each kind of key."""
     return pl.DataFrame(
-        [(k, t.family, bits, t.half_life_days, k in t.spoofable) for t in ties for k, bits in t.kinds.items()],
+        [
+            (name, tie.family, kind.bits, tie.half_life_days, kind.spoofable)
+            for tie in ties
+            for name, kind in tie.kinds.items()
+        ],
         schema={
             "kind": pl.String, "family": pl.String, "bits": pl.Float64, "half_life_days": pl.Float64,
             "spoofable": pl.Boolean,

@@ -21,6 +21,8 @@ import polars as pl
 
 from detector.bits import probability
 from detector.link.graph import FAMILIES, Shares
+from features.families import FAMILIES as EVIDENCE
+from features.spec import Column, Direction, read_by
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -38,14 +40,46 @@ def columns(*families: str) -> tuple[str, ...]:
     return tuple(f"neighbours_{family}_{place}" for family in families for place in PLACES)
 
 
-#: What the models may use; all point one way.
-TERMS: Mapping[str, str] = MappingProxyType(
-    {
-        "harvest_bits": "up",
-        "group_contribution_bits": "up",
-        **dict.fromkeys(columns(*FAMILIES), "up"),
-    }
+#: Measurement of neighbours -> the family of keys it looks at.
+FAMILY_OF: Mapping[str, str] = MappingProxyType(
+    {name: family for family in FAMILIES for name in columns(family)}
 )
+
+
+def _neighbours(family: str, place: int) -> Column:
+    rank = {1: "", 3: "third "}[place]
+    return Column(
+        f"neighbours_{family}_{place}",
+        "DOUBLE",
+        f"bits by which others on the {rank}most telling {EVIDENCE[family].shared} it shares are more suspect than "
+        "the site's accounts are; NULL: it shares none",
+        "bits",
+        "up",
+        ("relational",),
+    )
+
+
+#: What the models of both hops read: an account's own conduct, its group, its neighbours. All point one way.
+FEATURES = (
+    Column(
+        "harvest_bits",
+        "DOUBLE",
+        "how much its own conduct is one of a harvest, on its worst day",
+        "bits",
+        "up",
+        ("relational",),
+    ),
+    Column(
+        "group_contribution_bits",
+        "DOUBLE",
+        "how sure its group is abusive and it belongs there; NULL: it is in none",
+        "bits",
+        "up",
+        ("relational",),
+    ),
+    *(_neighbours(family, place) for family in FAMILIES for place in PLACES),
+)
+TERMS: Mapping[str, Direction] = read_by("relational", FEATURES)
 
 
 def lifts(shares: Shares, suspicion: Floats) -> Floats:
@@ -64,7 +98,7 @@ def lifts(shares: Shares, suspicion: Floats) -> Floats:
 
 
 def measure(shares: Shares, suspicion: Floats, *, without_spoofable: bool = False) -> pl.DataFrame:
-    """The ``kin_`` columns of ``TERMS`` for each account of ``shares``.
+    """The ``neighbours_`` columns of ``TERMS`` for each account of ``shares``.
 
     An account without a third key of a family has 0 there: nobody suspect. A family of which the site has no key at
     all is not measured: its columns are absent. ``without_spoofable``: keys that anybody can plant count as not held.

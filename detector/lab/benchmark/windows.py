@@ -19,6 +19,7 @@ from detector.lake.store import Store
 from detector.score import template_reuse
 from detector.score.additive import Detector
 from features import compose, plugins
+from features.families import FAMILIES
 
 WINDOW = 100
 SHARES = (0.05, 0.10, 0.25, 0.50)
@@ -175,7 +176,7 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
     Only content ties of the one day: a window is put together from strangers, so its addresses and clients
     mean nothing.
     """
-    ties = [t for t in plugins.ties() if t.family == "content"]
+    ties = [t for t in plugins.ties() if FAMILIES[t.family].is_text]
     rows = _answer(store, site, lambda available: compose.compose_ties(ties, available=available).sql)
     counts = site.group_by("account_id").len("volume").sort("account_id")
     number = counts.select("account_id").with_row_index("account").cast({"account": pl.Int64})
