@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from features.spec import Family
-
 
 @dataclass(frozen=True)
 class Honest:
@@ -63,7 +61,8 @@ def _others(column: str) -> str:
     )
 
 
-FAMILIES: Mapping[Family, EvidenceFamily] = MappingProxyType(
+#: By name, one of ``spec.Family``.
+FAMILIES: Mapping[str, EvidenceFamily] = MappingProxyType(
     {
         "billing": EvidenceFamily(
             is_text=False,

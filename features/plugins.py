@@ -97,13 +97,13 @@ def kinds() -> Mapping[str, Kind]:
 
 @cache
 def spoofable_families() -> frozenset[Family]:
-    """Families of evidence of which more kinds can be planted on a victim than not: as a whole they prove little.
+    """Families of evidence with more spoofable kinds than others: an outsider could have arranged such evidence.
 
     What is measured of a family together (who else is on its keys) does not tell its kinds apart.
     """
-    planted = Counter(tie.family for tie in ties() for kind in tie.kinds.values() if kind.spoofable)
     every = Counter(tie.family for tie in ties() for _ in tie.kinds)
-    return frozenset(family for family, n in planted.items() if 2 * n > every[family])
+    spoofable = Counter(tie.family for tie in ties() for kind in tie.kinds.values() if kind.spoofable)
+    return frozenset(family for family, n in spoofable.items() if 2 * n > every[family])
 
 
 @cache

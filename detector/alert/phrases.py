@@ -31,7 +31,7 @@ def held(kind: str, family: str) -> Words:
     if known := plugins.kinds().get(kind):
         return Words(known.verb, known.one, known.many)
     name = clean(kind.replace("_", " "), 40)
-    of = {str(each): words for each, words in FAMILIES.items()}.get(family)
+    of = FAMILIES.get(family)
     one, many = (of.one, of.many) if of else ("key", "keys")
     return Words("shared", f"{one} ({name})", f"{many} ({name})")
 

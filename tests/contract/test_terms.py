@@ -78,7 +78,7 @@ def test_every_family_of_evidence_is_told_of() -> None:
         assert family.one != family.many
 
 
-def test_a_family_can_be_planted_when_most_of_its_kinds_can() -> None:
+def test_a_family_is_spoofable_when_most_of_its_kinds_are() -> None:
     assert plugins.spoofable_families() == {"client", "content"}
 
 

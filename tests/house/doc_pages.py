@@ -157,17 +157,23 @@ def measurements() -> str:
         out += ["", f"## {title}"]
         for measure in plugins.measures(grain):
             out += ["", f"### {grain}: {measure.name}", "", _about(grain, measure), ""]
-            out += ["* columns:", *(f"    * `{c.name}` {_cell(c.use)}" for c in measure.columns)]
-            out += _common(measure)
+            out += ["| column | use |", "|---|---|"]
+            out += [f"| `{c.name}` | {_cell(c.use)} |" for c in measure.columns]
+            out += ["", *_common(measure)]
     out += ["", "## Ties"]
     for tie in plugins.ties():
         fades = "does not fade" if tie.half_life_days is None else f"halves every {tie.half_life_days:g} days"
         out += ["", f"### tie: {tie.name}", "", _about("tie", tie), ""]
-        out += [f"* family: {tie.family}; {fades} when not seen again", "* kinds, with bits at two holders:"]
         out += [
-            f"    * `{name}` {kind.bits:g}{' (can be planted)' if kind.spoofable else ''}:"
-            f" accounts {kind.verb} one {kind.one}, {kind.verb} 9 {kind.many}"
-            for name, kind in tie.kinds.items()
+            "| kind | bits at two holders | spoofable | is told as |",
+            "|---|---|---|---|",
+            *(
+                f"| `{name}` | {kind.bits:g} | {'yes' if kind.spoofable else 'no'} "
+                f"| {kind.verb} one {kind.one}, 9 {kind.many} |"
+                for name, kind in tie.kinds.items()
+            ),
+            "",
+            f"* family: {tie.family}; {fades} when not seen again",
         ]
         out += _common(tie)
     return "\n".join(out) + "\n"
