@@ -165,8 +165,8 @@ def _spoofable(
         holds = "account is" if alone == 1 else "accounts are"
         told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
     # Neighbours that anybody can give himself: the same client, the same words.
-    planted = plugins.spoofable_families()
-    told += [_planted(_part_sentence(p)) for family, p in neighbours.items() if family in planted]
+    spoofable = plugins.spoofable_families()
+    told += [_planted(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
     return tuple(told)
 
 

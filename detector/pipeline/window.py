@@ -137,11 +137,7 @@ def with_template_reuse(
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
     """What the plug-ins say of each kind of key."""
     return pl.DataFrame(
-        [
-            (name, tie.family, kind.bits, tie.half_life_days, kind.spoofable)
-            for tie in ties
-            for name, kind in tie.kinds.items()
-        ],
+        [(name, t.family, k.bits, t.half_life_days, k.spoofable) for t in ties for name, k in t.kinds.items()],
         schema={
             "kind": pl.String, "family": pl.String, "bits": pl.Float64, "half_life_days": pl.Float64,
             "spoofable": pl.Boolean,
