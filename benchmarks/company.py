@@ -18,7 +18,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.similarity import made
-from detector.link import communities, graph
+from detector.link import communities
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import graph_of_tables
+from detector.link.uses import NEIGHBOUR_LINKS
 from detector.score import relational
 
 
@@ -35,7 +38,7 @@ def shared(n: int, seed: int) -> tuple[dict[str, pl.DataFrame], np.ndarray]:
                 "spoofable": [family == "client"] * n,
             }
         )
-        for number, family in enumerate(graph.LINKS)
+        for number, family in enumerate(NEIGHBOUR_LINKS.families)
     )
     accounts = pl.DataFrame(
         {"account_id": [f"a{i}" for i in range(n)], "organisation": [f"o{i}" for i in range(n)]}
@@ -64,10 +67,10 @@ def main() -> None:
         floor = timed(
             lambda: base.execute("SELECT code, count(DISTINCT account) FROM rows GROUP BY code").fetchall()
         )
-    kept: list[graph.Shares] = []
+    kept: list[EvidenceGraph] = []
     bits = np.log2(suspicion / (1 - suspicion))
     steps: dict[str, Callable[[], object]] = {
-        "prepare": lambda: kept.append(graph.prepare(told)),
+        "prepare": lambda: kept.append(graph_of_tables(told).neighbours),
         "measure, both hops and without what can be planted": lambda: [
             relational.measure(kept[0], suspicion, without_spoofable=firm) for firm in (False, False, True)
         ],

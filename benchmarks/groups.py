@@ -14,14 +14,18 @@ import resource
 import time
 
 import numpy as np
+import polars as pl
 
-from detector.link.cooccurrence import Ties, form_groups
+from detector.link.cooccurrence import form_groups
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import graph_of_rows
+from detector.link.uses import FAMILIES
 
 HYDRAS = (50, 333, 3333)
-BILLING, NETWORK, CLIENT, CONTENT = range(4)
+BILLING, NETWORK, CLIENT, CONTENT = (FAMILIES.index(f) for f in ("billing", "network", "client", "content"))
 
 
-def made(n: int, seed: int) -> tuple[Ties, np.ndarray]:
+def made(n: int, seed: int) -> tuple[EvidenceGraph, np.ndarray]:
     """Ties of ``n`` accounts and each account's hydra (-1: none)."""
     rng = np.random.default_rng(seed)
     truth = np.full(n, -1)
@@ -64,7 +68,17 @@ def made(n: int, seed: int) -> tuple[Ties, np.ndarray]:
     account, key, family = account[first], key[first], family[first]
     _, key = np.unique(key, return_inverse=True)
     spoofable = (family == CLIENT) | (family == CONTENT)
-    return Ties(account, key, family, np.full(len(key), 5.0), spoofable, n), truth
+    rows = pl.DataFrame(
+        {
+            "account": account,
+            "code": key,
+            "family": pl.Series(FAMILIES).gather(family.astype(np.int64)),
+            "spoofable": spoofable,
+            "weight": np.full(len(key), 5.0),
+        }
+    )
+    names = pl.Series(np.arange(n)).cast(pl.String)
+    return graph_of_rows(rows, names, names, np.ones(n), n), truth
 
 
 def main() -> None:
@@ -80,7 +94,7 @@ def main() -> None:
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         print(
-            f"seed {seed}: {len(ties.key):,} ties, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1} groups"
+            f"seed {seed}: {len(ties):,} ties, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1} groups"
         )
         for number in range(len(HYDRAS)):
             labels = found.label[truth == number]

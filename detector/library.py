@@ -142,6 +142,17 @@ class Lake(OpenedLake):
         with self._opened(reading=True) as (store, settings):
             return case_file(store, subject, settings)
 
+    def report(self, subject: str) -> str:
+        """The case of :meth:`explain` as one HTML page: charts, no script, nothing fetched.
+
+        Raises
+        ------
+        ConfigError : the lake knows no such subject.
+        """
+        from detector.report.case_page import render_page
+
+        return render_page(self.explain(subject))
+
     @contextmanager
     def _opened(self, *, spill: bool = False, reading: bool = False) -> Iterator[tuple[Store, Config]]:
         store, settings = store_of(self.root, self.config, spill=spill, reading=reading)

@@ -15,7 +15,8 @@ Scalar = None | bool | int | float | str | list[int] | list[str]
 Row = Mapping[str, Scalar]
 
 Family = Literal["billing", "network", "client", "content", "rhythm", "succession"]
-#: Models of the classifier that read measurements, by the names of their scores.
+#: Models of the classifier that read measurements. ``conduct`` has a head a kind of abuse: those of kinds that one account
+#: commits by itself are offered the columns of ``single_account``, the others those of ``conduct``.
 Model = Literal["template_reuse", "conduct", "single_account", "group", "membership", "relational"]
 Direction = Literal["up", "down", ""]
 

@@ -1,7 +1,7 @@
 """The case against one group or account, as a reviewer or an appeal needs it: every claim with its record.
 
-Built from rows handed in; shown as text (``casetext``), as JSON (``to_json``) or as one HTML file
-(``casepage``).
+Built from rows handed in; shown as text (``casetext``), as JSON (``to_json``) or as one HTML page
+(``detector.report``).
 """
 
 from __future__ import annotations
@@ -106,6 +106,15 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class DayScore:
+    """The score of one day: its contributions together, as log-odds in bits and as a probability (0..1)."""
+
+    day: date
+    score_bits: float
+    score: float
+
+
+@dataclass(frozen=True)
 class CaseFile:
     """Everything there is to say of one subject. All strings are safe to show; ids are ``show_id``'s."""
 
@@ -127,6 +136,8 @@ class CaseFile:
     allowed: tuple[Allowed, ...] = ()
     #: The day the score and its contributions are of: the peak of the subject's life.
     score_day: date | None = None
+    #: Its score on every day on which it was worked out, oldest first.
+    daily: tuple[DayScore, ...] = ()
     not_proof: str = NOT_PROOF
     how_to_check: str = HOW_TO_CHECK
     how_to_appeal: str = HOW_TO_APPEAL
@@ -167,6 +178,7 @@ def explain(
     alerts: Sequence[Row] = (),
     events: Sequence[Row] = (),
     allowed: Sequence[Row] = (),
+    history: Sequence[Row] = (),
     threshold: float,
 ) -> CaseFile:
     """Build the case file of a group or account.
@@ -180,6 +192,7 @@ def explain(
     alerts : its rows of ``alerts``.
     events : rows of ``account_events`` of its accounts.
     allowed : exemptions of its accounts: account_id, by, name, until, reason, state.
+    history : its rows of ``contributions`` on every day: the scores of its days.
     threshold : probability an alert needed that day (0..1).
     """
     is_group = "n_accounts" in subject
@@ -206,7 +219,17 @@ def explain(
         alerts=tuple(sorted({show_id(a["alert_id"], 40) for a in alerts})),
         allowed=tuple(_allowed(row) for row in sorted(allowed, key=lambda r: str(r["account_id"]))),
         score_day=subject.get("score_day"),
+        daily=_daily(history),
     )
+
+
+def _daily(history: Sequence[Row]) -> tuple[DayScore, ...]:
+    days: dict[date, list[float]] = {}
+    for row in history:
+        if row.get("bits") is not None:
+            days.setdefault(row["day"], []).append(float(row["bits"]))
+    summed = [(day, math.fsum(bits)) for day, bits in sorted(days.items())]
+    return tuple(DayScore(day, bits, from_bits(bits)) for day, bits in summed)
 
 
 def _allowed(row: Row) -> Allowed:

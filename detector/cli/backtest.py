@@ -61,6 +61,7 @@ def backtest(
     import orjson
 
     from detector.lab.benchmark import backtest, design
+    from detector.lab.benchmark.cells import cell
     from detector.lab.benchmark.markdown import tables
     from detector.lab.benchmark.report import render
 
@@ -95,14 +96,10 @@ def backtest(
         say(f"report: {clean(report)}")
     for row in found["columns"]["same"]["evasion_levels"]:
         say(f"evasion level {row['evasion_level']}: recall at 0.1 % / 1 % false positives "
-            f"{_share(row['recall_at_0.001'])} / {_share(row['recall_at_0.01'])}, "
-            f"group F1 {_share(row['pair_f1'])}")  # fmt: skip
+            f"{cell(row['recall_at_0.001']).main} / {cell(row['recall_at_0.01']).main}, "
+            f"group F1 {cell(row['pair_f1']).main}")  # fmt: skip
     say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
         f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
-
-
-def _share(figure: list[float | None]) -> str:
-    return "-" if figure[0] is None else f"{figure[0]:.3f}"
 
 
 def register(app: typer.Typer) -> None:

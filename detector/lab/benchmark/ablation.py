@@ -7,14 +7,14 @@ nothing is fitted again. Groups are formed as before, so this is what *scoring* 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any
 
-from detector.link import graph
+from detector.link.uses import NEIGHBOUR_FAMILIES
 from detector.score import relational
-from detector.score.additive import Additive, Detector
+from detector.score.additive import Additive
+from detector.score.detector import Detector, Models
 from detector.score.template_reuse import ACCOUNT_COLUMNS, KEY_TERMS
 from features import plugins
 
@@ -83,7 +83,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "harvest_bits",
         ),
         "groups": ("group_contribution_bits",),
-        "neighbours": relational.columns(*graph.FAMILIES),
+        "neighbours": relational.columns(*NEIGHBOUR_FAMILIES),
     }
 )
 
@@ -106,7 +106,23 @@ def without(detector: Detector, family: str) -> Detector:
     def cut(model: Additive) -> Additive:
         return replace(model, terms=tuple(t for t in model.terms if t.name not in barred))
 
-    models: dict[str, Any] = {
-        f.name: cut(v) for f in fields(detector) if isinstance(v := getattr(detector, f.name), Additive)
-    }
-    return replace(detector, **models)
+    models = detector.models
+    return replace(
+        detector,
+        models=Models(
+            cut(models.template_reuse),
+            {kind: cut(head) for kind, head in models.conduct.items()},
+            cut(models.group),
+            cut(models.membership),
+            cut(models.relational),
+        ),
+        variants={
+            name: replace(
+                variant,
+                conduct={kind: cut(head) for kind, head in variant.conduct.items()},
+                group=cut(variant.group),
+                relational=cut(variant.relational),
+            )
+            for name, variant in detector.variants.items()
+        },
+    )

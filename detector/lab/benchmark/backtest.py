@@ -25,7 +25,8 @@ from detector.lab.pool import spread
 from detector.lab.ranking import recall_at
 from detector.lab.worlds.leaks import CEILING
 from detector.lab.worlds.spec import WorldSpec
-from detector.score.additive import Detector
+from detector.score.conduct import SINGLE_ACCOUNT_KINDS
+from detector.score.detector import Detector
 
 Update = Callable[[float, str], None]
 Json = dict[str, Any]
@@ -333,7 +334,8 @@ def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
         for n, t in table.schema.items()
         if t.is_numeric()
     }
-    bits = detector.conduct.parts(columns, len(table)).sum(axis=1)
+    harvest = [m for kind, m in detector.models.conduct.items() if kind not in SINGLE_ACCOUNT_KINDS]
+    bits = np.max([m.parts(columns, len(table)).sum(axis=1) for m in harvest], axis=0)
     ways = {
         "evidence summed over requests": columns["elicitation_sum"] + columns["similar_prompts_sum"],
         "account model, text terms only": bits,

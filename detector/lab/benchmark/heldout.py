@@ -18,7 +18,7 @@ from detector.lab.benchmark.design import Rotation
 from detector.lab.benchmark.replay import decide_days, load
 from detector.lab.benchmark.scored import Scored, first_alerts, judged
 from detector.lab.training import fitting, labelled
-from detector.score.additive import Detector
+from detector.score.detector import Detector
 
 
 @dataclass(frozen=True)

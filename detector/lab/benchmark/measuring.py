@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -164,9 +163,10 @@ def _run(task: Task, store: Store) -> None:
     days = store.days("requests")
     told = days[-TEXT_DAYS:] if task.part == "training" else days
 
-    def keep(day: date, seen: Mapping[str, pl.DataFrame]) -> None:
-        for name in SHARED if task.part == "training" else seen:
-            seen[name].write_parquet(_path(task, f"{name}-{day}"))
+    def keep(day: date, seen: pipeline.Observed) -> None:
+        tables = seen.tables()
+        for name in SHARED if task.part == "training" else tables:
+            tables[name].write_parquet(_path(task, f"{name}-{day}"))
 
     for day in days:
         observe = keep if day in told else None

@@ -16,15 +16,17 @@ from typing import Any
 
 import polars as pl
 
-from detector import pipeline
 from detector.config import Config
 from detector.decide import verdict
 from detector.decide.exemptions import exemptions
+from detector.decide.verdict import Previous
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
-from detector.lab.training.labelled import SHARED
 from detector.lake.store import empty
-from detector.score.additive import Detector
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import TABLES, graph_of_tables
+from detector.score.detector import Detector
+from detector.score.scorer import SiteDay
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,21 @@ class Replayed:
             "group_members": {day: self.table(f"members-{day}") for day in self.days},
         }
 
-    def shared(self, day: date) -> dict[str, pl.DataFrame]:
-        """Shared text as the run of that day saw it (``pipeline.Observe``)."""
-        return {name: self.table(f"{name}-{day}") for name in SHARED}
+    def graph(self, day: date) -> EvidenceGraph:
+        """What accounts shared, as far as the run of that day told it (``pipeline.Observed``)."""
+        return graph_of_tables({name: self.table(f"{name}-{day}") for name in TABLES})
+
+    def site(self, day: date) -> SiteDay:
+        """What was measured of one day."""
+        tables = self.by_day
+        return SiteDay(
+            day,
+            tables["account_days"][day],
+            tables["group_days"][day],
+            tables["group_members"][day],
+            self.graph(day),
+            self.table(f"keys-{day}"),
+        )
 
     @property
     def windows(self) -> Windows:
@@ -108,19 +122,11 @@ def decide_days(world: Replayed, detector: Detector, config: Config | None = Non
     for day in world.days:
         scored = verdict.decide(
             detector,
-            day=day,
+            world.site(day),
+            Previous(groups, accounts, members),
             config=config,
-            account_days=pipeline.with_template_reuse(
-                detector, world.by_day["account_days"][day], world.shared(day)
-            ),
-            group_days=world.by_day["group_days"][day],
-            members=world.by_day["group_members"][day],
-            previous_groups=groups,
-            previous_accounts=accounts,
             exempt=exemptions(world.facts[day], config, day),
             merged=world.merged[day],
-            shared=world.shared(day),
-            previous_members=members,
         )
         members = scored.members
         groups = scored.groups.select(groups.columns).cast(groups.schema)

@@ -16,8 +16,10 @@ import polars as pl
 
 from detector.lab.benchmark.rivals import mmd
 from detector.lake.store import Store
+from detector.link.tabular import graph_of_rows
 from detector.score import template_reuse
-from detector.score.additive import Detector
+from detector.score.detector import Detector
+from detector.score.inputs import score_frame
 from features import compose, plugins
 from features.families import FAMILIES
 
@@ -85,14 +87,14 @@ def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed
 
 
 def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
-    """What each window carries of text the detector finds suspicious: the rows with ``scaffold_*`` columns."""
+    """What each window carries of text the detector finds suspicious: the rows with ``template_reuse_*`` columns."""
     made = []
     for (day, share), rows in windows.rows.group_by("day", "share", maintain_order=True):
         here = (pl.col("day") == day) & (pl.col("share") == share)
         keys = windows.keys.filter(here).drop("day", "share")
         number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
         held = windows.incidence.filter(here).join(number, on="window")
-        bits = template_reuse.score_keys(detector.template_reuse, keys)
+        bits = score_frame(detector.models.template_reuse, keys)
         found = template_reuse.account_template_reuse(held, keys["code"], bits, len(rows)).drop("account")
         made.append(pl.concat([rows, found], how="horizontal"))
     return pl.concat(made) if made else windows.rows
@@ -190,10 +192,12 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
         .filter(pl.col("n_sharing") >= 2)
     )
     volume = counts["volume"].cast(pl.Float64).to_numpy()
-    keys = template_reuse.measure_keys(held, counts["account_id"], volume, len(counts))
+    graph = graph_of_rows(held, counts["account_id"], counts["account_id"], volume, len(counts))
+    of_text = template_reuse.content_incidence(graph)
+    keys = template_reuse.measure_keys(graph, of_text)
     ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
-    incidence = (
-        template_reuse.content_incidence(held).join(ours, on="account").select("window", "code", "kind", "n")
+    incidence = of_text.join(ours.cast({"account": pl.Int32}), on="account").select(
+        "window", "code", pl.col("kind").cast(pl.String), "n"
     )
     return keys.join(incidence.select("code").unique(), on="code", how="semi"), incidence
 

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from detector.link import similarity
+from detector.link.tabular import graph_of_rows
 
 KEYS, OWN, STOCK, ONE_IN = 40, 10, 60, 2_000
 
@@ -55,7 +56,10 @@ def main() -> None:
         rows, hydra = made(options.accounts, seed)
         organisation = pl.Series(np.arange(options.accounts)).cast(pl.String)
         began = time.process_time()
-        found = similarity.alike(rows, organisation, np.full(options.accounts, 50.0), options.accounts)
+        graph = graph_of_rows(
+            rows, organisation, organisation, np.full(options.accounts, 50.0), options.accounts
+        )
+        found = similarity.alike(graph)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         labels = found.label[hydra & (found.label >= 0)]
