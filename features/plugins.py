@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+from collections import Counter
+from collections.abc import Mapping
 from functools import cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Literal
 
-from features.spec import Column, Measure, Tie
+from features.spec import Column, Family, Kind, Measure, Tie
 
 Grain = Literal["account", "group", "tie"]
 
@@ -85,6 +87,23 @@ def _check_name(module: ModuleType, name: str, by_name: dict[str, Measure] | dic
 def columns(grain: Literal["account", "group"]) -> tuple[Column, ...]:
     """Columns that the plug-ins of a grain add to its table, in order."""
     return tuple(column for measure in measures(grain) for column in measure.columns)
+
+
+@cache
+def kinds() -> Mapping[str, Kind]:
+    """Every kind of key that some tie yields, by name."""
+    return MappingProxyType({name: kind for tie in ties() for name, kind in tie.kinds.items()})
+
+
+@cache
+def spoofable_families() -> frozenset[Family]:
+    """Families of evidence with more spoofable kinds than others: an outsider could have arranged such evidence.
+
+    What is measured of a family together (who else is on its keys) does not tell its kinds apart.
+    """
+    every = Counter(tie.family for tie in ties() for _ in tie.kinds)
+    spoofable = Counter(tie.family for tie in ties() for kind in tie.kinds.values() if kind.spoofable)
+    return frozenset(family for family, n in spoofable.items() if 2 * n > every[family])
 
 
 @cache

@@ -54,7 +54,7 @@ _MEMBERS = (
 #: plug-in declares under ``tally``. ``bucket`` is ``bucket_of`` the name: to sort and group by it costs half of what
 #: the name costs, and the name is joined back from here.
 #: ``member_requests``: the day's requests of members, with their ``group_id``.
-#: ``facets``: requests counted by columns with few values, so that four plug-ins read the day once. ``model`` is
+#: ``facets``: requests counted by columns with few values, so that three plug-ins read the day once. ``model`` is
 #: ``bucket_of`` the model. Plain sums belong into ``tally``: kept for each of many facets they cost several times more.
 #: ``asked``: the distinct prompts of each account, by its bucket; a NULL ``prompt_hash`` stands for requests without
 #: one.
@@ -78,18 +78,15 @@ JOIN requests ON members.account_id = requests.account_id""",
         "facets": """
 SELECT
     bucket_of(account_id) AS bucket, bucket_of(model) AS model,
-    pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+    pathway, capability,
     count(*) AS calls
 FROM requests
-GROUP BY
-    bucket_of(account_id), bucket_of(model),
-    pathway, capability, temperature, max_tokens, n, top_logprobs, stream""",
+GROUP BY bucket_of(account_id), bucket_of(model), pathway, capability""",
         "asked": """
 SELECT
     bucket_of(account_id) AS bucket, prompt_hash,
     count(*) AS n,
     min(template_id) AS template_id,
-    min(prompt_words) AS prompt_words,
     min(key_at(content_keys, 3, 2)) AS opening,
     min(key_at(content_keys, 5, 4)) AS ending
 FROM requests

@@ -103,7 +103,7 @@ def tables(
     json: Annotated[bool, typer.Option("--json", help="one object a line")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="comma-separated")] = False,
 ) -> None:
-    """Print every table with its columns, units and meaning.
+    """Print every table with its columns, units and meaning, and who reads a measurement.
 
     Example: hydrawatch tables account_scores
     """
@@ -114,7 +114,14 @@ def tables(
     if name is not None and name not in declared():
         raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(declared()))}")
     rows = [
-        {"table": t.name, "column": c.name, "type": c.type, "unit": c.unit, "meaning": c.meaning}
+        {
+            "table": t.name,
+            "column": c.name,
+            "type": c.type,
+            "unit": c.unit,
+            "meaning": c.meaning,
+            "use": c.use,
+        }
         for t in declared().values()
         if name in (None, t.name)
         for c in t.columns

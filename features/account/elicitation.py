@@ -48,25 +48,53 @@ MEASURE = Measure(
             "DOUBLE",
             "90th percentile of its requests' elicitation scores; NULL under 3 requests",
             "0..1",
+            descriptive="fixed column for people; the classifier reads the sum, the share and the top",
         ),
         Column(
             "elicitation_top_score",
             "DOUBLE",
             "mean of its five highest elicitation scores; NULL under 3 requests",
             "0..1",
+            "up",
+            ("conduct",),
         ),
         Column(
             "elicited_share",
             "DOUBLE",
             "requests with an elicitation score of 0.5 or more; NULL under 3 requests",
             "0..1",
+            "up",
+            ("conduct",),
         ),
-        Column("elicited_n", "BIGINT", "those requests; ordinary traffic cannot dilute it", "requests"),
-        Column("elicitation_sum", "DOUBLE", "sum of its requests' elicitation scores", "requests"),
-        Column("elicit_kind_top", "VARCHAR", "kind asked for most: " + ", ".join(ELICITATION_KINDS)),
+        Column(
+            "elicited_n",
+            "BIGINT",
+            "those requests; ordinary traffic cannot dilute it",
+            "requests",
+            descriptive="the count behind elicited_share",
+        ),
+        Column(
+            "elicitation_sum",
+            "DOUBLE",
+            "sum of its requests' elicitation scores",
+            "requests",
+            "up",
+            ("conduct",),
+        ),
+        Column(
+            "elicit_kind_top",
+            "VARCHAR",
+            "kind asked for most: " + ", ".join(ELICITATION_KINDS),
+            descriptive="a name for people; the classifier reads the shares of the kinds",
+        ),
         *(
             Column(
-                f"elicit_{kind}_share", "DOUBLE", f"requests of kind {kind}; NULL under 3 requests", "0..1"
+                f"elicit_{kind}_share",
+                "DOUBLE",
+                f"requests of kind {kind}; NULL under 3 requests",
+                "0..1",
+                "up",
+                ("conduct",),
             )
             for kind in ELICITATION_KINDS
         ),

@@ -55,9 +55,16 @@ MEASURE = Measure(
             "mean over its different prompts of the best piece held by 3 accounts or more, at (1 - sqrt(part"
             " of all requests)) x (part of different prompts under it); NULL under 4 prompts",
             "0..1",
+            "up",
+            ("conduct",),
         ),
         Column(
-            "similar_prompts_sum", "DOUBLE", "the same, summed: other traffic cannot dilute it", "prompts"
+            "similar_prompts_sum",
+            "DOUBLE",
+            "the same, summed: other traffic cannot dilute it",
+            "prompts",
+            "up",
+            ("conduct",),
         ),
     ),
     sql=SQL,

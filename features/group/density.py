@@ -65,20 +65,37 @@ MEASURE = Measure(
     name="density",
     key="group_id",
     columns=(
-        Column("families_per_member", "DOUBLE", "families of evidence that tie a member to another, mean"),
-        Column("n_binding_families", "BIGINT", "families whose main key half of the members hold"),
+        Column(
+            "families_per_member",
+            "DOUBLE",
+            "families of evidence that tie a member to another, mean",
+            direction="up",
+            models=("group",),
+        ),
+        Column(
+            "n_binding_families",
+            "BIGINT",
+            "families whose main key half of the members hold",
+            direction="up",
+            models=("group",),
+        ),
         *(
             column
             for family in _FAMILIES
             for column in (
                 Column(
-                    f"main_key_share_{family}", "DOUBLE", f"members that hold the main {family} key", "0..1"
+                    f"main_key_share_{family}",
+                    "DOUBLE",
+                    f"members that hold the main {family} key",
+                    "0..1",
+                    descriptive="for people; the classifier reads how many families bind, not which",
                 ),
                 Column(
                     f"inside_share_{family}",
                     "DOUBLE",
                     f"holders of the main {family} key that are members; NULL: no such key is shared",
                     "0..1",
+                    descriptive="for people; weights of keys already fall with their holders",
                 ),
             )
         ),

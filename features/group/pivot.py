@@ -55,9 +55,23 @@ MEASURE = Measure(
     name="pivot",
     key="group_id",
     columns=(
-        Column("pivot_share", "DOUBLE", "requests to a model in its first 24 h; NULL: no release", "0..1"),
-        Column("pivot_members_share", "DOUBLE", "active members that called it in that time", "0..1"),
-        Column("pivot_lift_bits", "DOUBLE", "those requests against the site's rate", "bits"),
+        Column(
+            "pivot_share",
+            "DOUBLE",
+            "requests to a model in its first 24 h; NULL: no release",
+            "0..1",
+            descriptive="read against the site's rate, as pivot_lift_bits",
+        ),
+        Column(
+            "pivot_members_share",
+            "DOUBLE",
+            "active members that called it in that time",
+            "0..1",
+            descriptive="for people, beside pivot_lift_bits",
+        ),
+        Column(
+            "pivot_lift_bits", "DOUBLE", "those requests against the site's rate", "bits", "up", ("group",)
+        ),
     ),
     sql=_SQL,
     reads=("requests", "requests_before", "members", "model_releases"),

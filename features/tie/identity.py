@@ -7,7 +7,7 @@ must be whole before anything can be said about it.
 from __future__ import annotations
 
 from features.sharing import met_in_accounts
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 #: SQL condition for site keys whose value names another person: anybody can type a victim's code there.
 _NAMES_ANOTHER = (
@@ -44,19 +44,18 @@ TIE = Tie(
     family="billing",
     kinds={
         # A domain of one's own takes money and a mailbox; two holders are colleagues, or one person. 60 to 1.
-        "mail_domain": 6.0,
+        "mail_domain": Kind(6.0, "signed up with", "mail domain", "mail domains"),
         # Stated by the accounts themselves: one answerable party, whoever it is.
-        "org": 6.0,
+        "org": Kind(6.0, "belonged to", "organisation", "organisations"),
         # What a site key means is the site's affair (telephone, device, document): taken as a shared device.
-        "site_key": 4.0,
+        "site_key": Kind(4.0, "shared", "key of this site", "keys of this site"),
         # Who invited whom: friends invite friends.
-        "site_invite": 1.5,
+        "site_invite": Kind(1.5, "came by", "invitation", "invitations", spoofable=True),
     },
     sql=_SQL,
     reads=("requests", "accounts"),
     needs=("accounts.account_id",),
     half_life_days=None,
-    spoofable=frozenset({"site_invite"}),
     example=Example(
         tables={
             "requests": [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 _BANDS, _ROWS = 16, 4
 #: A prime above the number of hours from 1970 to 2080, so that the hash of an hour is nearly a permutation.
@@ -105,9 +105,9 @@ TIE = Tie(
     family="rhythm",
     kinds={
         # Two accounts alone with the same week of hours: a shared scheduler or chance, 3 to 1.
-        "hours": 1.6,
+        "hours": Kind(1.6, "kept", "weekly rhythm", "weekly rhythms"),
         # One pause in common is easily chance, even a rare one.
-        "pause": 0.7,
+        "pause": Kind(0.7, "fell silent together in", "pause", "pauses"),
     },
     sql=_SQL,
     reads=("requests", "requests_before"),

@@ -7,7 +7,7 @@ were. Many newcomers after one ban make its key common, and a common key weighs 
 
 from __future__ import annotations
 
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 #: Most bans that a newcomer is tied to, nearest first: a relay that loses accounts in a wave replaces them in a wave.
 _NEAREST = 8
@@ -93,9 +93,11 @@ TIE = Tie(
     family="succession",
     kinds={
         # The only newcomer in a day after a ban is the banned customer again, or nobody: 3 to 1.
-        "succession": 1.6,
+        "succession": Kind(1.6, "took over after", "account that stopped", "accounts that stopped"),
         # ... and does mainly the same kind of work on the same model: 5 to 1.
-        "succession_work": 2.3,
+        "succession_work": Kind(
+            2.3, "took over the work of", "account that stopped", "accounts that stopped"
+        ),
     },
     sql=_SQL,
     reads=("requests", "requests_before", "accounts", "account_events"),

@@ -6,7 +6,7 @@ customers switch, which the key degree weighs down.
 
 from __future__ import annotations
 
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 #: Fewest requests of a main model in the days before, and on the day.
 _MIN_BEFORE, _MIN_TODAY = 5, 3
@@ -58,7 +58,7 @@ TIE = Tie(
     kinds={
         # Two accounts alone that leave one model for another in the same hour: one hand, or a coincidence
         # of two customers with an eye on the same news. 4 to 1.
-        "switch": 2.0,
+        "switch": Kind(2.0, "changed model together in", "hour", "hours"),
     },
     sql=_SQL,
     reads=("requests", "requests_before"),

@@ -150,22 +150,31 @@ def measurements() -> str:
         "Everything that is measured of accounts and groups, and every kind of key that can tie accounts.",
         "Columns with units are in the [data dictionary](data-dictionary.md). A measurement whose needs are",
         "not met that day is NULL and named in the table `skipped` with the reason.",
+        "",
+        "Beside each column stands which model of the classifier reads it and which way, or why none does:",
+        "descriptive columns are for people, rules and exports.",
     ]
     for title, grain in (("Accounts", "account"), ("Groups", "group")):
         out += ["", f"## {title}"]
         for measure in plugins.measures(grain):
             out += ["", f"### {grain}: {measure.name}", "", _about(grain, measure), ""]
-            out.append("* columns: " + ", ".join(f"`{c.name}`" for c in measure.columns))
-            out += _common(measure)
+            out += ["| column | use |", "|---|---|"]
+            out += [f"| `{c.name}` | {_cell(c.use)} |" for c in measure.columns]
+            out += ["", *_common(measure)]
     out += ["", "## Ties"]
     for tie in plugins.ties():
         fades = "does not fade" if tie.half_life_days is None else f"halves every {tie.half_life_days:g} days"
         out += ["", f"### tie: {tie.name}", "", _about("tie", tie), ""]
-        out += [f"* family: {tie.family}; {fades} when not seen again", "* kinds, with bits at two holders:"]
         out += [
-            f"  `{kind}` {bits:g}{' (can be planted)' if kind in tie.spoofable else ''}"
-            + ("" if kind == list(tie.kinds)[-1] else ",")
-            for kind, bits in tie.kinds.items()
+            "| kind | bits at two holders | spoofable | is told as |",
+            "|---|---|---|---|",
+            *(
+                f"| `{name}` | {kind.bits:g} | {'yes' if kind.spoofable else 'no'} "
+                f"| {kind.verb} one {kind.one}, 9 {kind.many} |"
+                for name, kind in tie.kinds.items()
+            ),
+            "",
+            f"* family: {tie.family}; {fades} when not seen again",
         ]
         out += _common(tie)
     return "\n".join(out) + "\n"

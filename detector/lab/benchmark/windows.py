@@ -21,6 +21,7 @@ from detector.score import template_reuse
 from detector.score.detector import Detector
 from detector.score.inputs import score_frame
 from features import compose, plugins
+from features.families import FAMILIES
 
 WINDOW = 100
 SHARES = (0.05, 0.10, 0.25, 0.50)
@@ -179,7 +180,7 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
     Only content ties of this day count. A window has the requests of strangers, so its addresses and clients mean
     nothing.
     """
-    ties = [t for t in plugins.ties() if t.family == "content"]
+    ties = [t for t in plugins.ties() if FAMILIES[t.family].is_text]
     rows = _answer(store, site, lambda available: compose.compose_ties(ties, available=available).sql)
     counts = site.group_by("account_id").len("volume").sort("account_id")
     number = counts.select("account_id").with_row_index("account").cast({"account": pl.Int64})
