@@ -78,9 +78,9 @@ class Config(_Settings):
         default=1.0,
         ge=0,
         description=(
-            "false groups and single accounts tolerated per 10,000 active accounts and day. What one night leaves is kept "
-            "for seven. It is spent on the most probable subjects first; how many false alerts your reviewers can look "
-            "into is the only number you have to choose"
+            "expected false alerts (groups and single accounts) per 10,000 active accounts and day. What one night leaves "
+            "is kept for seven days. The most probable subjects are alerted first. This is the only number you have to "
+            "choose: how many false alerts your reviewers can look into"
         ),
     )
     alert_floor: float = Field(
@@ -88,40 +88,40 @@ class Config(_Settings):
         ge=0,
         le=1,
         description=(
-            "probability (0..1) an alert needs whatever the budget allows: below it a subject is more likely honest than "
-            "not"
+            "lowest probability (0..1) of an alert, whatever the budget allows: below it a subject is more likely honest "
+            "than not"
         ),
     )
     watch_floor: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description=(
-            "probability (0..1) from which the verdict is `watch`; evidence is kept in `why` from there on"
-        ),
+        description=("probability (0..1) from which the verdict is `watch` and evidence is stored in `why`"),
     )
     close_after_days: int = Field(
         default=14,
         ge=0,
         description=(
-            "days without a finding after which an alert closes: two weeks of quiet outlast a ban and its replacement"
+            "days without a finding after which an alert closes; two weeks are longer than a ban and its replacement take"
         ),
     )
     window_days: int = Field(
         default=14,
         ge=1,
         description=(
-            "days of ties that are joined: an account of a hydra that works little shows its keys over one to two weeks"
+            "days of ties that are joined; an account that works little shows its keys over one to two weeks"
         ),
     )
     partner_programs: _Names = Field(
         default=("partner", "reseller"),
-        description=("values of `accounts.program` whose accounts resell by contract: `watch` at most"),
+        description=(
+            "values of `accounts.program` whose accounts resell by contract; their verdict is `watch` at most"
+        ),
     )
     account_attribute: str | None = Field(
         default=None,
         description=(
-            "key or dotted path in the log that names the account, looked at before the format's own order"
+            "key or dotted path in the log that names the account; it is tried before the format's own order"
         ),
     )
     envoy_keys: dict[str, _Text] = Field(
@@ -138,73 +138,73 @@ class Config(_Settings):
     placeholders: _Names = Field(
         default=(),
         description=(
-            "list of texts your gateway writes in place of content it does not log, beside the words it ships with "
-            "(`redacted-by-litellm`, `[REDACTED]` ...); such a prompt is not known, and nobody shares it"
+            "texts that your gateway writes in place of content it does not log, in addition to the known ones "
+            "(`redacted-by-litellm`, `[REDACTED]` ...); such a prompt is unknown, and no accounts share it"
         ),
     )
     trusted_hops: int = Field(
         default=0,
         ge=0,
-        description=("proxies of your own that append to `x-forwarded-for`, counted from the right"),
+        description=("number of your own proxies that append to `x-forwarded-for`, counted from the right"),
     )
     max_rejects: float = Field(
         default=0.5,
         ge=0,
         le=1,
         description=(
-            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3, calls that failed to "
-            "authenticate left out; `--max-rejects` overrides it"
+            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3, without calls that failed "
+            "to authenticate; `--max-rejects` overrides it"
         ),
     )
     max_clock_skew: float = Field(
         default=1.0,
         ge=0,
         description=(
-            "days a line may be ahead of the clock before it is [set aside](operations.md#lines-out-of-time): clocks and "
-            "time zones err by hours, not days"
+            "days that a line may be ahead of the clock before it is [set aside](operations.md#lines-out-of-time); clocks "
+            "and time zones are wrong by hours, not days"
         ),
     )
     max_lateness: float = Field(
         default=35.0,
         ge=0,
         description=(
-            "days a request may lie before the newest day run before it is [set aside](operations.md#lines-out-of-time): "
-            "each late line makes every day after it run again"
+            "days that a request may be older than the newest day run before it is [set "
+            "aside](operations.md#lines-out-of-time); each late line makes every day after it run again"
         ),
     )
     ignore: _Patterns = Field(
         default=(),
         description=(
-            'list of patterns of file names or paths, such as `"*.tmp"`, that `ingest` [passes '
+            'patterns of file names or paths, such as `"*.tmp"`, that `ingest` [passes '
             "over](operations.md#files-that-were-not-read)"
         ),
     )
     pseudonymise_accounts: bool = Field(
         default=False,
         description=(
-            "store account ids as keyed hashes; set it before the first `ingest`: a lake holds one or the other, and "
-            "`ingest` refuses a change"
+            "store account ids as keyed hashes; set it before the first `ingest`, because a lake contains one or the other "
+            "and `ingest` refuses a change"
         ),
     )
     lake_group: str | None = Field(
         default=None,
         description=(
-            "group whose members may read a new lake (0750, files 0640), but not its key; none is its owner alone (0700, "
-            "0600). A lake that is there keeps what it has; `doctor` names the commands that change it"
+            "group whose members may read a new lake (0750, files 0640), but not its key; none: only its owner (0700, "
+            "0600). An existing lake keeps its modes; `doctor` names the commands that change them"
         ),
     )
     threads: int | None = Field(
         default=None,
         ge=0,
-        description=("engine threads; none is all cores"),
+        description=("threads of the engine; none: all cores"),
     )
     memory_gb: float | None = Field(
         default=None,
         ge=0,
         description=(
-            "gigabytes the engine may hold; none is four fifths of the machine. Beyond it `run` spills to `LAKE/staging`, "
-            "which holds no text; `ingest` never spills, since text passes it, and ends with a message that names this "
-            "key"
+            "gigabytes of memory for the engine; none: four fifths of the machine. Beyond it, `run` spills to "
+            "`LAKE/staging`, which contains no text. `ingest` never spills, because text passes through it; it ends with a "
+            "message that names this key"
         ),
     )
     allow: _Allowed = Field(
@@ -213,7 +213,7 @@ class Config(_Settings):
     )
     sinks: _Sinks = Field(
         default=(),
-        description=("where `deliver` sends alerts; none is JSON lines on stdout"),
+        description=("where `deliver` sends alerts; none: JSON lines on stdout"),
     )
 
     def allowed(self, day: date) -> tuple[frozenset[str], frozenset[str]]:

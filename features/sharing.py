@@ -87,7 +87,7 @@ SELECT {_USES} FROM ({met("today", "before")}) AS shared
 
 
 def met_in_accounts(facts: str, kinds: Kinds, *, lasting: frozenset[str]) -> str:
-    """A whole tie SELECT for keys that are standing facts of accounts.
+    """A whole tie SELECT for keys that are lasting facts of accounts.
 
     ``facts`` is a SELECT of ``account_id`` and the columns that ``kinds`` reads, one row for each fact. A key comes out
     when two accounts hold it and one of them is active that day. For kinds in ``lasting`` the silent holders come out

@@ -136,7 +136,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of key of a tie: what it weighs, whether it can be planted, and the words people are told of it with.
+    """One kind of key of a tie: what it weighs, whether it is spoofable, and the words people are told of it with.
 
     The words make one sentence: "412 of 430 accounts ``verb`` 9 ``many``", "It ``verb`` one ``one``".
 
@@ -145,7 +145,7 @@ class Kind:
     bits : log-odds (log2) that two holders of a key nobody else holds are one operator.
     verb : how accounts come to hold the key, in the past tense, for one and for many.
     one, many : noun of the key, and its plural.
-    spoofable : whether an attacker can plant it on a victim at will; such kinds never carry a group alone.
+    spoofable : whether an attacker can give it to a victim at will; such kinds never carry a group by themselves.
     """
 
     bits: float

@@ -28,11 +28,11 @@ NOT_PROOF = (
     "This file states what the request log shows and how unusual that is. It does not prove who runs the "
     "accounts, what they intend, or that outputs were used for training. The probability is calibrated on "
     "earlier traffic: of subjects scored alike, some are honest. Nationality and country are not scored. "
-    "Evidence marked as plantable may have been arranged by somebody else to incriminate these accounts."
+    "Evidence marked as spoofable may have been arranged by somebody else to incriminate these accounts."
 )
 HOW_TO_CHECK = (
     "Before anybody acts: run the check beside each honest explanation, look at the accounts that only "
-    "plantable evidence ties to the group, and read what would have cleared it. Nothing is suspended by "
+    "spoofable evidence ties to the group, and read what would have cleared it. Nothing is suspended by "
     "this tool."
 )
 HOW_TO_APPEAL = (

@@ -32,7 +32,7 @@ def print_case(case: CaseFile, console: Console) -> None:
     _listed(console, "Why, strongest first", words.reasons)
     _listed(console, "What spoke against it", words.against)
     _listed(console, "What would have cleared it", words.cleared_by)
-    _listed(console, "What could have been planted", words.spoofable)
+    _listed(console, "What could have been spoofed", words.spoofable)
     _listed(console, "Honest explanations to rule out", words.innocent)
     if case.evidence:
         _evidence(console, case)
@@ -78,7 +78,7 @@ def _table(*columns: str) -> Table:
 
 def _evidence(console: Console, case: CaseFile) -> None:
     _heading(console, "Evidence by family (bits: mean over the accounts)")
-    table = _table("family / kind", "accounts", "keys", "bits", "plantable", "labels")
+    table = _table("family / kind", "accounts", "keys", "bits", "spoofable", "labels")
     for family, kinds in case.by_family().items():
         for e in kinds:
             share = f"{e.n_members:,} of {max(case.n_accounts, e.n_members):,}"

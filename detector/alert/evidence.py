@@ -27,7 +27,7 @@ class Evidence:
     bits : weight of the kind: the best key of each account, averaged over all accounts of the group (bits).
     most_bits : the heaviest single key (bits).
     most_sharing : accounts inside and outside the group that hold the most common key.
-    spoofable : whether an outsider could have planted it on a victim.
+    spoofable : whether an outsider could have arranged it for a victim.
     labels : labels of the commonest keys, cleaned.
     """
 

@@ -65,7 +65,7 @@ def findings(
         .filter(pl.col("len") >= FOLDED)
     )
     together = accused.join(many, on="group_id", how="semi")
-    lone = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
+    single = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
     by_subject = _index(parts.to_dicts(), "subject_type", "subject_id")
     evidence = _index(why.to_dicts(), "group_id")
     all_findings = [
@@ -79,7 +79,7 @@ def findings(
             all_findings.append(
                 _folded(of_group[name], rows, by_subject, evidence.get((name,), []), threshold)
             )
-    for row in lone.iter_rows(named=True):
+    for row in single.iter_rows(named=True):
         own = [w for w in evidence.get((row["group_id"],), []) if w["account_id"] == row["account_id"]]
         all_findings.append(_finding("account", row["account_id"], row, by_subject, own, threshold))
     by_group = _of_groups(accounts, exempt or {})

@@ -1,4 +1,4 @@
-"""``hydrawatch backtest``: the benchmark on made worlds, as a report people can read and as JSON."""
+"""``hydrawatch backtest``: the benchmark on synthetic worlds, as a report people can read and as JSON."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def backtest(
         Path | None, typer.Option("--markdown", help="file for the main tables", show_default=False)
     ] = None,
     work: Annotated[
-        Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
+        Path, typer.Option("--work", help="folder for the worlds; kept, so that a stopped run continues")
     ] = Path("out/backtest"),
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="worlds an evasion level [default: 5]", show_default=False)
+        int | None, typer.Option(min=1, help="worlds for each evasion level [default: 5]", show_default=False)
     ] = None,
     evasion_levels: Annotated[
         list[int] | None,
@@ -38,21 +38,23 @@ def backtest(
         ),
     ] = None,
     accounts: Annotated[
-        int | None, typer.Option(min=100, help="honest accounts a world [default: 1200]")
+        int | None, typer.Option(min=100, help="honest accounts in a world [default: 1200]")
     ] = None,
-    days: Annotated[int | None, typer.Option(min=2, help="days a world [default: 7]")] = None,
+    days: Annotated[int | None, typer.Option(min=2, help="days in a world [default: 7]")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="small worlds: shows that it works, proves nothing")
+        bool, typer.Option("--quick", help="small worlds; shows that everything runs, proves nothing")
     ] = False,
-    held_out: Annotated[bool, typer.Option(help="try detectors that never saw what they judge")] = True,
-    rivals: Annotated[bool, typer.Option(help="run other people's methods on the same worlds")] = True,
+    held_out: Annotated[
+        bool, typer.Option(help="also measure detectors that never saw what they judge")
+    ] = True,
+    rivals: Annotated[bool, typer.Option(help="also run published methods on the same worlds")] = True,
     full: Annotated[bool, typer.Option("--full", help="add published sizes and 0.1 % worlds: hours")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="worlds worked on at once")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="worlds processed in parallel")] = 2,
 ) -> None:
-    """Replay made worlds day by day and report recall, alerts, groups, calibration and time to the first alert.
+    """Replay synthetic worlds day by day; report recall, alerts, groups, calibration, time to the first alert.
 
-    Every figure stands in two columns: the shipped detector on seeds it never saw, and detectors held out from
-    the campaign kind, the scaffold families and the honest archetypes they judge.
+    Every figure has two columns: the shipped detector on seeds it never saw, and detectors trained without the
+    campaign kind, the scaffold families and the honest archetypes they judge.
 
     Example: hydrawatch backtest --quick --report out/report.html --json out/report.json
     """

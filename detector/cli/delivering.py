@@ -30,14 +30,14 @@ def deliver(
         bool, typer.Option("--test", help="send every sink one test event and no alert; nothing is recorded")
     ] = False,
     retry_refused: Annotated[
-        bool, typer.Option("--retry-refused", help="offer again what a sink refused for good")
+        bool, typer.Option("--retry-refused", help="send again what a sink refused finally")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send every alert that is new, has changed or is gone, once to each sink of the configuration.
 
-    Sinks are served at the same time and apart: one that is down, slow or set up wrongly holds up no other.
-    Without a configured sink: OCSF Detection Findings as JSON lines on stdout.
+    Sinks are served in parallel: one that is down, slow or misconfigured does not delay the others. Without a
+    configured sink, OCSF Detection Findings are written as JSON lines to stdout.
 
     Example: hydrawatch deliver --lake lake --dry-run
     """

@@ -34,10 +34,10 @@ def ingest(
     lake: LakeOption,
     format: Annotated[str, typer.Option("--format", help=f"one of {', '.join(FORMATS)}")] = "auto",
     again: Annotated[
-        bool, typer.Option("--again", help="read files anew that were read before, replacing what they gave")
+        bool, typer.Option("--again", help="read files again and replace the rows they gave")
     ] = False,
     backfill: Annotated[
-        bool, typer.Option("--backfill", help="take lines however old; their days and all after run again")
+        bool, typer.Option("--backfill", help="accept lines of any age; their days and all later ones run")
     ] = False,
     ignore: Annotated[
         list[str] | None,
@@ -45,7 +45,7 @@ def ingest(
     ] = None,
     max_rejects: Annotated[
         float | None,
-        typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False),
+        typer.Option(help="share of rejected lines (0..1) beyond which exit code is 3", show_default=False),
     ] = None,
     now: NowOption = None,
     config: ConfigOption = None,
@@ -53,9 +53,9 @@ def ingest(
 ) -> None:
     """Read logs into the lake: metadata and measurements are kept, text is dropped.
 
-    The same file twice is a no-op, and the same request (id, account and second) counts once. Lines that
-    cannot be read, or whose time is not believed, are kept aside with the reason. Every path ends as read,
-    passed over or unreadable; exit code 3 while any is unreadable.
+    A file that was read before changes nothing, and the same request (id, account and second) counts once. Lines
+    that cannot be read, or whose time is implausible, are set aside with the reason. Every path ends as read,
+    passed over or unreadable. Exit code 3 while any is unreadable.
 
     Example: hydrawatch ingest /var/log/llm --lake lake
     """

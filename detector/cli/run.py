@@ -24,12 +24,12 @@ STAGES = 8
 FailOnOption = Annotated[
     str | None,
     typer.Option(
-        "--fail-on", help="exit with 1 when this run opened or raised an alert to this severity or above"
+        "--fail-on", help="exit with 1 if this run opened or raised an alert to this severity or above"
     ),
 ]
 NowOption = Annotated[
     str | None,
-    typer.Option("--now", help="time taken for now (UTC), for a replay; else the clock", show_default=False),
+    typer.Option("--now", help="current time (UTC) for a replay [default: the clock]", show_default=False),
 ]
 
 
@@ -52,16 +52,20 @@ def moment(text: str | None) -> datetime | None:
 
 def run(
     lake: LakeOption,
-    day: Annotated[str | None, typer.Option("--day", help="one day, due or not", show_default=False)] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="first day, due or not", show_default=False)
+    day: Annotated[
+        str | None, typer.Option("--day", help="one day (YYYY-MM-DD), due or not", show_default=False)
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="last day", show_default=False)] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="first day (YYYY-MM-DD), due or not", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="last day (YYYY-MM-DD)", show_default=False)
+    ] = None,
     fail_on: FailOnOption = None,
     fail_on_open: Annotated[
         str | None,
         typer.Option(
-            "--fail-on-open", help="exit with 1 while any alert of this severity or above is open, new or not"
+            "--fail-on-open", help="exit with 1 if any alert of this severity or above is open, new or not"
         ),
     ] = None,
     now: NowOption = None,
@@ -69,7 +73,7 @@ def run(
 ) -> None:
     """Measure, link, score and alert, day by day.
 
-    Without a day: every day not yet run, or whose logs have changed since, oldest first, up to today.
+    Without a day, it runs every day up to today that was not run yet or whose logs have changed, oldest first.
 
     Example: hydrawatch run --lake lake --since 2026-03-01
     """

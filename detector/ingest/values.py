@@ -59,7 +59,7 @@ class _Scanner:
                 self.has_name = text[:1] == b'"'
         else:
             self.at = len(self.buffer)
-        self._let_go()
+        self._drop()
 
     def rest(self) -> bytes | int | None:
         """The rest of a value that does not end; None between values."""
@@ -70,7 +70,7 @@ class _Scanner:
         self.n_dropped = 0
         return length if length > self.max_line else self.buffer[self.start : end]
 
-    def _let_go(self) -> None:
+    def _drop(self) -> None:
         """Drop scanned bytes outside of an unfinished value, and all bytes of a value that is too long."""
         if self.start < 0:
             self.buffer = self.buffer[self.at :]

@@ -187,7 +187,7 @@ class Store(Writing):
         fault("views.written")
 
     def close(self) -> None:
-        """Let go of the engine and of what a reader had of its own."""
+        """Release the engine and what a reader had of its own."""
         self.engine.close()
         self._empties.close()
 

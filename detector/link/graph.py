@@ -29,7 +29,7 @@ Bytes = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, eq=False)
 class Keys:
-    """Facts of the keys, an entry each: codes of ``kind`` and ``family``, whether anybody can plant it, and its degree,
+    """Facts of the keys, an entry each: codes of ``kind`` and ``family``, whether it is spoofable, and its degree,
     the number of accounts that hold it in the window."""
 
     kind: Bytes
@@ -96,8 +96,8 @@ class EvidenceGraph:
         return found
 
     @cached_property
-    def plantable_or_chance(self) -> Bools:
-        """Whether a key makes no bond unspoofable: anybody can plant it, or strangers come by it."""
+    def spoofable_or_chance(self) -> Bools:
+        """Whether a key makes no bond unspoofable: it is spoofable, or strangers come by it."""
         found: Bools = self.keys.spoofable | np.isin(self.source, [FAMILIES.index(f) for f in BY_CHANCE])
         return found
 

@@ -113,7 +113,7 @@ MEASURE = Measure(
         Column(
             "pathway_entropy_bits",
             "DOUBLE",
-            "spread over the doors accounts were opened through",
+            "spread over the pathways that accounts were opened through",
             "bits",
             "up",
             ("group",),

@@ -130,8 +130,8 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_decision_knows_no_made_world() -> None:
-    """Nothing that decides names a campaign, scaffold or archetype of the world maker."""
+def test_the_decision_knows_no_synthetic_world() -> None:
+    """Nothing that decides names a campaign, scaffold or archetype of the world generator."""
     from detector.lab.worlds.world import ARCHETYPES, CAMPAIGNS
 
     names = {n for n in (*ARCHETYPES, *CAMPAIGNS) if "_" in n}
@@ -162,7 +162,7 @@ LONG_FUNCTIONS = {
     "detector.cli.lab.simulate": (75, "options of a command"),
     "detector.cli.attribute.evaluate": (95, "options of a command"),
     "detector.cli.attribute.train": (85, "options of a command"),
-    "detector.cli.backtest.backtest": (90, "options of a command"),
+    "detector.cli.backtest.backtest": (92, "options of a command"),
     "detector.attribution.lineage.comparing.run_comparison": (85, "a comparison in order"),
     "detector.attribution.lineage.lineage.compare": (75, "parameters and their documentation"),
     "detector.alert.lifecycle.reconcile": (75, "parameters and their documentation"),

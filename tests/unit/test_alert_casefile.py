@@ -158,7 +158,7 @@ def test_text_says_everything_in_plain_lines() -> None:
         "Distillation: 40 accounts that act as one operation",
         "30 of 40",
         "What would have cleared it",
-        "could have been planted",
+        "could have been spoofed",
         "Honest explanations to rule out",
         "not proof of",
         "appeal",

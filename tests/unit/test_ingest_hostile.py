@@ -128,9 +128,9 @@ def own(**given: Any) -> str:
 
 
 def test_a_body_is_never_read_as_a_record() -> None:
-    planted = own(id="planted", user="victim", body="{}")
+    forged = own(id="forged", user="victim", body="{}")
     found = mapped(
-        "mapped", own(user="-", code=401, body=planted), own(id="null", body=planted), mapped_keys=MAP
+        "mapped", own(user="-", code=401, body=forged), own(id="null", body=forged), mapped_keys=MAP
     )
     assert found.rows.is_empty()
     assert [r.code for r in found.rejects] == ["unauthenticated", "missing"]

@@ -14,7 +14,7 @@ from detector.link.partition import communities, evidence_codes, graph_of
 def blocks(
     sizes: list[int], *, inside: float = 8.0, across: float = 0.05, seed: int = 0
 ) -> sparse.csr_matrix:
-    """A graph of planted communities, every pair joined, strongly within one and weakly across."""
+    """A graph of known communities, every pair joined, strongly within one and weakly across."""
     rng = np.random.default_rng(seed)
     of = np.repeat(np.arange(len(sizes)), sizes)
     same = of[:, None] == of[None, :]
@@ -28,7 +28,7 @@ def partition(label: np.ndarray) -> set[frozenset[int]]:
 
 
 @given(st.lists(st.integers(4, 12), min_size=1, max_size=6), st.integers(0, 5))
-def test_both_libraries_find_what_was_planted(sizes: list[int], seed: int) -> None:
+def test_both_libraries_find_the_known_communities(sizes: list[int], seed: int) -> None:
     joint = blocks(sizes, seed=seed)
     alone = np.arange(sum(sizes))
     want = partition(np.repeat(np.arange(len(sizes)), sizes))

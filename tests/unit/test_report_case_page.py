@@ -139,7 +139,7 @@ def test_the_page_shows_what_the_case_holds() -> None:
     text = " ".join(read(render_page(group_case())).text)
     for wanted in (
         *("40 accounts", "u039", "synchrony_score", "Without synchrony_score", "How to appeal", "+4.0"),
-        *("30 of 40", "could have been planted", "Honest explanations to rule out", "not proof of"),
+        *("30 of 40", "could have been spoofed", "Honest explanations to rule out", "not proof of"),
         *("10 accounts are tied to the group by such evidence alone", "7 accounts: banned", "an alert needs 0.50"),
     ):  # fmt: skip
         assert wanted in text, wanted

@@ -48,7 +48,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *relational.columns("network", "client"),
         ),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
-        "load dealt out": (
+        "distribution of load": (
             "account.volume",
             "group.evenness",
             "group.alternation",

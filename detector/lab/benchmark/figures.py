@@ -82,7 +82,7 @@ def tally(scored: Scored, campaign: str | None = None) -> Tally:
     label = (accounts["label"] == 1).to_numpy()
     alert = (accounts["verdict"] == "alert").to_numpy()
     groups = scored.groups.filter(pl.col("verdict") == "alert")
-    lone = accounts.filter((pl.col("verdict") == "alert") & ~pl.col("group_alert"))
+    single = accounts.filter((pl.col("verdict") == "alert") & ~pl.col("group_alert"))
     counts = {
         "attackers": float(label.sum()),
         "alerted_attackers": float((alert & label).sum()),
@@ -90,8 +90,8 @@ def tally(scored: Scored, campaign: str | None = None) -> Tally:
         "alerted_honest": float((alert & ~label).sum()),
         "true_groups": float((groups["purity"] >= 0.5).sum()),
         "false_groups": float((groups["purity"] < 0.5).sum()),
-        "true_lone": float((lone["label"] == 1).sum()),
-        "false_lone": float((lone["label"] == 0).sum()),
+        "true_single": float((single["label"] == 1).sum()),
+        "false_single": float((single["label"] == 0).sum()),
         "honest_days": float(accounts.filter(pl.col("label") == 0)["active_days"].sum()),
         "framed": float((accounts["framed"] & (accounts["label"] == 0)).sum()),
         "alerted_framed": float((accounts["framed"] & (accounts["label"] == 0)).to_numpy()[alert].sum()),
@@ -122,12 +122,12 @@ def pooled(tallies: Sequence[Tally]) -> dict[str, float]:
         _ratio(sums["lump_both"], sums["lump_found"]),
         _ratio(sums["lump_both"], true),
     )
-    alerts = sums["true_groups"] + sums["true_lone"] + sums["false_groups"] + sums["false_lone"]
+    alerts = sums["true_groups"] + sums["true_single"] + sums["false_groups"] + sums["false_single"]
     per = 10_000 / sums["honest_days"] if sums["honest_days"] else float("nan")
     return values | {
         "alerted_recall": _ratio(sums["alerted_attackers"], sums["attackers"]),
         "alerted_honest_share": _ratio(sums["alerted_honest"], sums["honest"]),
-        "alert_precision": _ratio(sums["true_groups"] + sums["true_lone"], alerts),
+        "alert_precision": _ratio(sums["true_groups"] + sums["true_single"], alerts),
         "pair_precision": precision,
         "pair_recall": recall,
         "pair_f1": _f1(0.0 if np.isnan(precision) else precision, recall) if true else float("nan"),
@@ -135,7 +135,7 @@ def pooled(tallies: Sequence[Tally]) -> dict[str, float]:
         if true
         else float("nan"),
         "false_groups_per_10000": sums["false_groups"] * per,
-        "false_lone_per_10000": sums["false_lone"] * per,
+        "false_single_per_10000": sums["false_single"] * per,
         "alerted_framed_share": _ratio(sums["alerted_framed"], sums["framed"]),
         "n_attackers": sums["attackers"],
         "n_honest": sums["honest"],

@@ -1,4 +1,4 @@
-"""Builds the shipped classifier from made worlds: measure, fit, write model and card."""
+"""Builds the shipped classifier from synthetic worlds: measure, fit, write model and card."""
 
 from __future__ import annotations
 

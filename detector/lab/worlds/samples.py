@@ -27,9 +27,9 @@ PER_FORMAT = 200
 
 README = """# Sample logs
 
-Synthetic, all of it: made by `detector/lab/worlds` (function `samples.make_samples`), with nobody's traffic in
-it. Addresses are private, carrier-shared or documentation ranges; prompts are put together from phrases written for
-this project.
+All of this is synthetic. `detector/lab/worlds` (function `samples.make_samples`) generated it; it contains no real
+traffic. Addresses are from private, carrier-shared or documentation ranges. Prompts are composed of phrases written
+for this project.
 
 ## formats/
 One small log per input format, the same {n} requests in each:

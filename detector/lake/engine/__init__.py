@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Run one statement; ``of`` names it in the error."""
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release what it holds."""
 
 
 def quote(name: str) -> str:

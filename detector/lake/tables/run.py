@@ -11,7 +11,7 @@ _C = Column
 COMPUTED: tuple[Table, ...] = (
     Table(
         "ties",
-        "which account held which key on which day",
+        "which account used which key on which day",
         (
             DAY,
             *relations.TIE_COLUMNS,
@@ -28,10 +28,10 @@ COMPUTED: tuple[Table, ...] = (
             _C(
                 "score",
                 "DOUBLE",
-                "calibrated probability that it is one abusive operation, worst of its life",
+                "calibrated probability that it is one abusive operation, at its peak",
                 "0..1",
             ),
-            _C("verdict", "VARCHAR", "clear, watch or alert, worst of its life"),
+            _C("verdict", "VARCHAR", "clear, watch or alert, at its peak"),
             _C(
                 "kind",
                 "VARCHAR",
@@ -43,7 +43,7 @@ COMPUTED: tuple[Table, ...] = (
             _C("n_requests", "BIGINT", "requests of its members while members"),
             _C("first_day", "DATE", "first day it was found"),
             _C("last_day", "DATE", "last day a member was active"),
-            _C("score_day", "DATE", "day of the worst score"),
+            _C("score_day", "DATE", "day of the peak score"),
             _C("score_bits", "DOUBLE", "that score as log-odds", "bits"),
             _C(
                 "intrinsic_bits",
@@ -85,7 +85,7 @@ COMPUTED: tuple[Table, ...] = (
                 "0..1",
             ),
             _C(
-                "spoofable", "BOOLEAN", "whether an attacker could have planted all that ties it to the group"
+                "spoofable", "BOOLEAN", "whether an attacker could have spoofed all that ties it to the group"
             ),
             _C(
                 "similarity",
@@ -106,7 +106,7 @@ COMPUTED: tuple[Table, ...] = (
     ),
     Table(
         "account_scores",
-        "every account seen, its worst day",
+        "every account seen, with its peak score",
         (
             DAY,
             ACCOUNT,
@@ -129,7 +129,7 @@ COMPUTED: tuple[Table, ...] = (
             ),
             _C("harvest_bits", "DOUBLE", "how much it acts as one of a harvest, whatever else it is", "bits"),
             _C("score_bits", "DOUBLE", "score as log-odds", "bits"),
-            _C("score_day", "DATE", "day of the worst score"),
+            _C("score_day", "DATE", "day of the peak score"),
             _C("first_day", "DATE", "first day seen"),
             _C("last_day", "DATE", "last day seen"),
             _C("n_requests", "BIGINT", "requests, all days"),
@@ -165,7 +165,7 @@ COMPUTED: tuple[Table, ...] = (
             _C("key", "UBIGINT", "the key, hashed"),
             _C("bits", "DOUBLE", "weight of this piece", "bits"),
             _C("n_sharing", "BIGINT", "accounts that hold the key, in the group and out of it"),
-            _C("spoofable", "BOOLEAN", "whether an attacker could have planted it"),
+            _C("spoofable", "BOOLEAN", "whether an attacker could have spoofed it"),
             _C("detail", "VARCHAR", "label for people"),
         ),
         "day",
@@ -193,7 +193,7 @@ COMPUTED: tuple[Table, ...] = (
             _C("rule_id", "VARCHAR", "rule that found it; NULL: the score"),
             _C("title", "VARCHAR", "one line for people"),
             _C("reasons", "VARCHAR[]", "why, in plain words, strongest first"),
-            _C("spoofable", "VARCHAR[]", "which of the evidence could have been planted"),
+            _C("spoofable", "VARCHAR[]", "which of the evidence could have been spoofed"),
             _C("innocent", "VARCHAR[]", "honest explanations and how to check them"),
             _C("n_accounts", "BIGINT", "accounts it speaks of"),
             _C("n_requests", "BIGINT", "requests it speaks of"),
