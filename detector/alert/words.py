@@ -16,6 +16,9 @@ from detector.alert.evidence import Evidence, only_spoofable, weigh
 from detector.alert.honest import explanations
 from detector.alert.phrases import amount, count, measured, probability
 from detector.bits import from_bits, odds_bits
+from detector.decide.contributions import CONTRIBUTIONS
+from detector.score import inputs, relational
+from features import plugins
 
 #: Kind of abuse -> how a title begins.
 KINDS: dict[str, str] = {
@@ -29,11 +32,9 @@ KINDS: dict[str, str] = {
 #: A part below this is not worth a sentence (bits): it moves odds by less than a tenth.
 _LEAST_BITS = 0.14
 #: Contributions that have no value of their own: the formula makes them of others.
-NO_VALUE = frozenset(
-    ("group_contribution", "spoofable_limit", "discount", "neighbours", "base_rate", "small")
-)
+NO_VALUE = frozenset(column.name for column in CONTRIBUTIONS)
 #: Contributions that are no reason: they add up to the score, and say nothing of this subject.
-_NO_REASON = frozenset(("base_rate", "small"))
+_NO_REASON = frozenset(column.name for column in inputs.CONTRIBUTIONS)
 #: Reasons told; the case file lists every part.
 _MOST_REASONS = 12
 
@@ -113,9 +114,9 @@ def _neighbours(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, An
     """Evidence family -> the strongest part in which neighbours on keys of it speak against the account."""
     found: dict[str, Mapping[str, Any]] = {}
     for part in _ranked(parts):
-        name = str(part["feature"])
-        if name.startswith("neighbours_") and _bits(part) >= _LEAST_BITS:
-            found.setdefault(name.split("_")[1], part)
+        family = relational.FAMILY_OF.get(str(part["feature"]))
+        if family and _bits(part) >= _LEAST_BITS:
+            found.setdefault(family, part)
     return found
 
 
@@ -163,10 +164,9 @@ def _spoofable(
     if alone := only_spoofable(why):
         holds = "account is" if alone == 1 else "accounts are"
         told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
-    # Neighbours that an account can have on purpose: the same client, the same words.
-    told += [
-        _arranged(_part_sentence(p)) for family, p in neighbours.items() if family in ("client", "content")
-    ]
+    # Neighbours that anybody can give himself: the same client, the same words.
+    spoofable = plugins.spoofable_families()
+    told += [_arranged(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
     return tuple(told)
 
 

@@ -12,8 +12,34 @@ import polars as pl
 
 from detector.config import Config
 from detector.decide.history import probability_of
+from detector.score import inputs
 from detector.score.detector import Models
 from detector.score.inputs import contributions_of
+from features.spec import Column
+
+#: Contributions that are no model's feature: what every score starts with, and what the formula added or took away.
+CONTRIBUTIONS = (
+    *inputs.CONTRIBUTIONS,
+    Column(
+        "neighbours",
+        "DOUBLE",
+        "what its members share keys with speaks for more, or for less, than the group's own measurements",
+        "bits",
+    ),
+    Column(
+        "spoofable_limit",
+        "DOUBLE",
+        "taken off because an outsider could have arranged all of this for the account",
+        "bits",
+    ),
+    Column(
+        "discount",
+        "DOUBLE",
+        "taken off because one account's conduct alone proves little: an evaluation or a pipeline looks the same",
+        "bits",
+    ),
+    Column("group_contribution", "DOUBLE", "what its group adds to that", "bits"),
+)
 
 
 def group_contributions(models: Models, groups: pl.DataFrame, today: pl.DataFrame) -> pl.DataFrame:

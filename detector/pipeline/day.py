@@ -14,7 +14,8 @@ from detector.config import Config
 from detector.decide import verdict
 from detector.decide.verdict import Previous
 from detector.errors import DayMissing
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 from detector.link import tracking
 from detector.link.graph import EvidenceGraph

@@ -119,7 +119,7 @@ def _holders(
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
     """What the plug-ins say of each kind of key."""
     return pl.DataFrame(
-        [(k, t.family, bits, t.half_life_days, k in t.spoofable) for t in ties for k, bits in t.kinds.items()],
+        [(name, t.family, k.bits, t.half_life_days, k.spoofable) for t in ties for name, k in t.kinds.items()],
         schema={
             "kind": pl.String, "family": pl.String, "bits": pl.Float64, "half_life_days": pl.Float64,
             "spoofable": pl.Boolean,

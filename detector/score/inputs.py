@@ -7,12 +7,117 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.score.additive import Additive
+from features.spec import Column
 
 Floats = npt.NDArray[np.float64]
 
 #: Contributions that are no single feature's: the log-odds of a subject of which nothing was measured, and what
 #: features that moved the score by next to nothing come to together.
 BASE_RATE, SMALL = "base_rate", "small"
+CONTRIBUTIONS = (
+    Column(
+        BASE_RATE,
+        "DOUBLE",
+        "what is expected of a subject of which nothing was measured; every score starts here",
+        "bits",
+    ),
+    Column(SMALL, "DOUBLE", "measurements that moved the score by next to nothing, together", "bits"),
+)
+
+#: What the group model reads beside the measurements of groups: what the members say of their group.
+GROUP_FEATURES = (
+    Column(
+        "mean_conduct_bits",
+        "DOUBLE",
+        "how suspicious the members are by their own conduct, on average",
+        "bits",
+        "up",
+        ("group",),
+    ),
+    Column("suspect_share", "DOUBLE", "members whose own conduct stands out", "0..1", "up", ("group",)),
+    # Bonds: what holds the members together.
+    Column(
+        "mean_strength_bits",
+        "DOUBLE",
+        "how strongly the members are tied to one another",
+        "bits",
+        "up",
+        ("group",),
+    ),
+    Column(
+        "unspoofable_share",
+        "DOUBLE",
+        "members tied by evidence that cannot be copied",
+        "0..1",
+        "up",
+        ("group",),
+    ),
+    Column(
+        "keyed_share",
+        "DOUBLE",
+        "members found by keys they share, not by how alike they ask",
+        "0..1",
+        "up",
+        ("group",),
+    ),
+    Column(
+        "mean_similarity",
+        "DOUBLE",
+        "how alike the members ask",
+        "0..1",
+        descriptive="read as keyed_similarity or unkeyed_similarity, by how the members were found",
+    ),
+    Column(
+        "keyed_similarity",
+        "DOUBLE",
+        "how alike members tied by shared keys ask, from no more than anybody to word by word; NULL: tied otherwise",
+        "0..1",
+        "up",
+        ("group",),
+    ),
+    Column(
+        "unkeyed_similarity",
+        "DOUBLE",
+        "how alike the members ask, who were found by just that; NULL: tied by keys",
+        "0..1",
+        "up",
+        ("group",),
+    ),
+    Column(
+        "mean_linked_bits",
+        "DOUBLE",
+        "cards, exits, clients and hours the members share with one another, against chance",
+        "bits",
+        "up",
+        ("group",),
+    ),
+)
+
+#: What tells the members of an abusive group from its false members.
+MEMBER_FEATURES = (
+    Column("membership_bits", "DOUBLE", "how sure its bonds make it a member", "bits", "up", ("membership",)),
+    Column("strength_bits", "DOUBLE", "how strongly it is tied to the others", "bits", "up", ("membership",)),
+    Column(
+        "unspoofable", "BOOLEAN", "whether evidence that cannot be copied ties it", "", "up", ("membership",)
+    ),
+    Column("keyed", "BOOLEAN", "whether it was found by shared keys", "", "", ("membership",)),
+    Column("similarity", "DOUBLE", "how alike it asks to the others", "0..1", "up", ("membership",)),
+    Column("similarity_ratio", "DOUBLE", "that against the group's mean", "", "up", ("membership",)),
+    Column(
+        "linked_bits",
+        "DOUBLE",
+        "cards, exits, clients and hours it shares with the others, against chance",
+        "bits",
+        "up",
+        ("membership",),
+    ),
+    Column(
+        "member_conduct_bits", "DOUBLE", "how suspicious its own conduct is", "bits", "up", ("membership",)
+    ),
+    Column(
+        "member_conduct_excess_bits", "DOUBLE", "that against the group's mean", "bits", "up", ("membership",)
+    ),
+)
 
 
 def columns_of(frame: pl.DataFrame) -> dict[str, Floats]:
@@ -58,7 +163,7 @@ def group_columns(group_days: pl.DataFrame, members: pl.DataFrame, own: pl.DataF
 
 
 def member_columns(members: pl.DataFrame, groups: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """What tells a member of an operation from a false one: terms.MEMBER_TERMS beside ``members``.
+    """What tells a member of an operation from a false one: ``MEMBER_FEATURES`` beside ``members``.
 
     ``groups``: group_columns of the day; ``own``: account_id, conduct_bits (today's, of harvest).
     """

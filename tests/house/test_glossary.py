@@ -69,7 +69,7 @@ FORMER = (
     Former(r"\bfirm\b", "unspoofable"),
     Former(r"\bplant(ed|able|s|ing)?\b", "spoofable, spoof"),
     Former(r"\bbelonging\b", "membership probability"),
-    Former(r"\blikeness\b", "similarity"),
+    Former(r"\blikeness\b", "similarity", {r"was `likeness`, `company`": "what an upgrade renames"}),
     Former(
         r"\brungs?\b",
         "evasion level",
@@ -102,7 +102,7 @@ FORMER = (
     Former(
         r"\bscore parts\b|\bparts of (a|the|its|every|each) score\b",
         "contributions",
-        {r"^## score_parts$": "the former table"},
+        {r"^## score_parts$|`score_parts(\.part)?`": "the former table"},
     ),
 )
 

@@ -16,7 +16,7 @@ from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.budget import BUDGET_DAYS
 from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Day, Previous, decide
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.link.graph import EvidenceGraph
 from detector.link.tracking import MEMBERS
 from detector.score.additive import Additive, Term

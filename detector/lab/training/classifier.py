@@ -39,7 +39,7 @@ def train_detector(
     whole = world_specs(n_worlds, seed, accounts=accounts, days=days)
     without = [
         replace(spec, missing=frozenset({LACKING}))
-        for spec in world_specs(n_worlds // 12 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
+        for spec in world_specs(n_worlds // 28 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
     ]
     specs = [*whole, *without]
     folders = [
