@@ -171,14 +171,14 @@ class Tie:
     text. ``kind`` is one of ``kinds``. ``n_prompts`` (of the account) and ``n_prompts_all`` (of all accounts that day)
     count distinct prompts under a content key, and are NULL for other keys. Only keys of two accounts or more need come
     out. A holder that is not active that day may come along: with ``n`` and the times of its last uses for a key of
-    requests, with ``n`` 0 and NULL times for a standing fact.
+    requests, with ``n`` 0 and NULL times for a lasting fact.
 
     Parameters
     ----------
     name : file stem of the plug-in.
     family : correlated kinds have one family; only the best kind of a family counts.
     kinds : the kinds of key it yields.
-    half_life_days : how fast the evidence fades when it is not seen again; None for standing facts (a card).
+    half_life_days : how fast the evidence fades when it is not seen again; None for lasting facts (a card).
     """
 
     name: str

@@ -169,7 +169,7 @@ _COVER: tuple[tuple[Habit, str, str, float], ...] = (
 def ordinary(town: Town, rng: Rng, people: People, total: float, *, evasion_level: int) -> None:
     """Unrelated customers' traffic on these accounts, about ``total`` requests.
 
-    On evasion levels 0 and 1 any customer's requests go through any account. On evasion levels 2 and 3 an account has
+    On evasion levels 0 and 1 any customer's requests go through any account. On levels 2 and 3 an account has
     one or two customers and one client, so that it looks like a person's account.
     """
     if total < 1 or not len(people):

@@ -42,7 +42,7 @@ class _Owners:
 
     steady: Bools
     share: Floats  # of all its calls, or of those on its one day
-    by_run: Bools  # such calls fill whole hours instead of standing among others
+    by_run: Bools  # such calls fill whole hours instead of single minutes among others
     listed: Ints
     most: Ints
     temperature: Ints

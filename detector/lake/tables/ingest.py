@@ -89,7 +89,7 @@ INGESTED: tuple[Table, ...] = (
     ),
     Table(
         "rejects",
-        "lines that were not taken, with the reason",
+        "lines that were rejected, with the reason",
         (
             _C("file_id", "VARCHAR", "file"),
             _C("path", "VARCHAR", "where it lay"),
