@@ -10,13 +10,11 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.bits import NO_SCORE
-from detector.link import communities, graph
-from detector.score.fusion import GROUP_ABOVE, LEAST_EVIDENCE
+from detector.link import communities
+from detector.link.graph import EvidenceGraph
+from detector.tuning import GROUP_ABOVE, LEAST_EVIDENCE, LEAST_SURE
 
 Floats = npt.NDArray[np.float64]
-
-#: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
-LEAST_SURE = 0.5
 
 
 def false_members(bond: pl.DataFrame) -> pl.Series:
@@ -35,7 +33,7 @@ def pruned(members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def rings_of(
-    shares: graph.Shares | None,
+    graph: EvidenceGraph | None,
     known: pl.DataFrame,
     members: pl.DataFrame,
     previous_groups: pl.DataFrame,
@@ -45,12 +43,12 @@ def rings_of(
 ) -> communities.Rings:
     """Today's rings of suspects, by the worst that is known of each, with the names they go by."""
     found = pl.DataFrame(schema={"account_id": pl.String, "ring": pl.Int64})
-    if shares is not None:
+    if graph is not None:
         worst = known.join(
             previous_accounts.select("account_id", "score_bits"), on="account_id", how="left"
         ).select("account_id", pl.max_horizontal("bits_today", "score_bits").alias("bits"))
-        label = communities.find(shares, shares.of(worst["account_id"], worst["bits"].to_numpy(), NO_SCORE))
-        found = pl.DataFrame({"account_id": shares.accounts, "ring": label}).filter(pl.col("ring") >= 0)
+        label = communities.find(graph, graph.of(worst["account_id"], worst["bits"].to_numpy(), NO_SCORE))
+        found = pl.DataFrame({"account_id": graph.accounts, "ring": label}).filter(pl.col("ring") >= 0)
     gone = previous_groups.filter(pl.col("successor_id").is_not_null())["group_id"].to_list()
     return communities.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)
 

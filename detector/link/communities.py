@@ -21,27 +21,26 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 from scipy.sparse import csgraph
-from sknetwork.clustering import Louvain
 
 from detector.bits import NO_SCORE, probability
-from detector.link.cooccurrence import MIN_MEMBERS
-from detector.link.graph import FAMILIES, Shares
+from detector.link.graph import EvidenceGraph, buckets
+from detector.link.partition import communities, evidence_codes
 from detector.link.tracking import new_group_id
+from detector.link.uses import FAMILIES, NEIGHBOUR_FAMILIES
+from detector.tuning import (
+    GROUP_MEMBERS,
+    REJOINED,
+    RING_BUCKET,
+    RING_LEAST_BUCKET,
+    RING_LINK_BITS,
+    RING_PAIRS,
+    RING_TEXT_BITS,
+    SUSPECT_FROM,
+)
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: Log-odds from which an account is a suspect (bits): likelier than not.
-SUSPECT_FROM = 0.0
-#: Bits that the keys of one family may say of two suspects, at most: links, and text, of which there is more.
-MOST_LINK, MOST_TEXT = 12.0, 20.0
-#: Suspects on one key that are joined with one another; more are dealt into buckets.
-BUCKET = 128
-#: Pairs of suspects that are looked at, at most about: beyond, buckets are smaller. They make a ring as well, since
-#: everybody is dealt anew at each key.
-MOST_PAIRS, LEAST_BUCKET = 30_000_000, 8
-#: Pieces of a dealt crowd are one where they share so much of what either shares within itself (0..1).
-REJOINED = 0.5
 #: How a member that nothing but its ring holds is bound.
 BOND = "neighbours"
 
@@ -55,25 +54,26 @@ class Rings:
     absorbed: Mapping[str, str]
 
 
-def find(shares: Shares, bits: Floats) -> Ints:
-    """Ring of each account of ``shares``, counted from 0 (-1: none). ``bits``: log-odds by array code."""
+def find(graph: EvidenceGraph, bits: Floats) -> Ints:
+    """Ring of each account, counted from 0 (-1: none). ``graph``: where neighbours are met; ``bits``: log-odds by number."""
     suspect = bits >= SUSPECT_FROM
     codes = np.flatnonzero(suspect)
     label = np.full(len(bits), -1, np.int64)
-    used = _used(shares, suspect)
+    used = _used(graph, suspect)
     size = bucket(used.among)
-    graph = _graph(used, codes, size)
-    if graph is None:
+    joint = _joint(used, codes, size)
+    if joint is None:
         return label
-    met = np.flatnonzero(np.asarray(graph.getnnz(axis=1)).ravel())
+    met = np.flatnonzero(np.asarray(joint.getnnz(axis=1)).ravel())
     if not len(met):
         return label
-    found = np.asarray(Louvain(modularity="newman", random_state=0).fit_predict(graph[met][:, met]), np.int64)
+    evidence = evidence_codes(np.searchsorted(codes, used.account), used.key, len(codes))
+    found = communities(joint[met][:, met], evidence[met])
     if (used.among > size).any():
         piece = np.full(len(bits), -1, np.int64)
         piece[codes[met]] = found
         found = _rejoined(used, piece, size)[found]
-    enough = np.bincount(found)[found] >= MIN_MEMBERS
+    enough = np.bincount(found)[found] >= GROUP_MEMBERS
     label[codes[met[enough]]] = np.unique(found[enough], return_inverse=True)[1]
     return label
 
@@ -81,10 +81,10 @@ def find(shares: Shares, bits: Floats) -> Ints:
 def bucket(among: Ints) -> int:
     """Size of the buckets that keys are dealt into; ``among``: suspects on the key of each entry.
 
-    A suspect meets as many on a key as its bucket holds: the sum is kept to ``MOST_PAIRS``, whatever is suspect.
+    A suspect meets as many on a key as its bucket holds: the sum is kept to ``RING_PAIRS``, whatever is suspect.
     """
-    pairs = int(np.minimum(among, BUCKET).sum())
-    return BUCKET if pairs <= MOST_PAIRS else max(LEAST_BUCKET, BUCKET * MOST_PAIRS // pairs)
+    pairs = int(np.minimum(among, RING_BUCKET).sum())
+    return RING_BUCKET if pairs <= RING_PAIRS else max(RING_LEAST_BUCKET, RING_BUCKET * RING_PAIRS // pairs)
 
 
 @dataclass(frozen=True)
@@ -99,31 +99,30 @@ class _Used:
     among: Ints
 
 
-def _used(shares: Shares, suspect: npt.NDArray[np.bool_]) -> _Used:
-    n, n_keys = len(shares.accounts), len(shares.organisations)
-    held = np.bincount(shares.key, minlength=n_keys)
-    among = np.bincount(shares.key[suspect[shares.account]], minlength=n_keys)
+def _used(graph: EvidenceGraph, suspect: npt.NDArray[np.bool_]) -> _Used:
+    n, n_keys = graph.n_holders, len(graph.keys)
+    held = np.bincount(graph.key, minlength=n_keys)
+    of_suspect = suspect[graph.account]
+    among = np.bincount(graph.key[of_suspect], minlength=n_keys)
     weight = np.log2(max(n, 4) / np.maximum(held, 1)).clip(0.0) * among / np.maximum(held, 1)
-    at = np.flatnonzero(suspect[shares.account] & (among[shares.key] >= 2) & (weight[shares.key] > 0))
-    key = shares.key[at]
-    return _Used(shares.account[at], key, shares.family[at], weight[key], among[key])
+    at = np.flatnonzero(of_suspect & ((among >= 2) & (weight > 0))[graph.key])
+    key = graph.key[at].astype(np.int64)
+    return _Used(graph.account[at].astype(np.int64), key, graph.keys.family[key], weight[key], among[key])
 
 
 def _most(family: str) -> float:
-    return MOST_TEXT if family == "content" else MOST_LINK
+    return RING_TEXT_BITS if family == "content" else RING_LINK_BITS
 
 
-def _graph(used: _Used, codes: Ints, size: int = BUCKET) -> sparse.csr_matrix | None:
+def _joint(used: _Used, codes: Ints, size: int = RING_BUCKET) -> sparse.csr_matrix | None:
     """(suspect, suspect) bits that their common keys say, families added up; None: nothing is shared."""
     total = None
-    for code, family in enumerate(FAMILIES):
-        at = np.flatnonzero(used.family == code)
+    for family in NEIGHBOUR_FAMILIES:
+        at = np.flatnonzero(used.family == FAMILIES.index(family))
         if not len(at):
             continue
         key, account = used.key[at], np.searchsorted(codes, used.account[at])
-        buckets = -(-used.among[at] // size)
-        mixed = (account * 2654435761 + key * 40503) >> 7
-        _, column = np.unique(key * (int(buckets.max()) + 1) + mixed % buckets, return_inverse=True)
+        column = buckets(account, key, used.among[at], size)
         held_by = sparse.csr_matrix(
             (np.sqrt(used.weight[at]), (account, column)), shape=(len(codes), int(column.max()) + 1)
         )
@@ -151,7 +150,8 @@ def _rejoined(used: _Used, piece: Ints, size: int) -> Ints:
     total = np.zeros((len(n), len(n)))
     dealt = np.zeros(total.shape, bool)
     pairs = np.outer(n, n) - np.diag(n)
-    for code, family in enumerate(FAMILIES):
+    for family in NEIGHBOUR_FAMILIES:
+        code = FAMILIES.index(family)
         at = np.flatnonzero((used.family == code) & (piece[used.account] >= 0))
         if not len(at):
             continue

@@ -7,7 +7,7 @@ log2(c*N/(h_i*h_j)) bits (pointwise mutual information), and it counts only wher
 pairs that could have been tried says that it is no accident. Such pairs join accounts as stars, so that
 20,000 accounts on one pair cost 20,000 edges; communities then cut what chance chains glued together.
 
-All work is on arrays: linear in ties, no account is ever compared with another.
+All work is on arrays: linear in the entries of the graph, no account is ever compared with another.
 """
 
 from __future__ import annotations
@@ -21,67 +21,29 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
 
+from detector.link.graph import Codes, EvidenceGraph
+from detector.tuning import (
+    COMMUNITY_FROM,
+    CONFIRMED,
+    COPIED_DOUBT,
+    FALSE_PAIRS,
+    GROUP_MEMBERS,
+    KEYED_MEMBERSHIP,
+    MAX_LEAK,
+    MAY_STAY_OUT,
+    MIN_LIFT,
+    OWNED_FROM,
+    PER_OCTAVE,
+    STRANGERS,
+)
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-#: Keys of an account kept per family and octave of holders: correlated keys (the lines of one scaffold)
-#: have like numbers of holders, so a few of each octave speak for all.
-PER_OCTAVE = 2
-#: Least ratio of holders of a pair to what chance gives. 8: at most one holder in eight is there by chance.
-MIN_LIFT = 8.0
-#: Accidental pairs expected among all pairs of two families' keys that could be tried in one run. An accident
-#: joins two or three accounts; groups start at ``MIN_MEMBERS`` and still have to be scored.
-FALSE_PAIRS = 1.0
-#: Share of a key's holders that must hold it in an improbable pair before the key joins all of them (0..1).
-CONFIRMED = 0.7
-#: An account is taken in when the chance that it does not belong is at most this (0..1) ...
-MAY_STAY_OUT = 0.15
-#: ... by keys of which the group holds at least this share (0..1).
-OWNED_FROM = 0.7
-#: ... counted as if so many strangers held each key as well: small keys meet by chance.
-STRANGERS = 2.0
-#: A member less likely than this to belong is let go (0..1).
-LEAST_MEMBERSHIP = 0.9
-#: Doubt that evidence anybody can copy, or strangers share, leaves about a member, at least (0..1).
-COPIED_DOUBT = 0.4
-#: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
-MAX_LEAK = 0.2
 MERGE_ROUNDS = 20
-#: Fewest accounts that are called a group.
-MIN_MEMBERS = 3
 #: Pairs of keys that are opened in one go.
 PAIRS = 2_000_000
-#: A component larger than this is searched for communities.
-COMMUNITY_FROM = 12
-
-
-@dataclass(frozen=True)
-class Ties:
-    """Which account holds which key: one entry a distinct (account, key).
-
-    ``account`` and ``key`` count from 0; ``family`` is a code; ``bits`` is the weight two holders would
-    have (faded by age); ``spoofable`` tells keys that an attacker can plant, or strangers come by.
-    ``n_accounts`` is the population, of which most may share no key with anybody: it says how rare a key is.
-    ``n_holders`` are the accounts that have a code, and the length of what is found (None: all of the population).
-    """
-
-    account: Ints
-    key: Ints
-    family: npt.NDArray[np.int8]
-    bits: Floats
-    spoofable: Bools
-    n_accounts: int
-    n_holders: int | None = None
-
-    @property
-    def n_keys(self) -> int:
-        return int(self.key.max()) + 1 if len(self.key) else 0
-
-    @property
-    def n_codes(self) -> int:
-        """Length of an array that has an entry for each account with a code."""
-        return self.n_accounts if self.n_holders is None else self.n_holders
 
 
 @dataclass(frozen=True)
@@ -111,44 +73,38 @@ class Grouping:
     pairs: Pairs
 
 
-def holders(ties: Ties) -> Ints:
-    """Number of accounts that hold each key."""
-    return np.bincount(ties.key, minlength=ties.n_keys).astype(np.int64)
-
-
-def rarity_bits(ties: Ties, held: Ints) -> Floats:
-    """Weight of each tie: its kind's bits, scaled down to nothing as the key nears everybody.
+def rarity_bits(graph: EvidenceGraph) -> Floats:
+    """Weight of each entry: its key's bits, scaled down to nothing as the key nears everybody.
 
     Follows the term-frequency adjustment of record linkage: log2(N/h), relative to two holders.
     """
-    n = max(ties.n_accounts, 4)
-    share = np.log2(n / np.maximum(held[ties.key], 1)) / np.log2(n / 2)
-    scaled: Floats = ties.bits * np.clip(share, 0.0, 1.0)
+    n = max(graph.n_accounts, 4)
+    share = np.log2(n / np.maximum(graph.keys.degree, 1)) / np.log2(n / 2)
+    scaled: Floats = graph.weight() * np.clip(share, 0.0, 1.0)[graph.key]
     return scaled
 
 
-def form_groups(ties: Ties) -> Grouping:
-    """Groups of accounts joined by improbable pairs of keys, one entry an account with a code.
+def form_groups(graph: EvidenceGraph) -> Grouping:
+    """Groups of accounts joined by improbable pairs of keys, one entry an account.
 
-    Accounts without such a pair get label -1. The result does not depend on the order of the ties.
+    Accounts without such a pair get label -1. The result does not depend on the names of accounts and keys.
     """
-    held = holders(ties)
-    pairs = associate(_select(ties, held), held)
-    n = ties.n_codes
+    pairs = associate(graph)
+    n = graph.n_holders
     label = np.full(n, -1, np.int64)
     strength = np.zeros(n)
     unspoofable = np.zeros(n, bool)
     if len(pairs.holder):
         weight = pairs.bits[pairs.pair]
-        graph = sparse.csr_matrix((weight, (pairs.holder, pairs.pair)), shape=(n, len(pairs.first)))
-        star = sparse.hstack([graph, _confirmed(ties, held, pairs)], format="csr")
-        label = _communities(star, _supported(ties, held, pairs))
-        strength, unspoofable = _bonds(graph, label, pairs)
+        held_in = sparse.csr_matrix((weight, (pairs.holder, pairs.pair)), shape=(n, len(pairs.first)))
+        star = sparse.hstack([held_in, _confirmed(graph, pairs)], format="csr")
+        label = _communities(star, _supported(graph, pairs))
+        strength, unspoofable = _bonds(held_in, label, pairs)
         label[strength <= 0] = -1
-        _attach(ties, held, label, strength, unspoofable)
+        _attach(graph, label, strength, unspoofable)
         label = _renumber(label)
-    label = _renumber(np.where(_membership(ties, held, label) >= LEAST_MEMBERSHIP, label, -1))
-    membership_probability = _membership(ties, held, label)
+    label = _renumber(np.where(_membership(graph, label) >= KEYED_MEMBERSHIP, label, -1))
+    membership_probability = _membership(graph, label)
     return Grouping(
         label=label,
         strength_bits=strength,
@@ -158,26 +114,21 @@ def form_groups(ties: Ties) -> Grouping:
     )
 
 
-def _select(ties: Ties, held: Ints) -> Ties:
-    """Shared keys only, at most ``PER_OCTAVE`` an account, family and octave of holders, the weightiest first."""
-    weight = rarity_bits(ties, held)
-    keep = (held[ties.key] >= 2) & (weight > 0)
-    index = np.flatnonzero(keep)
-    octave = np.log2(held[ties.key[index]]).astype(np.int64)
-    stratum = (ties.account[index] * 16 + ties.family[index]) * 64 + octave
-    chosen = np.sort(index[_weightiest(stratum, weight[index], ties.key[index])])
-    return Ties(
-        account=ties.account[chosen],
-        key=ties.key[chosen],
-        family=ties.family[chosen],
-        bits=ties.bits[chosen],
-        spoofable=ties.spoofable[chosen],
-        n_accounts=ties.n_accounts,
-        n_holders=ties.n_holders,
-    )
+def _select(graph: EvidenceGraph) -> Ints:
+    """Entries of shared keys only, at most ``PER_OCTAVE`` an account, source and octave of holders, the weightiest
+    first; in order."""
+    degree = graph.keys.degree
+    weight = rarity_bits(graph)
+    index = np.flatnonzero((degree >= 2)[graph.key] & (weight > 0))
+    weight = weight[index]
+    key = graph.key[index]
+    octave = np.log2(np.maximum(degree, 1)).astype(np.int16)
+    stratum = graph.source.astype(np.int16) * 64 + octave
+    chosen = _weightiest(graph.account[index].astype(np.int64) * 1024 + stratum[key], weight, key)
+    return np.sort(index[chosen])
 
 
-def _weightiest(stratum: Ints, weight: Floats, key: Ints) -> Ints:
+def _weightiest(stratum: Ints, weight: Floats, key: Codes) -> Ints:
     """Places of the ``PER_OCTAVE`` weightiest of each stratum; of equal weight those of the lower key."""
     left = np.argsort(stratum)
     chosen = [np.empty(0, np.int64)]
@@ -187,52 +138,50 @@ def _weightiest(stratum: Ints, weight: Floats, key: Ints) -> Ints:
         start = np.flatnonzero(np.r_[True, stratum[left][1:] != stratum[left][:-1]])
         length = np.diff(np.r_[start, len(left)])
         top = weight[left] == np.repeat(np.maximum.reduceat(weight[left], start), length)
-        first = np.where(top, key[left], np.iinfo(np.int64).max)
+        first = np.where(top, key[left], np.iinfo(key.dtype).max)
         best = first == np.repeat(np.minimum.reduceat(first, start), length)
         chosen.append(left[best])
         left = left[~best]
     return np.concatenate(chosen)
 
 
-def associate(ties: Ties, held: Ints) -> Pairs:
-    """Pairs of keys of different families held together beyond chance."""
-    order = np.lexsort((ties.key, ties.account))
-    sorted_ties = _Sorted(ties.account[order], ties.key[order], ties.family[order], held, ties.n_accounts)
-    code, holder = sorted_ties.likely_pairs(ties.n_keys + 1)
+def associate(graph: EvidenceGraph) -> Pairs:
+    """Pairs of keys of different sources held together beyond chance."""
+    chosen = _select(graph)
+    tried = _Tried(graph, chosen)
+    wide = len(graph.keys) + 1
+    code, holder = tried.likely_pairs(wide)
     order = np.argsort(code)
     code, holder = code[order], holder[order]
     start = np.flatnonzero(np.r_[True, code[1:] != code[:-1]]) if len(code) else np.empty(0, np.int64)
     count = np.diff(np.r_[start, len(code)])
-    first, second = code[start] // (ties.n_keys + 1), code[start] % (ties.n_keys + 1)
-    good = (count >= 2) & sorted_ties.improbable(count, first, second)
-    spoofable_key = np.zeros(ties.n_keys, bool)
-    spoofable_key[ties.key] = ties.spoofable
-    chosen = np.flatnonzero(good)
+    first, second = code[start] // wide, code[start] % wide
+    good = (count >= 2) & tried.improbable(count, first, second)
+    spoofable = graph.plantable_or_chance
+    kept_pairs = np.flatnonzero(good)
     kept = np.repeat(good, count)
     return Pairs(
-        first=first[chosen],
-        second=second[chosen],
-        n_accounts=count[chosen].astype(np.int64),
-        bits=np.log2(count[chosen] / sorted_ties.chance(first[chosen], second[chosen])),
-        spoofable=spoofable_key[first[chosen]] & spoofable_key[second[chosen]],
+        first=first[kept_pairs],
+        second=second[kept_pairs],
+        n_accounts=count[kept_pairs].astype(np.int64),
+        bits=np.log2(count[kept_pairs] / tried.chance(first[kept_pairs], second[kept_pairs])),
+        spoofable=spoofable[first[kept_pairs]] & spoofable[second[kept_pairs]],
         holder=holder[kept],
         pair=np.repeat(np.cumsum(good) - 1, count)[kept],
     )
 
 
-class _Sorted:
-    """Selected ties by account and key, and what chance gives of pairs of their keys."""
+class _Tried:
+    """Entries that pairs of keys are tried on, by account and key, and what chance gives of a pair."""
 
-    def __init__(
-        self, account: Ints, key: Ints, family: npt.NDArray[np.int8], held: Ints, n_accounts: int
-    ) -> None:
-        self._account, self._key, self._family = account, key, family
-        self._held, self._n_accounts = held, max(n_accounts, 1)
-        self._family_of = np.zeros(int(key.max(initial=0)) + 1, np.int64)
-        self._family_of[key] = family
-        used = np.unique(key)
-        #: Logarithm of the number of keys of each family: a pair is one of so many that could be tried.
-        self._log_keys = np.log(np.maximum(np.bincount(self._family_of[used], minlength=16), 1.0))
+    def __init__(self, graph: EvidenceGraph, chosen: Ints) -> None:
+        self._account, self._key = graph.account[chosen].astype(np.int64), graph.key[chosen].astype(np.int64)
+        self._held, self._n_accounts = graph.keys.degree.astype(np.int64), max(graph.n_accounts, 1)
+        self._source = graph.source
+        used = np.zeros(len(graph.keys), bool)
+        used[self._key] = True
+        #: Logarithm of the number of keys of each source: a pair is one of so many that could be tried.
+        self._log_keys = np.log(np.maximum(np.bincount(self._source[used], minlength=16), 1.0))
 
     def chance(self, first: Ints, second: Ints) -> Floats:
         """Accounts that hold both keys by chance."""
@@ -243,14 +192,14 @@ class _Sorted:
         """Whether so many holders of both are beyond chance, by lift and by Poisson's tail (Chernoff's bound),
         corrected for every pair that could be tried."""
         chance = self.chance(first, second)
-        tried = self._log_keys[self._family_of[first]] + self._log_keys[self._family_of[second]]
+        tried = self._log_keys[self._source[first]] + self._log_keys[self._source[second]]
         with np.errstate(divide="ignore"):
             exponent = count * np.log(count / chance) - (count - chance)
         found: Bools = (count >= MIN_LIFT * chance) & (exponent >= tried - np.log(FALSE_PAIRS))
         return found
 
     def likely_pairs(self, wide: int) -> tuple[Ints, Ints]:
-        """Every pair of keys of different families of one account that may be improbable at all, and the account.
+        """Every pair of keys of different sources of one account that may be improbable at all, and the account.
 
         A pair is ``lesser * wide + greater``. No more accounts hold both keys than hold the rarer one: where even
         so many would be chance, as with every key that an eighth of the site holds, the pair is not made. Accounts
@@ -259,11 +208,12 @@ class _Sorted:
         codes, holders = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         # Nobody holds a key together with another far more often than chance that an eighth of all hold.
         rare = np.flatnonzero(MIN_LIFT * self._held[self._key] <= self._n_accounts)
-        account, key, family = self._account[rare], self._key[rare], self._family[rare]
+        account, key = self._account[rare], self._key[rare]
+        source = self._source[key]
         for low, high in _runs(account):
             left, right = _pair_positions(account[low:high])
             left, right = left + low, right + low
-            cross = family[left] != family[right]
+            cross = source[left] != source[right]
             left, right = left[cross], right[cross]
             most = np.minimum(self._held[key[left]], self._held[key[right]])
             likely = self.improbable(most, key[left], key[right])
@@ -299,32 +249,34 @@ def _pair_positions(account: Ints) -> tuple[Ints, Ints]:
     return left, left + 1 + step
 
 
-def _confirmed(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
+def _confirmed(graph: EvidenceGraph, pairs: Pairs) -> sparse.csr_matrix:
     """(account, key) incidence of keys nearly all of whose holders hold an improbable pair with them.
 
     Two pairs (card, scaffold A) and (card, scaffold B) share the card but no account. Where the pairs of a
     key cover ``CONFIRMED`` of its holders the key itself belongs to one operation and joins all of them.
     """
-    n, m = ties.n_codes, ties.n_keys
+    n, m, degree = graph.n_holders, len(graph.keys), graph.keys.degree
     covered = np.zeros(m, np.int64)
     for side in (pairs.first, pairs.second):
         code = np.unique(side[pairs.pair] * n + pairs.holder)
         covered += np.bincount(code // n, minlength=m)
-    inside = (held >= 2) & (covered >= CONFIRMED * held)
-    entry = np.flatnonzero(inside[ties.key])
-    weight = np.log2(max(ties.n_accounts, 4) / held[ties.key[entry]])
-    keys, column = np.unique(ties.key[entry], return_inverse=True)
-    return sparse.csr_matrix((weight, (ties.account[entry], column)), shape=(n, len(keys)))
+    inside = (degree >= 2) & (covered >= CONFIRMED * degree)
+    entry = np.flatnonzero(inside[graph.key])
+    key = graph.key[entry]
+    weight = np.log2(max(graph.n_accounts, 4) / degree[key])
+    column = (np.cumsum(inside) - 1)[key]
+    return sparse.csr_matrix((weight, (graph.account[entry], column)), shape=(n, int(inside.sum())))
 
 
-def _supported(ties: Ties, held: Ints, pairs: Pairs) -> sparse.csr_matrix:
+def _supported(graph: EvidenceGraph, pairs: Pairs) -> sparse.csr_matrix:
     """(account, key) incidence of keys that an account holds in an improbable pair, weighed by rarity."""
-    n, m = ties.n_codes, ties.n_keys
+    n, m = graph.n_holders, len(graph.keys)
     code = np.unique(
         np.r_[pairs.holder * m + pairs.first[pairs.pair], pairs.holder * m + pairs.second[pairs.pair]]
     )
     account, key = code // m, code % m
-    return sparse.csr_matrix((np.log2(max(ties.n_accounts, 4) / held[key]), (account, key)), shape=(n, m))
+    weight = np.log2(max(graph.n_accounts, 4) / graph.keys.degree[key])
+    return sparse.csr_matrix((weight, (account, key)), shape=(n, m))
 
 
 def _communities(graph: sparse.csr_matrix, keys: sparse.csr_matrix) -> Ints:
@@ -406,49 +358,54 @@ def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats,
     return strength, unspoofable
 
 
-def _attach(ties: Ties, held: Ints, label: Ints, strength: Floats, unspoofable: Bools) -> None:
+def _attach(graph: EvidenceGraph, label: Ints, strength: Floats, unspoofable: Bools) -> None:
     """Take in accounts without a pair whose keys are mostly a group's (in place).
 
     A key whose share s of holders sits in one group says with probability s that this holder belongs there
     too; families are independent, so an account stays out with the product of (1 - s) over its families.
     Only members joined by pairs count: what was taken in takes nobody in, or groups would snowball.
     """
-    n_families = int(ties.family.max(initial=0)) + 1
     n_labels = int(label.max(initial=-1)) + 1
-    grouped = label[ties.account] >= 0
-    if not grouped.any():
-        return
-    code, count = np.unique(ties.key[grouped] * n_labels + label[ties.account[grouped]], return_counts=True)
-    key, group = code // n_labels, code % n_labels
-    order = np.lexsort((-group, count, key))
-    top = order[np.flatnonzero(np.r_[key[order][1:] != key[order][:-1], True])]
-    owner = np.full(ties.n_keys, -1, np.int64)
-    owner[key[top]] = group[top]
-    share = np.zeros(ties.n_keys)
-    share[key[top]] = count[top] / (held[key[top]] + STRANGERS)
-    entry = np.flatnonzero(~grouped & (share[ties.key] >= OWNED_FROM))
+    owner, share = _owners(graph, label, n_labels)
+    entry = np.flatnonzero((share >= OWNED_FROM)[graph.key])
+    entry = entry[label[graph.account[entry]] < 0]
     if not len(entry):
         return
-    place = (ties.account[entry] * n_labels + owner[ties.key[entry]]) * n_families + ties.family[entry]
-    order = np.lexsort((share[ties.key[entry]], place))
+    account, key = graph.account[entry].astype(np.int64), graph.key[entry]
+    place = (account * n_labels + owner[key]) * 16 + graph.source[key]
+    order = np.lexsort((share[key], place))
     best = order[np.flatnonzero(np.r_[place[order][1:] != place[order][:-1], True])]
-    pair, inverse = np.unique(place[best] // n_families, return_inverse=True)
+    pair, inverse = np.unique(place[best] // 16, return_inverse=True)
     out = np.ones(len(pair))
-    np.multiply.at(out, inverse, 1 - share[ties.key[entry[best]]])
-    account, joined = pair // n_labels, pair % n_labels
-    order = np.lexsort((joined, -out, account))
-    last = order[np.flatnonzero(np.r_[account[order][1:] != account[order][:-1], True])]
+    np.multiply.at(out, inverse, 1 - share[key[best]])
+    taken, joined = pair // n_labels, pair % n_labels
+    order = np.lexsort((joined, -out, taken))
+    last = order[np.flatnonzero(np.r_[taken[order][1:] != taken[order][:-1], True])]
     last = last[out[last] <= MAY_STAY_OUT]
     if not len(last):
         return
-    label[account[last]] = joined[last]
-    inside = label[ties.account[entry]] == owner[ties.key[entry]]
-    bits = np.log2(ties.n_accounts / held[ties.key[entry]]) * inside
-    np.maximum.at(strength, ties.account[entry], bits)
-    np.logical_or.at(unspoofable, ties.account[entry], inside & ~ties.spoofable[entry])
+    label[taken[last]] = joined[last]
+    inside = label[account] == owner[key]
+    np.maximum.at(strength, account, np.log2(graph.n_accounts / graph.keys.degree[key]) * inside)
+    np.logical_or.at(unspoofable, account, inside & ~graph.plantable_or_chance[key])
 
 
-def _membership(ties: Ties, held: Ints, label: Ints) -> Floats:
+def _owners(graph: EvidenceGraph, label: Ints, n_labels: int) -> tuple[Ints, Floats]:
+    """Of each key the group that most of its holders are of (-1: none), and that group's share of them, counted as if
+    ``STRANGERS`` held the key as well."""
+    group = label[graph.account]
+    grouped = np.flatnonzero(group >= 0)
+    owner, share = np.full(len(graph.keys), -1, np.int64), np.zeros(len(graph.keys))
+    code, count = np.unique(graph.key[grouped] * np.int64(n_labels) + group[grouped], return_counts=True)
+    key, group = code // max(n_labels, 1), code % max(n_labels, 1)
+    order = np.lexsort((-group, count, key))
+    top = order[np.flatnonzero(np.r_[key[order][1:] != key[order][:-1], True])] if len(key) else order
+    owner[key[top]] = group[top]
+    share[key[top]] = count[top] / (graph.keys.degree[key[top]] + STRANGERS)
+    return owner, share
+
+
+def _membership(graph: EvidenceGraph, label: Ints) -> Floats:
     """How sure it is that each account belongs to its group.
 
     A key of which the group holds the share s of the other holders says so with probability s (shrunk as if
@@ -456,30 +413,32 @@ def _membership(ties: Ties, held: Ints, label: Ints) -> Floats:
     key of each. What an outsider can copy leaves at least ``COPIED_DOUBT`` a family.
     """
     sure = np.zeros(len(label))
-    entry = np.flatnonzero((label[ties.account] >= 0) & (held[ties.key] >= 2))
+    entry = np.flatnonzero((label >= 0)[graph.account])
+    entry = entry[(graph.keys.degree >= 2)[graph.key[entry]]]
     if not len(entry):
         return sure
+    account, key = graph.account[entry].astype(np.int64), graph.key[entry]
     n_labels = int(label.max()) + 1
     _, inverse, count = np.unique(
-        ties.key[entry] * n_labels + label[ties.account[entry]], return_inverse=True, return_counts=True
+        key * np.int64(n_labels) + label[account], return_inverse=True, return_counts=True
     )
-    share = (count[inverse] - 1) / (held[ties.key[entry]] - 1 + STRANGERS)
-    share = np.where(ties.spoofable[entry], np.minimum(share, 1 - COPIED_DOUBT), share)
-    n_families = int(ties.family.max()) + 1
-    best = np.zeros(len(label) * n_families)
-    np.maximum.at(best, ties.account[entry] * n_families + ties.family[entry], share)
-    sure[:] = 1 - np.prod(1 - best.reshape(len(label), n_families), axis=1)
+    share = (count[inverse] - 1) / (graph.keys.degree[key] - 1 + STRANGERS)
+    share = np.where(graph.plantable_or_chance[key], np.minimum(share, 1 - COPIED_DOUBT), share)
+    n_sources = int(graph.source.max()) + 1
+    best = np.zeros(len(label) * n_sources)
+    np.maximum.at(best, account * n_sources + graph.source[key], share)
+    sure[:] = 1 - np.prod(1 - best.reshape(len(label), n_sources), axis=1)
     return np.where(label >= 0, sure, 0.0)
 
 
 def _renumber(label: Ints) -> Ints:
-    """Labels from 0 in order of each group's first account; groups below ``MIN_MEMBERS`` dissolve."""
+    """Labels from 0 in order of each group's first account; groups below ``GROUP_MEMBERS`` dissolve."""
     result = np.full(len(label), -1, np.int64)
     inside = label >= 0
     unique, first, inverse, count = np.unique(
         label[inside], return_index=True, return_inverse=True, return_counts=True
     )
-    large = count >= MIN_MEMBERS
+    large = count >= GROUP_MEMBERS
     order = np.argsort(np.where(large, first, np.iinfo(np.int64).max), kind="stable")
     number = np.empty(len(unique), np.int64)
     number[order] = np.arange(len(unique))

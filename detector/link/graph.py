@@ -1,49 +1,165 @@
-"""Who shares what: the account-key incidence that relational scores and communities of suspects read."""
+"""The evidence graph of a night: which account holds which key, and what is known of either.
+
+Built once from the gathered window, and the only thing that co-occurrence, similarity, template reuse, relational scores
+and communities read. Accounts, keys, kinds, families and organisations are numbers from 0; names stand at the edges, in
+``accounts``, ``organisations`` and ``kinds``. An account of the population that shares no key has no number: it counts in
+``n_accounts``, which says how rare a key is.
+
+Everything here is linear in the entries of the incidence (an account and a key it holds); no pair of holders is ever made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.link.uses import BY_CHANCE, FAMILIES, NEIGHBOUR_LINKS, NEIGHBOUR_TEXT, SAME_SOURCE, Use
+
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
-
-#: Kinds that speak of structure. A whole prompt in common is a public question; tools and settings come with
-#: the application.
-KINDS = (
-    "opening4", "opening8", "ending4", "ending8", "line", "gram5", "band", "system", "system_band", "template",
-)  # fmt: skip
-#: Families of keys other than text that are looked at; of text, the structure of user prompts.
-LINKS = ("billing", "network", "client", "succession")
-FAMILIES = (*LINKS, "content")
-#: System prompts come with software: whoever runs a harvester's client need not be one.
-_TEXT = tuple(kind for kind in KINDS if not kind.startswith("system"))
-#: A key held by more accounts than this share of all (or number) says nothing of its holders.
-MOST_SHARE, MOST_HOLDERS = 0.05, 40
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.int8]
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Who shares what, prepared once for both hops: one entry an account and key, sorted by account.
+@dataclass(frozen=True, eq=False)
+class Keys:
+    """Facts of the keys, an entry each: codes of ``kind`` and ``family``, whether anybody can plant it, and its degree,
+    the number of accounts that hold it in the window."""
 
-    ``account``, ``key`` and ``place`` (a key and organisation) count from 0. ``spoofable``: keys that anybody can plant.
+    kind: Bytes
+    family: Bytes
+    spoofable: Bools
+    degree: Codes
+
+    def __len__(self) -> int:
+        return len(self.degree)
+
+    def of(self, codes: Ints) -> Keys:
+        """Those of ``codes``, in their order."""
+        return Keys(self.kind[codes], self.family[codes], self.spoofable[codes], self.degree[codes])
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceGraph:
+    """Who holds what in the window: one entry an account and key, sorted by account and then by key.
+
+    Attributes
+    ----------
+    accounts : account_id by number. organisations : names by number; accounts without one are each their own.
+    organisation, volume : of each account: number of its organisation, requests in the window.
+    n_accounts : population of the window, those that share no key included.
+    kinds : names of kinds by number.
+    account, key : of each entry.
+    level : of each entry its place in ``levels``, the bits that two holders of the key say if nobody else holds it, faded
+        by age.
+    n, n_prompts, asked_sum, n_days : of each entry: uses in the window, distinct prompts and sum of their elicitation
+        scores (0 and NaN where it is not text), days it was used on.
     """
 
     accounts: pl.Series
-    account: Ints
-    key: Ints
-    place: Ints
-    key_of_place: Ints
-    organisations: Ints
-    family: npt.NDArray[np.int8]
-    spoofable: npt.NDArray[np.bool_]
+    organisations: pl.Series
+    organisation: Codes
+    volume: Floats
+    n_accounts: int
+    kinds: tuple[str, ...]
+    keys: Keys
+    account: Codes
+    key: Codes
+    level: npt.NDArray[np.uint16]
+    levels: Floats
+    n: Codes
+    n_prompts: Codes
+    asked_sum: Floats
+    n_days: npt.NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    @property
+    def n_holders(self) -> int:
+        """Accounts that share any key: the length of whatever has an entry for each."""
+        return len(self.accounts)
+
+    @cached_property
+    def source(self) -> Bytes:
+        """Of each key the family that it is evidence of its own in; see ``SAME_SOURCE``."""
+        found = self.keys.family.copy()
+        for kind, family in SAME_SOURCE.items():
+            if kind in self.kinds:
+                found[self.keys.kind == self.kinds.index(kind)] = FAMILIES.index(family)
+        return found
+
+    @cached_property
+    def plantable_or_chance(self) -> Bools:
+        """Whether a key makes no bond unspoofable: anybody can plant it, or strangers come by it."""
+        found: Bools = self.keys.spoofable | np.isin(self.source, [FAMILIES.index(f) for f in BY_CHANCE])
+        return found
+
+    def weight(self, entries: Ints | slice = slice(None)) -> Floats:
+        """Bits of entries before rarity."""
+        return self.levels[self.level[entries]]
+
+    def telling(self, use: Use) -> Bools:
+        """Which keys ``use`` reads: of its families and kinds, with enough holders and not too many."""
+        found = np.isin(self.keys.family, [FAMILIES.index(family) for family in use.families])
+        if use.kinds:
+            found &= np.isin(self.keys.kind, [i for i, kind in enumerate(self.kinds) if kind in use.kinds])
+        of = self.n_accounts if use.of == "population" else self.n_holders
+        degree = self.keys.degree
+        found &= (degree >= use.least) & (degree <= max(use.number, use.share * of))
+        return found
+
+    def entries(self, use: Use) -> Ints:
+        """Places of the entries of the keys that ``use`` reads, in order."""
+        inside = self.telling(use)[self.key]
+        if use.is_text:
+            inside &= self.n > 0
+        return np.flatnonzero(inside)
+
+    def restricted(self, entries: Ints) -> EvidenceGraph:
+        """The graph of these entries (ascending) and their keys, numbered anew in their order; all accounts stay.
+
+        Degrees stay what they are in the whole window.
+        """
+        held = np.zeros(len(self.keys), bool)
+        held[self.key[entries]] = True
+        number = np.cumsum(held, dtype=np.int32) - 1
+        return replace(
+            self,
+            keys=self.keys.of(np.flatnonzero(held)),
+            account=self.account[entries],
+            key=number[self.key[entries]],
+            **{
+                name: getattr(self, name)[entries]
+                for name in ("level", "n", "n_prompts", "asked_sum", "n_days")
+            },
+        )
+
+    @cached_property
+    def neighbours(self) -> EvidenceGraph:
+        """Where neighbours are met: links and text that few enough share."""
+        inside = np.zeros(len(self), bool)
+        for use in (NEIGHBOUR_LINKS, NEIGHBOUR_TEXT):
+            inside[self.entries(use)] = True
+        return self.restricted(np.flatnonzero(inside))
+
+    @cached_property
+    def places(self) -> Places:
+        """Organisations on each key."""
+        wide = int(self.organisation.max(initial=0)) + 1
+        code = self.key.astype(np.int64) * wide + self.organisation[self.account]
+        places, place = np.unique(code, return_inverse=True)
+        key = places // wide
+        return Places(place.astype(np.int64), key, np.bincount(key, minlength=len(self.keys)))
 
     def of(self, accounts: pl.Series, values: Floats, missing: float) -> Floats:
-        """``values`` of ``accounts`` by array code; ``missing`` for those of none, or NaN."""
+        """``values`` of ``accounts`` by number; ``missing`` for those of none, or NaN."""
         known = pl.DataFrame({"account_id": accounts, "value": pl.Series(values, nan_to_null=True)})
         held = pl.DataFrame({"account_id": self.accounts}).join(
             known, on="account_id", how="left", maintain_order="left"
@@ -51,48 +167,58 @@ class Shares:
         found: Floats = held["value"].fill_null(missing).to_numpy()
         return found
 
+    def rows(self, entries: Ints, *columns: str) -> pl.DataFrame:
+        """Entries as a frame: any of account, code, kind, family, spoofable, n_sharing (the key's degree), n, n_prompts,
+        asked_sum (NULL: not known), n_days, weight."""
+        key = self.key[entries]
+        facts: dict[str, Callable[[], npt.NDArray[np.generic] | pl.Series]] = {
+            "account": lambda: self.account[entries],
+            "code": lambda: key,
+            "kind": lambda: _named(self.kinds, self.keys.kind[key]),
+            "family": lambda: _named(FAMILIES, self.keys.family[key]),
+            "spoofable": lambda: self.keys.spoofable[key],
+            "n_sharing": lambda: self.keys.degree[key],
+            "n": lambda: self.n[entries],
+            "n_prompts": lambda: self.n_prompts[entries],
+            "asked_sum": lambda: pl.Series(self.asked_sum[entries], nan_to_null=True),
+            "n_days": lambda: self.n_days[entries],
+            "weight": lambda: self.weight(entries),
+        }
+        return pl.DataFrame({name: facts[name]() for name in columns})
 
-def links(rows: pl.DataFrame, n_accounts: int) -> pl.DataFrame:
-    """Keys other than text that few enough share to say something: account, code, family, spoofable.
 
-    ``rows``: one row an account and key of the window. ``n_accounts``: population.
+@dataclass(frozen=True, eq=False)
+class Places:
+    """A place is a key and an organisation that holds it. ``place``: of each entry of the graph; ``key``: of each place;
+    ``organisations``: of each key, how many hold it."""
+
+    place: Ints
+    key: Ints
+    organisations: Ints
+
+
+def _named(names: tuple[str, ...], codes: Bytes) -> pl.Series:
+    """Codes (-1: none) as the names they stand for."""
+    enum = pl.Series(names, dtype=pl.Enum(names))
+    return enum.gather(pl.Series(codes.astype(np.int32)).replace(-1, None))
+
+
+def buckets(account: Ints | Codes, key: Ints | Codes, degree: Ints | Codes, size: int) -> Ints:
+    """Column of each entry when keys of more than ``size`` holders are dealt into buckets, counted from 0.
+
+    Who meets whom at a hub is drawn by account and key, so that other strangers meet at every key: two accounts that have
+    many hubs in common meet at some of them. ``degree``: holders of the key of each entry.
     """
-    most = max(MOST_HOLDERS, MOST_SHARE * n_accounts)
-    return rows.filter(pl.col("family").is_in(LINKS) & (pl.col("n_sharing") <= most)).select(
-        "account", "code", "family", "spoofable"
+    many = -(-degree.astype(np.int64) // size)
+    mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
+        key.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     )
+    bucket = ((mixed >> np.uint64(33)) % many.astype(np.uint64)).astype(np.int64)
+    column: Ints = np.unique(key * np.int64(int(many.max(initial=0)) + 1) + bucket, return_inverse=True)[1]
+    return column
 
 
-def prepare(shared: Mapping[str, pl.DataFrame]) -> Shares:
-    """What is shared, as the run of a day saw it (``pipeline.Observe``): links, incidence and accounts."""
-    accounts = shared["accounts"]
-    most = max(MOST_HOLDERS, MOST_SHARE * len(accounts))
-    text = shared["incidence"].filter(pl.col("kind").is_in(_TEXT) & (pl.col("n_sharing") <= most))
-    rows = pl.concat(
-        [
-            shared["links"].select("account", "code", "family", "spoofable"),
-            text.select(
-                "account",
-                "code",
-                pl.lit("content").cast(shared["links"].schema["family"]).alias("family"),
-                pl.lit(True).alias("spoofable"),
-            ),
-        ],
-        how="vertical_relaxed",
-    ).sort("account", "code")
-    organisation = accounts["organisation"].rank("dense").cast(pl.Int64).to_numpy() - 1
-    account = rows["account"].to_numpy().astype(np.int64)
-    _, key = np.unique(rows["code"].to_numpy(), return_inverse=True)
-    wide = int(organisation.max(initial=0)) + 1
-    places, place = np.unique(key.astype(np.int64) * wide + organisation[account], return_inverse=True)
-    codes = {name: i for i, name in enumerate(FAMILIES)}
-    return Shares(
-        accounts["account_id"],
-        account,
-        key.astype(np.int64),
-        place.astype(np.int64),
-        places // wide,
-        np.bincount(places // wide),
-        rows["family"].replace_strict(codes, return_dtype=pl.Int8).to_numpy(),
-        rows["spoofable"].to_numpy(),
-    )
+def organisation_codes(names: pl.Series) -> tuple[pl.Series, Codes]:
+    """Names of organisations in order, and the number of each of ``names`` among them."""
+    code = names.rank("dense").cast(pl.Int32).to_numpy() - 1
+    return names.unique().sort(), code

@@ -7,7 +7,7 @@ Agreement in links (cards, exits, clients, hours) raises a similarity, it never 
 graph of nearest neighbours are candidates: a class, a benchmark or the users of one tool form them too, and
 the group's score has to tell them apart.
 
-Accounts meet at keys; a key of very many holders is dealt into buckets of ``BUCKET``, so that work stays linear.
+Accounts meet at keys; a key of very many holders is dealt into buckets, so that work stays linear.
 """
 
 from __future__ import annotations
@@ -22,42 +22,28 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
 
+from detector.link.graph import Codes, EvidenceGraph, buckets
+from detector.link.uses import FAMILIES, SIMILAR_LINKS, SIMILAR_TEXT
+from detector.tuning import (
+    ALIKE_ACROSS,
+    ASKED,
+    LEAST_DISTINCT,
+    LINK_GAIN,
+    MARKS,
+    MOST_COPIED,
+    NEAREST,
+    NEAREST_CANDIDATES,
+    SIMILAR_BUCKET,
+    SIMILAR_KEYS,
+    SIMILAR_MEMBERS,
+    SIMILAR_MEMBERSHIP,
+    SIMILAR_ORGANISATIONS,
+    SPAN,
+)
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: Structural kinds that the user's own prompts leave; system prompts, tools and settings come with software,
-#: a whole prompt in common is a public question.
-KINDS = ("opening4", "opening8", "ending4", "ending8", "line", "gram5", "band", "template")
-LINKS = ("billing", "network", "client", "rhythm")
-#: Holders a key must have, and the share of all accounts at which it stops to say anything.
-MIN_HOLDERS, MOST_SHARE = 2, 0.1
-#: Holders of a link key at most (share of all accounts, or number).
-LINK_SHARE, LINK_HOLDERS = 0.05, 40
-#: Distinct prompts among all under a key, at least (0..1): text that comes with every repeat is a form.
-LEAST_DISTINCT = 0.8
-#: An account whose prompts others sent word by word in more than this share is left out: copies prove
-#: nothing, and copying somebody's prompts is how he is framed.
-MOST_COPIED = 0.5
-#: How much more a key counts under which all prompts ask for training data.
-ASKED = 4.0
-#: How much each bit of agreeing links raises a similarity.
-LINK_GAIN = 0.2
-#: Keys of an account looked at, the weightiest first.
-MOST_KEYS = 400
-#: Holders of a key that are compared with one another.
-BUCKET = 256
-#: Nearest neighbours kept, and candidates for them.
-NEIGHBOURS, CANDIDATES = 15, 40
-#: Accounts a community of the neighbour graph spans at most, about; larger ones are put together again.
-SPAN = 150
-#: Two communities are one when their members are alike across nearly as much as within (0..1).
-ALIKE_ACROSS = 0.7
-#: Keys that stand for a community when communities are compared.
-MARKS = 64
-#: Fewest accounts, and organisations, of a community.
-MIN_MEMBERS, MIN_ORGANISATIONS = 4, 3
-#: Share of an account's neighbours in its community below which it is let go (0..1).
-LEAST_MEMBERSHIP = 0.3
 #: Accounts compared in one go (at most 2^11), how many they meet in sum at most, and the levels similarity is rounded to.
 CHUNK, MEETINGS = 500, 8_000_000
 _LEVELS = (1 << 24) - 1
@@ -75,45 +61,26 @@ class Alike:
     graph: sparse.csr_matrix
 
 
-def alike(rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_accounts: int) -> Alike:
-    """Communities of accounts that ask alike.
-
-    Parameters
-    ----------
-    rows : incidence of the window - account, code, family, kind, n_sharing, n, n_prompts, asked_sum.
-    organisation : of each account by array code; members of one organisation are no strangers.
-    volume : requests of each account in the window.
-    n_accounts : population.
-    """
-    n = len(organisation)
+def alike(graph: EvidenceGraph) -> Alike:
+    """Communities of accounts that ask alike; members of one organisation are no strangers."""
+    n = graph.n_holders
     none = Alike(np.full(n, -1, np.int64), np.zeros(n), sparse.csr_matrix((n, n)))
-    org = organisation.rank("dense").cast(pl.Int64).to_numpy()
-    held = _informative(rows, volume, n_accounts)
+    held = _informative(graph)
     if not len(held):
         return none
     vectors = _vectors(held, n)
-    graph = _neighbours(vectors, org, _link_matrices(rows, n, n_accounts))
-    if not graph.nnz:
+    near = _neighbours(vectors, graph.organisation, _link_matrices(graph))
+    if not near.nnz:
         return none
-    both = graph.maximum(graph.T).tocsr()
+    both = near.maximum(near.T).tocsr()
     label = np.asarray(Louvain(resolution=max(1.0, n / SPAN), random_state=0).fit_predict(both), np.int64)
     label = _together(vectors, label)
-    return _members(graph, label, org)
+    return _members(near, label, graph.organisation)
 
 
-def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.DataFrame:
-    """Holdings that may tell similarity: account, code, n_sharing, weight."""
-    copied = rows.filter(pl.col("kind") == "exact").group_by("account").agg(pl.col("n").sum().alias("copied"))
-    share = copied["copied"].to_numpy() / np.maximum(volume[copied["account"].to_numpy()], 1.0)
-    parrots = copied["account"].filter(pl.Series(share > MOST_COPIED))
-    most = max(MIN_HOLDERS, MOST_SHARE * n_accounts)
-    found = rows.filter(
-        pl.col("kind").is_in(KINDS)
-        & (pl.col("n_sharing") >= MIN_HOLDERS)
-        & (pl.col("n_sharing") <= most)
-        & (pl.col("n") > 0)
-        & ~pl.col("account").is_in(parrots.implode())
-    )
+def _informative(graph: EvidenceGraph) -> pl.DataFrame:
+    """Entries that may tell similarity: account, code, n_sharing, weight."""
+    found = graph.rows(_original(graph), "account", "code", "n_sharing", "n", "n_prompts", "asked_sum")
     keys = (
         found.group_by("code")
         .agg(
@@ -122,28 +89,30 @@ def _informative(rows: pl.DataFrame, volume: Floats, n_accounts: int) -> pl.Data
         )
         .filter(pl.col("distinct") >= LEAST_DISTINCT)
     )
-    rarity = (n_accounts / pl.col("n_sharing")).log(2.0) ** 2
+    rarity = (graph.n_accounts / pl.col("n_sharing")).log(2.0) ** 2
     weight = rarity * (1 + pl.col("n_prompts")).log(2.0) * (1 + ASKED * pl.col("asked"))
     return (
         found.join(keys, on="code")
         .select("account", "code", "n_sharing", weight.alias("weight"))
         .sort(["account", "weight", "code"], descending=[False, True, False])
-        .filter(pl.int_range(pl.len()).over("account") < MOST_KEYS)
+        .filter(pl.int_range(pl.len()).over("account") < SIMILAR_KEYS)
     )
+
+
+def _original(graph: EvidenceGraph) -> Ints:
+    """Entries of comparable text of accounts that write their own prompts."""
+    entries = graph.entries(SIMILAR_TEXT)
+    exact = graph.kinds.index("exact") if "exact" in graph.kinds else -2
+    same = np.flatnonzero((graph.keys.kind == exact)[graph.key])
+    copied = np.bincount(graph.account[same], graph.n[same], minlength=graph.n_holders)
+    parrot = copied / np.maximum(graph.volume, 1.0) > MOST_COPIED
+    return entries[~parrot[graph.account[entries]]]
 
 
 def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
     """(account, bucket of a key) matrix of unit rows."""
-    account, code, sharing = (
-        held[name].cast(pl.Int64).to_numpy() for name in ("account", "code", "n_sharing")
-    )
-    buckets = -(-sharing // BUCKET)
-    # Dealt by a mix of key and account: which strangers meet differs from key to key.
-    mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
-        code.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
-    )
-    bucket = ((mixed >> np.uint64(33)) % buckets.astype(np.uint64)).astype(np.int64)
-    _, column = np.unique(code * (int(buckets.max()) + 1) + bucket, return_inverse=True)
+    account, code, sharing = (held[name].to_numpy() for name in ("account", "code", "n_sharing"))
+    column = buckets(account, code, sharing, SIMILAR_BUCKET)
     matrix = sparse.csr_matrix(
         (held["weight"].to_numpy(), (account, column)), shape=(n, int(column.max()) + 1)
     )
@@ -151,29 +120,28 @@ def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
     return (sparse.diags(1 / np.maximum(length, 1e-12)) @ matrix).tocsr()
 
 
-def _link_holdings(rows: pl.DataFrame, n_accounts: int) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Account, key and holders of the shared keys of each link family that are not too common to say anything."""
-    most = max(LINK_HOLDERS, LINK_SHARE * n_accounts)
-    for family in LINKS:
-        part = rows.filter(
-            (pl.col("family") == family) & (pl.col("n_sharing") >= 2) & (pl.col("n_sharing") <= most)
-        )
+def _link_entries(graph: EvidenceGraph) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Account, key and degree of the entries of each link family that are not too common to say anything."""
+    entries = graph.entries(SIMILAR_LINKS)
+    family = graph.keys.family[graph.key[entries]]
+    for name in SIMILAR_LINKS.families:
+        part = entries[family == FAMILIES.index(name)]
         if len(part):
-            part = part.select(pl.col("account", "code", "n_sharing").cast(pl.Int64))
-            yield part["account"].to_numpy(), part["code"].to_numpy(), part["n_sharing"].to_numpy()
+            key = graph.key[part].astype(np.int64)
+            yield graph.account[part].astype(np.int64), key, graph.keys.degree[key].astype(np.int64)
 
 
-def _link_matrices(rows: pl.DataFrame, n: int, n_accounts: int) -> list[sparse.csr_matrix]:
+def _link_matrices(graph: EvidenceGraph) -> list[sparse.csr_matrix]:
     """One (account, key) matrix a link family; squared, it gives the bits two accounts share."""
     found = []
-    for account, key, held in _link_holdings(rows, n_accounts):
+    for account, key, held in _link_entries(graph):
         _, column = np.unique(key, return_inverse=True)
-        bits = np.sqrt(np.log2(max(n_accounts, 4) / held))
-        found.append(sparse.csr_matrix((bits, (account, column)), shape=(n, column.max() + 1)))
+        bits = np.sqrt(np.log2(max(graph.n_accounts, 4) / held))
+        found.append(sparse.csr_matrix((bits, (account, column)), shape=(graph.n_holders, column.max() + 1)))
     return found
 
 
-def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+def _neighbours(vectors: sparse.csr_matrix, org: Codes, links: list[sparse.csr_matrix]) -> sparse.csr_matrix:
     """(account, account) similarity of each account to its nearest strangers, one row an account."""
     n = vectors.shape[0]
     turned = vectors.T.tocsr()
@@ -183,12 +151,12 @@ def _neighbours(vectors: sparse.csr_matrix, org: Ints, links: list[sparse.csr_ma
         near = (vectors[low:high] @ turned).tocoo()
         row, column, value = near.row.astype(np.int64) + low, near.col.astype(np.int64), near.data
         strangers = org[row] != org[column]
-        row, column, value = _best(row[strangers], column[strangers], value[strangers], CANDIDATES)
+        row, column, value = _best(row[strangers], column[strangers], value[strangers], NEAREST_CANDIDATES)
         bits = np.zeros(len(row))
         for link in links:
             shared = np.asarray(link[row].multiply(link[column]).sum(axis=1)).ravel()
             bits += np.minimum(shared, most)
-        row, column, value = _best(row, column, value * (1 + LINK_GAIN * bits), NEIGHBOURS)
+        row, column, value = _best(row, column, value * (1 + LINK_GAIN * bits), NEAREST)
         starts.append(row)
         targets.append(column)
         values.append(value)
@@ -240,8 +208,8 @@ def _together(vectors: sparse.csr_matrix, label: Ints) -> Ints:
         row, column = product.row, product.col
         across = product.data / (size[row] * size[column])
         close = (
-            (size[row] >= MIN_MEMBERS)
-            & (size[column] >= MIN_MEMBERS)
+            (size[row] >= SIMILAR_MEMBERS)
+            & (size[column] >= SIMILAR_MEMBERS)
             & (across >= ALIKE_ACROSS * np.maximum(within[row], within[column]))
         )
         if not close.any():
@@ -260,7 +228,7 @@ def _marks(centre: sparse.csr_matrix, size: Ints) -> sparse.csr_matrix:
     Rows too small to be a community are left empty: there are as many of them as accounts.
     """
     kept = [np.empty(0, np.int64)]
-    for row in np.flatnonzero(size >= MIN_MEMBERS):
+    for row in np.flatnonzero(size >= SIMILAR_MEMBERS):
         entry = np.arange(centre.indptr[row], centre.indptr[row + 1])
         if len(entry) > MARKS:
             data = centre.data[entry]
@@ -273,7 +241,7 @@ def _marks(centre: sparse.csr_matrix, size: Ints) -> sparse.csr_matrix:
     return sparse.csr_matrix((centre.data[chosen], (rows, centre.indices[chosen])), shape=centre.shape)
 
 
-def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
+def _members(graph: sparse.csr_matrix, label: Ints, org: Codes) -> Alike:
     n = len(label)
     edges = graph.tocoo()
     total = np.bincount(edges.row, edges.data, minlength=n)
@@ -285,14 +253,14 @@ def _members(graph: sparse.csr_matrix, label: Ints, org: Ints) -> Alike:
     size = np.bincount(label[grouped], minlength=n)
     pair = np.unique(np.stack([label[grouped], org[grouped]], axis=1), axis=0)
     organisations = np.bincount(pair[:, 0], minlength=n)
-    good = (size >= MIN_MEMBERS) & (organisations >= MIN_ORGANISATIONS)
+    good = (size >= SIMILAR_MEMBERS) & (organisations >= SIMILAR_ORGANISATIONS)
     label = np.where((label >= 0) & good[np.maximum(label, 0)], label, -1)
     _, renumbered = np.unique(label[label >= 0], return_inverse=True)
     label[label >= 0] = renumbered
     return Alike(label, np.where(label >= 0, membership_probability, 0.0), graph)
 
 
-def linked_bits(rows: pl.DataFrame, label: Ints, organisation: pl.Series, n_accounts: int) -> Floats:
+def linked_bits(graph: EvidenceGraph, label: Ints) -> Floats:
     """How much each member's links to others of its group exceed chance, in bits summed over link families.
 
     A member with D other holders on its keys of one family finds one of them among s - 1 fellow members with
@@ -304,12 +272,12 @@ def linked_bits(rows: pl.DataFrame, label: Ints, organisation: pl.Series, n_acco
     inside = label >= 0
     if not inside.any():
         return bits
-    org = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
+    org = graph.organisation.astype(np.int64)
     size = np.bincount(label[inside], minlength=int(label.max()) + 1).astype(float)
     fellows = np.where(inside, size[np.maximum(label, 0)] - 1, 0.0)
-    for account, key, held in _link_holdings(rows, n_accounts):
+    for account, key, held in _link_entries(graph):
         others = np.bincount(account, held - 1.0, minlength=n)
-        chance = np.clip(1 - np.exp(-fellows * others / max(n_accounts, 1)), 1e-6, 1 - 1e-3)
+        chance = np.clip(1 - np.exp(-fellows * others / max(graph.n_accounts, 1)), 1e-6, 1 - 1e-3)
         entry = np.flatnonzero(inside[account])
         # Organisations of each group on each key: a member is linked where there is one beside its own.
         place = key[entry] * (int(label.max()) + 1) + label[account[entry]]
@@ -327,7 +295,7 @@ def joined(bound: Ints, found: Alike) -> Ints:
     """One label an account: that of the keys that bind it, else of the community it is alike with.
 
     A community most of whose members are bound into one group is that group seen from its text: the others
-    of it join the group. The rest of a community that falls below ``MIN_MEMBERS`` dissolves.
+    of it join the group. The rest of a community that falls below ``SIMILAR_MEMBERS`` dissolves.
     """
     label = bound.copy()
     if not (found.label >= 0).any():
@@ -344,13 +312,13 @@ def joined(bound: Ints, found: Alike) -> Ints:
         main = last[2 * n[last] >= size[pair[last] // width]]
         owner[pair[main] // width] = pair[main] % width
     free = np.flatnonzero(
-        (bound < 0) & (found.label >= 0) & (found.membership_probability >= LEAST_MEMBERSHIP)
+        (bound < 0) & (found.label >= 0) & (found.membership_probability >= SIMILAR_MEMBERSHIP)
     )
     takes = owner[found.label[free]]
     label[free[takes >= 0]] = takes[takes >= 0]
     alone = free[takes < 0]
     left = np.bincount(found.label[alone], minlength=count)
-    alone = alone[left[found.label[alone]] >= MIN_MEMBERS]
+    alone = alone[left[found.label[alone]] >= SIMILAR_MEMBERS]
     label[alone] = found.label[alone] + int(bound.max(initial=-1)) + 1
     _, label[label >= 0] = np.unique(label[label >= 0], return_inverse=True)
     return label

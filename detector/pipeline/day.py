@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,22 +12,52 @@ import polars as pl
 
 from detector.config import Config
 from detector.decide import verdict
+from detector.decide.verdict import Previous
 from detector.errors import DayMissing
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 from detector.link import tracking
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import tables_of
 from detector.link.tracking import Carried
 from detector.pipeline import alerting, exempt, relations, window
 from detector.pipeline.due import input_digest
 from detector.pipeline.view import DayView
-from detector.score.additive import Detector
+from detector.pipeline.window import Window
+from detector.score import template_reuse
+from detector.score.detector import Detector
+from detector.score.scorer import SiteDay
 
 Progress = Callable[[str], None]
-#: Told what the classifier would see: of shared text ``keys`` (template_reuse.measure_keys) and ``incidence`` (account,
-#: code, n ...); other shared keys as ``links`` (graph.links); ``accounts`` (account_id and organisation by array
-#: code); ``members`` and ``group_days`` of all groups of the day and which ``merged``, before scoring lets any go.
-#: Training and the benchmark listen here.
-Observe = Callable[[date, Mapping[str, pl.DataFrame]], None]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the classifier would see of a day, before scoring lets any group or member go.
+
+    ``keys``: ``template_reuse.measure_keys`` of the graph. ``merged``: group_id and the successor_id it went into today.
+    """
+
+    graph: EvidenceGraph
+    keys: pl.DataFrame
+    members: pl.DataFrame
+    group_days: pl.DataFrame
+    merged: pl.DataFrame
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Everything as tables that can be kept; of the graph what neighbours and template reuse read."""
+        return {
+            "keys": self.keys,
+            **tables_of(self.graph),
+            "members": self.members,
+            "group_days": self.group_days,
+            "merged": self.merged,
+        }
+
+
+#: Told what was measured of a day. Training and the benchmark listen here.
+Observe = Callable[[date, Observed], None]
 
 
 @dataclass(frozen=True)
@@ -53,8 +83,9 @@ class Measured:
 
     account_days: pl.DataFrame
     ties: pl.DataFrame
-    held: window.Held
-    shared: Mapping[str, pl.DataFrame]
+    window: Window
+    #: ``template_reuse.measure_keys`` of the window.
+    keys: pl.DataFrame
     carried: Carried
     members: pl.DataFrame
     group_days: pl.DataFrame
@@ -133,22 +164,22 @@ def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
     progress("collecting ties")
     ties = view.ties()
     progress("forming groups")
-    held = window.window(store, day, ties, config)
-    holders = window.holders(store, held, day, config)
+    found = window.window(store, day, ties, config)
+    graph = found.graph
     groups, known = (relations.state(store, table, day) for table in ("groups", "group_members"))
-    carried = _carry_over(day, held, window.group(held, holders), groups, known)
-    members = window.with_evidence(held, window.member_states(store, carried.members, day))
+    carried = _carry_over(day, graph, window.group(graph), groups, known)
+    members = window.with_evidence(graph, window.member_states(store, carried.members, day))
     progress("weighing shared text")
-    shared = window.shared_text(held, holders)
+    keys = template_reuse.measure_keys(graph, template_reuse.content_incidence(graph))
     progress("measuring groups")
     view.bind("members", members.select("group_id", "account_id"))
     view.bind("ties", ties.drop("day"))
     group_days = view.measure("group")
-    return Measured(account_days, ties, held, shared, carried, members, group_days, groups, known)
+    return Measured(account_days, ties, found, keys, carried, members, group_days, groups, known)
 
 
 def _carry_over(
-    day: date, held: window.Held, grouped: pl.DataFrame, groups: pl.DataFrame, members: pl.DataFrame
+    day: date, graph: EvidenceGraph, grouped: pl.DataFrame, groups: pl.DataFrame, members: pl.DataFrame
 ) -> Carried:
     """Today's groups under the names of those they continue. ``groups``, ``members``: as they stood the day before."""
     formed = members.filter(pl.col("origin_id").is_not_null()).with_columns(
@@ -158,45 +189,39 @@ def _carry_over(
         formed.select(list(tracking.MEMBERS)),
         grouped,
         day=day,
-        present=held.accounts,
+        present=graph.accounts,
         suspects=frozenset(groups.filter(pl.col("verdict") != "clear")["group_id"]),
     )
 
 
-def _observed(measured: Measured) -> dict[str, pl.DataFrame]:
-    """What ``Observe`` is told."""
+def _observed(measured: Measured) -> Observed:
     merged = pl.DataFrame(
         list(measured.carried.merged.items()),
         schema={"group_id": pl.String, "successor_id": pl.String},
         orient="row",
     )
-    return {
-        **measured.shared,
-        "members": measured.members,
-        "group_days": measured.group_days,
-        "merged": merged,
-    }
+    graph = measured.window.graph
+    return Observed(graph, measured.keys, measured.members, measured.group_days, merged)
 
 
 def _decide(view: DayView, measured: Measured, detector: Detector, config: Config) -> Decided:
     """Scores and verdicts, the evidence behind them, and the alerts that follow."""
     store, day = view.store, view.day
     exempted = exempt.exempted(store, config, day, accounts="accounts")
-    scored = verdict.decide(
-        detector,
-        day=day,
-        config=config,
-        account_days=window.with_template_reuse(detector, measured.account_days, measured.shared),
-        group_days=measured.group_days,
-        members=measured.members,
-        previous_groups=measured.previous_groups,
-        previous_accounts=relations.state(store, "account_scores", day),
-        exempt=exempted,
-        merged=measured.carried.merged,
-        shared=measured.shared,
-        previous_members=measured.previous_members,
+    site = SiteDay(
+        day,
+        measured.account_days,
+        measured.group_days,
+        measured.members,
+        measured.window.graph,
+        measured.keys,
     )
-    why = window.why(store, day, measured.held, scored.members, scored.groups, config)
+    accounts = relations.state(store, "account_scores", day)
+    previous = Previous(measured.previous_groups, accounts, measured.previous_members)
+    scored = verdict.decide(
+        detector, site, previous, config=config, exempt=exempted, merged=measured.carried.merged
+    )
+    why = window.why(store, day, measured.window, scored.members, scored.groups, config)
     return Decided(scored, why, alerting.alerts_of(store, day, scored, why, exempted, config))
 
 

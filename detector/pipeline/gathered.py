@@ -22,9 +22,10 @@ _READ = ("account_id", "kind", "key", "day", "n", "n_prompts", "asked_sum")
 
 @dataclass(frozen=True)
 class Gathered:
-    """``rows``: account, code, kind, n_sharing, n, n_prompts, asked_sum, n_days, last_day, sorted by account and code.
+    """``rows``: account, code, n, n_prompts, asked_sum, n_days, age (days since the last use), by account and code.
 
-    ``accounts``: account_id by array code; ``keys``: kind and key by code. Both in order of what they are codes of.
+    ``accounts``: account_id by number; ``keys``: kind, key and n_sharing (its degree) by code. Both in order of what they
+    are numbers of.
     """
 
     rows: pl.DataFrame
@@ -32,10 +33,10 @@ class Gathered:
     keys: pl.DataFrame
 
 
-def gather(store: Store, days: list[date], kinds: pl.Series) -> Gathered:
+def gather(store: Store, days: list[date], kinds: pl.Series, last: date) -> Gathered:
     """Shared keys in the stored ties of ``days`` and in the bound relation ``ties_today``.
 
-    ``kinds``: every kind of key, in order of name; what is of another kind is left out.
+    ``kinds``: every kind of key, in order of name; what is of another kind is left out. ``last``: the day of today.
     """
     read = ", ".join(_READ)
     everything = (
@@ -52,23 +53,25 @@ def gather(store: Store, days: list[date], kinds: pl.Series) -> Gathered:
     )
     n_rows = store.engine.query(f"SELECT count(*) AS n FROM {everything}").to_pylist()[0]["n"]
     n_slices = max(-(-int(n_rows) // ROWS), 1)
-    parts = [_slice(store, everything, number, n_slices) for number in range(n_slices)]
+    parts = [_slice(store, everything, last, (number, n_slices)) for number in range(n_slices)]
     names = relations.frame(store.engine.query("SELECT account_id FROM names ORDER BY number"))["account_id"]
     for name in ("kind_codes", "names"):
         store.engine.unbind(name)
     return _coded(parts, names, kinds)
 
 
-def _slice(store: Store, everything: str, number: int, n_slices: int) -> pl.DataFrame:
-    """Entries of one slice of the keys."""
+def _slice(store: Store, everything: str, last: date, part: tuple[int, int]) -> pl.DataFrame:
+    """Entries of one slice of the keys; ``part``: its number, and how many there are."""
+    number, n_slices = part
     # The low bits of a content key are its kind.
     mine = f"WHERE (key >> 8) % {n_slices} = {number}" if n_slices > 1 else ""
     return relations.frame(
         store.engine.query(
             f"""
-            SELECT names.number AS account, kind_codes.number AS kind, key, max(day) AS last_day,
+            SELECT names.number AS account, kind_codes.number AS kind, key,
+                CAST(DATE '{last}' - max(day) AS USMALLINT) AS age,
                 CAST(sum(n) AS INTEGER) AS n, CAST(sum(n_prompts) AS INTEGER) AS n_prompts,
-                sum(asked_sum) AS asked_sum, CAST(count(*) AS SMALLINT) AS n_days
+                sum(asked_sum) AS asked_sum, CAST(count(*) AS USMALLINT) AS n_days
             FROM (SELECT * FROM {everything} {mine}) AS ties JOIN names ON bucket_of(ties.account_id) = names.bucket
             JOIN kind_codes ON ties.kind = kind_codes.kind
             GROUP BY names.number, kind_codes.number, key
@@ -84,7 +87,7 @@ def _coded(parts: list[pl.DataFrame], names: pl.Series, kinds: pl.Series) -> Gat
     keys = pl.concat(each.filter(pl.col("n_sharing") >= 2) for each in counted).sort("kind", "key")
     keys = keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
     for number, part in enumerate(parts):
-        parts[number] = part.join(keys, on=["kind", "key"]).drop("key")
+        parts[number] = part.join(keys.drop("n_sharing"), on=["kind", "key"]).drop("key")
     rows = pl.concat(parts, rechunk=True)
     parts.clear()
     account = rows["account"].to_numpy()
@@ -95,7 +98,7 @@ def _coded(parts: list[pl.DataFrame], names: pl.Series, kinds: pl.Series) -> Gat
     rows = pl.DataFrame([rows.drop_in_place(name).gather(order) for name in rows.columns])
     named = kinds.alias("kind").cast(pl.Enum(kinds))
     return Gathered(
-        rows.with_columns(named.gather(rows["kind"])),
+        rows.drop("kind"),
         names.filter(pl.Series(present)),
-        keys.select(named.gather(keys["kind"]), "key"),
+        keys.select(named.gather(keys["kind"]), "key", "n_sharing"),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,77 +11,81 @@ import polars as pl
 
 from detector.config import Config
 from detector.lake.store import Store
-from detector.link import cooccurrence as grouping
-from detector.link import graph, similarity, tracking
+from detector.link import cooccurrence, similarity, tracking
+from detector.link.graph import EvidenceGraph, Keys, organisation_codes
+from detector.link.uses import FAMILIES
 from detector.pipeline import relations
-from detector.pipeline.gathered import gather
-from detector.score import template_reuse
-from detector.score.additive import Detector
+from detector.pipeline.gathered import Gathered, gather
 from features import plugins
 from features.spec import Tie
 
-#: Kinds of content that come with the client software rather than with what it is used for: a coding agent's
-#: system prompt and its user agent are one fact, not two that agree.
-SAME_SOURCE = {"system": "client", "system_band": "client"}
-FAMILIES = ("billing", "network", "client", "content", "rhythm", "succession")
 #: Pieces of evidence kept for an account and family in ``why``.
 WHY_PER_FAMILY = 3
 
 
 @dataclass(frozen=True)
-class Held:
-    """Keys held in the window by at least two accounts, with array codes for grouping."""
+class Window:
+    """The night's evidence graph, and the keys by their numbers as the lake knows them: kind and key."""
 
-    #: account, code, family, kind, n_sharing, n, n_prompts, asked_sum, n_days, weight, spoofable; by account and code
-    rows: pl.DataFrame
-    accounts: pl.Series  # account_id by array code; arrays of whatever kind have one entry for each of these
-    n_accounts: int  # population of the window: who shares no key counts here, and has no array code
-    keys: pl.DataFrame  # kind and key by array code
+    graph: EvidenceGraph
+    keys: pl.DataFrame
 
 
-def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Held:
-    """Ties of the window up to ``day``, one row an account and key, faded by age."""
+def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Window:
+    """Ties of the window up to ``day``, one entry an account and key, faded by age; ``account_days`` is bound."""
     days = [d for d in store.days("ties") if day - timedelta(days=config.window_days) < d < day]
     known = kinds(plugins.ties()).sort("kind")
     store.engine.bind("ties_today", today)
-    found = gather(store, days, known["kind"])
+    found = gather(store, days, known["kind"], day)
     store.engine.unbind("ties_today")
-    population = store.engine.query(
-        f"""SELECT count(DISTINCT bucket_of(account_id)) AS n FROM (
-            SELECT account_id FROM {store.relation("account_days", days)} UNION ALL SELECT account_id FROM account_days
-        )"""
-    ).to_pylist()[0]["n"]
-    of_kind = known.select(
-        pl.col("kind").cast(found.keys.schema["kind"]),
-        pl.col("family").cast(pl.Enum(FAMILIES)),
-        "bits",
-        "half_life_days",
-        "spoofable",
+    names, volume, population = _holders(store, found.accounts, day, config)
+    level, levels = _faded(found, known)
+    organisations, organisation = organisation_codes(names)
+    number = found.keys["kind"].to_physical().to_numpy().astype(np.int8)
+    family = known["family"].cast(pl.Enum(FAMILIES)).to_physical().to_numpy().astype(np.int8)
+    rows = found.rows
+    code = rows["code"].to_numpy()
+    graph = EvidenceGraph(
+        accounts=found.accounts,
+        organisations=organisations,
+        organisation=organisation,
+        volume=volume,
+        n_accounts=max(population, len(found.accounts)),
+        kinds=tuple(known["kind"]),
+        keys=Keys(
+            number, family[number], known["spoofable"].to_numpy()[number], found.keys["n_sharing"].to_numpy()
+        ),
+        account=rows["account"].to_numpy(),
+        key=code,
+        level=level,
+        levels=levels,
+        n=rows["n"].to_numpy(),
+        n_prompts=rows["n_prompts"].fill_null(0).to_numpy(),
+        asked_sum=rows["asked_sum"].fill_null(np.nan).to_numpy(),
+        n_days=rows["n_days"].to_numpy(),
     )
-    age = (pl.lit(day) - pl.col("last_day")).dt.total_days()
-    faded = pl.col("bits") * pl.coalesce(0.5 ** (age / pl.col("half_life_days")), 1.0)
-    rows = (
-        found.rows.lazy()
-        .join(of_kind.lazy(), on="kind", how="left", maintain_order="left")
-        .select(
-            "account", "code", "family", "kind", "n_sharing", "n", "n_prompts", "asked_sum", "n_days",
-            faded.alias("weight"), "spoofable",
-        )
-        .collect()
-    )  # fmt: skip
-    return Held(rows, found.accounts, max(int(population), len(found.accounts)), found.keys)
+    return Window(graph, found.keys.select("kind", "key"))
 
 
-@dataclass(frozen=True)
-class Holders:
-    """Facts of the holders of keys, by array code: organisation (its own id where none), requests in the window."""
+def _faded(found: Gathered, known: pl.DataFrame) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float64]]:
+    """Of each entry the place of its weight, and the weights: bits of each kind, by the days since it was last seen."""
+    age = found.rows["age"].to_numpy()
+    ages = int(age.max(initial=0)) + 1
+    each = known.select("bits", "half_life_days").join(
+        pl.DataFrame({"age": np.arange(ages)}), how="cross", maintain_order="left_right"
+    )
+    levels = each.select(
+        pl.col("bits") * pl.coalesce(0.5 ** (pl.col("age") / pl.col("half_life_days")), 1.0)
+    ).to_series()
+    kind = found.keys["kind"].to_physical().to_numpy().astype(np.uint16)
+    return kind[found.rows["code"].to_numpy()] * np.uint16(ages) + age, levels.to_numpy()
 
-    organisation: pl.Series
-    volume: npt.NDArray[np.float64]
 
-
-def holders(store: Store, held: Held, day: date, config: Config) -> Holders:
-    """Who the holders of the window's keys belong to, and how busy they were."""
+def _holders(
+    store: Store, accounts: pl.Series, day: date, config: Config
+) -> tuple[pl.Series, npt.NDArray[np.float64], int]:
+    """Organisation (its own id where none) and requests in the window of each of ``accounts``, and how many accounts the
+    window has in all."""
     days = [d for d in store.days("account_days") if day - timedelta(days=config.window_days) < d < day]
     facts = relations.frame(
         store.engine.query(
@@ -103,35 +106,14 @@ def holders(store: Store, held: Held, day: date, config: Config) -> Holders:
             of="facts of the window's accounts",
         )
     )
-    known = pl.DataFrame({"account_id": held.accounts}).join(
+    known = pl.DataFrame({"account_id": accounts}).join(
         facts, on="account_id", how="left", maintain_order="left"
     )
-    return Holders(
-        known["organisation"].fill_null(known["account_id"]), known["volume"].fill_null(1.0).to_numpy()
+    return (
+        known["organisation"].fill_null(known["account_id"]),
+        known["volume"].fill_null(1.0).to_numpy(),
+        len(facts),
     )
-
-
-def shared_text(held: Held, of: Holders) -> dict[str, pl.DataFrame]:
-    """Keys of the window that accounts share, with what text says of its holders; see ``Observe``."""
-    keys = template_reuse.measure_keys(held.rows, of.organisation, of.volume, held.n_accounts)
-    return {
-        "keys": keys,
-        "incidence": template_reuse.content_incidence(held.rows),
-        "links": graph.links(held.rows, held.n_accounts),
-        "accounts": pl.DataFrame({"account_id": held.accounts, "organisation": of.organisation}),
-    }
-
-
-def with_template_reuse(
-    detector: Detector, account_days: pl.DataFrame, shared: Mapping[str, pl.DataFrame]
-) -> pl.DataFrame:
-    """Account measurements with what the classifier thinks of the text each shares with others."""
-    bits = template_reuse.score_keys(detector.template_reuse, shared["keys"])
-    carried = template_reuse.account_template_reuse(
-        shared["incidence"], shared["keys"]["code"], bits, len(shared["accounts"])
-    ).drop("account")
-    named = pl.concat([shared["accounts"].select("account_id"), carried], how="horizontal")
-    return account_days.join(named, on="account_id", how="left", maintain_order="left")
 
 
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
@@ -146,31 +128,18 @@ def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def group(held: Held, of: Holders) -> pl.DataFrame:
+def group(graph: EvidenceGraph) -> pl.DataFrame:
     """Columns of ``tracking.FOUND`` of every grouped account: bound by keys, or alike in what it asks."""
-    rows = held.rows
-    family = rows["family"].to_physical().to_numpy().astype(np.int8)
-    for kind, source in SAME_SOURCE.items():
-        family[(rows["kind"] == kind).to_numpy()] = FAMILIES.index(source)
-    bound = grouping.form_groups(
-        grouping.Ties(
-            account=rows["account"].to_numpy().astype(np.int64),
-            key=rows["code"].to_numpy().astype(np.int64),
-            family=family,
-            bits=rows["weight"].to_numpy(),
-            # Strangers keep the same hours as easily as anybody copies a prompt: neither makes a bond unspoofable.
-            spoofable=rows["spoofable"].to_numpy() | (family == FAMILIES.index("rhythm")),
-            n_accounts=held.n_accounts,
-            n_holders=len(held.accounts),
-        )
-    )
-    alike = similarity.alike(rows, of.organisation, of.volume, held.n_accounts)
+    bound = cooccurrence.form_groups(graph)
+    alike = similarity.alike(graph)
     label = similarity.joined(bound.label, alike)
     inside = np.flatnonzero(label >= 0)
     keyed = bound.label[inside] >= 0
+    within = similarity.within(alike.graph, label)[inside]
+    linked = similarity.linked_bits(graph, label)[inside]
     return pl.DataFrame(
         {
-            "account_id": held.accounts.gather(inside) if len(inside) else pl.Series([], dtype=pl.String),
+            "account_id": graph.accounts.gather(inside) if len(inside) else pl.Series([], dtype=pl.String),
             "label": pl.Series(label[inside], dtype=pl.Int64),
             "bond": pl.Series(np.where(keyed, "keys", "similarity").tolist(), dtype=pl.String),
             "strength_bits": pl.Series(bound.strength_bits[inside] * keyed, dtype=pl.Float64),
@@ -179,11 +148,8 @@ def group(held: Held, of: Holders) -> pl.DataFrame:
                 np.where(keyed, bound.membership_probability[inside], alike.membership_probability[inside]),
                 dtype=pl.Float64,
             ),
-            "similarity": pl.Series(similarity.within(alike.graph, label)[inside], dtype=pl.Float64),
-            "linked_bits": pl.Series(
-                similarity.linked_bits(rows, label, of.organisation, held.n_accounts)[inside],
-                dtype=pl.Float64,
-            ),
+            "similarity": pl.Series(within, dtype=pl.Float64),
+            "linked_bits": pl.Series(linked, dtype=pl.Float64),
         },
         schema_overrides={"account_id": pl.String},
     )
@@ -215,20 +181,22 @@ def member_states(store: Store, members: pl.DataFrame, day: date) -> pl.DataFram
     )
 
 
-def evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
+def evidence(graph: EvidenceGraph, members: pl.DataFrame) -> pl.DataFrame:
     """Keys that members of a group share with one another, and few others: the weightiest of each family.
 
-    ``group_id``, ``account`` and ``code`` as in ``held``, family, kind, bits, n_sharing, spoofable.
+    ``group_id``, ``account`` and ``code`` as in ``graph``, family, kind, bits, n_sharing, spoofable.
     """
-    number = pl.DataFrame({"account_id": held.accounts}).with_row_index("account")
+    number = pl.DataFrame({"account_id": graph.accounts}).with_row_index("account")
     of = members.select("account_id", "group_id").join(number, on="account_id")
     group = pl.DataFrame({"group_id": of["group_id"].unique().sort()}).with_row_index("group")
     of = of.join(group, on="group_id").select(pl.col("account").cast(pl.Int32), "group")
-    rarity = (held.n_accounts / pl.col("n_sharing")).log(2.0) / max(np.log2(max(held.n_accounts, 4) / 2), 1.0)
+    rarity = (graph.n_accounts / pl.col("n_sharing")).log(2.0) / max(
+        np.log2(max(graph.n_accounts, 4) / 2), 1.0
+    )
     return (
-        held.rows.select("account", "code", "family", "kind", "n_sharing", "weight", "spoofable")[
-            _common(held, of)
-        ]
+        graph.rows(
+            _common(graph, of), "account", "code", "family", "kind", "n_sharing", "weight", "spoofable"
+        )
         .lazy()
         .join(of.lazy(), on="account")
         .with_columns(pl.len().over("group", "code").alias("inside"))
@@ -247,46 +215,45 @@ def evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
 _BOXES = 1 << 23
 
 
-def _common(held: Held, of: pl.DataFrame) -> npt.NDArray[np.int64]:
-    """Places of the entries of ``held`` that may be evidence: none that is falls out, most that are not do.
+def _common(graph: EvidenceGraph, of: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Entries of ``graph`` that may be evidence: none that is falls out, most that are not do.
 
     Boxes that several pairs fall into only count too many. ``of``: account and group, each account once.
     """
-    group = np.full(len(held.accounts), -1, np.int64)
+    group = np.full(graph.n_holders, -1, np.int64)
     group[of["account"].to_numpy()] = of["group"].to_numpy()
-    owner = group[held.rows["account"].to_numpy()]
-    place = np.flatnonzero(owner >= 0)
-    box = (owner[place] * 2654435761 + held.rows["code"].to_numpy()[place]) & (_BOXES - 1)
+    place = np.flatnonzero((group >= 0)[graph.account])
+    key = graph.key[place]
+    box = (group[graph.account[place]] * 2654435761 + key) & (_BOXES - 1)
     inside = np.bincount(box, minlength=1)[box]
-    sharing = held.rows["n_sharing"].to_numpy()[place]
-    found: npt.NDArray[np.int64] = place[(inside >= 2) & (2 * inside >= sharing)]
+    found: npt.NDArray[np.int64] = place[(inside >= 2) & (2 * inside >= graph.keys.degree[key])]
     return found
 
 
-def with_evidence(held: Held, members: pl.DataFrame) -> pl.DataFrame:
+def with_evidence(graph: EvidenceGraph, members: pl.DataFrame) -> pl.DataFrame:
     """Members with ``evidence_bits``, the sum of what ``evidence`` shows of each; NULL: not in the window."""
     bits = (
-        evidence(held, members)
+        evidence(graph, members)
         .group_by("group_id", "account")
         .agg(pl.col("bits").sum().round_sig_figs(9))
-        .with_columns(pl.lit(held.accounts).gather(pl.col("account")).alias("account_id"))
+        .with_columns(pl.lit(graph.accounts).gather(pl.col("account")).alias("account_id"))
         .drop("account")
     )
-    present = pl.col("account_id").is_in(held.accounts.implode())
+    present = pl.col("account_id").is_in(graph.accounts.implode())
     return members.join(bits, on=["group_id", "account_id"], how="left", maintain_order="left").select(
         *members.columns, pl.when(present).then(pl.col("bits").fill_null(0.0)).alias("evidence_bits")
     )
 
 
 def why(
-    store: Store, day: date, held: Held, members: pl.DataFrame, groups: pl.DataFrame, config: Config
+    store: Store, day: date, seen: Window, members: pl.DataFrame, groups: pl.DataFrame, config: Config
 ) -> pl.DataFrame:
     """Evidence of the groups worth a look, with its labels; the day's ``ties`` are bound."""
     shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
-    found = evidence(held, members.filter(pl.col("group_id").is_in(shown)))
-    found = pl.concat([found, held.keys[found["code"]].select("key")], how="horizontal").select(
+    found = evidence(seen.graph, members.filter(pl.col("group_id").is_in(shown)))
+    found = pl.concat([found, seen.keys[found["code"]].select("key")], how="horizontal").select(
         "group_id",
-        held.accounts.gather(found["account"]).alias("account_id"),
+        seen.graph.accounts.gather(found["account"]).alias("account_id"),
         pl.col("family", "kind").cast(pl.String),
         "key",
         "bits",

@@ -16,21 +16,15 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from detector.bits import probability
-from detector.link.graph import FAMILIES, Shares
+from detector.link.graph import Codes, EvidenceGraph, Floats
+from detector.link.uses import FAMILIES, NEIGHBOUR_FAMILIES
+from detector.tuning import LEAST_RATE, PSEUDO_HOLDERS
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-#: Holders of the site's own rate that every key is given beside its own.
-PSEUDO_HOLDERS = 3.0
 #: Places among an account's keys, the most suspect first, that are measured.
 PLACES = (1, 3)
-#: Least rate of suspects on a site (0..1): against it a single one is news.
-LEAST_RATE = 1e-4
 
 
 def columns(*families: str) -> tuple[str, ...]:
@@ -43,50 +37,53 @@ TERMS: Mapping[str, str] = MappingProxyType(
     {
         "harvest_bits": "up",
         "group_contribution_bits": "up",
-        **dict.fromkeys(columns(*FAMILIES), "up"),
+        **dict.fromkeys(columns(*NEIGHBOUR_FAMILIES), "up"),
     }
 )
 
 
-def lifts(shares: Shares, suspicion: Floats) -> Floats:
-    """Bits by which the other organisations on a key are more suspect than the site, one an entry of ``shares``.
+def lifts(graph: EvidenceGraph, suspicion: Floats) -> Floats:
+    """Bits by which the other organisations on a key are more suspect than the site, one an entry of ``graph``.
 
-    ``suspicion``: probability of each account, by array code. A key without another organisation gives 0.
+    ``graph``: where neighbours are met. ``suspicion``: probability of each account, by number. A key without another
+    organisation gives 0.
     """
     rate = max(float(suspicion.mean()), LEAST_RATE) if len(suspicion) else LEAST_RATE
-    worst = np.zeros(len(shares.key_of_place))
-    np.maximum.at(worst, shares.place, suspicion[shares.account])
-    total = np.bincount(shares.key_of_place, worst, minlength=len(shares.organisations))
-    others = shares.organisations[shares.key] - 1
-    found = total[shares.key] - worst[shares.place]
+    places = graph.places
+    worst = np.zeros(len(places.key))
+    np.maximum.at(worst, places.place, suspicion[graph.account])
+    total = np.bincount(places.key, worst, minlength=len(graph.keys))
+    others = (places.organisations - 1)[graph.key]
+    found = total[graph.key] - worst[places.place]
     bits: Floats = np.log2((found + PSEUDO_HOLDERS * rate) / ((others + PSEUDO_HOLDERS) * rate))
     return np.where(others > 0, bits, 0.0)
 
 
-def measure(shares: Shares, suspicion: Floats, *, without_spoofable: bool = False) -> pl.DataFrame:
-    """The ``kin_`` columns of ``TERMS`` for each account of ``shares``.
+def measure(graph: EvidenceGraph, suspicion: Floats, *, without_spoofable: bool = False) -> pl.DataFrame:
+    """The ``neighbours_`` columns of ``TERMS`` for each account of ``graph``, where neighbours are met.
 
     An account without a third key of a family has 0 there: nobody suspect. A family of which the site has no key at
     all is not measured: its columns are absent. ``without_spoofable``: keys that anybody can plant count as not held.
     """
-    n = len(shares.accounts)
-    bits = lifts(shares, suspicion)
+    n = graph.n_holders
+    bits = lifts(graph, suspicion)
+    family_of = graph.keys.family[graph.key]
     columns: dict[str, Floats] = {}
-    for code, family in enumerate(FAMILIES):
-        of = np.flatnonzero(shares.family == code)
+    for family in NEIGHBOUR_FAMILIES:
+        of = np.flatnonzero(family_of == FAMILIES.index(family))
         if not len(of):
             continue
         if without_spoofable:
-            of = of[~shares.spoofable[of]]
-        for place, (account, found) in enumerate(_largest(shares.account[of], bits[of], max(PLACES)), 1):
+            of = of[~graph.keys.spoofable[graph.key[of]]]
+        for place, (account, found) in enumerate(_largest(graph.account[of], bits[of], max(PLACES)), 1):
             if place in PLACES:
                 columns[f"neighbours_{family}_{place}"] = _filled(n, account, found)
-    return pl.DataFrame({"account_id": shares.accounts, **columns}).with_columns(
+    return pl.DataFrame({"account_id": graph.accounts, **columns}).with_columns(
         pl.col(pl.Float64).round_sig_figs(9)
     )
 
 
-def _largest(account: Ints, values: Floats, k: int) -> Iterator[tuple[Ints, Floats]]:
+def _largest(account: Codes, values: Floats, k: int) -> Iterator[tuple[Codes, Floats]]:
     """Of each account the largest of its values, then the second largest, and so on; who has so many.
 
     ``account`` is sorted: a pass over all for each place costs a tenth of sorting them.
@@ -107,17 +104,22 @@ def _largest(account: Ints, values: Floats, k: int) -> Iterator[tuple[Ints, Floa
 
 
 def beside(
-    accounts: pl.DataFrame, shares: Shares, known: pl.Series, bits: Floats, *, without_spoofable: bool = False
+    accounts: pl.DataFrame,
+    graph: EvidenceGraph,
+    known: pl.Series,
+    bits: Floats,
+    *,
+    without_spoofable: bool = False,
 ) -> pl.DataFrame:
     """``accounts`` with what :func:`measure` says of each when ``known`` accounts are suspect to ``bits``.
 
     Who is not known is suspect to nobody; columns of accounts that share nothing are NULL.
     """
-    found = measure(shares, shares.of(known, probability(bits), 0.0), without_spoofable=without_spoofable)
+    found = measure(graph, graph.of(known, probability(bits), 0.0), without_spoofable=without_spoofable)
     return accounts.join(found, on="account_id", how="left", maintain_order="left")
 
 
-def _filled(n: int, at: Ints, values: Floats) -> Floats:
+def _filled(n: int, at: Codes, values: Floats) -> Floats:
     made = np.zeros(n)
     made[at] = values
     return made

@@ -16,20 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.link.graph import KINDS
+from detector.link.graph import EvidenceGraph
 from detector.link.meetings import met
-from detector.score.additive import Additive
+from detector.link.uses import TEMPLATE_LINKS, TEMPLATE_TEXT
+from detector.tuning import KEYS_A_REQUEST
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-#: Fewest holders of a key that is looked at: two may meet by chance.
-MIN_HOLDERS = 3
-#: A link key held by more accounts than this share (or number) is too common to tie two holders.
-LINK_SHARE, LINK_HOLDERS = 0.03, 40
-LINK_FAMILIES = ("billing", "network", "rhythm", "succession")
-#: Content keys a request leaves, about: turns a sum over keys into a number of requests.
-KEYS_A_REQUEST = 20.0
 
 STEADY = pl.col(pl.Float64).round_sig_figs(9)
 
@@ -61,38 +54,21 @@ ACCOUNT_COLUMNS = (
 )
 
 
-def content_incidence(rows: pl.DataFrame) -> pl.DataFrame:
-    """Holdings of structural content keys with ``MIN_HOLDERS`` or more holders.
-
-    ``rows``: one row an account and key of the window - account, code, family, kind, n_sharing, n, n_prompts,
-    asked_sum, n_days.
-    """
-    return rows.filter(
-        (pl.col("family") == "content")
-        & pl.col("kind").is_in(KINDS)
-        & (pl.col("n_sharing") >= MIN_HOLDERS)
-        & (pl.col("n") > 0)
-    ).select("account", "code", "kind", "n_sharing", "n", "n_prompts", "asked_sum", "n_days")
+def content_incidence(graph: EvidenceGraph) -> pl.DataFrame:
+    """Who holds text that may be a scaffold's: account, code, kind, n_sharing, n, n_prompts, asked_sum, n_days."""
+    return graph.rows(
+        graph.entries(TEMPLATE_TEXT),
+        "account", "code", "kind", "n_sharing", "n", "n_prompts", "asked_sum", "n_days",
+    )  # fmt: skip
 
 
-def measure_keys(
-    rows: pl.DataFrame, organisation: pl.Series, volume: Floats, n_accounts: int
-) -> pl.DataFrame:
-    """One row a key of :func:`content_incidence` with the columns of ``KEY_TERMS`` and ``code``.
-
-    Parameters
-    ----------
-    rows : incidence of the window, all families.
-    organisation : organisation of each account (by array code); accounts without one are each their own.
-    volume : requests of each account in the window (by array code).
-    n_accounts : population.
-    """
-    held = content_incidence(rows)
-    org_number = organisation.rank("dense").cast(pl.Int64).to_numpy() - 1
+def measure_keys(graph: EvidenceGraph, held: pl.DataFrame) -> pl.DataFrame:
+    """One row a key of ``held`` (:func:`content_incidence`) with the columns of ``KEY_TERMS`` and ``code``."""
     account = held["account"].to_numpy()
     keys = (
         held.with_columns(
-            pl.Series("org", org_number[account]), pl.Series("volume", np.maximum(volume, 1.0)[account])
+            pl.Series("org", graph.organisation[account]),
+            pl.Series("volume", np.maximum(graph.volume, 1.0)[account]),
         )
         .with_columns((pl.col("n") / pl.col("n").sum().over("code")).alias("p"))
         .group_by("code")
@@ -109,12 +85,12 @@ def measure_keys(
         )
         .sort("code")
     )
-    bits, share = _linked(rows, held, keys["code"].to_numpy(), org_number, n_accounts)
+    bits, share = _linked(graph, held, keys["code"].to_numpy())
     h = pl.col("h").cast(pl.Float64)
     return keys.select(
         "code",
         h.log(2.0).alias("key_holders_log2"),
-        (n_accounts / h).log(2.0).alias("key_rarity_bits"),
+        (graph.n_accounts / h).log(2.0).alias("key_rarity_bits"),
         (pl.col("prompts") / pl.col("uses")).clip(0, 1).alias("key_distinct_share"),
         (pl.col("uses") / h).log(2.0).alias("key_uses_log2"),
         (pl.col("effective") / h).alias("key_evenness"),
@@ -132,29 +108,20 @@ def measure_keys(
     ).with_columns(STEADY)
 
 
-def _linked(
-    rows: pl.DataFrame,
-    held: pl.DataFrame,
-    codes: Ints,
-    org_number: Ints,
-    n_accounts: int,
-) -> tuple[Floats, Floats]:
+def _linked(graph: EvidenceGraph, held: pl.DataFrame, codes: Ints) -> tuple[Floats, Floats]:
     """How many holders of each key are linked to another holder outside their organisation, in bits over chance.
 
     An account with D other holders on its link keys finds one of them among h - 1 further holders of a
     content key with probability 1 - exp(-(h - 1) D / N); the sum over holders is what chance gives. The bits
     are the log-likelihood ratio of the observed count against that, where it is above.
     """
-    link = rows.filter(
-        pl.col("family").is_in(LINK_FAMILIES)
-        & (pl.col("n_sharing") <= max(LINK_HOLDERS, LINK_SHARE * n_accounts))
-    )
-    if link.is_empty() or held.is_empty():
+    link = graph.entries(TEMPLATE_LINKS)
+    if not len(link) or held.is_empty():
         return np.zeros(len(codes)), np.zeros(len(codes))
-    n = len(org_number)
+    n, org_number = graph.n_holders, graph.organisation.astype(np.int64)
     column = np.searchsorted(codes, held["code"].to_numpy())
-    account, link_account = held["account"].to_numpy(), link["account"].to_numpy()
-    link_codes, link_column = np.unique(link["code"].to_numpy(), return_inverse=True)
+    account, link_account = held["account"].to_numpy().astype(np.int64), graph.account[link].astype(np.int64)
+    link_codes, link_column = np.unique(graph.key[link], return_inverse=True)
     # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
     pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link_account])
     orgs_on = np.bincount(pair // (org_number.max() + 1), minlength=len(link_codes))
@@ -164,7 +131,7 @@ def _linked(
     tied = met(account, column, link_account, link_column, n)
     seen = np.bincount(column, tied, minlength=len(codes))
     h = np.bincount(column, minlength=len(codes)).astype(float)
-    chance_of = 1 - np.exp(-(h[column] - 1) * degree[account] / max(n_accounts, 1))
+    chance_of = 1 - np.exp(-(h[column] - 1) * degree[account] / max(graph.n_accounts, 1))
     chance = np.clip(np.bincount(column, chance_of, minlength=len(codes)), 1e-3, h - 1e-3)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.where(seen > 0, seen * np.log2(seen / chance), 0.0)
@@ -195,9 +162,3 @@ def account_template_reuse(held: pl.DataFrame, codes: pl.Series, bits: Floats, n
     # Sums in parallel differ in their last digits from run to run; what is stored must not.
     found = found.with_columns(pl.col("account").cast(pl.Int64))
     return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
-
-
-def score_keys(model: Additive, keys: pl.DataFrame) -> Floats:
-    """Bits of each key."""
-    columns = {c: keys[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in keys.columns if c != "code"}
-    return model.bits(columns, len(keys))

@@ -1,14 +1,14 @@
 """How an account sets the model: sampling, limits, log-probabilities, and whether it ever changes them.
 
-Log-probabilities, several samples and biased tokens leak a teacher's distribution in few calls. Settings
-that never change are a program's; people's clients change with model, task and version.
+Log-probabilities, several samples and biased tokens reveal a teacher's distribution in few calls. Settings that never
+change are a program's; the settings of people's clients change with model, task and version.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Shares of settings need a few requests.
+#: Fewest requests of a share.
 MIN_REQUESTS = 4
 
 
@@ -17,7 +17,7 @@ def _share(count: str, of: str) -> str:
 
 
 def _median(value: str) -> str:
-    """Median of a setting from its counts: the lowest value that half of the requests do not exceed."""
+    """SQL of a setting's median from its counts: the lowest value that half of the requests do not exceed."""
     return f"""
     SELECT bucket, count(*) AS n_values, min(CASE WHEN 2 * reached >= total THEN {value} END) AS median
     FROM (

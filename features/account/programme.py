@@ -1,6 +1,6 @@
-"""Through which doors an account came and what is known of it: programme, verification, age.
+"""Pathways that an account uses, and facts about it: programme, verification, age.
 
-Facts for readers and rules. Which pathway or programme it is says nothing of abuse; many at once may.
+These are facts for readers and rules. One pathway or programme says nothing about abuse, but many at once may.
 """
 
 from __future__ import annotations

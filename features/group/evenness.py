@@ -1,8 +1,8 @@
-"""How evenly the load lies on the members: people differ by orders of magnitude, dealt work does not.
+"""How evenly the load is spread over the members: people differ by orders of magnitude, accounts of a relay do not.
 
-A relay that picks accounts in turn or the least used one gives every member the same share. The dispersion
-within hours is 1 when the members act independently, above 1 when each works in sittings of its own, and
-below 1 when requests are dealt out.
+A relay that takes accounts in turn, or the least used one, gives every member the same share. The dispersion within
+hours is 1 for independent members, above 1 for members who work in sittings of their own, and below 1 for work that is
+dealt out.
 """
 
 from __future__ import annotations

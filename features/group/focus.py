@@ -1,6 +1,6 @@
-"""How narrow the group's work is: one capability, one language, all members alike.
+"""How narrow the group's work is: one capability, one language, the same for all members.
 
-A student is taught few things at a time, so harvest concentrates; a community of strangers does everything.
+A student is taught few things at a time, so harvest concentrates. A community of strangers does everything.
 """
 
 from __future__ import annotations

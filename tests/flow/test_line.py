@@ -18,7 +18,7 @@ from conftest import hydrawatch, ok
 from detector import open_lake
 from detector.errors import ConfigError, DataQualityError, HydrawatchError
 from detector.lab.benchmark.outcome import outcome
-from detector.lake.store import FAULT_POINTS
+from detector.lake.faults import FAULT_POINTS
 from detector.lake.tables import tables
 
 RESULTS = (

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from detector.cli import app
 from detector.config import Allow, Config
-from detector.lake.tables import tables
+from detector.lake.views import described
 from features import plugins
 from features.spec import Measure, Tie
 
@@ -113,13 +113,14 @@ def _default(param: Any) -> str:
 
 def data_dictionary() -> str:
     """docs/data-dictionary.md: every table and column as ``hydrawatch tables`` prints them."""
-    known = sorted(tables().values(), key=lambda t: t.name)
+    known = sorted(described().values(), key=lambda t: t.name)
     out = [
         NOTE,
         "# Data dictionary",
         "",
         "Every table of the lake is a view of the same name in `LAKE/hydrawatch.duckdb`.",
-        "`hydrawatch tables [TABLE]` prints the same.",
+        "`hydrawatch tables [TABLE]` prints the same. What is called an alias is an old name: the views show it for one",
+        "version, and it is not stored. DuckDB clients see it as the comment on the column.",
         "",
         "NULL means not known or too few observations; 0 means measured, and zero. Times are UTC without a",
         "zone, to the microsecond. Endings of names tell the unit: `_ms`, `_s`, `_bits` (log2 odds),",

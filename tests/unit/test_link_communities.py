@@ -11,10 +11,11 @@ import pytest
 from made_shares import Link, on_key, shares
 
 from detector.bits import probability
-from detector.link import communities, graph
-from detector.link.communities import BOND, BUCKET, Rings
-from detector.link.cooccurrence import MIN_MEMBERS
+from detector.link import communities
+from detector.link.communities import BOND, Rings
+from detector.link.graph import EvidenceGraph
 from detector.link.tracking import MEMBERS, new_group_id
+from detector.tuning import GROUP_MEMBERS, RING_BUCKET, RING_LEAST_BUCKET, RING_LINK_BITS
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -25,7 +26,7 @@ def bits(n: int, suspects: object) -> np.ndarray:
     return found
 
 
-def found(made: graph.Shares, suspects: object) -> list[set[int]]:
+def found(made: EvidenceGraph, suspects: object) -> list[set[int]]:
     label = communities.find(made, bits(len(made.accounts), suspects))
     assert set(label) - {-1} == set(range(label.max() + 1))
     return sorted((set(np.flatnonzero(label == c).tolist()) for c in range(label.max() + 1)), key=min)
@@ -38,7 +39,7 @@ def test_operations_that_share_nothing_are_two_rings() -> None:
 
 
 def test_fewer_than_a_group_are_no_circle() -> None:
-    few = list(range(MIN_MEMBERS - 1))
+    few = list(range(GROUP_MEMBERS - 1))
     assert found(shares(60, on_key(1, few)), few) == []
     assert found(shares(60, on_key(1, [*few, 9])), [*few, 9]) == [{*few, 9}]
     assert found(shares(60), few) == []
@@ -64,18 +65,18 @@ def test_the_keys_of_one_family_say_so_much_at_most() -> None:
     # Dozens of exits in common against one exit and one card: two families outweigh the many of one.
     many = [link for key in range(40) for link in on_key(key, [0, 1, 2])]
     made = shares(4000, many)
-    graph = communities._graph(communities._used(made, bits(4000, range(3)) > 0), np.arange(3))
+    graph = communities._joint(communities._used(made, bits(4000, range(3)) > 0), np.arange(3))
     assert graph is not None
-    assert graph.toarray()[0, 1] == communities.MOST_LINK
+    assert graph.toarray()[0, 1] == RING_LINK_BITS
     both = shares(4000, [*many, *[x for k in range(40, 80) for x in on_key(k, [0, 1, 2], "billing")]])
-    graph = communities._graph(communities._used(both, bits(4000, range(3)) > 0), np.arange(3))
+    graph = communities._joint(communities._used(both, bits(4000, range(3)) > 0), np.arange(3))
     assert graph is not None
-    assert graph.toarray()[0, 1] == 2 * communities.MOST_LINK
+    assert graph.toarray()[0, 1] == 2 * RING_LINK_BITS
     assert graph.diagonal().tolist() == [0.0] * 3
 
 
 @pytest.mark.parametrize(
-    ("n", "n_keys"), [(BUCKET + 1, 1), (3 * BUCKET, 1), (3 * BUCKET, 6), (7 * BUCKET, 3)]
+    ("n", "n_keys"), [(RING_BUCKET + 1, 1), (3 * RING_BUCKET, 1), (3 * RING_BUCKET, 6), (7 * RING_BUCKET, 3)]
 )
 def test_more_suspects_on_a_key_than_a_hand_holds_are_one_ring_still(n: int, n_keys: int) -> None:
     links = [link for key in range(n_keys) for link in on_key(key, range(n))]
@@ -83,7 +84,7 @@ def test_more_suspects_on_a_key_than_a_hand_holds_are_one_ring_still(n: int, n_k
 
 
 def test_crowds_that_meet_on_one_key_of_many_stay_apart() -> None:
-    n = 2 * BUCKET
+    n = 2 * RING_BUCKET
     links: list[Link] = []
     for key in range(8):
         links += on_key(key, range(n)) + on_key(20 + key, range(n, 2 * n))
@@ -289,17 +290,17 @@ def test_a_companion_keeps_its_first_day_and_is_silent_when_it_is() -> None:
 
 def test_suspects_meet_no_more_often_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a great part of a site is suspect, buckets are smaller; who shares much is a ring all the same."""
-    n = 3 * BUCKET
+    n = 3 * RING_BUCKET
     crowd = np.full(8 * n, n)
-    assert communities.bucket(crowd) == BUCKET
-    monkeypatch.setattr(communities, "MOST_PAIRS", 8 * n * 16)
+    assert communities.bucket(crowd) == RING_BUCKET
+    monkeypatch.setattr(communities, "RING_PAIRS", 8 * n * 16)
     assert communities.bucket(crowd) == 16
     links = [link for key in range(8) for link in on_key(key, range(n))]
     made = shares(4 * n, links)
     used = communities._used(made, bits(4 * n, range(n)) > 0)
-    graph = communities._graph(used, np.arange(n), communities.bucket(used.among))
+    graph = communities._joint(used, np.arange(n), communities.bucket(used.among))
     assert graph is not None
-    assert graph.nnz <= communities.MOST_PAIRS
+    assert graph.nnz <= communities.RING_PAIRS
     assert found(made, range(n)) == [set(range(n))]
-    monkeypatch.setattr(communities, "MOST_PAIRS", 1)
-    assert communities.bucket(crowd) == communities.LEAST_BUCKET
+    monkeypatch.setattr(communities, "RING_PAIRS", 1)
+    assert communities.bucket(crowd) == RING_LEAST_BUCKET

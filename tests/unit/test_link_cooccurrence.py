@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import networkx as nx
 import numpy as np
+import polars as pl
 import pytest
+from made_shares import graph_of
 
 from detector.link import cooccurrence
-from detector.link.cooccurrence import Ties, associate, form_groups, holders, rarity_bits
+from detector.link.cooccurrence import associate, form_groups, rarity_bits
+from detector.link.graph import EvidenceGraph
+from detector.link.uses import FAMILIES
 
 BILLING, NETWORK, CLIENT, CONTENT = range(4)
 
@@ -35,19 +39,41 @@ class World:
             self.tie(account, "address", int(self.rng.integers(self.n // 5)), NETWORK)
             self.tie(account, "client", int(self.rng.zipf(1.6) % 50), CLIENT, 2.0, True)
 
-    def ties(self, order: np.ndarray | None = None) -> Ties:
+    def ties(self, order: np.ndarray | None = None) -> EvidenceGraph:
         rows = sorted(set(self.rows), key=repr)
         if order is not None:
             rows = [rows[i] for i in order[: len(rows)]]
         number = {key: i for i, key in enumerate(sorted({r[1] for r in rows}))}
-        return Ties(
-            account=np.array([r[0] for r in rows]),
-            key=np.array([number[r[1]] for r in rows]),
-            family=np.array([r[2] for r in rows], np.int8),
-            bits=np.array([r[3] for r in rows]),
-            spoofable=np.array([r[4] for r in rows]),
-            n_accounts=self.n,
+        return graph_of_ties(
+            np.array([r[0] for r in rows]),
+            np.array([number[r[1]] for r in rows]),
+            np.array([r[2] for r in rows]),
+            np.array([r[3] for r in rows]),
+            np.array([r[4] for r in rows]),
+            self.n,
         )
+
+
+def graph_of_ties(
+    account: np.ndarray,
+    key: np.ndarray,
+    family: np.ndarray,
+    bits: np.ndarray,
+    spoofable: np.ndarray,
+    n: int,
+    n_holders: int | None = None,
+) -> EvidenceGraph:
+    """A graph from arrays; ``family`` is a code."""
+    rows = pl.DataFrame(
+        {
+            "account": account.astype(np.int64),
+            "code": key.astype(np.int64),
+            "family": pl.Series(FAMILIES).gather(family.astype(np.int64)),
+            "weight": bits,
+            "spoofable": spoofable,
+        }
+    )
+    return graph_of(rows, n, n_holders=n_holders)
 
 
 def hydra(world: World, members: np.ndarray, *, per_card: int, exits: int, scaffolds: int = 2) -> None:
@@ -140,8 +166,8 @@ def test_pairs_are_counted_as_a_plain_loop_counts_them() -> None:
     world.ordinary()
     hydra(world, np.arange(40), per_card=4, exits=5)
     ties = world.ties()
-    held = holders(ties)
-    pairs = associate(ties, held)
+    held = ties.keys.degree
+    pairs = associate(ties)
     keys = {a: set(ties.key[ties.account == a].tolist()) for a in range(300)}
     for first, second, n, bits in zip(pairs.first, pairs.second, pairs.n_accounts, pairs.bits, strict=True):
         both = sum(first in k and second in k for k in keys.values())
@@ -156,7 +182,7 @@ def test_components_are_those_of_networkx() -> None:
         hydra(world, np.arange(start, start + 8), per_card=8, exits=1, scaffolds=1)
     ties = world.ties()
     found = form_groups(ties)
-    pairs = associate(ties, holders(ties))
+    pairs = associate(ties)
     graph = nx.Graph((("a", int(a)), ("p", int(p))) for a, p in zip(pairs.holder, pairs.pair, strict=True))
     wanted = sorted(sorted(n for t, n in part if t == "a") for part in nx.connected_components(graph))
     got = sorted(np.flatnonzero(found.label == g).tolist() for g in range(found.label.max() + 1))
@@ -168,12 +194,12 @@ def test_a_key_everybody_holds_weighs_nothing() -> None:
     for account in range(100):
         world.tie(account, "client", 1, CLIENT)
     ties = world.ties()
-    assert rarity_bits(ties, holders(ties)).max() == 0.0
+    assert rarity_bits(ties).max() == 0.0
 
 
 def test_no_ties_no_groups() -> None:
     empty = np.empty(0, np.int64)
-    found = form_groups(Ties(empty, empty, empty.astype(np.int8), empty.astype(float), empty.astype(bool), 5))
+    found = form_groups(graph_of_ties(empty, empty, empty, empty.astype(float), empty.astype(bool), 5))
     assert found.label.tolist() == [-1] * 5
 
 
@@ -183,7 +209,7 @@ def test_who_shares_no_key_counts_as_population_and_has_no_place_in_the_arrays()
     hydra(world, np.arange(0, 40), per_card=4, exits=8)
     everybody = world.ties()
     found = form_groups(everybody)
-    holders_only = form_groups(replace(everybody, n_holders=2500, **inside(everybody, 2500)))
+    holders_only = form_groups(inside(everybody, 2500))
     assert (
         len(holders_only.label)
         == len(holders_only.membership_probability)
@@ -193,14 +219,18 @@ def test_who_shares_no_key_counts_as_population_and_has_no_place_in_the_arrays()
     assert (found.label[:40] >= 0).sum() >= 38
     assert (holders_only.label[:40] >= 0).sum() >= 38
     # The population, not the number of codes, says how rare a key is.
-    more = form_groups(replace(everybody, n_accounts=30_000, n_holders=3000))
+    more = form_groups(replace(everybody, n_accounts=30_000))
     assert more.strength_bits[:40].mean() > found.strength_bits[:40].mean() + 2
 
 
-def inside(ties: Ties, n: int) -> dict[str, np.ndarray]:
-    """The ties of the first ``n`` accounts."""
-    kept = ties.account < n
-    return {name: getattr(ties, name)[kept] for name in ("account", "key", "family", "bits", "spoofable")}
+def inside(graph: EvidenceGraph, n: int) -> EvidenceGraph:
+    """The same site, in which the first ``n`` accounts alone have a number."""
+    kept = np.flatnonzero(graph.account < n)
+    key = graph.key[kept]
+    bits, spoofable = graph.weight(kept), graph.keys.spoofable[key]
+    return graph_of_ties(
+        graph.account[kept], key, graph.keys.family[key], bits, spoofable, graph.n_accounts, n
+    )
 
 
 def test_hubs_open_into_no_pairs() -> None:
@@ -208,9 +238,9 @@ def test_hubs_open_into_no_pairs() -> None:
     n = 50_000
     account = np.tile(np.arange(n), 3)
     key, family = np.repeat(np.arange(3), n), np.repeat(np.arange(3), n).astype(np.int8)
-    ties = Ties(account, key, family, np.full(3 * n, 5.0), np.zeros(3 * n, bool), 2 * n)
+    ties = graph_of_ties(account, key, family, np.full(3 * n, 5.0), np.zeros(3 * n, bool), 2 * n)
     tracemalloc.start()
-    pairs = associate(ties, holders(ties))
+    pairs = associate(ties)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(pairs.holder) == 0
@@ -222,9 +252,9 @@ def test_pairs_are_the_same_however_few_are_opened_at_once(monkeypatch: pytest.M
     world.ordinary()
     hydra(world, np.arange(40), per_card=4, exits=5)
     ties = world.ties()
-    whole = associate(ties, holders(ties))
+    whole = associate(ties)
     monkeypatch.setattr(cooccurrence, "PAIRS", 1)
-    parts = associate(ties, holders(ties))
+    parts = associate(ties)
     assert len(whole.first) > 0
     assert np.array_equal(whole.first, parts.first)
     assert np.array_equal(whole.n_accounts, parts.n_accounts)

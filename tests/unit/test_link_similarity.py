@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from made_shares import graph_of
 
 from detector.link import similarity
 
@@ -47,7 +48,7 @@ def strangers(n: int) -> pl.Series:
 
 
 def find(rows: pl.DataFrame, n: int, org: pl.Series | None = None) -> similarity.Alike:
-    return similarity.alike(rows, strangers(n) if org is None else org, np.full(n, 50.0), n)
+    return similarity.alike(graph_of(rows, n, strangers(n) if org is None else org))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -91,7 +92,7 @@ def test_text_that_only_repeats_is_no_similarity() -> None:
 
 def test_keys_of_many_holders_are_dealt_into_hands(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, n = world(8)
-    monkeypatch.setattr(similarity, "BUCKET", 4)
+    monkeypatch.setattr(similarity, "SIMILAR_BUCKET", 4)
     label = find(rows, n).label[:12]
     assert max(np.bincount(label[label >= 0])) >= 8
 
@@ -109,12 +110,12 @@ def test_links_among_members_count_against_chance() -> None:
     label = np.full(n, -1)
     label[:12] = 0
     label[20:32] = 1
-    bits = similarity.linked_bits(rows, label, strangers(n), n)
+    bits = similarity.linked_bits(graph_of(rows, n), label)
     assert bits[:12].min() > 0.5
     assert bits[20:32].mean() < bits[:12].mean()
     assert (bits[40:] == 0).all()
     house = pl.Series(["house" if i < 12 else f"o{i}" for i in range(n)])
-    assert (similarity.linked_bits(rows, label, house, n)[:12] <= 0).all()
+    assert (similarity.linked_bits(graph_of(rows, n, house), label)[:12] <= 0).all()
 
 
 def test_a_community_mostly_bound_by_keys_joins_that_group() -> None:
@@ -149,14 +150,15 @@ def test_a_hub_is_compared_by_hands_and_in_parts(monkeypatch: pytest.MonkeyPatch
         }
     )  # fmt: skip
     monkeypatch.setattr(similarity, "MEETINGS", 20_000)
-    vectors = similarity._vectors(similarity._informative(rows, np.full(n, 50.0), 20 * n), n)
+    graph = graph_of(rows, 20 * n, strangers(n))
+    vectors = similarity._vectors(similarity._informative(graph), n)
     buckets = np.diff(vectors.T.tocsr().indptr)
     assert buckets.sum() == n * keys
-    assert buckets.max() < 1.5 * similarity.BUCKET
+    assert buckets.max() < 1.5 * similarity.SIMILAR_BUCKET
     runs = list(similarity._chunks(vectors, vectors.T.tocsr()))
     assert [low for low, _ in runs] == [0, *[high for _, high in runs[:-1]]]
     assert runs[-1][1] == n
     met = [buckets[vectors[low:high].indices].sum() for low, high in runs]
     assert max(met) <= similarity.MEETINGS
-    graph = similarity.alike(rows, strangers(n), np.full(n, 50.0), 20 * n).graph
-    assert np.diff(graph.indptr).max() <= similarity.NEIGHBOURS
+    near = similarity.alike(graph).graph
+    assert np.diff(near.indptr).max() <= similarity.NEAREST

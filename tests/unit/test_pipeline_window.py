@@ -10,16 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.link import communities, graph
+from detector.link import communities
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import graph_of_rows
 from detector.pipeline import window
-from detector.score import relational
+from detector.score import relational, template_reuse
 
 DAY = date(2026, 3, 2)
 KINDS = {"card": "billing", "prefix": "network", "gram5": "content", "opening8": "content"}
 
 
-def held(ties: list[tuple[str, str, int]], *, population: int) -> window.Held:
-    """Shared keys as ``window.window`` gives them. ``ties``: account, kind, key."""
+def seen(
+    ties: list[tuple[str, str, int]], *, population: int, organisations: list[int] | None = None
+) -> EvidenceGraph:
+    """The graph of a window. ``ties``: account, kind, key; ``organisations``: of each account by the number in its name."""
     rows = (
         pl.DataFrame(
             ties, schema={"account_id": pl.String, "kind": pl.String, "key": pl.UInt64}, orient="row"
@@ -33,27 +37,24 @@ def held(ties: list[tuple[str, str, int]], *, population: int) -> window.Held:
             pl.lit(1.0).alias("asked_sum"),
             pl.lit(1, pl.Int64).alias("n_days"),
             pl.lit(5.0).alias("weight"),
-            pl.lit(False).alias("spoofable"),
-            pl.lit(None, pl.String).alias("detail"),
         )
         .filter(pl.col("n_sharing") >= 2)
-        .sort("account_id", "kind", "key")
         .with_columns(
             pl.col("account_id").rank("dense").cast(pl.Int64).sub(1).alias("account"),
             pl.struct("kind", "key").rank("dense").cast(pl.Int64).sub(1).alias("code"),
         )
     )
     accounts = rows["account_id"].unique().sort()
-    keys = rows.group_by("code").agg(pl.col("kind", "key").first()).sort("code").drop("code")
-    families = pl.col("family").cast(pl.Enum(window.FAMILIES))
-    return window.Held(rows.with_columns(families), accounts, max(population, len(accounts)), keys)
+    names = [f"o{organisations[int(a[1:])]}" for a in accounts] if organisations else accounts
+    organisation = pl.Series(names, dtype=pl.String)
+    volume = np.full(len(accounts), 9.0)
+    return graph_of_rows(rows, accounts, organisation, volume, max(population, len(accounts)))
 
 
-def found(of: window.Held) -> pl.DataFrame:
-    holders = window.Holders(of.accounts, np.full(len(of.accounts), 9.0))
-    shared = window.shared_text(of, holders)
-    assert len(shared["accounts"]) == len(of.accounts)
-    return window.group(of, holders)
+def found(of: EvidenceGraph) -> pl.DataFrame:
+    text = template_reuse.content_incidence(of)
+    assert set(template_reuse.measure_keys(of, text)["code"]) == set(text["code"])
+    return window.group(of)
 
 
 def alike(n: int) -> list[tuple[str, str, int]]:
@@ -70,7 +71,7 @@ def alike(n: int) -> list[tuple[str, str, int]]:
 
 @pytest.mark.parametrize("lone", [0, 1, 7, 500])
 def test_accounts_that_share_nothing_leave_the_groups_as_they_are_found(lone: int) -> None:
-    grouped = found(held(alike(12), population=200 + lone))
+    grouped = found(seen(alike(12), population=200 + lone))
     assert len(grouped) >= 10
     assert grouped["label"].n_unique() == 1
     assert set(grouped["account_id"]) <= {f"a{i:02}" for i in range(12)}
@@ -92,14 +93,15 @@ def test_accounts_that_share_nothing_leave_the_groups_as_they_are_found(lone: in
 def test_a_window_that_shares_next_to_nothing_has_no_groups(
     ties: list[tuple[str, str, int]], population: int
 ) -> None:
-    assert found(held(ties, population=population)).is_empty()
+    assert found(seen(ties, population=population)).is_empty()
 
 
 def test_evidence_is_what_a_plain_loop_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever falls into one box: with a single one nothing is thrown away early, with many nearly all is."""
-    of = held(alike(12), population=200)
+    of = seen(alike(12), population=200)
     half = pl.DataFrame({"account_id": of.accounts, "group_id": ["g", "h"] * (len(of.accounts) // 2)})
-    rows = of.rows.with_columns(half["group_id"].gather(of.rows["account"]).alias("group_id"))
+    rows = of.rows(np.arange(len(of)), "account", "code", "n_sharing")
+    rows = rows.with_columns(half["group_id"].gather(rows["account"]).alias("group_id"))
     inside = rows.group_by("group_id", "code").agg(pl.len().alias("inside"), pl.col("n_sharing").first())
     wanted = inside.filter((pl.col("inside") >= 2) & (2 * pl.col("inside") >= pl.col("n_sharing")))
     found = window.evidence(of, half)
@@ -121,18 +123,14 @@ def test_whatever_is_shared_is_grouped_and_weighed(
     ties: list[tuple[str, str, int]], organisations: list[int], population: int
 ) -> None:
     """Nobody linked, only the last key shared, one organisation: each has crashed a night somewhere."""
-    of = held(ties, population=population)
-    names = [f"o{organisations[int(name[1:])]}" for name in of.accounts]
-    holders = window.Holders(pl.Series(names, dtype=pl.String), np.full(len(names), 9.0))
-    shared = window.shared_text(of, holders)
-    grouped = window.group(of, holders)
+    of = seen(ties, population=population, organisations=organisations)
+    grouped = found(of)
     assert set(grouped["account_id"]) <= set(of.accounts)
-    shares = graph.prepare(shared)
-    bits = np.array(organisations[: len(names)], float) - 1.0
-    measured = relational.measure(shares, 1 / (1 + np.exp2(-bits)))
-    assert len(measured) == len(names)
-    label = communities.find(shares, bits)
-    assert len(label) == len(names)
+    bits = np.array(organisations[: of.n_holders], float) - 1.0
+    measured = relational.measure(of.neighbours, 1 / (1 + np.exp2(-bits)))
+    assert len(measured) == of.n_holders
+    label = communities.find(of.neighbours, bits)
+    assert len(label) == of.n_holders
     assert (label[bits < 0] < 0).all()
     members = grouped.select("account_id", pl.col("label").cast(pl.String).alias("group_id"))
     shown = window.evidence(of, members)

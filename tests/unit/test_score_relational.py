@@ -9,12 +9,13 @@ from collections import defaultdict
 import numpy as np
 import polars as pl
 import pytest
-from made_shares import Link, Text, on_key, shares, tables
+from made_shares import Link, Text, graph_of, on_key, shares, tables
 
-from detector.link import graph
-from detector.link.graph import FAMILIES, MOST_HOLDERS
+from detector.link.tabular import graph_of_tables
+from detector.link.uses import NEIGHBOUR_FAMILIES, NEIGHBOUR_LINKS
 from detector.score import relational
-from detector.score.relational import LEAST_RATE, PLACES, PSEUDO_HOLDERS, TERMS
+from detector.score.relational import PLACES, TERMS
+from detector.tuning import LEAST_RATE, LINK_HOLDERS, PSEUDO_HOLDERS, TEMPLATE_HOLDERS
 
 
 def suspicion(n: int, worst: dict[int, float]) -> np.ndarray:
@@ -97,7 +98,7 @@ def test_keys_that_anybody_can_plant_may_be_left_out() -> None:
     made = shares(
         10,
         [*on_key(1, [0, 1], spoofable=True), *on_key(2, [0, 2], "billing")],
-        [(0, 5, "line", 2), (1, 5, "line", 2)],
+        [(0, 5, "line", 3), (1, 5, "line", 3)],
     )
     everything, firm = relational.measure(made, p), relational.measure(made, p, without_spoofable=True)
     assert row(everything, 0)["neighbours_network_1"] > 1
@@ -110,8 +111,8 @@ def test_keys_that_anybody_can_plant_may_be_left_out() -> None:
 def test_keys_that_many_hold_and_other_families_are_left_out() -> None:
     rows = pl.DataFrame(
         [
-            (0, 1, "network", False, MOST_HOLDERS),
-            (0, 2, "network", False, MOST_HOLDERS + 1),
+            (0, 1, "network", False, LINK_HOLDERS),
+            (0, 2, "network", False, LINK_HOLDERS + 1),
             (0, 3, "content", True, 3),
             (0, 4, "rhythm", False, 3),
             (0, 5, "billing", False, 2),
@@ -119,20 +120,20 @@ def test_keys_that_many_hold_and_other_families_are_left_out() -> None:
         schema=["account", "code", "family", "spoofable", "n_sharing"],
         orient="row",
     )
-    assert graph.links(rows, 100)["code"].to_list() == [1, 5]
-    large = 100 * MOST_HOLDERS
-    assert graph.links(rows, large)["code"].to_list() == [1, 2, 5]
+    small, large = (graph_of(rows, n) for n in (100, 100 * LINK_HOLDERS))
+    assert small.key[small.entries(NEIGHBOUR_LINKS)].tolist() == [1, 5]
+    assert large.key[large.entries(NEIGHBOUR_LINKS)].tolist() == [1, 2, 5]
 
 
 def test_of_text_only_the_structure_of_user_prompts_counts() -> None:
     text: list[Text] = []
     for key, (kind, sharing) in enumerate(
-        [("line", 3), ("system", 3), ("system_band", 3), ("exact", 3), ("opening4", MOST_HOLDERS + 1)]
+        [("line", 3), ("system", 3), ("system_band", 3), ("exact", 3), ("opening4", LINK_HOLDERS + 1)]
     ):
         text += [(a, key, kind, sharing) for a in (0, 1, 2)]
     made = shares(50, text=text)
-    assert (len(made.account), len(made.organisations)) == (3, 1)
-    assert made.spoofable.all()
+    assert (len(made), len(made.keys)) == (3, 1)
+    assert made.keys.spoofable.all()
 
 
 def test_nobody_and_nothing_shared() -> None:
@@ -187,9 +188,9 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
     text: list[Text] = []
     for key in range(draw.randint(1, 12)):
         holders = draw.sample(range(n), draw.randint(1, n))
-        family = draw.choice(FAMILIES)
+        family = draw.choice(NEIGHBOUR_FAMILIES)
         if family == "content":
-            text += [(a, key, "gram5", len(holders)) for a in holders]
+            text += [(a, key, "gram5", max(len(holders), TEMPLATE_HOLDERS)) for a in holders]
         else:
             links += on_key(key, holders, family, draw.random() < 0.4)
     p = np.array([draw.random() ** 4 for _ in range(n)])
@@ -201,11 +202,11 @@ def test_any_small_site_is_measured_as_defined_in_whatever_order_it_comes(seed: 
     shuffled = tables(n, links, text, organisations)
     for name in ("links", "incidence"):
         shuffled[name] = shuffled[name].sample(fraction=1.0, shuffle=True, seed=seed)
-    assert relational.measure(graph.prepare(shuffled), p).equals(found)
+    assert relational.measure(graph_of_tables(shuffled).neighbours, p).equals(found)
 
 
 def test_every_column_measured_is_one_the_models_may_use() -> None:
-    links = [link for i, family in enumerate(graph.LINKS) for link in on_key(i, [0, 1], family)]
+    links = [link for i, family in enumerate(NEIGHBOUR_LINKS.families) for link in on_key(i, [0, 1], family)]
     made = relational.measure(shares(3, links, [(a, 9, "line", 3) for a in range(3)]), np.zeros(3))
     assert set(made.columns) - {"account_id"} == set(TERMS) - {"harvest_bits", "group_contribution_bits"}
 

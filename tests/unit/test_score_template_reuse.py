@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from made_shares import graph_of
 
-from detector.score.template_reuse import account_template_reuse, content_incidence, measure_keys
+from detector.score import template_reuse
+from detector.score.template_reuse import account_template_reuse, content_incidence
 
 SCHEMA = {
     "account": pl.Int64, "code": pl.Int64, "family": pl.String, "kind": pl.String, "n_sharing": pl.Int64,
@@ -26,6 +28,15 @@ def rows(*ties: tuple[int, int, str, str, int, int, float]) -> pl.DataFrame:
 
 def scaffold(holders: range, code: int, *, n: int = 10, prompts: int = 10, asked: float = 8.0) -> list[tuple]:
     return [(a, code, "content", "opening8", n, prompts, asked) for a in holders]
+
+
+def measure_keys(ties: pl.DataFrame, organisation: pl.Series, volume: np.ndarray, n: int) -> pl.DataFrame:
+    graph = graph_of(ties, n, organisation, volume)
+    return template_reuse.measure_keys(graph, content_incidence(graph))
+
+
+def incidence(ties: pl.DataFrame) -> pl.DataFrame:
+    return content_incidence(graph_of(ties, N))
 
 
 def strangers(n: int = 20) -> pl.Series:
@@ -81,7 +92,7 @@ def test_common_words_and_small_keys_are_left_out() -> None:
         *[(a, 3, "client", "ja4", 5, 0, 0.0) for a in range(5)],
         *scaffold(range(3), 4),
     )
-    assert content_incidence(ties)["code"].unique().to_list() == [4]
+    assert incidence(ties)["code"].unique().to_list() == [4]
 
 
 def test_mixing_cannot_dilute_what_an_account_carries() -> None:
@@ -93,8 +104,8 @@ def test_mixing_cannot_dilute_what_an_account_carries() -> None:
     )
     codes = pl.Series(range(1, 40))
     bits = np.r_[[5.0, 5.0], np.full(37, -4.0)]
-    one = account_template_reuse(content_incidence(pure), codes[:2], bits[:2], 5)
-    other = account_template_reuse(content_incidence(mixed), codes, bits, 5)
+    one = account_template_reuse(incidence(pure), codes[:2], bits[:2], 5)
+    other = account_template_reuse(incidence(mixed), codes, bits, 5)
     for column in ("template_reuse_bits_1", "template_reuse_kinds", "template_reuse_requests_log2"):
         assert one[column][0] == other[column][0] > 0
     assert one["template_reuse_bits_3"][0] is None
@@ -105,4 +116,4 @@ def test_mixing_cannot_dilute_what_an_account_carries() -> None:
 def test_no_text_at_all() -> None:
     nothing = measure_keys(rows(), strangers(3), np.ones(3), 3)
     assert nothing.height == 0
-    assert account_template_reuse(content_incidence(rows()), nothing["code"], np.empty(0), 3).height == 3
+    assert account_template_reuse(incidence(rows()), nothing["code"], np.empty(0), 3).height == 3

@@ -17,18 +17,16 @@ from detector.ingest.ingestion import ingest
 from detector.lab.worlds.world import WorldSpec, make_world, write_world
 from detector.lake.key import lake_key
 from detector.lake.store import Store
+from detector.link.graph import EvidenceGraph
+from detector.link.tabular import TABLES, graph_of_tables
+from detector.score.scorer import BOND
 
-#: What the group model's summary reads of members.
-BONDS = [
-    "group_id", "account_id", "bond", "strength_bits", "spoofable", "membership_probability", "similarity",
-    "linked_bits", "evidence_bits",
-]  # fmt: skip
 #: Worlds are dealt into so many folds for cross-fitting.
 FOLDS = 4
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
 TEXT_DAYS = 2
-#: What accounts share, as a run tells it (``pipeline.Observe``): kept of each such day.
-SHARED = ("keys", "incidence", "links", "accounts")
+#: What accounts share, as a run tells it (``pipeline.Observed``): kept of each such day.
+SHARED = ("keys", *TABLES)
 
 
 def fold_of(world: int) -> int:
@@ -42,7 +40,7 @@ class Measured:
 
     accounts: pl.DataFrame  # account_days + world, fold, label, kind
     groups: pl.DataFrame  # group_days + world, fold, label
-    members: pl.DataFrame  # world, fold, day, label, BONDS
+    members: pl.DataFrame  # world, fold, day, label, scorer.BOND
     text: tuple[SharedText, ...]
 
 
@@ -54,16 +52,16 @@ class SharedText:
     day: date
     keys: pl.DataFrame  # template_reuse.measure_keys + share, holders
     incidence: pl.DataFrame
-    links: pl.DataFrame  # graph.links
-    known: pl.DataFrame  # account_id and organisation, by array code
+    links: pl.DataFrame  # keys at which neighbours are met, other than text
+    known: pl.DataFrame  # account_id and organisation, by number
 
     @property
     def accounts(self) -> pl.Series:
         return self.known["account_id"]
 
-    def shared(self) -> dict[str, pl.DataFrame]:
-        """The same as ``pipeline.Observe`` tells it."""
-        return {"keys": self.keys, "incidence": self.incidence, "links": self.links, "accounts": self.known}
+    def graph(self) -> EvidenceGraph:
+        """The part of that day's evidence graph that was kept."""
+        return graph_of_tables({"incidence": self.incidence, "links": self.links, "accounts": self.known})
 
 
 def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpec]:
@@ -92,9 +90,10 @@ def measure_world(spec: WorldSpec, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     write_world(make_world(spec), folder / "world")
 
-    def keep(day: date, seen: Mapping[str, pl.DataFrame]) -> None:
+    def keep(day: date, seen: pipeline.Observed) -> None:
+        tables = seen.tables()
         for name in SHARED:
-            seen[name].write_parquet(folder / f"{name}-{day}.parquet")
+            tables[name].write_parquet(folder / f"{name}-{day}.parquet")
 
     with Store(folder / "lake", spill=True) as store:
         key = lake_key(store.root, may_make=True)
@@ -134,7 +133,7 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
         accounts.append(account.with_columns(*stamp))
         text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
-        members.append(member.select("day", *BONDS, "label").with_columns(*stamp))
+        members.append(member.select("day", *BOND.columns, "label").with_columns(*stamp))
     return Measured(
         pl.concat(accounts, how="diagonal_relaxed"),
         pl.concat(groups, how="diagonal_relaxed"),
