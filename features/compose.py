@@ -53,7 +53,8 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
     ----------
     measures : measurements of one grain (one ``key``), in the order of their columns.
     available : relation to the columns that hold at least one value that day. A relation that is missing
-        here is not readable; an empty one is named with no columns.
+        here is not readable; an empty one is named with no columns. A shared relation that is named here is bound
+        already and not composed again.
 
     A measurement whose relations or needs are not available becomes NULLs of its types, with a reason in
     ``skipped``. Needs are columns of ``requests``, or ``relation.column``.
@@ -78,7 +79,7 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
             skipped.append((measure.name, reason))
             columns += [f"CAST(NULL AS {c.type}) AS {c.name}" for c in measure.columns]
             continue
-        shared.update(SHARED.keys() & set(measure.reads))
+        shared.update(SHARED.keys() & set(measure.reads) - available.keys())
         part = f"m_{measure.name}"
         parts.append((part, measure.sql))
         columns += [f"CAST({part}.{c.name} AS {c.type}) AS {c.name}" for c in measure.columns]
