@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # torch is only needed for attribution; `make test TORCH=` goes without. A plain `torch` would pull CUDA.
 TORCH  ?= torch==2.13.0
+LOWEST ?= out/lowest
 DEMO   ?= out/demo
 JOBS   ?= 2
 BACKTEST ?= out/backtest
 SCALE  ?= 20000,60000,200000
 
-.PHONY: demo test lint bench scale backtest backtest-full clean
+.PHONY: demo test coverage lowest lint bench scale backtest backtest-full clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +31,22 @@ demo: $(VENV)/.core
 ## test: install, pass the tests
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS)
+
+## coverage: the tests once more, and what share of lines and branches they run
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+
+## lowest: the tests with the lowest version that pyproject.toml allows of everything it names
+lowest: $(LOWEST)/.dev
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) -W ignore::DeprecationWarning
+
+# Of what is named only indirectly the newest is taken; old libraries warn of it. torch is not installed.
+$(LOWEST)/.dev: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip compile --quiet --upgrade --resolution lowest-direct -o $(LOWEST)/lowest.txt pyproject.toml
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/lowest.txt -e '.[dev]'
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

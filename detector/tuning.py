@@ -118,7 +118,7 @@ GROUP_ABOVE = 2.0
 #: Evidence of harvest in one account's own conduct counts in full up to this many bits, a quarter beyond: the
 #: cross-fitted training worlds held no more attackers per honest account at +3 bits than at 0 among accounts
 #: that no group explained. An evaluator or a pipeline may look the part; only strangers who act as one do not.
-ALONE_BITS, ALONE_SLOPE = -3.0, 0.25
+DISCOUNT_FROM, DISCOUNT_SLOPE = -3.0, 0.25
 
 # --- Decisions (``decide``) --------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Shows a case file on a terminal. Nothing from the log reaches the terminal as markup or as an escape."""
+"""Shows a case file on a terminal. Text of the log never reaches the terminal as markup or as an escape."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.text import Text
 from detector.alert.casefile import CaseFile
 from detector.alert.phrases import probability
 
-#: Members shown; ``--json`` and the report hold more.
+#: Most members shown; ``--json`` and the HTML file have all.
 MAX_MEMBERS = 25
 
 
 def print_case(case: CaseFile, console: Console) -> None:
     """Print the case file on ``console``."""
-    # Strings go out as Text throughout: a str would be read as markup, and "[link=...]" in an id obeyed.
+    # Every string is wrapped in Text: rich reads a plain str as markup, and would obey "[link=...]" in an id.
     console.print(Text(case.description.title, style="bold"))
     facts = f"{case.subject_type} {case.subject_id} · {case.kind} · verdict {case.verdict}"
     facts += f" · an alert needs {probability(case.threshold)}"
@@ -81,10 +81,10 @@ def _evidence(console: Console, case: CaseFile) -> None:
     table = _table("family / kind", "accounts", "keys", "bits", "plantable", "labels")
     for family, kinds in case.by_family().items():
         for e in kinds:
-            held = f"{e.n_members:,} of {max(case.n_accounts, e.n_members):,}"
+            share = f"{e.n_members:,} of {max(case.n_accounts, e.n_members):,}"
             row = (
                 f"{family} / {e.kind}",
-                held,
+                share,
                 f"{e.n_keys:,}",
                 f"{e.bits:.1f}",
                 "yes" if e.spoofable else "no",

@@ -16,6 +16,9 @@ from detector.alert.evidence import Evidence, only_spoofable, weigh
 from detector.alert.honest import explanations
 from detector.alert.phrases import amount, count, measured, probability
 from detector.bits import from_bits, odds_bits
+from detector.decide.contributions import CONTRIBUTIONS
+from detector.score import inputs, relational
+from features import plugins
 
 #: Kind of abuse -> how a title begins.
 KINDS: dict[str, str] = {
@@ -29,11 +32,9 @@ KINDS: dict[str, str] = {
 #: A part below this is not worth a sentence (bits): it moves odds by less than a tenth.
 _LEAST_BITS = 0.14
 #: Contributions that have no value of their own: the formula makes them of others.
-NO_VALUE = frozenset(
-    ("group_contribution", "spoofable_limit", "discount", "neighbours", "base_rate", "small")
-)
+NO_VALUE = frozenset(column.name for column in CONTRIBUTIONS)
 #: Contributions that are no reason: they add up to the score, and say nothing of this subject.
-_NO_REASON = frozenset(("base_rate", "small"))
+_NO_REASON = frozenset(column.name for column in inputs.CONTRIBUTIONS)
 #: Reasons told; the case file lists every part.
 _MOST_REASONS = 12
 
@@ -80,13 +81,13 @@ def describe(
     n_accounts = max(n_accounts, *(e.n_members for e in kinds)) if kinds else n_accounts
     kind = str(subject.get("kind") or "other")
     reasons = [p for p in parts if p["feature"] not in _NO_REASON]
-    company = _company(reasons)
-    families = tuple(dict.fromkeys([*(e.family for e in kinds), *company]))
+    neighbours = _neighbours(reasons)
+    families = tuple(dict.fromkeys([*(e.family for e in kinds), *neighbours]))
     return Description(
         title=_title(subject, subject_type, subject_id, kind, n_accounts),
         reasons=_reasons(reasons, kinds, n_accounts),
         against=tuple(_part_sentence(p) for p in _ranked(reasons) if _bits(p) <= -_LEAST_BITS)[::-1],
-        spoofable=_spoofable(kinds, why, n_accounts, company),
+        spoofable=_spoofable(kinds, why, n_accounts, neighbours),
         innocent=explanations(subject_type, subject_id, kind, families),
         cleared_by=cleared_by(subject, parts, threshold),
         families=families,
@@ -109,13 +110,13 @@ def _bits(part: Mapping[str, Any]) -> float:
     return 0.0 if value is None or math.isnan(value) else float(value)
 
 
-def _company(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Evidence family -> the strongest part in which company by keys of it speaks against the account."""
+def _neighbours(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Evidence family -> the strongest part in which neighbours on keys of it speak against the account."""
     found: dict[str, Mapping[str, Any]] = {}
     for part in _ranked(parts):
-        name = str(part["feature"])
-        if name.startswith("neighbours_") and _bits(part) >= _LEAST_BITS:
-            found.setdefault(name.split("_")[1], part)
+        family = relational.FAMILY_OF.get(str(part["feature"]))
+        if family and _bits(part) >= _LEAST_BITS:
+            found.setdefault(family, part)
     return found
 
 
@@ -157,14 +158,15 @@ def _spoofable(
     kinds: Sequence[Evidence],
     why: Sequence[Mapping[str, Any]],
     n_accounts: int,
-    company: Mapping[str, Mapping[str, Any]],
+    neighbours: Mapping[str, Mapping[str, Any]],
 ) -> tuple[str, ...]:
     told = [_planted(e.sentence(n_accounts)) for e in kinds if e.spoofable]
     if alone := only_spoofable(why):
         holds = "account is" if alone == 1 else "accounts are"
         told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
-    # Company that anybody can give himself: the same client, the same words.
-    told += [_planted(_part_sentence(p)) for family, p in company.items() if family in ("client", "content")]
+    # Neighbours that anybody can give himself: the same client, the same words.
+    spoofable = plugins.spoofable_families()
+    told += [_planted(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
     return tuple(told)
 
 

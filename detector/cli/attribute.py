@@ -136,7 +136,7 @@ def predict(
     from detector.attribution.fingerprint.model import load, predict_corpora, predict_texts
 
     use_threads(1)
-    known = load(model, chosen_device(device))
+    models = load(model, chosen_device(device))
 
     def texts() -> Iterator[list[tuple[int, str | None]]]:
         row = 0
@@ -150,8 +150,8 @@ def predict(
 
     shown: list[dict[str, Any]] = []
     with bar("predicting") as update:
-        answers = predict_corpora(known, corpora(), lambda n: update(n, f"{n:,} texts")) if by else None
-        for answer in answers or predict_texts(known, texts()):
+        answers = predict_corpora(models, corpora(), lambda n: update(n, f"{n:,} texts")) if by else None
+        for answer in answers or predict_texts(models, texts()):
             if json:
                 typer.echo(json_line(answer))
             else:
@@ -324,8 +324,8 @@ def evaluate(
     )
     results: dict[str, dict[str, Any]] = {}
     with bar("evaluating", total=1.0) as update:
-        known = read_pairs(pairs) if pairs else []
-        for name, result in measure(data, lists, known, plan, out, device=where, progress=update):
+        lineage_pairs = read_pairs(pairs) if pairs else []
+        for name, result in measure(data, lists, lineage_pairs, plan, out, device=where, progress=update):
             results[name] = result
             typer.echo(f"\n{clean(name)}")
             for key, value in result.items():

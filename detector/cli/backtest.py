@@ -61,6 +61,7 @@ def backtest(
     import orjson
 
     from detector.lab.benchmark import backtest, design
+    from detector.lab.benchmark.cells import cell
     from detector.lab.benchmark.markdown import tables
     from detector.lab.benchmark.report import render
 
@@ -71,38 +72,34 @@ def backtest(
     for path in (report, json_out, markdown):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-    given: dict[str, Any] = {
+    plan: dict[str, Any] = {
         "seeds": seeds,
         "accounts": accounts,
         "days": days,
         "evasion_levels": tuple(sorted(set(evasion_levels or ()))) or None,
     }
     size = replace(
-        design.QUICK if quick else design.Size(), **{k: v for k, v in given.items() if v is not None}
+        design.QUICK if quick else design.Size(), **{k: v for k, v in plan.items() if v is not None}
     )
     choice = backtest.Choice(size=size, held_out=held_out, rivals=rivals, full=full, processes=jobs)
     work.mkdir(parents=True, exist_ok=True)
     with bar("backtest", total=1.0) as update:
-        found = backtest.run(choice, work, progress=update)
+        result = backtest.run(choice, work, progress=update)
     if json_out is not None:
-        json_out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        json_out.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
         say(f"figures: {clean(json_out)}")
     if markdown is not None:
-        markdown.write_text(tables(found), encoding="utf-8")
+        markdown.write_text(tables(result), encoding="utf-8")
         say(f"tables: {clean(markdown)}")
     if report is not None:
-        report.write_text(render(found), encoding="utf-8")
+        report.write_text(render(result), encoding="utf-8")
         say(f"report: {clean(report)}")
-    for row in found["columns"]["same"]["evasion_levels"]:
+    for row in result["columns"]["same"]["evasion_levels"]:
         say(f"evasion level {row['evasion_level']}: recall at 0.1 % / 1 % false positives "
-            f"{_share(row['recall_at_0.001'])} / {_share(row['recall_at_0.01'])}, "
-            f"group F1 {_share(row['pair_f1'])}")  # fmt: skip
-    say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
-        f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
-
-
-def _share(figure: list[float | None]) -> str:
-    return "-" if figure[0] is None else f"{figure[0]:.3f}"
+            f"{cell(row['recall_at_0.001']).main} / {cell(row['recall_at_0.01']).main}, "
+            f"group F1 {cell(row['pair_f1']).main}")  # fmt: skip
+    say(f"{plural(len(result['worlds']), 'world')}, {len(result['rejected'])} rejected by the leak check, "
+        f"{result['seconds'] / 60:.1f} minutes")  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:

@@ -93,13 +93,13 @@ def _tell(report: SinkReport, *, dry_run: bool, test: bool, command: str) -> Non
     """One line a sink, and under it what went wrong, each reason once."""
     noun = "test event" if test else "event"
     done = "would be sent" if dry_run else "sent"
-    told = [f"{plural(len(report.sent), noun)} {done}"]
-    told += [f"{report.n_already:,} sent before"] if report.n_already else []
-    told += [f"{len(report.refused):,} refused for good"] if report.refused else []
-    told += [f"{len(report.failed):,} failed"] if report.failed else []
-    told += [f"{len(report.waiting):,} not tried"] if report.waiting else []
-    told += ["nothing sent, nothing recorded"] if dry_run else ["nothing recorded"] if test else []
-    say(f"{clean(report.name)}: {', '.join(told)}")
+    counts = [f"{plural(len(report.sent), noun)} {done}"]
+    counts += [f"{report.n_already:,} sent before"] if report.n_already else []
+    counts += [f"{len(report.refused):,} refused for good"] if report.refused else []
+    counts += [f"{len(report.failed):,} failed"] if report.failed else []
+    counts += [f"{len(report.waiting):,} not tried"] if report.waiting else []
+    counts += ["nothing sent, nothing recorded"] if dry_run else ["nothing recorded"] if test else []
+    say(f"{clean(report.name)}: {', '.join(counts)}")
     if report.fault:
         say(f"    {clean(report.fault, width=400)}")
     for outcomes in (report.refused, report.failed):

@@ -96,8 +96,8 @@ def simulate(
     from detector.lab.worlds import world as worlds
 
     if list_kinds:
-        for title, known in (("campaigns", worlds.CAMPAIGNS), ("archetypes", worlds.ARCHETYPES)):
-            for name in sorted(known):
+        for title, catalogue in (("campaigns", worlds.CAMPAIGNS), ("archetypes", worlds.ARCHETYPES)):
+            for name in sorted(catalogue):
                 typer.echo(f"{title}\t{name}")
         return
     unknown = sorted(set(campaign or ()) - set(worlds.CAMPAIGNS))
@@ -120,9 +120,9 @@ def simulate(
         scale=scale,
     )
     with bar("making a world", total=1.0) as update:
-        made = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))
+        summary = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))
     counts = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in made.items() if isinstance(value, int)
+        f"{name.replace('_', ' ')} {value}" for name, value in summary.items() if isinstance(value, int)
     )
     say(f"{clean(out)}: {counts}; next: hydrawatch ingest {out / 'logs'} --lake lake")
 

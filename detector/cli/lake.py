@@ -31,7 +31,7 @@ def open_for_work(
 
     ``spill`` lets the engine use the disk, which only ``run`` may. ``reading`` makes and locks nothing.
     """
-    from detector.lake.store import is_lake
+    from detector.lake.places import is_lake
     from detector.library import store_of
 
     ending.works_on(lake, config)
@@ -103,19 +103,26 @@ def tables(
     json: Annotated[bool, typer.Option("--json", help="one object a line")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="comma-separated")] = False,
 ) -> None:
-    """Print every table with its columns, units and meaning.
+    """Print every table with its columns, units and meaning, and who reads a measurement.
 
     Example: hydrawatch tables account_scores
     """
     import pyarrow as pa
 
-    from detector.lake.tables import tables as known
+    from detector.lake.views import described as declared
 
-    if name is not None and name not in known():
-        raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(known()))}")
+    if name is not None and name not in declared():
+        raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(declared()))}")
     rows = [
-        {"table": t.name, "column": c.name, "type": c.type, "unit": c.unit, "meaning": c.meaning}
-        for t in known().values()
+        {
+            "table": t.name,
+            "column": c.name,
+            "type": c.type,
+            "unit": c.unit,
+            "meaning": c.meaning,
+            "use": c.use,
+        }
+        for t in declared().values()
         if name in (None, t.name)
         for c in t.columns
     ]

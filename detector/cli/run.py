@@ -93,7 +93,7 @@ def run(
         )
     store, settings = open_for_work(lake, config, spill=True)
     with store, bar("run", total=1.0) as update:
-        told = _Told(today, update)
+        announcer = _Announcer(today, update)
         report = run_days(
             store,
             settings,
@@ -101,9 +101,9 @@ def run(
             since=first,
             until=last,
             today=today,
-            listener=Listener(told.stage, told.ran, told.dropped, told.changed),
+            listener=Listener(announcer.stage, announcer.ran, announcer.dropped, announcer.changed),
         )
-        ending.doing("", kept=_kept(told.done))
+        ending.doing("", kept=_kept(announcer.done))
         if not report.days:
             _say_nothing(store, first, last, today)
         _tell_rest(report, today)
@@ -115,7 +115,7 @@ def run(
         raise typer.Exit(1)
 
 
-class _Told:
+class _Announcer:
     """Says what a run does as it does it, and keeps what was finished for whoever stops it."""
 
     def __init__(self, today: date, update: Callable[[float, str], None]) -> None:
@@ -177,17 +177,17 @@ def _say_day(report: DayReport) -> None:
 
 def _say_nothing(store: Store, first: date | None, last: date | None, today: date) -> None:
     """Why no day was run."""
-    known = store.days("requests")
-    come = [day for day in known if day <= today]
-    if not known:
+    days = store.days("requests")
+    past = [day for day in days if day <= today]
+    if not days:
         say(
             f"nothing to do: the lake has no requests yet; read some: hydrawatch ingest PATH{ending.arguments()}"
         )
-    elif come and (first or last):
+    elif past and (first or last):
         ends = " ".join(f"{word} {d}" for word, d in (("from", first), ("to", last)) if d)
-        say(f"no day with requests {ends}: the lake holds {_span(come)}")
+        say(f"no day with requests {ends}: the lake holds {_span(past)}")
     else:
-        say(f"nothing to do: {plural(len(known), 'day')} in the lake, none of them due")
+        say(f"nothing to do: {plural(len(days), 'day')} in the lake, none of them due")
 
 
 def _tell_rest(report: RunReport, today: date) -> None:

@@ -10,7 +10,6 @@ import polars as pl
 
 from detector.bits import probability
 from detector.config import Config
-from detector.score.additive import threshold
 from detector.tuning import BUDGET_DAYS
 
 Floats = npt.NDArray[np.float64]
@@ -44,3 +43,16 @@ def limit_of(groups: Floats, accounts: Floats, n: int, config: Config) -> float:
     """Probability an alert needs today: the budget of ``n`` accounts is spent over groups and accounts together."""
     budget = BUDGET_DAYS * config.alert_budget * n / 10_000
     return threshold(probability(np.r_[groups, accounts]), budget=budget, floor=config.alert_floor)
+
+
+def threshold(scores: Floats, *, budget: float, floor: float) -> float:
+    """What a score must reach for an alert so that the expected number of honest ones stays within ``budget``.
+
+    ``scores`` are calibrated probabilities; the expectation is the sum of their complements over the highest.
+    The answer lies just above the first score that would break the budget; it is ``floor`` when none does.
+    """
+    ordered = np.sort(scores[scores >= floor])[::-1]
+    if not len(ordered):
+        return floor
+    breaks = np.flatnonzero(np.cumsum(1 - ordered) > budget)
+    return float(np.nextafter(ordered[breaks[0]], 2.0)) if len(breaks) else floor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -64,121 +65,132 @@ def spared(
     return groups.with_columns(_capped(pl.col("group_id").is_in(whole.implode())).alias("verdict"))
 
 
+@dataclass(frozen=True)
+class Fold:
+    """What a day's verdicts rest on: the day, the settings, the ``exempt`` accounts, and the probability an alert needs."""
+
+    day: date
+    config: Config
+    exempt: frozenset[str]
+    limit: float
+
+
+def _rises(today: str) -> pl.Expr:
+    """Whether today's log-odds are a new peak."""
+    return pl.col(today).is_not_null() & (
+        pl.col("score_bits").is_null() | (pl.col(today) > pl.col("score_bits"))
+    )
+
+
+def _peaked(today: str, day: date) -> list[pl.Expr]:
+    """The peak score with its day, requests so far, and first and last day, with today folded in."""
+    busy = pl.col("busy").is_not_null()
+    return [
+        pl.when(_rises(today)).then(today).otherwise("score_bits").alias("score_bits"),
+        pl.when(_rises(today)).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
+        (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
+        pl.when(busy).then(pl.lit(day)).otherwise(pl.coalesce("last_day", pl.lit(day))).alias("last_day"),
+    ]
+
+
+def _sizes(members: pl.DataFrame, own: pl.DataFrame, exempt: frozenset[str]) -> pl.DataFrame:
+    """group_id, n_accounts, first_seen, ``exempt`` (watch at most) and ``busy`` (requests today)."""
+    some_unspoofable = (~pl.col("spoofable") | (pl.col("bond") == "similarity")).any()
+    sizes = members.group_by("group_id").agg(
+        pl.len().cast(pl.Int64).alias("n_accounts"),
+        pl.col("first_day").min().alias("first_seen"),
+        (
+            (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5)
+            # Evidence that is spoofable throughout carries no group.
+            | ~some_unspoofable
+            # Nor is one accused of which every member may be a false one.
+            | pl.col("false_member").all()
+        ).alias("exempt"),
+    )
+    busy = members.join(own, on="account_id").group_by("group_id")
+    return sizes.join(busy.agg(pl.col("n_requests").sum().alias("busy")), on="group_id", how="left")
+
+
 def fold_groups(
+    fold: Fold,
+    *,
     today: pl.DataFrame,
     previous: pl.DataFrame,
     members: pl.DataFrame,
     kinds: pl.DataFrame,
     own: pl.DataFrame,
-    evidence_of_groups: pl.DataFrame,
+    evidence: pl.DataFrame,
     merged: Mapping[str, str],
-    exempt: frozenset[str],
-    limit: float,
-    day: date,
-    config: Config,
 ) -> pl.DataFrame:
-    size = members.group_by("group_id").agg(
-        pl.len().cast(pl.Int64).alias("n_accounts"),
-        pl.col("first_day").min().alias("first_seen"),
-        (
-            (pl.col("account_id").is_in(list(exempt)).mean() >= 0.5)
-            # What could all have been planted carries no group alone.
-            | ~(~pl.col("spoofable") | (pl.col("bond") == "similarity")).any()
-            # Nor does one of which every single member may be a false member.
-            | pl.col("false_member").all()
-        ).alias("exempt"),
+    """Rows of ``groups`` at the end of the day.
+
+    ``today``: group_id, group_bits. ``members``: with ``false_member``. ``kinds``: group_id, kind. ``evidence``: of
+    ``fusion.group_evidence``. ``merged``: groups that went into another today.
+    """
+    sizes = _sizes(members, own, fold.exempt)
+    peak = evidence.select(
+        "group_id",
+        pl.col("worst_bits").alias("intrinsic_bits"),
+        pl.col("worst_day").alias("intrinsic_day"),
     )
-    busy = (
-        members.join(own, on="account_id").group_by("group_id").agg(pl.col("n_requests").sum().alias("busy"))
+    names = pl.concat([previous.select("group_id"), sizes.select("group_id")]).unique().sort("group_id")
+    table = names.join(previous, on="group_id", how="left").drop(
+        "n_accounts", "intrinsic_bits", "intrinsic_day"
     )
-    names = pl.concat([previous.select("group_id"), size.select("group_id")]).unique().sort("group_id")
-    table = (
-        names.join(previous, on="group_id", how="left")
-        .drop("n_accounts", "intrinsic_bits", "intrinsic_day")
-        .join(
-            evidence_of_groups.select(
-                "group_id",
-                pl.col("worst_bits").alias("intrinsic_bits"),
-                pl.col("worst_day").alias("intrinsic_day"),
-            ),
-            on="group_id",
-            how="left",
-        )
-        .join(size, on="group_id", how="left")
-        .join(busy, on="group_id", how="left")
-        .join(today, on="group_id", how="left")
-        .join(kinds.rename({"kind": "kind_today"}), on="group_id", how="left")
+    for columns in (peak, sizes, today, kinds.rename({"kind": "kind_today"})):
+        table = table.join(columns, on="group_id", how="left")
+    accused = _verdict(
+        # The peak against what today asks, as its members are judged.
+        pl.max_horizontal("group_bits", "score_bits").fill_null(NO_SCORE),
+        pl.col("exempt").fill_null(False),
+        max(fold.limit, ACCUSED_FROM),
+        fold.config.watch_floor,
     )
-    rises = pl.col("group_bits").is_not_null() & (
-        pl.col("score_bits").is_null() | (pl.col("group_bits") > pl.col("score_bits"))
-    )
-    now = (
-        pl.when(pl.col("group_bits").is_null())
-        .then(None)
-        .otherwise(
-            _verdict(
-                # The worst of its life against what today asks, as its members are judged.
-                pl.max_horizontal("group_bits", "score_bits").fill_null(NO_SCORE),
-                pl.col("exempt").fill_null(False),
-                max(limit, ACCUSED_FROM),
-                config.watch_floor,
-            )
-        )
-    )
+    now = pl.when(pl.col("group_bits").is_not_null()).then(accused).fill_null("clear")
+    into = pl.col("group_id").replace_strict(dict(merged), default=None, return_dtype=pl.String)
     table = table.with_columns(
-        pl.when(rises).then("group_bits").otherwise("score_bits").alias("score_bits"),
-        pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now.fill_null("clear"), _unspared().fill_null("clear")).alias("peak_verdict"),
-        pl.when(rises).then(pl.coalesce("kind_today", "kind")).otherwise("kind").alias("kind"),
+        *_peaked("group_bits", fold.day),
+        _worse(now, _unspared().fill_null("clear")).alias("peak_verdict"),
+        pl.when(_rises("group_bits")).then(pl.coalesce("kind_today", "kind")).otherwise("kind").alias("kind"),
         pl.col("n_accounts").fill_null(0),
-        (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
-        pl.coalesce("first_day", "first_seen", pl.lit(day)).alias("first_day"),
-        pl.when(pl.col("busy").is_not_null())
-        .then(pl.lit(day))
-        .otherwise(pl.coalesce("last_day", pl.lit(day)))
-        .alias("last_day"),
-        pl.col("group_id").replace_strict(dict(merged), default=None, return_dtype=pl.String).alias("into"),
-    ).with_columns(
-        # Who went into a ring that is no more has members of its own again.
-        pl.when(pl.col("first_seen").is_null() | pl.col("into").is_not_null())
-        .then(pl.coalesce("into", "successor_id"))
-        .alias("successor_id")
+        pl.coalesce("first_day", "first_seen", pl.lit(fold.day)).alias("first_day"),
+        # What went into a ring that is no more has members of its own again.
+        pl.when(pl.col("first_seen").is_null() | into.is_not_null())
+        .then(pl.coalesce(into, "successor_id"))
+        .alias("successor_id"),
+    )
+    return _group_rows(table, fold.day)
+
+
+def _group_rows(table: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Columns of ``groups``, in order."""
+    state = (
+        pl.when(pl.col("successor_id").is_not_null())
+        .then(pl.lit("merged"))
+        .when(pl.col("last_day") == day)
+        .then(pl.lit("active"))
+        .otherwise(pl.lit("silent"))
     )
     return table.select(
         "group_id",
         probability_of(pl.col("score_bits").fill_null(NO_SCORE)).alias("score"),
         pl.col("peak_verdict").alias("verdict"),
         pl.col("kind").fill_null("other"),
-        pl.when(pl.col("successor_id").is_not_null())
-        .then(pl.lit("merged"))
-        .when(pl.col("last_day") == day)
-        .then(pl.lit("active"))
-        .otherwise(pl.lit("silent"))
-        .alias("state"),
-        "successor_id",
-        "n_accounts",
-        "n_requests",
-        "first_day",
-        "last_day",
-        "score_day",
-        "score_bits",
-        "intrinsic_bits",
-        "intrinsic_day",
-        "peak_verdict",
+        state.alias("state"),
+        *("successor_id", "n_accounts", "n_requests", "first_day", "last_day", "score_day", "score_bits"),
+        *("intrinsic_bits", "intrinsic_day", "peak_verdict"),
     ).sort("group_id")
 
 
 def fold_accounts(
-    known: pl.DataFrame,
-    previous: pl.DataFrame,
-    groups: pl.DataFrame,
-    exempt: frozenset[str],
-    charged: pl.Series,
-    limit: float,
-    day: date,
-    config: Config,
+    fold: Fold, accounts: pl.DataFrame, previous: pl.DataFrame, groups: pl.DataFrame, charged: pl.Series
 ) -> pl.DataFrame:
-    table = known.join(
+    """Rows of ``account_scores`` at the end of the day.
+
+    ``accounts``: every account known, of ``fusion.with_relational``, with its ``group_id``. ``charged``: accounts that
+    the alert budget is charged for.
+    """
+    table = accounts.join(
         previous.drop("group_id", "group_score", "harvest_bits"),
         on="account_id",
         how="left",
@@ -189,60 +201,46 @@ def fold_accounts(
         how="left",
         maintain_order="left",
     )
-    rises = pl.col("bits_today").is_not_null() & (
-        pl.col("score_bits").is_null() | (pl.col("bits_today") > pl.col("score_bits"))
+    # What an account does by itself is judged by the budget; what others bring to its score has to make it surer.
+    by_itself = (
+        pl.when(pl.col("relational_bits").is_null()).then("conduct_bits").otherwise("single_account_bits")
+    )
+    budgeted = pl.col("account_id").is_in(charged.implode()) & (
+        probability_of(by_itself) >= fold.limit
+    ).fill_null(False)
+    now = _verdict(
+        pl.col("bits_today").fill_null(NO_SCORE),
+        pl.lit(False),
+        pl.when(budgeted).then(fold.limit).otherwise(max(fold.limit, ACCUSED_FROM)),
+        fold.config.watch_floor,
     )
     by_group = (pl.col("group_contribution_bits") >= pl.col("conduct_bits").fill_null(NO_SCORE)).fill_null(
         False
     )
+    kind = pl.when(by_group).then("group_kind").otherwise("conduct_kind")
+    return (
+        table.with_columns(
+            *_peaked("bits_today", fold.day),
+            _worse(now, _unspared().fill_null("clear")).alias("peak_verdict"),
+            pl.when(_rises("bits_today")).then(kind).otherwise("kind").fill_null("other").alias("kind"),
+            pl.coalesce("first_day", pl.lit(fold.day)).alias("first_day"),
+            _peak_score("conduct"),
+            _peak_score("relational"),
+            probability_of(pl.col("group_contribution_bits")).alias("group_score"),
+        )
+        .with_columns(
+            probability_of(pl.col("score_bits")).alias("score"),
+            _capped(pl.col("account_id").is_in(list(fold.exempt))).alias("verdict"),
+        )
+        .select(
+            *("account_id", "score", "verdict", "group_id", "kind", "conduct_score", "group_score"),
+            *("relational_score", "harvest_bits", "score_bits", "score_day", "first_day", "last_day"),
+            *("n_requests", "peak_verdict"),
+        )
+        .sort("account_id")
+    )
 
-    # What an account does alone is judged by the budget; what others bring to its score has to make it surer.
-    conduct = (
-        pl.when(pl.col("relational_bits").is_null()).then("conduct_bits").otherwise("single_account_bits")
-    )
-    by_own = pl.col("account_id").is_in(charged.implode()) & (probability_of(conduct) >= limit).fill_null(
-        False
-    )
-    now = _verdict(
-        pl.col("bits_today").fill_null(NO_SCORE),
-        pl.lit(False),
-        pl.when(by_own).then(limit).otherwise(max(limit, ACCUSED_FROM)),
-        config.watch_floor,
-    )
-    table = table.with_columns(
-        pl.when(rises).then("bits_today").otherwise("score_bits").alias("score_bits"),
-        pl.when(rises).then(pl.lit(day)).otherwise("score_day").alias("score_day"),
-        _worse(now, _unspared().fill_null("clear")).alias("peak_verdict"),
-        pl.when(rises)
-        .then(pl.when(by_group).then("group_kind").otherwise("conduct_kind"))
-        .otherwise("kind")
-        .alias("kind"),
-        (pl.col("n_requests").fill_null(0) + pl.col("busy").fill_null(0)).alias("n_requests"),
-        pl.coalesce("first_day", pl.lit(day)).alias("first_day"),
-        pl.when(pl.col("busy").is_not_null())
-        .then(pl.lit(day))
-        .otherwise(pl.coalesce("last_day", pl.lit(day)))
-        .alias("last_day"),
-        pl.max_horizontal(probability_of(pl.col("conduct_bits")), "conduct_score").alias("conduct_score"),
-        pl.max_horizontal(probability_of(pl.col("relational_bits")), "relational_score").alias(
-            "relational_score"
-        ),
-        probability_of(pl.col("group_contribution_bits")).alias("group_score"),
-    ).with_columns(_capped(pl.col("account_id").is_in(list(exempt))).alias("verdict"))
-    return table.select(
-        "account_id",
-        probability_of(pl.col("score_bits")).alias("score"),
-        "verdict",
-        "group_id",
-        pl.col("kind").fill_null("other"),
-        "conduct_score",
-        "group_score",
-        "relational_score",
-        "harvest_bits",
-        "score_bits",
-        "score_day",
-        "first_day",
-        "last_day",
-        "n_requests",
-        "peak_verdict",
-    ).sort("account_id")
+
+def _peak_score(name: str) -> pl.Expr:
+    """``NAME_score`` with today's ``NAME_bits`` folded in."""
+    return pl.max_horizontal(probability_of(pl.col(f"{name}_bits")), f"{name}_score").alias(f"{name}_score")

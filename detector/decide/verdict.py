@@ -1,39 +1,43 @@
-"""From measurements to verdicts: scores of groups and accounts for one day, and the worst of their lives.
+"""From measurements to verdicts: scores of groups and accounts for one day, and the peak of their lives.
 
-Verdicts come from calibrated probabilities and the operator's alert budget alone. Contracted resellers,
-exempted accounts and groups that only copyable evidence holds together are ``watch`` at most, whatever they
-score; their score is not touched.
+Verdicts come from calibrated probabilities and the operator's alert budget. Contracted resellers, exempted accounts
+and groups that only spoofable evidence holds together are ``watch`` at most, whatever they score; their score is not
+touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from detector.bits import probability
 from detector.config import Config
 from detector.decide.budget import charged, limit_of, recent
-from detector.decide.contributions import account_parts, group_parts
-from detector.decide.history import fold_accounts, fold_groups, spared
+from detector.decide.contributions import account_contributions, group_contributions
+from detector.decide.history import Fold, fold_accounts, fold_groups, spared
 from detector.decide.membership import false_members, group_kinds, pruned, rings_of, with_neighbours
 from detector.link import communities
-from detector.link.graph import EvidenceGraph
-from detector.score import additive
-from detector.score.additive import Detector, likeliest_kind
-from detector.score.fusion import accounts_before, group_evidence, with_relational
-from detector.score.inputs import columns_of, group_columns, member_columns, score_frame
+from detector.score import scorer
+from detector.score.detector import Detector, Models
+from detector.score.scorer import Before, Scores, SiteDay
 
-Floats = npt.NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Previous:
+    """State at the end of the day before: ``groups``, ``account_scores`` and ``group_members`` without ``day``.
+
+    ``members`` None: nobody was a member for its neighbours.
+    """
+
+    groups: pl.DataFrame
+    accounts: pl.DataFrame
+    members: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class Day:
-    """What one day's scoring answers; tables in the columns of ``groups``, ``account_scores``, ``contributions``.
+    """What one day's scoring answers, in the columns of ``groups``, ``account_scores``, ``contributions``.
 
     ``members`` are those of ``groups``: candidates found by similarity alone are kept from the day they are worth
     a look, since every class and every tool's users form one. ``merged``: groups that went into another today, by
@@ -48,155 +52,132 @@ class Day:
     merged: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Groups as they are shown: members by ring, bits of today, and those of the peak."""
+
+    members: pl.DataFrame
+    today: pl.DataFrame
+    peak: pl.DataFrame
+    merged: Mapping[str, str]
+
+
 def decide(
     detector: Detector,
+    site: SiteDay,
+    previous: Previous,
     *,
-    day: date,
     config: Config,
-    account_days: pl.DataFrame,
-    group_days: pl.DataFrame,
-    members: pl.DataFrame,
-    previous_groups: pl.DataFrame,
-    previous_accounts: pl.DataFrame,
     exempt: Collection[str],
     merged: Mapping[str, str],
-    shared: EvidenceGraph | None = None,
-    previous_members: pl.DataFrame | None = None,
 ) -> Day:
     """Score one day and fold it into what was known.
 
-    Parameters
-    ----------
-    account_days, group_days : today's measurements.
-    members : every group's members so far (tracking.MEMBERS and ``evidence_bits``).
-    previous_groups, previous_accounts : yesterday's state tables (without ``day``).
-    exempt : accounts that may be ``watch`` at most (``exemptions``).
-    merged : groups that went into another today.
-    shared : who holds which key in the window; None: neighbours are not measured.
-    previous_members : yesterday's ``group_members``; None: nobody was a member by its neighbours.
+    ``exempt``: accounts that may be ``watch`` at most (``exemptions``). ``merged``: groups that went into another
+    today, by the members they share.
     """
-    columns, n = columns_of(account_days), len(account_days)
-    models = detector.fitting(columns)
-    harvest, single = models.conduct.bits(columns, n), detector.single_account.bits(columns, n)
-    conduct_bits = additive.conduct_bits(harvest, single)
-    by_itself = single >= conduct_bits
-    own = pl.DataFrame(
-        {
-            "account_id": account_days["account_id"],
-            "conduct_bits": conduct_bits,
-            "harvest_bits": harvest,
-            "single_account_bits": single,
-            "conduct_kind": pl.Series(_conduct_kinds(detector, columns, by_itself), dtype=pl.String),
-            "n_requests": account_days["n_requests"].cast(pl.Int64),
-        }
+    models = detector.models_for(site.account_days)
+    scores = scorer.score(models, site, Before.of(previous.accounts, previous.groups))
+    accounts = scorer.fused(models, scores)
+    own = scores.own.join(
+        accounts.select("account_id", "without_group_bits"),
+        on="account_id",
+        how="left",
+        maintain_order="left",
     )
-    bond = members.select(
-        "group_id",
-        "account_id",
-        "bond",
-        "strength_bits",
-        "spoofable",
-        "membership_probability",
-        "similarity",
-        "linked_bits",
-        "evidence_bits",
-        pl.col("first_day").alias("joined"),
+    shown = _shown(scores, accounts, previous, merged)
+    spare = frozenset(exempt)
+    judged = charged(shown.peak, own, shown.members, config).filter(~pl.col("account_id").is_in(list(spare)))
+    fold = Fold(site.day, config, spare, _limit(shown, judged, previous, site, config))
+    groups = fold_groups(
+        fold,
+        today=shown.today,
+        previous=previous.groups,
+        members=shown.members,
+        kinds=group_kinds(shown.members, own),
+        own=own,
+        evidence=scores.evidence_of_groups,
+        merged=shown.merged,
     )
-    # Of a member it matters how much it looks like one of a harvest, undiscounted.
-    undiscounted = own.select("account_id", pl.Series("conduct_bits", harvest))
-    measured = group_columns(group_days, bond, undiscounted)
-    sure = score_frame(detector.membership, member_columns(bond, measured, undiscounted))
-    bond = bond.with_columns(pl.Series("membership_probability", probability(sure)))
-    group_bits = pl.DataFrame(
-        {"group_id": measured["group_id"], "group_bits": score_frame(models.group, measured)}
+    by_ring = shown.members.select("account_id", "group_id")
+    accounts = accounts.drop("group_id").join(by_ring, on="account_id", how="left", maintain_order="left")
+    folded = fold_accounts(fold, accounts, previous.accounts, groups, judged["account_id"])
+    groups = spared(groups, folded, shown.members.filter(~pl.col("false_member")), spare)
+    day = Day(
+        groups,
+        folded,
+        _contributions(models, scores, own, accounts, shown.today, config),
+        pruned(shown.members, groups),
+        fold.limit,
+        shown.merged,
     )
-    exempt = frozenset(exempt)
-    evidence_of_groups = group_evidence(group_bits, previous_groups, day)
-    shared = None if shared is None else shared.neighbours
-    known = with_relational(models, accounts_before(own, previous_accounts, bond, evidence_of_groups), shared)
-    own = own.join(
-        known.select("account_id", "without_group_bits"), on="account_id", how="left", maintain_order="left"
+    return _kept(day, frozenset(previous.groups["group_id"]))
+
+
+def _shown(scores: Scores, accounts: pl.DataFrame, previous: Previous, merged: Mapping[str, str]) -> _Shown:
+    """Rings of the day's suspects laid over the groups."""
+    site = scores.site
+    ring = rings_of(
+        scores.neighbours, accounts, site.members, previous.groups, previous.accounts, merged, site.day
     )
-    ring = rings_of(shared, known, members, previous_groups, previous_accounts, merged, day)
     members = communities.overlaid(
-        members.with_columns(false_members(bond)), ring, known, previous_members, day
+        site.members.with_columns(false_members(scores.members)), ring, accounts, previous.members, site.day
     )
-    merged = {**merged, **ring.absorbed}
-    today = with_neighbours(group_bits, members, known, ring)
-    worst = today.join(previous_groups.select("group_id", "score_bits"), on="group_id", how="left").select(
+    today = with_neighbours(scores.groups.select("group_id", "group_bits"), members, accounts, ring)
+    peak = today.join(previous.groups.select("group_id", "score_bits"), on="group_id", how="left").select(
         "group_id", pl.max_horizontal("group_bits", "score_bits").alias("group_bits")
     )
-    own_account = charged(worst, own, members, config).filter(~pl.col("account_id").is_in(list(exempt)))
-    limit = limit_of(
-        recent(
-            worst, previous_groups.filter(pl.col("successor_id").is_null()), "group_id", "group_bits", day
-        ),
-        recent(
-            own_account,
-            previous_accounts.filter(pl.col("group_id").is_null()),
-            "account_id",
-            "without_group_bits",
-            day,
-        ),
-        n,
+    return _Shown(members, today, peak, {**merged, **ring.absorbed})
+
+
+def _limit(shown: _Shown, judged: pl.DataFrame, previous: Previous, site: SiteDay, config: Config) -> float:
+    """Probability an alert needs today; ``judged``: accounts that stand for themselves."""
+    standing = previous.groups.filter(pl.col("successor_id").is_null())
+    single = previous.accounts.filter(pl.col("group_id").is_null())
+    return limit_of(
+        recent(shown.peak, standing, "group_id", "group_bits", site.day),
+        recent(judged, single, "account_id", "without_group_bits", site.day),
+        len(site.account_days),
         config,
     )
-    kind_of = group_kinds(members, own)
-    groups = fold_groups(
-        today, previous_groups, members, kind_of, own, evidence_of_groups, merged, exempt, limit, day, config
-    )
-    shown = members.select("account_id", "group_id")
-    known = known.drop("group_id").join(shown, on="account_id", how="left", maintain_order="left")
-    accounts = fold_accounts(
-        known, previous_accounts, groups, exempt, own_account["account_id"], limit, day, config
-    )
-    groups = spared(groups, accounts, members.filter(~pl.col("false_member")), exempt)
-    parts = pl.concat(
+
+
+def _contributions(
+    models: Models,
+    scores: Scores,
+    own: pl.DataFrame,
+    accounts: pl.DataFrame,
+    today: pl.DataFrame,
+    config: Config,
+) -> pl.DataFrame:
+    """Rows of ``contributions``: those of one subject add up to its score of the day."""
+    return pl.concat(
         [
-            group_parts(models, measured, group_bits, today),
-            *account_parts(models, detector, account_days, own, known, config),
+            group_contributions(models, scores.groups, today),
+            *account_contributions(models, scores.account_days, own, accounts, config),
         ]
     ).sort("subject_type", "subject_id", "bits", "feature", descending=[False, False, True, False])
-    return _kept(
-        Day(groups, accounts, parts, pruned(members, groups), limit, merged),
-        frozenset(previous_groups["group_id"]),
-    )
 
 
-def _kept(day: Day, known: frozenset[str]) -> Day:
-    """The day without candidates of similarity that nobody needs to look at; ``known``: groups kept before."""
+def _kept(day: Day, before: frozenset[str]) -> Day:
+    """The day without candidates of similarity that nobody needs to look at; ``before``: groups kept before."""
     size = day.members.group_by("group_id").agg(
         pl.len().cast(pl.Int64).alias("n_members"), (pl.col("bond") == "keys").any().alias("keyed")
     )
     groups = day.groups.join(size, on="group_id", how="left", maintain_order="left").with_columns(
         pl.col("n_members").fill_null(0).alias("n_accounts")
     )
-    # Without members left a group is one that merged, or whose members were all let go: it stays on record.
+    # Without members left a group is one that merged, or whose members were all pruned: it stays on record.
     passing = (
-        (pl.col("verdict") == "clear") & ~pl.col("keyed") & ~pl.col("group_id").is_in(list(known))
+        (pl.col("verdict") == "clear") & ~pl.col("keyed") & ~pl.col("group_id").is_in(list(before))
     ).fill_null(False)
     gone = groups.filter(passing)["group_id"].implode()
     members = day.members.filter(~pl.col("group_id").is_in(gone))
     of_members = pl.col("account_id").is_in(members["account_id"].implode())
-    return Day(
-        groups.filter(~passing).drop("n_members", "keyed"),
-        day.accounts.with_columns(pl.when(of_members).then("group_id").alias("group_id")),
-        day.parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(gone)),
-        members,
-        day.threshold,
-        day.merged,
+    return replace(
+        day,
+        groups=groups.filter(~passing).drop("n_members", "keyed"),
+        accounts=day.accounts.with_columns(pl.when(of_members).then("group_id").alias("group_id")),
+        parts=day.parts.filter((pl.col("subject_type") != "group") | ~pl.col("subject_id").is_in(gone)),
+        members=members,
     )
-
-
-def _conduct_kinds(
-    detector: Detector, columns: dict[str, Floats], by_itself: npt.NDArray[np.bool_]
-) -> list[str]:
-    """The likeliest kind of each account: of those one account commits alone where its own score is of them."""
-    found = np.empty(len(by_itself), dtype=object)
-    for which, kinds, default in (
-        (by_itself, detector.single_account_kinds, "other"),
-        (~by_itself, detector.kinds, "distillation"),
-    ):
-        some = {name: values[which] for name, values in columns.items()}
-        found[which] = likeliest_kind(kinds, some, int(which.sum()), default=default)
-    return found.tolist()

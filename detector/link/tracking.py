@@ -12,9 +12,10 @@ from datetime import date
 
 import polars as pl
 
+from detector.frames import Frame
 from detector.tuning import CONTINUES, LEAST_PART, MERGES
 
-MEMBERS = {
+MEMBERS: dict[str, type[pl.DataType]] = {
     "group_id": pl.String,
     "account_id": pl.String,
     "first_day": pl.Date,
@@ -33,6 +34,7 @@ FOUND = {"account_id": pl.String, "label": pl.Int64} | {
     for name, dtype in MEMBERS.items()
     if name not in ("group_id", "account_id", "first_day", "last_day", "state")
 }
+_KNOWN, _GROUPED = Frame("members", MEMBERS), Frame("grouped", FOUND)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def carry_over(
     suspects : groups whose verdict is not ``clear``. A community that holds members of one of them and of a clear
         group is two: an accident of a day must not hide an operation in an honest house, nor accuse the house.
     """
-    found = _parted(previous, found, suspects)
+    previous, found = _KNOWN.check(previous), _parted(previous, _GROUPED.check(found), suspects)
     sizes = dict(found.group_by("label").len().rows())
     live = previous
     common = (

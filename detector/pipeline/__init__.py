@@ -13,8 +13,7 @@ from detector.errors import ModelError
 from detector.pipeline import due
 from detector.pipeline.day import DayReport, Observe, Observed, run_day
 from detector.pipeline.due import due_days, input_digest
-from detector.pipeline.window import with_template_reuse
-from detector.score.additive import Detector
+from detector.score.detector import Detector
 
 __all__ = [
     "DayReport",
@@ -25,7 +24,6 @@ __all__ = [
     "input_digest",
     "load_detector",
     "run_day",
-    "with_template_reuse",
 ]
 
 

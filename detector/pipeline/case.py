@@ -43,13 +43,15 @@ def case_file(store: Store, subject: str, settings: Config) -> CaseFile:
     accounts = ", ".join(literal(m["account_id"]) for m in members) or name
     runs = store.rows_of("runs", when)
     limit = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
+    history = store.rows_of("contributions", f"subject_id = {name}")
     return build(
         row,
-        parts=store.rows_of("contributions", f"subject_id = {name} AND {when}"),
+        parts=[part for part in history if part["day"] == row["score_day"]],
         why=store.rows_of("why", f"{'group_id' if is_group else 'account_id'} = {name} AND {when}"),
         members=members,
         alerts=store.rows_of("alerts", f"subject_id = {name}"),
         events=store.rows_of("account_events", f"account_id IN ({accounts})"),
         allowed=of_accounts(store, settings, [m["account_id"] for m in members] or [subject]),
+        history=history,
         threshold=alert_needs(limit, row["score"] or 0.0, is_group=is_group),
     )

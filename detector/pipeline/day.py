@@ -12,8 +12,10 @@ import polars as pl
 
 from detector.config import Config
 from detector.decide import verdict
+from detector.decide.verdict import Previous
 from detector.errors import DayMissing
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 from detector.link import tracking
 from detector.link.graph import EvidenceGraph
@@ -24,7 +26,8 @@ from detector.pipeline.due import input_digest
 from detector.pipeline.view import DayView
 from detector.pipeline.window import Window
 from detector.score import template_reuse
-from detector.score.additive import Detector
+from detector.score.detector import Detector
+from detector.score.scorer import SiteDay
 
 Progress = Callable[[str], None]
 
@@ -205,20 +208,18 @@ def _decide(view: DayView, measured: Measured, detector: Detector, config: Confi
     """Scores and verdicts, the evidence behind them, and the alerts that follow."""
     store, day = view.store, view.day
     exempted = exempt.exempted(store, config, day, accounts="accounts")
-    graph = measured.window.graph
+    site = SiteDay(
+        day,
+        measured.account_days,
+        measured.group_days,
+        measured.members,
+        measured.window.graph,
+        measured.keys,
+    )
+    accounts = relations.state(store, "account_scores", day)
+    previous = Previous(measured.previous_groups, accounts, measured.previous_members)
     scored = verdict.decide(
-        detector,
-        day=day,
-        config=config,
-        account_days=window.with_template_reuse(detector, measured.account_days, graph, measured.keys),
-        group_days=measured.group_days,
-        members=measured.members,
-        previous_groups=measured.previous_groups,
-        previous_accounts=relations.state(store, "account_scores", day),
-        exempt=exempted,
-        merged=measured.carried.merged,
-        shared=graph,
-        previous_members=measured.previous_members,
+        detector, site, previous, config=config, exempt=exempted, merged=measured.carried.merged
     )
     why = window.why(store, day, measured.window, scored.members, scored.groups, config)
     return Decided(scored, why, alerting.alerts_of(store, day, scored, why, exempted, config))

@@ -17,7 +17,7 @@ from detector.pipeline.exempt import idle_entries, settings_changed
 if TYPE_CHECKING:
     from detector.lake.store import Store
     from detector.pipeline import DayReport
-    from detector.score.additive import Detector
+    from detector.score.detector import Detector
 
 
 @dataclass
@@ -90,10 +90,18 @@ def run_days(
         after = _alerts(store)
         report.raised = [severity for alert, severity in told if _is_new(alert, severity, before, after)]
         report.still_open = [severity for severity, state in after.values() if state == "open"]
-        report.notes = list(idle_entries(store, settings))
+        report.notes = [*idle_entries(store, settings), *_of_classifier(detector)]
         report.ahead = list(due.ahead(store, today))
         report.otherwise = list(due.scored_otherwise(store, detector.digest()))
+        store.drop_before()
     return report
+
+
+def _of_classifier(detector: Detector) -> list[str]:
+    """What an operator should know of the classifier that ran."""
+    if not detector.is_converted:
+        return []
+    return ["the classifier was trained by version 0.1 and was converted; train it anew: hydrawatch train"]
 
 
 def days_between(store: Store, since: date | None, until: date | None, today: date) -> list[date]:

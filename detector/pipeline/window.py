@@ -16,8 +16,6 @@ from detector.link.graph import EvidenceGraph, Keys, organisation_codes
 from detector.link.uses import FAMILIES
 from detector.pipeline import relations
 from detector.pipeline.gathered import Gathered, gather
-from detector.score import template_reuse
-from detector.score.additive import Detector
 from features import plugins
 from features.spec import Tie
 
@@ -118,25 +116,10 @@ def _holders(
     )
 
 
-def with_template_reuse(
-    detector: Detector, account_days: pl.DataFrame, graph: EvidenceGraph, keys: pl.DataFrame
-) -> pl.DataFrame:
-    """Account measurements with what the classifier thinks of the text each shares with others.
-
-    ``keys``: :func:`template_reuse.measure_keys` of the graph.
-    """
-    bits = template_reuse.score_keys(detector.template_reuse, keys)
-    carried = template_reuse.account_template_reuse(
-        template_reuse.content_incidence(graph), keys["code"], bits, graph.n_holders
-    ).drop("account")
-    named = carried.with_columns(account_id=graph.accounts)
-    return account_days.join(named, on="account_id", how="left", maintain_order="left")
-
-
 def kinds(ties: tuple[Tie, ...]) -> pl.DataFrame:
     """What the plug-ins say of each kind of key."""
     return pl.DataFrame(
-        [(k, t.family, bits, t.half_life_days, k in t.spoofable) for t in ties for k, bits in t.kinds.items()],
+        [(name, t.family, k.bits, t.half_life_days, k.spoofable) for t in ties for name, k in t.kinds.items()],
         schema={
             "kind": pl.String, "family": pl.String, "bits": pl.Float64, "half_life_days": pl.Float64,
             "spoofable": pl.Boolean,

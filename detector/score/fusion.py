@@ -1,8 +1,9 @@
 """Score fusion: how the scores of models become the one score of an account.
 
-All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days so far.
+All are log-odds in bits (log2 of p / (1 - p)); ``*`` is the peak over the days so far. ``harvest`` and
+``single_account`` are the largest heads of the conduct model (``score.conduct``), ``model`` is the relational model.
 
-    conduct       = max(discount(harvest), single_account)         harvest, single_account: models of the account's day
+    conduct       = max(discount(harvest), single_account)
     contribution  = both(group, membership)                        if the bond is unspoofable and 3 bits of it are shown
                   = min(both(group, membership), max(conduct, harvest) + 2)                                    otherwise
     first         = model(harvest*, contribution, neighbours judged by harvest*)
@@ -33,19 +34,16 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.bits import UNKNOWN
-from detector.link.graph import EvidenceGraph
-from detector.score import relational
-from detector.score.additive import Variant
-from detector.score.inputs import score_frame
 from detector.tuning import GROUP_ABOVE, LEAST_EVIDENCE, SPOOFABLE_BITS
 
 Floats = npt.NDArray[np.float64]
 
 
 def group_evidence(today: pl.DataFrame, previous: pl.DataFrame, day: date) -> pl.DataFrame:
-    """What each group may contribute: ``worst_bits`` of its life, of ``worst_day``, and ``today_bits`` (NULL: not measured).
+    """What each group may contribute.
 
-    ``today``: group_id, group_bits. ``previous``: yesterday's ``groups``.
+    Columns: group_id, ``worst_bits`` (its peak), ``worst_day`` (the day of that), ``today_bits`` (NULL: not measured).
+    ``today``: group_id, group_bits. ``previous``: yesterday's group_id, intrinsic_bits, intrinsic_day.
     """
     both = previous.select("group_id", "intrinsic_bits", "intrinsic_day").join(
         today.rename({"group_bits": "today_bits"}), on="group_id", how="full", coalesce=True
@@ -99,7 +97,8 @@ def accounts_before(
     """Every account known: today's conduct, its peak ``harvest_bits``, and ``group_contribution_bits``.
 
     ``own``: account_id, conduct_bits, harvest_bits, single_account_bits, conduct_kind, n_requests. ``previous``:
-    yesterday's ``account_scores``. ``bond``: what ties members to groups. ``evidence_of_groups``: of :func:`group_evidence`.
+    yesterday's account_id and harvest_bits. ``bond``: what ties members to groups. ``evidence_of_groups``: of
+    :func:`group_evidence`.
     """
     names = pl.concat([previous.select("account_id"), own.select("account_id"), bond.select("account_id")])
     before = previous.select("account_id", pl.col("harvest_bits").alias("before"))
@@ -124,51 +123,31 @@ def accounts_before(
     )
 
 
-def with_relational(models: Variant, accounts: pl.DataFrame, graph: EvidenceGraph | None) -> pl.DataFrame:
-    """``accounts`` (:func:`accounts_before`) with the columns of ``relational.TERMS``, and what follows.
+def with_relational(accounts: pl.DataFrame) -> pl.DataFrame:
+    """``accounts`` with ``relational_bits`` and the scores that follow from them.
 
-    ``relational_bits``: of the account and its neighbours, NULL where it shares nothing. ``spoofable_limit_bits``:
+    ``accounts``: of :func:`accounts_before`, with ``shares_keys``, ``relational_raw_bits`` (what the model says) and
+    ``unspoofable_bits`` (what it says of unspoofable keys alone); the latter two are NULL where nothing is shared.
 
-       what the limit on spoofable evidence took off.
-    ``without_group_bits``: the account's score without its group's. ``bits_today``: its score.
+    Added: ``relational_bits`` of the account and its neighbours, NULL where it shares nothing;
+    ``spoofable_limit_bits``, what the limit on spoofable evidence took off; ``without_group_bits``, the score without
+    the group's contribution; ``bits_today``, the score of the day.
     """
-    found = _relational(models, accounts, graph)
-    alone = (
+    conduct = pl.max_horizontal("conduct_bits", "harvest_bits", "group_contribution_bits").fill_null(UNKNOWN)
+    # What would be left if no key were spoofable, and a little more.
+    limit = pl.max_horizontal(conduct, "unspoofable_bits") + SPOOFABLE_BITS
+    limited = accounts.with_columns(
+        pl.when("shares_keys").then(pl.min_horizontal("relational_raw_bits", limit)).alias("relational_bits")
+    )
+    without_group = (
         pl.when(pl.col("relational_bits").is_null())
         .then("conduct_bits")
         .otherwise(pl.max_horizontal("single_account_bits", "relational_bits"))
     )
     from_group = pl.min_horizontal("group_contribution_bits", pl.col("relational_bits") + GROUP_ABOVE)
-    return found.with_columns(
-        alone.alias("without_group_bits"),
-        pl.max_horizontal(
-            alone, pl.when(pl.col("group_contribution_bits").is_not_null()).then(from_group)
-        ).alias("bits_today"),
+    from_group = pl.when(pl.col("group_contribution_bits").is_not_null()).then(from_group)
+    return limited.with_columns(
+        (pl.col("relational_bits") - pl.col("relational_raw_bits")).alias("spoofable_limit_bits"),
+        without_group.alias("without_group_bits"),
+        pl.max_horizontal(without_group, from_group).alias("bits_today"),
     )
-
-
-def _relational(models: Variant, accounts: pl.DataFrame, graph: EvidenceGraph | None) -> pl.DataFrame:
-    if graph is None:
-        nothing = [
-            pl.lit(None, pl.Float64).alias(name)
-            for name in ("relational_bits", "unspoofable_bits", "spoofable_limit_bits")
-        ]
-        return accounts.with_columns(nothing)
-
-    known = accounts["account_id"]
-    first = relational.beside(accounts, graph, known, accounts["harvest_bits"].fill_null(UNKNOWN).to_numpy())
-    said = score_frame(models.relational_first, first)
-    table = relational.beside(accounts, graph, known, said)
-    # What of it would be left if everything that anybody can plant were not there, and a little more.
-    unspoofable = score_frame(
-        models.relational, relational.beside(accounts, graph, known, said, without_spoofable=True)
-    )
-    table = table.with_columns(
-        relational_raw=score_frame(models.relational, table), unspoofable_bits=unspoofable
-    )
-    conduct = pl.max_horizontal("conduct_bits", "harvest_bits", "group_contribution_bits").fill_null(UNKNOWN)
-    present = pl.col("account_id").is_in(graph.accounts.implode())
-    limit = pl.max_horizontal(conduct, "unspoofable_bits") + SPOOFABLE_BITS
-    return table.with_columns(
-        pl.when(present).then(pl.min_horizontal("relational_raw", limit)).alias("relational_bits")
-    ).with_columns((pl.col("relational_bits") - pl.col("relational_raw")).alias("spoofable_limit_bits"))

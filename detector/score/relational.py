@@ -22,6 +22,8 @@ from detector.bits import probability
 from detector.link.graph import Codes, EvidenceGraph, Floats
 from detector.link.uses import FAMILIES, NEIGHBOUR_FAMILIES
 from detector.tuning import LEAST_RATE, PSEUDO_HOLDERS
+from features.families import FAMILIES as EVIDENCE
+from features.spec import Column, Direction, read_by
 
 #: Places among an account's keys, the most suspect first, that are measured.
 PLACES = (1, 3)
@@ -32,14 +34,46 @@ def columns(*families: str) -> tuple[str, ...]:
     return tuple(f"neighbours_{family}_{place}" for family in families for place in PLACES)
 
 
-#: What the models may use; all point one way.
-TERMS: Mapping[str, str] = MappingProxyType(
-    {
-        "harvest_bits": "up",
-        "group_contribution_bits": "up",
-        **dict.fromkeys(columns(*NEIGHBOUR_FAMILIES), "up"),
-    }
+#: Measurement of neighbours -> the family of keys it looks at.
+FAMILY_OF: Mapping[str, str] = MappingProxyType(
+    {name: family for family in NEIGHBOUR_FAMILIES for name in columns(family)}
 )
+
+
+def _neighbours(family: str, place: int) -> Column:
+    rank = {1: "", 3: "third "}[place]
+    return Column(
+        f"neighbours_{family}_{place}",
+        "DOUBLE",
+        f"bits by which others on the {rank}most telling {EVIDENCE[family].shared} it shares are more suspect than "
+        "the site's accounts are; NULL: it shares none",
+        "bits",
+        "up",
+        ("relational",),
+    )
+
+
+#: What the models of both hops read: an account's own conduct, its group, its neighbours. All point one way.
+FEATURES = (
+    Column(
+        "harvest_bits",
+        "DOUBLE",
+        "how much its own conduct is one of a harvest, on its worst day",
+        "bits",
+        "up",
+        ("relational",),
+    ),
+    Column(
+        "group_contribution_bits",
+        "DOUBLE",
+        "how sure its group is abusive and it belongs there; NULL: it is in none",
+        "bits",
+        "up",
+        ("relational",),
+    ),
+    *(_neighbours(family, place) for family in NEIGHBOUR_FAMILIES for place in PLACES),
+)
+TERMS: Mapping[str, Direction] = read_by("relational", FEATURES)
 
 
 def lifts(graph: EvidenceGraph, suspicion: Floats) -> Floats:

@@ -10,7 +10,6 @@ dilute a sum.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -19,40 +18,101 @@ import polars as pl
 from detector.link.graph import EvidenceGraph
 from detector.link.meetings import met
 from detector.link.uses import TEMPLATE_LINKS, TEMPLATE_TEXT
-from detector.score.additive import Additive
 from detector.tuning import KEYS_A_REQUEST
+from features.spec import Column, Direction, read_by
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 STEADY = pl.col(pl.Float64).round_sig_figs(9)
 
-#: What a key's classifier may use, and which way each may point (see ``terms``).
-KEY_TERMS: Mapping[str, str] = MappingProxyType(
-    {
-        "key_holders_log2": "",
-        "key_rarity_bits": "",
-        "key_distinct_share": "up",
-        "key_uses_log2": "",
-        "key_evenness": "up",
-        "key_asked": "up",
-        "key_orgs_per_holder": "up",
-        "key_linked_bits": "up",
-        "key_linked_share": "up",
-        "key_days": "",
-        "key_share_of_holder": "",
-        "key_long": "",
-        "key_system": "",
-    }
+#: What is measured of a key of shared text.
+KEY_FEATURES = (
+    Column("key_holders_log2", "DOUBLE", "accounts that hold it", "log2", "", ("template_reuse",)),
+    Column(
+        "key_rarity_bits",
+        "DOUBLE",
+        "the site's accounts against its holders",
+        "bits",
+        "",
+        ("template_reuse",),
+    ),
+    Column("key_distinct_share", "DOUBLE", "different prompts a use", "0..1", "up", ("template_reuse",)),
+    Column("key_uses_log2", "DOUBLE", "uses a holder", "log2", "", ("template_reuse",)),
+    Column(
+        "key_evenness", "DOUBLE", "how evenly its uses lie on the holders", "0..1", "up", ("template_reuse",)
+    ),
+    Column("key_asked", "DOUBLE", "elicitation score of its uses, mean", "0..1", "up", ("template_reuse",)),
+    Column("key_orgs_per_holder", "DOUBLE", "organisations a holder", "0..1", "up", ("template_reuse",)),
+    Column(
+        "key_linked_bits",
+        "DOUBLE",
+        "holders that share a card, exit or habit with another organisation's holder, against chance",
+        "bits",
+        "up",
+        ("template_reuse",),
+    ),
+    Column("key_linked_share", "DOUBLE", "those of all holders", "0..1", "up", ("template_reuse",)),
+    Column("key_days", "DOUBLE", "days of the window with a use", "days", "", ("template_reuse",)),
+    Column(
+        "key_share_of_holder",
+        "DOUBLE",
+        "a holder's requests that carry it, mean",
+        "0..1",
+        "",
+        ("template_reuse",),
+    ),
+    Column(
+        "key_long", "DOUBLE", "1: long enough to be somebody's own words", "0..1", "", ("template_reuse",)
+    ),
+    Column("key_system", "DOUBLE", "1: of a system prompt", "0..1", "", ("template_reuse",)),
 )
-#: What accounts get of it.
-ACCOUNT_COLUMNS = (
-    "template_reuse_bits_1",
-    "template_reuse_bits_3",
-    "template_reuse_bits_10",
-    "template_reuse_kinds",
-    "template_reuse_requests_log2",
+#: What a key's classifier may use, and which way each may point.
+KEY_TERMS: Mapping[str, Direction] = read_by("template_reuse", KEY_FEATURES)
+#: What accounts get of it: text an account shares with those it should not know, weighed by what it looks like.
+ACCOUNT_FEATURES = (
+    Column(
+        "template_reuse_bits_1",
+        "DOUBLE",
+        "the most suspicious text it shares with other accounts",
+        "bits",
+        "up",
+        ("conduct",),
+    ),
+    Column(
+        "template_reuse_bits_3",
+        "DOUBLE",
+        "the third most suspicious text it shares with other accounts",
+        "bits",
+        "up",
+        ("conduct",),
+    ),
+    Column(
+        "template_reuse_bits_10",
+        "DOUBLE",
+        "the tenth most suspicious text it shares with other accounts",
+        "bits",
+        "up",
+        ("conduct",),
+    ),
+    Column(
+        "template_reuse_kinds",
+        "DOUBLE",
+        "kinds of suspicious text it shares with other accounts",
+        "kinds",
+        "up",
+        ("conduct",),
+    ),
+    Column(
+        "template_reuse_requests_log2",
+        "DOUBLE",
+        "requests that carry suspicious shared text, as a power of two",
+        "log2",
+        "up",
+        ("conduct",),
+    ),
 )
+ACCOUNT_COLUMNS = tuple(column.name for column in ACCOUNT_FEATURES)
 
 
 def content_incidence(graph: EvidenceGraph) -> pl.DataFrame:
@@ -163,9 +223,3 @@ def account_template_reuse(held: pl.DataFrame, codes: pl.Series, bits: Floats, n
     # Sums in parallel differ in their last digits from run to run; what is stored must not.
     found = found.with_columns(pl.col("account").cast(pl.Int64))
     return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
-
-
-def score_keys(model: Additive, keys: pl.DataFrame) -> Floats:
-    """Bits of each key."""
-    columns = {c: keys[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in keys.columns if c != "code"}
-    return model.bits(columns, len(keys))

@@ -1,13 +1,13 @@
-"""Which of the model's capabilities an account uses, and how much it keeps to one.
+"""Which of the model's capabilities an account uses, and how far it concentrates on one.
 
-Harvest aims at the capability a student lacks; people drift between several.
+Harvest aims at the capability that a student lacks. People move between several.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: One or two requests are all of one kind by chance.
+#: Fewest requests: one or two are of one class by chance.
 MIN_REQUESTS = 4
 
 SQL = f"""
@@ -23,8 +23,7 @@ WITH used AS (
     SELECT
         bucket,
         sum(n) AS n, max(most) AS most, count(*) AS classes,
-        min(CASE WHEN n = most THEN capability END) AS top,
-        log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy
+        min(CASE WHEN n = most THEN capability END) AS top
     FROM ranked
     GROUP BY bucket
 )
@@ -32,24 +31,32 @@ SELECT
     account_id,
     top AS capability_top,
     classes AS n_capabilities,
-    CASE WHEN n >= {MIN_REQUESTS} THEN CAST(most AS DOUBLE) / n END AS capability_top_share,
-    CASE WHEN n >= {MIN_REQUESTS} THEN entropy END AS capability_entropy_bits
+    CASE WHEN n >= {MIN_REQUESTS} THEN CAST(most AS DOUBLE) / n END AS capability_top_share
 FROM spread JOIN tally ON spread.bucket = tally.bucket
 """
 
 MEASURE = Measure(
     name="capability",
     columns=(
-        Column("capability_top", "VARCHAR", "capability class used most; of equals the first by name"),
-        Column("n_capabilities", "BIGINT", "capability classes used", "classes"),
+        Column(
+            "capability_top",
+            "VARCHAR",
+            "capability class used most; of equals the first by name",
+            descriptive="what the account is for; one campaign's choice of work says nothing of the next",
+        ),
+        Column(
+            "n_capabilities",
+            "BIGINT",
+            "capability classes used",
+            "classes",
+            descriptive="counts beside capability_top_share",
+        ),
         Column(
             "capability_top_share",
             "DOUBLE",
             "requests of that class, of those with a class; NULL under 4",
             "0..1",
-        ),
-        Column(
-            "capability_entropy_bits", "DOUBLE", "spread over classes; 0 is one class; NULL under 4", "bits"
+            descriptive="says how one campaign behaved; misleads about one nobody has seen",
         ),
     ),
     sql=SQL,
@@ -73,14 +80,12 @@ MEASURE = Measure(
                 "capability_top": "coding",
                 "n_capabilities": 3,
                 "capability_top_share": 0.5,
-                "capability_entropy_bits": 1.5,  # 1/2 * 1 + 2 * 1/4 * 2
             },
             {
                 "account_id": "few",
                 "capability_top": "coding",
                 "n_capabilities": 2,
                 "capability_top_share": None,
-                "capability_entropy_bits": None,
             },
         ],
     ),

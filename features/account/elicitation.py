@@ -1,7 +1,7 @@
 """How much of what an account asks for is training material.
 
-A mean would let an operator hide ten harvest requests among ninety ordinary ones, so the score is a high
-order statistic, beside plain counts that ordinary traffic cannot dilute at all.
+With a mean an operator could hide ten harvest requests among ninety ordinary ones. So the score is a high order
+statistic, and there are plain counts, which ordinary traffic cannot dilute.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from features.schema import ELICITATION_KINDS
 from features.spec import Column, Example, Measure
 
-#: A request counts as elicitation from here on; the score of ingest is a probability.
+#: Elicitation score from which a request counts as elicitation. Ingest gives it as a probability.
 ELICITED = 0.5
-#: Fewer scored requests have no ninetieth percentile to speak of.
+#: Fewest scored requests of a ninetieth percentile.
 MIN_REQUESTS = 3
 
 _KINDS = [f"elicitation_{kind}" for kind in ELICITATION_KINDS]
@@ -48,25 +48,53 @@ MEASURE = Measure(
             "DOUBLE",
             "90th percentile of its requests' elicitation scores; NULL under 3 requests",
             "0..1",
+            descriptive="fixed column for people; the classifier reads the sum, the share and the top",
         ),
         Column(
             "elicitation_top_score",
             "DOUBLE",
             "mean of its five highest elicitation scores; NULL under 3 requests",
             "0..1",
+            "up",
+            ("conduct",),
         ),
         Column(
             "elicited_share",
             "DOUBLE",
             "requests with an elicitation score of 0.5 or more; NULL under 3 requests",
             "0..1",
+            "up",
+            ("conduct",),
         ),
-        Column("elicited_n", "BIGINT", "those requests; ordinary traffic cannot dilute it", "requests"),
-        Column("elicitation_sum", "DOUBLE", "sum of its requests' elicitation scores", "requests"),
-        Column("elicit_kind_top", "VARCHAR", "kind asked for most: " + ", ".join(ELICITATION_KINDS)),
+        Column(
+            "elicited_n",
+            "BIGINT",
+            "those requests; ordinary traffic cannot dilute it",
+            "requests",
+            descriptive="the count behind elicited_share",
+        ),
+        Column(
+            "elicitation_sum",
+            "DOUBLE",
+            "sum of its requests' elicitation scores",
+            "requests",
+            "up",
+            ("conduct",),
+        ),
+        Column(
+            "elicit_kind_top",
+            "VARCHAR",
+            "kind asked for most: " + ", ".join(ELICITATION_KINDS),
+            descriptive="a name for people; the classifier reads the shares of the kinds",
+        ),
         *(
             Column(
-                f"elicit_{kind}_share", "DOUBLE", f"requests of kind {kind}; NULL under 3 requests", "0..1"
+                f"elicit_{kind}_share",
+                "DOUBLE",
+                f"requests of kind {kind}; NULL under 3 requests",
+                "0..1",
+                "up",
+                ("conduct",),
             )
             for kind in ELICITATION_KINDS
         ),

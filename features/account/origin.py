@@ -1,14 +1,14 @@
-"""From where an account calls: addresses, networks, operators, clients - how many, how new, how rented.
+"""Where an account calls from: how many addresses, networks, operators and clients, how new they are, how many rented.
 
-Which country is never looked at, only how many at once: one person is in one place. Addresses are
-known as keyed hashes and /24 or /48 networks.
+The number of countries at once counts, since one person is in one place; the country itself is never used. Addresses
+are keyed hashes and /24 or /48 networks.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Scalar
 
-#: Shares of requests need a few.
+#: Fewest requests of a share.
 MIN_REQUESTS = 4
 
 SQL = f"""
@@ -106,26 +106,58 @@ _AWAY: dict[str, Scalar] = {
 MEASURE = Measure(
     name="origin",
     columns=(
-        Column("n_ips", "BIGINT", "client addresses", "addresses"),
-        Column("n_prefixes", "BIGINT", "/24 or /48 networks", "networks"),
-        Column("n_asns", "BIGINT", "network operators (ASNs)", "operators"),
-        Column("n_countries", "BIGINT", "countries at once; which ones is never looked at", "countries"),
-        Column("n_clients", "BIGINT", "client fingerprints (JA4 and user agent)", "clients"),
+        Column("n_ips", "BIGINT", "client addresses", "addresses", descriptive="the count behind ip_churn"),
         Column(
-            "ip_churn", "DOUBLE", "0: one address; 1: a new one each request; NULL under 4 requests", "0..1"
+            "n_prefixes", "BIGINT", "/24 or /48 networks", "networks", "up", ("conduct", "single_account")
         ),
-        Column("prefixes_at_once_max", "BIGINT", "most networks within one clock hour", "networks"),
+        Column(
+            "n_asns", "BIGINT", "network operators (ASNs)", "operators", "up", ("conduct", "single_account")
+        ),
+        Column(
+            "n_countries",
+            "BIGINT",
+            "countries at once; which ones is never looked at",
+            "countries",
+            descriptive="for people; travel and VPNs show several, and which is never looked at",
+        ),
+        Column(
+            "n_clients",
+            "BIGINT",
+            "client fingerprints (JA4 and user agent)",
+            "clients",
+            descriptive="for people; every update of a client is a new one",
+        ),
+        Column(
+            "ip_churn",
+            "DOUBLE",
+            "0: one address; 1: a new one each request; NULL under 4 requests",
+            "0..1",
+            "up",
+            ("conduct", "single_account"),
+        ),
+        Column(
+            "prefixes_at_once_max",
+            "BIGINT",
+            "most networks within one clock hour",
+            "networks",
+            "up",
+            ("conduct", "single_account"),
+        ),
         Column(
             "hosting_share",
             "DOUBLE",
             "requests from operators that rent out machines, of those with an ASN; NULL under 4",
             "0..1",
+            "up",
+            ("conduct", "single_account"),
         ),
         Column(
             "new_prefix_share",
             "DOUBLE",
             "requests from networks it did not use in the seven days before; NULL under 4, or if new",
             "0..1",
+            "up",
+            ("conduct", "single_account"),
         ),
     ),
     sql=SQL,

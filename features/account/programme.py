@@ -1,6 +1,6 @@
-"""Through which doors an account came and what is known of it: programme, verification, age.
+"""Pathways that an account uses, and facts about it: programme, verification, age.
 
-Facts for readers and rules. Which pathway or programme it is says nothing of abuse; many at once may.
+These are facts for readers and rules. One pathway or programme says nothing about abuse, but many at once may.
 """
 
 from __future__ import annotations
@@ -43,18 +43,44 @@ LEFT JOIN accounts ON tally.account_id = accounts.account_id
 MEASURE = Measure(
     name="programme",
     columns=(
-        Column("pathway_top", "VARCHAR", "pathway most requests came through; of equals the first by name"),
-        Column("n_pathways", "BIGINT", "doors used that day; NULL when none is logged", "pathways"),
-        Column("program", "VARCHAR", "programme of the account, lower case"),
         Column(
-            "is_partner", "BOOLEAN", "partner, reseller or aggregator by contract; NULL: programme not known"
+            "pathway_top",
+            "VARCHAR",
+            "pathway most requests came through; of equals the first by name",
+            descriptive="which pathway says nothing of abuse",
         ),
-        Column("verified", "BOOLEAN", "whether identity was verified"),
+        Column(
+            "n_pathways",
+            "BIGINT",
+            "doors used that day; NULL when none is logged",
+            "pathways",
+            descriptive="for people; companies use several side by side",
+        ),
+        Column(
+            "program",
+            "VARCHAR",
+            "programme of the account, lower case",
+            descriptive="a name; read as is_partner, and by exemptions",
+        ),
+        Column(
+            "is_partner",
+            "BOOLEAN",
+            "partner, reseller or aggregator by contract; NULL: programme not known",
+            direction="down",
+            models=("conduct", "single_account"),
+        ),
+        Column(
+            "verified",
+            "BOOLEAN",
+            "whether identity was verified",
+            descriptive="identity, which is not scored",
+        ),
         Column(
             "account_age_days",
             "DOUBLE",
             "from sign-up to the end of the day; NULL: sign-up not known",
             "days",
+            descriptive="most new accounts are new customers; groups read how their members' ages agree",
         ),
     ),
     sql=SQL,

@@ -1,19 +1,19 @@
-"""When an account calls: spacing, hours, rest, bursts, calls in flight at once.
+"""When an account calls: spacing, hours, rest, calls in flight at once.
 
-Schedulers and relays call at even spacing, through the night, several at a time; people come in bursts of
-uneven spacing and sleep. Regularity follows the beacon measures of network-traffic analysis: Bowley skewness
-and median absolute deviation of the gaps, which single outliers cannot move.
+Schedulers and relays call at even spacing, through the night, several at a time. People call in uneven bursts and
+sleep. Regularity follows the beacon measures of network-traffic analysis: Bowley skewness and median absolute deviation
+of the gaps, which single outliers cannot change much.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Row
 
-#: Gaps need a few values before their spread means anything: 4 requests give 3 gaps.
+#: Fewest requests of a spread of gaps: 4 requests give 3 gaps.
 MIN_REQUESTS = 4
-#: Hours of the day need more: with 12 requests a quiet third of the day is empty by chance in under 1 %.
+#: Fewest requests of a quiet time. Twelve requests leave a given third of the day empty by chance in under 1 %.
 MIN_HOURS_REQUESTS = 12
-#: A person rests about eight hours in a day; less counts towards the score, in proportion.
+#: Rest of a person in a day. A shorter rest counts towards the score, in proportion.
 REST_S = 8 * 3600
 
 # Requests in each two-hour slot of the UTC day, so that the quietest eight hours are four slots in a row.
@@ -41,8 +41,6 @@ WITH timed AS (
         bucket,
         CASE WHEN count(*) >= {MIN_REQUESTS} THEN quartiles_of(next_s - start_s) END AS q,
         CASE WHEN count(*) >= {MIN_REQUESTS} THEN mad_of(next_s - start_s) END AS mad,
-        CASE WHEN count(*) >= {MIN_REQUESTS}
-            THEN stddev_pop(next_s - start_s) / nullif(avg(next_s - start_s), 0) END AS cv,
         greatest(max(next_s - start_s), 86400.0 - (max(start_s) - min(start_s))) AS rest,
         count(end_s) AS n_ended
     FROM spaced
@@ -61,26 +59,22 @@ WITH timed AS (
         FROM flights
     ) AS steps
     GROUP BY bucket
-), minutes AS (
-    -- Minutes since 1970, counted while the rows come sorted: cheaper than a scan of its own.
-    SELECT bucket, floor(start_s / 60) AS minute, count(*) AS n
-    FROM spaced
-    GROUP BY bucket, floor(start_s / 60)
 ), hours AS (
-    SELECT bucket, floor(minute / 60) % 24 AS hour, sum(n) AS n, max(n) AS burst
-    FROM minutes
-    GROUP BY bucket, floor(minute / 60) % 24
+    -- Counted while the rows come sorted: cheaper than a scan of its own.
+    SELECT bucket, floor(start_s / 3600) % 24 AS hour, count(*) AS n
+    FROM spaced
+    GROUP BY bucket, floor(start_s / 3600) % 24
 ), daily AS (
     SELECT
         bucket,
-        sum(n) AS n, count(*) AS active, max(burst) AS burst,
+        sum(n) AS n, count(*) AS active,
         log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy,
         {_SLOTS}
     FROM hours
     GROUP BY bucket
 ), judged AS (
     SELECT
-        account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
+        account_id, daily.n, active, entropy, concurrency, n_ended, rest, mad,
         nth_of(q, 2) AS median_gap,
         -- A median gap of nothing (a batch sent at one instant) has no evenness to speak of.
         CASE WHEN mad <= nth_of(q, 2) THEN 1.0 - mad / nullif(nth_of(q, 2), 0)
@@ -97,14 +91,12 @@ WITH timed AS (
 SELECT
     account_id,
     median_gap AS gap_median_s,
-    cv AS gap_cv,
     mad AS gap_mad_s,
     regularity AS gap_regularity,
     CASE WHEN n >= {MIN_REQUESTS} THEN entropy END AS hour_entropy_bits,
     active AS n_active_hours,
     CASE WHEN n >= {MIN_REQUESTS} THEN rest END AS longest_rest_s,
     quiet AS night_share,
-    burst AS burst_max_per_min,
     CASE WHEN n_ended > 0 THEN coalesce(concurrency, 1) END AS max_concurrency,
     CASE WHEN n >= {MIN_REQUESTS} THEN
         (coalesce(regularity, 0) + sleepless + coalesce(3 * quiet, 0))
@@ -122,32 +114,62 @@ _CLOCK: list[Row] = [
 MEASURE = Measure(
     name="timing",
     columns=(
-        Column("gap_median_s", "DOUBLE", "median time between requests; NULL under 4 requests", "s"),
-        Column("gap_cv", "DOUBLE", "standard deviation of the gaps over their mean; NULL under 4 requests"),
-        Column("gap_mad_s", "DOUBLE", "median absolute deviation of the gaps; NULL under 4 requests", "s"),
+        Column(
+            "gap_median_s",
+            "DOUBLE",
+            "median time between requests; NULL under 4 requests",
+            "s",
+            descriptive="part of timing_score",
+        ),
+        Column(
+            "gap_mad_s",
+            "DOUBLE",
+            "median absolute deviation of the gaps; NULL under 4 requests",
+            "s",
+            descriptive="part of timing_score",
+        ),
         Column(
             "gap_regularity",
             "DOUBLE",
             "evenness of the gaps: (1 - MAD / median) x (1 - |Bowley skewness|); 1 a clock, 0.23 chance",
             "0..1",
+            descriptive="part of timing_score",
         ),
-        Column("hour_entropy_bits", "DOUBLE", "spread over the hours of the day, at most 4.58", "bits"),
-        Column("n_active_hours", "BIGINT", "hours of the day with a request", "hours"),
+        Column(
+            "hour_entropy_bits",
+            "DOUBLE",
+            "spread over the hours of the day, at most 4.58",
+            "bits",
+            descriptive="for people; batch jobs run in one hour, services in all",
+        ),
+        Column(
+            "n_active_hours",
+            "BIGINT",
+            "hours of the day with a request",
+            "hours",
+            descriptive="the count behind hour_entropy_bits",
+        ),
         Column(
             "longest_rest_s",
             "DOUBLE",
             "longest time without a request, the day taken as a circle; NULL under 4 requests",
             "s",
+            descriptive="part of timing_score",
         ),
         Column(
             "night_share",
             "DOUBLE",
             "requests in the account's own quietest eight hours; 0.33 is no night; NULL under 12 requests",
             "0..1",
+            descriptive="part of timing_score",
         ),
-        Column("burst_max_per_min", "BIGINT", "most requests in one clock minute", "requests"),
         Column(
-            "max_concurrency", "BIGINT", "most requests in flight at once; NULL without latencies", "requests"
+            "max_concurrency",
+            "BIGINT",
+            "most requests in flight at once; NULL without latencies",
+            "requests",
+            "up",
+            ("conduct", "single_account"),
         ),
         Column(
             "timing_score",
@@ -155,6 +177,8 @@ MEASURE = Measure(
             "machine-like hours: mean of gap_regularity, 1 - longest_rest_s / 8 h (not below 0) and"
             " 3 x night_share, those known; NULL under 4 requests",
             "0..1",
+            "up",
+            ("conduct", "single_account"),
         ),
     ),
     sql=SQL,
@@ -178,14 +202,12 @@ MEASURE = Measure(
             {
                 "account_id": "clock",
                 "gap_median_s": 1800.0,
-                "gap_cv": 0.0,
                 "gap_mad_s": 0.0,
                 "gap_regularity": 1.0,
                 "hour_entropy_bits": 2.584962500721156,  # log2 of 6 equal hours
                 "n_active_hours": 6,
                 "longest_rest_s": 66600.0,  # from 13:30 round to 08:00
                 "night_share": 0.0,
-                "burst_max_per_min": 1,
                 "max_concurrency": 1,
                 "timing_score": 1 / 3,  # (1 + 0 + 0) / 3
             },
@@ -199,21 +221,18 @@ MEASURE = Measure(
                 "n_active_hours": 2,
                 "longest_rest_s": 81000.0,  # 86,400 less the 1.5 h between first and last
                 "night_share": None,
-                "burst_max_per_min": 3,
                 "max_concurrency": 3,  # 10:00:30 to 10:00:45
                 "timing_score": 0.5 * (10 / 2680) / 2,  # regularity and sleeplessness (none)
             },
             {
                 "account_id": "few",
                 "gap_median_s": None,
-                "gap_cv": None,
                 "gap_mad_s": None,
                 "gap_regularity": None,
                 "hour_entropy_bits": None,
                 "n_active_hours": 2,
                 "longest_rest_s": None,
                 "night_share": None,
-                "burst_max_per_min": 2,
                 "max_concurrency": None,
                 "timing_score": None,
             },

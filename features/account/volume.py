@@ -1,14 +1,14 @@
-"""How much an account calls, how much comes out, and how often it fails.
+"""How much an account calls, how many tokens it gets, and how often a call fails.
 
-The base of the grain: counts and sums that every reader of ``account_days`` needs, and the ratio of what is
-taken out to what is put in, which harvest of long answers raises.
+These are the counts and sums that every reader of ``account_days`` needs. The ratio of output to input tokens is
+higher for a harvest of long answers.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Row
 
-#: Shares of one to three requests say nothing.
+#: Fewest requests of a share.
 MIN_REQUESTS = 4
 
 SQL = f"""
@@ -28,7 +28,6 @@ SELECT
     volume_input AS input_tokens,
     volume_output AS output_tokens,
     volume_reasoning AS reasoning_tokens,
-    volume_median AS output_tokens_median,
     volume_paired_output * 1.0 / nullif(volume_paired_input, 0) AS output_input_ratio,
     n_models,
     CASE WHEN calls >= {MIN_REQUESTS} THEN n_top * 1.0 / calls END AS top_model_share,
@@ -66,33 +65,77 @@ def _call(
 MEASURE = Measure(
     name="volume",
     columns=(
-        Column("n_requests", "BIGINT", "requests of the day", "requests"),
         Column(
-            "n_ok", "BIGINT", "requests with a status under 400; NULL when no status is logged", "requests"
+            "n_requests",
+            "BIGINT",
+            "requests of the day",
+            "requests",
+            descriptive="says how large a customer is, not what it does",
         ),
-        Column("input_tokens", "BIGINT", "tokens read", "tokens"),
-        Column("output_tokens", "BIGINT", "tokens written", "tokens"),
-        Column("reasoning_tokens", "BIGINT", "tokens of hidden reasoning", "tokens"),
-        Column("output_tokens_median", "DOUBLE", "median tokens written for a request", "tokens"),
-        Column("output_input_ratio", "DOUBLE", "tokens written for each token read, where both are logged"),
-        Column("n_models", "BIGINT", "models asked for", "models"),
         Column(
-            "top_model_share", "DOUBLE", "requests that went to the model used most; NULL under 4", "0..1"
+            "n_ok",
+            "BIGINT",
+            "requests with a status under 400; NULL when no status is logged",
+            "requests",
+            descriptive="says how large a customer is, not what it does",
+        ),
+        Column(
+            "input_tokens",
+            "BIGINT",
+            "tokens read",
+            "tokens",
+            descriptive="says how large a customer is, not what it does",
+        ),
+        Column(
+            "output_tokens",
+            "BIGINT",
+            "tokens written",
+            "tokens",
+            descriptive="says how large a customer is, not what it does",
+        ),
+        Column(
+            "reasoning_tokens",
+            "BIGINT",
+            "tokens of hidden reasoning",
+            "tokens",
+            descriptive="says how large a customer is, not what it does",
+        ),
+        Column(
+            "output_input_ratio",
+            "DOUBLE",
+            "tokens written for each token read, where both are logged",
+            descriptive="says how one campaign behaved; misleads about one nobody has seen",
+        ),
+        Column(
+            "n_models",
+            "BIGINT",
+            "models asked for",
+            "models",
+            descriptive="for people; trying models is what customers do",
+        ),
+        Column(
+            "top_model_share",
+            "DOUBLE",
+            "requests that went to the model used most; NULL under 4",
+            "0..1",
+            descriptive="says how one campaign behaved; misleads about one nobody has seen",
         ),
         Column(
             "error_share",
             "DOUBLE",
             "requests with a status of 400 or more, of those with a status; NULL under 4",
             "0..1",
+            descriptive="for people; a broken client fails as often as a blocked one",
         ),
         Column(
             "refusal_share",
             "DOUBLE",
             "answers that were refusals, of those with a finish reason; NULL under 4",
             "0..1",
+            descriptive="for people; depends on what the provider's models refuse",
         ),
-        Column("first_ts", "TIMESTAMP", "first request of the day", "UTC"),
-        Column("last_ts", "TIMESTAMP", "last request of the day", "UTC"),
+        Column("first_ts", "TIMESTAMP", "first request of the day", "UTC", descriptive="when, for people"),
+        Column("last_ts", "TIMESTAMP", "last request of the day", "UTC", descriptive="when, for people"),
     ),
     sql=SQL,
     reads=("requests", "tally", "facets"),
@@ -106,7 +149,6 @@ MEASURE = Measure(
         "volume_reasoning": "sum(reasoning_tokens)",
         "volume_paired_input": "sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END)",
         "volume_paired_output": "sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END)",
-        "volume_median": "median(output_tokens)",
         "volume_first": "min(ts)",
         "volume_last": "max(ts)",
     },
@@ -130,7 +172,6 @@ MEASURE = Measure(
                 "input_tokens": 340,
                 "output_tokens": 600,
                 "reasoning_tokens": 50,
-                "output_tokens_median": 125.0,  # of 50, 100, 150, 300
                 "output_input_ratio": 2.0,  # 600 out for the 300 in of the four answered
                 "n_models": 2,
                 "top_model_share": 0.8,

@@ -1,7 +1,7 @@
-"""When the members came: in one batch, or over the years as customers do.
+"""When the members signed up: in one batch, or over the years as customers do.
 
-Sign-ups within hours are an operator's batch, a course or a rollout; the makeup tells which. Accounts held in
-reserve show as old accounts that all woke together.
+Sign-ups within hours are an operator's batch, a course or a rollout, which the group's makeup distinguishes. Accounts
+kept in reserve show as old accounts that all became active together.
 """
 
 from __future__ import annotations
@@ -53,11 +53,38 @@ MEASURE = Measure(
     name="creation",
     key="group_id",
     columns=(
-        Column("creation_spread_days", "DOUBLE", "from the 10th to the 90th percentile of sign-up", "days"),
-        Column("creation_top_day_share", "DOUBLE", "members that signed up on the commonest day", "0..1"),
-        Column("member_age_days_median", "DOUBLE", "age of an account, median", "days"),
-        Column("new_member_share", "DOUBLE", "members in their first week", "0..1"),
-        Column("woken_share", "DOUBLE", "active members older than a week that were silent for one", "0..1"),
+        Column(
+            "creation_spread_days",
+            "DOUBLE",
+            "from the 10th to the 90th percentile of sign-up",
+            "days",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "creation_top_day_share",
+            "DOUBLE",
+            "members that signed up on the commonest day",
+            "0..1",
+            "up",
+            ("group",),
+        ),
+        Column(
+            "member_age_days_median",
+            "DOUBLE",
+            "age of an account, median",
+            "days",
+            descriptive="for people; creation_spread_days and new_member_share say how ages agree",
+        ),
+        Column("new_member_share", "DOUBLE", "members in their first week", "0..1", "up", ("group",)),
+        Column(
+            "woken_share",
+            "DOUBLE",
+            "active members older than a week that were silent for one",
+            "0..1",
+            "up",
+            ("group",),
+        ),
     ),
     sql=_SQL,
     reads=("requests", "requests_before", "members", "accounts"),

@@ -1,7 +1,7 @@
-"""How tightly the members hang together, and whether what they share is theirs alone.
+"""How strongly the members are tied together, and whether outsiders share their keys.
 
-For each family the group's main key is the one that the most members hold and the fewest others. A hydra's
-keys are held by most of it and by hardly anybody else; a popular client's users share a key with the world.
+The main key of a family is the one that many members and few outsiders have. A hydra's keys belong to most of its
+members and to hardly anybody else. The users of a popular client share its key with the whole site.
 """
 
 from __future__ import annotations
@@ -65,20 +65,37 @@ MEASURE = Measure(
     name="density",
     key="group_id",
     columns=(
-        Column("families_per_member", "DOUBLE", "families of evidence that tie a member to another, mean"),
-        Column("n_binding_families", "BIGINT", "families whose main key half of the members hold"),
+        Column(
+            "families_per_member",
+            "DOUBLE",
+            "families of evidence that tie a member to another, mean",
+            direction="up",
+            models=("group",),
+        ),
+        Column(
+            "n_binding_families",
+            "BIGINT",
+            "families whose main key half of the members hold",
+            direction="up",
+            models=("group",),
+        ),
         *(
             column
             for family in _FAMILIES
             for column in (
                 Column(
-                    f"main_key_share_{family}", "DOUBLE", f"members that hold the main {family} key", "0..1"
+                    f"main_key_share_{family}",
+                    "DOUBLE",
+                    f"members that hold the main {family} key",
+                    "0..1",
+                    descriptive="for people; the classifier reads how many families bind, not which",
                 ),
                 Column(
                     f"inside_share_{family}",
                     "DOUBLE",
                     f"holders of the main {family} key that are members; NULL: no such key is shared",
                     "0..1",
+                    descriptive="for people; weights of keys already fall with their holders",
                 ),
             )
         ),

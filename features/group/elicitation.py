@@ -1,34 +1,25 @@
 """How much of the group's traffic asks for training material, and how many members take part.
 
-Counts and high percentiles beside shares: ordinary customers carried along dilute a mean, not a count.
+There are counts and high percentiles as well as shares: an operator's ordinary customers dilute a mean, but no count.
 """
 
 from __future__ import annotations
 
-from features.schema import ELICITATION_KINDS
 from features.spec import Column, Example, Measure
 
 #: Score from which a request counts as asking for training material.
 _FROM = 0.5
 
-_KIND_SUMS = ", ".join(
-    f"sum(CASE WHEN elicitation_score >= {_FROM} AND elicit_{kind} >= {_FROM} THEN 1 ELSE 0 END) AS n_{kind}"
-    for kind in ELICITATION_KINDS
-)
-_TOP_KIND = f"greatest({', '.join(f'n_{kind}' for kind in ELICITATION_KINDS)})"
-
 _SQL = f"""
 WITH scored AS (SELECT * FROM member_requests WHERE elicitation_score IS NOT NULL),
 sums AS (
-    SELECT group_id, count(*) AS n, count(DISTINCT account_id) AS m, avg(elicitation_score) AS mean,
+    SELECT group_id, count(*) AS n, count(DISTINCT account_id) AS m,
         quantile_of(elicitation_score, 0.9) AS p90,
-        sum(CASE WHEN elicitation_score >= {_FROM} THEN 1 ELSE 0 END) AS hits,
-        sum(elicitation_score * elicitation_score) AS weight, {_KIND_SUMS}
+        sum(CASE WHEN elicitation_score >= {_FROM} THEN 1 ELSE 0 END) AS hits
     FROM scored GROUP BY group_id
 ),
 takers AS (
-    SELECT group_id, count(CASE WHEN hits > 0 THEN 1 END) AS m_hit,
-        stddev_pop(hits) / nullif(avg(hits), 0) AS cv
+    SELECT group_id, count(CASE WHEN hits > 0 THEN 1 END) AS m_hit
     FROM (
         SELECT group_id, account_id, sum(CASE WHEN elicitation_score >= {_FROM} THEN 1 ELSE 0 END) AS hits
         FROM scored GROUP BY group_id, account_id
@@ -39,12 +30,9 @@ everybody AS (
     FROM requests WHERE elicitation_score IS NOT NULL
 )
 SELECT sums.group_id, hits * 1e0 / n AS group_elicited_share, hits AS n_elicited,
-    mean AS group_elicitation_mean,
     p90 AS group_elicitation_p90,
     log2((hits + 1e0) / (n * everybody.share + 1e0)) AS group_elicited_lift_bits,
-    m_hit * 1e0 / m AS eliciting_members_share,
-    CASE WHEN m >= 3 AND hits >= m THEN takers.cv END AS elicited_load_cv,
-    CASE WHEN hits >= 5 THEN {_TOP_KIND} * 1e0 / nullif(hits, 0) END AS top_elicit_kind_share
+    m_hit * 1e0 / m AS eliciting_members_share
 FROM sums JOIN takers ON sums.group_id = takers.group_id CROSS JOIN everybody
 """
 
@@ -52,15 +40,37 @@ MEASURE = Measure(
     name="elicitation",
     key="group_id",
     columns=(
-        Column("group_elicited_share", "DOUBLE", "requests that ask for training material", "0..1"),
-        Column("n_elicited", "BIGINT", "requests that ask for training material"),
-        Column("group_elicitation_mean", "DOUBLE", "elicitation score, mean", "0..1"),
-        Column("group_elicitation_p90", "DOUBLE", "elicitation score, 90th percentile", "0..1"),
-        Column("group_elicited_lift_bits", "DOUBLE", "their number against the site's rate", "bits"),
-        Column("eliciting_members_share", "DOUBLE", "active members with such a request", "0..1"),
-        Column("elicited_load_cv", "DOUBLE", "variation of their number over members; NULL: too few"),
         Column(
-            "top_elicit_kind_share", "DOUBLE", "of these, those of the commonest kind; NULL: too few", "0..1"
+            "group_elicited_share",
+            "DOUBLE",
+            "requests that ask for training material",
+            "0..1",
+            descriptive="mixed-in traffic dilutes it; read as group_elicited_lift_bits",
+        ),
+        Column(
+            "n_elicited",
+            "BIGINT",
+            "requests that ask for training material",
+            descriptive="the count behind group_elicited_lift_bits",
+        ),
+        Column(
+            "group_elicitation_p90", "DOUBLE", "elicitation score, 90th percentile", "0..1", "up", ("group",)
+        ),
+        Column(
+            "group_elicited_lift_bits",
+            "DOUBLE",
+            "their number against the site's rate",
+            "bits",
+            "up",
+            ("group",),
+        ),
+        Column(
+            "eliciting_members_share",
+            "DOUBLE",
+            "active members with such a request",
+            "0..1",
+            "up",
+            ("group",),
         ),
     ),
     sql=_SQL,
@@ -89,12 +99,9 @@ MEASURE = Measure(
                 "group_id": "g",
                 "group_elicited_share": 0.5,
                 "n_elicited": 5,
-                "group_elicitation_mean": 0.5,
                 "group_elicitation_p90": 0.9,
                 "group_elicited_lift_bits": 0.46948528330122024,  # log2(6 / (10 / 3 + 1))
                 "eliciting_members_share": 2 / 3,
-                "elicited_load_cv": 0.7483314773547883,  # of 3, 2, 0
-                "top_elicit_kind_share": 0.8,
             }
         ],
     ),

@@ -1,7 +1,7 @@
-"""What the members' traffic comes through: networks, hosting, clients.
+"""What the members' traffic comes through: networks and hosting.
 
-A relay's exits are few and rented, or many and residential but then more than its members would need; a
-household, an office or a campus has one line and everybody's own client.
+A relay's exits are either few and rented, or residential and more than its members would need. A household, an office
+or a campus has one line, and each person has a client of their own.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from features.spec import Column, Example, Measure
 
 _SQL = """
 WITH networks AS (
-    SELECT group_id, ip_prefix, count(DISTINCT account_id) AS n_users, count(*) AS n
+    SELECT group_id, ip_prefix, count(DISTINCT account_id) AS n_users
     FROM member_requests WHERE ip_prefix IS NOT NULL GROUP BY group_id, ip_prefix
 ),
 by_network AS (
-    SELECT group_id, count(*) AS n_prefixes, max(n_users) AS n_top, sum(n_users) AS n_uses, sum(n) AS n,
-        sum(CASE WHEN n_users >= 2 THEN n ELSE 0 END) AS n_shared
+    SELECT group_id, count(*) AS n_prefixes, max(n_users) AS n_top
     FROM networks GROUP BY group_id
 ),
 users AS (
@@ -26,47 +25,48 @@ systems AS (
     SELECT group_id, count(DISTINCT member_requests.asn) AS n_asns, count(member_requests.asn) AS n,
         count(hosting_asns.asn) AS n_hosting
     FROM member_requests LEFT JOIN hosting_asns ON member_requests.asn = hosting_asns.asn GROUP BY group_id
-),
-clients AS (
-    SELECT group_id, max(n_users) AS n_top, count(*) AS n_clients FROM (
-        SELECT group_id, coalesce(ja4, '') || '|' || coalesce(user_agent, '') AS client,
-            count(DISTINCT account_id) AS n_users
-        FROM member_requests WHERE ja4 IS NOT NULL OR user_agent IS NOT NULL
-        GROUP BY group_id, coalesce(ja4, '') || '|' || coalesce(user_agent, '')
-    ) AS each_client GROUP BY group_id
-),
-client_users AS (
-    SELECT group_id, count(DISTINCT account_id) AS n_users FROM member_requests
-    WHERE ja4 IS NOT NULL OR user_agent IS NOT NULL GROUP BY group_id
 )
 SELECT systems.group_id, by_network.n_prefixes * 1e0 / users.n_users AS prefixes_per_member,
-    by_network.n_uses * 1e0 / by_network.n_prefixes AS members_per_prefix,
     by_network.n_top * 1e0 / users.n_users AS top_prefix_share,
-    by_network.n_shared * 1e0 / by_network.n AS shared_prefix_request_share,
     CASE WHEN systems.n > 0 THEN systems.n_asns END AS group_n_asns,
-    systems.n_hosting * 1e0 / nullif(systems.n, 0) AS group_hosting_share,
-    clients.n_clients * 1e0 / client_users.n_users AS clients_per_member,
-    clients.n_top * 1e0 / client_users.n_users AS top_client_share
+    systems.n_hosting * 1e0 / nullif(systems.n, 0) AS group_hosting_share
 FROM systems LEFT JOIN by_network ON systems.group_id = by_network.group_id
 LEFT JOIN users ON systems.group_id = users.group_id
-LEFT JOIN clients ON systems.group_id = clients.group_id
-LEFT JOIN client_users ON systems.group_id = client_users.group_id
 """
 
 MEASURE = Measure(
     name="exits",
     key="group_id",
     columns=(
-        Column("prefixes_per_member", "DOUBLE", "networks for each active member"),
-        Column("members_per_prefix", "DOUBLE", "active members in a network, mean"),
-        Column("top_prefix_share", "DOUBLE", "active members seen in the commonest network", "0..1"),
         Column(
-            "shared_prefix_request_share", "DOUBLE", "requests from a network of two members or more", "0..1"
+            "prefixes_per_member",
+            "DOUBLE",
+            "networks for each active member",
+            direction="up",
+            models=("group",),
         ),
-        Column("group_n_asns", "BIGINT", "autonomous systems; NULL: not logged"),
-        Column("group_hosting_share", "DOUBLE", "requests from systems that rent out machines", "0..1"),
-        Column("clients_per_member", "DOUBLE", "distinct clients for each active member"),
-        Column("top_client_share", "DOUBLE", "active members that use the commonest client", "0..1"),
+        Column(
+            "top_prefix_share",
+            "DOUBLE",
+            "active members seen in the commonest network",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "group_n_asns",
+            "BIGINT",
+            "autonomous systems; NULL: not logged",
+            descriptive="for people; read as networks a member",
+        ),
+        Column(
+            "group_hosting_share",
+            "DOUBLE",
+            "requests from systems that rent out machines",
+            "0..1",
+            "up",
+            ("group",),
+        ),
     ),
     sql=_SQL,
     reads=("requests", "members", "member_requests", "hosting_asns"),
@@ -97,13 +97,9 @@ MEASURE = Measure(
             {
                 "group_id": "g",
                 "prefixes_per_member": 1.0,
-                "members_per_prefix": 1.5,
                 "top_prefix_share": 1.0,
-                "shared_prefix_request_share": 2 / 3,
                 "group_n_asns": 2,
                 "group_hosting_share": 2 / 3,
-                "clients_per_member": 0.5,
-                "top_client_share": 1.0,
             }
         ],
     ),

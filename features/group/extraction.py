@@ -1,16 +1,16 @@
-"""How far the day's answers would bring a student: volume against what training takes.
+"""How much of a student's training the day's answers would cover.
 
-What a student needs depends on what it is taught: about a thousand examples for following instructions, five
-to ten thousand for a domain, fifty thousand and more for translation or summaries, millions for frontier
-reasoning, coding and tool use. Useful are successful answers that were asked for as training material or are
-long enough to teach, each prompt counted once.
+The need depends on what the student is taught: about a thousand examples for following instructions, five to ten
+thousand for a domain, fifty thousand and more for translation or summaries, millions for frontier reasoning, coding and
+tool use. An answer is useful if it succeeded, and if it was asked for as training material or is long enough to teach.
+Each prompt counts once.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Examples a student needs, by the capability it is taught; the lower end of what is published.
+#: Capability -> examples that a student needs to learn it: the lower end of published numbers.
 _NEED = {
     "coding": 1_000_000,
     "reasoning": 1_000_000,
@@ -22,7 +22,7 @@ _NEED = {
     "safety": 7_500,
     "general": 1_000,
 }
-#: An answer this long shows its work (tokens); below it is a label, a fact or small talk.
+#: Tokens from which an answer shows its work. A shorter one is a label, a fact or small talk.
 _LONG_TOKENS = 400
 #: Score from which a request counts as asking for training material, however short the answer.
 _ELICITED = 0.5
@@ -31,7 +31,7 @@ _NEEDS = " ".join(f"WHEN '{capability}' THEN {need}" for capability, need in _NE
 
 _SQL = f"""
 WITH answers AS (
-    SELECT group_id, account_id, coalesce(capability, 'general') AS capability, prompt_hash, output_tokens,
+    SELECT group_id, coalesce(capability, 'general') AS capability, prompt_hash, output_tokens,
         CASE WHEN elicitation_score >= {_ELICITED} OR output_tokens >= {_LONG_TOKENS}
             THEN 1 ELSE 0 END AS useful
     FROM member_requests
@@ -49,25 +49,40 @@ sums AS (
     SELECT group_id, sum(n_useful) AS n_useful, sum(n) AS n, sum(tokens) AS tokens,
         max(n_useful * 1e0 / (CASE capability {_NEEDS} ELSE 7500 END)) AS progress
     FROM parts GROUP BY group_id
-),
-takers AS (
-    SELECT group_id, count(DISTINCT account_id) AS m FROM answers WHERE useful = 1 GROUP BY group_id
 )
 SELECT sums.group_id, n_useful AS n_useful_answers, n_useful * 1e0 / n AS useful_share,
-    CAST(tokens AS BIGINT) AS useful_tokens, n_useful * 1e0 / takers.m AS useful_per_member,
+    CAST(tokens AS BIGINT) AS useful_tokens,
     CASE WHEN progress > 0 THEN ln(progress) / ln(10) END AS extraction_log10
-FROM sums LEFT JOIN takers ON sums.group_id = takers.group_id
+FROM sums
 """
 
 MEASURE = Measure(
     name="extraction",
     key="group_id",
     columns=(
-        Column("n_useful_answers", "BIGINT", "distinct prompts with an answer that could teach", "answers"),
-        Column("useful_share", "DOUBLE", "such answers of all answers", "0..1"),
-        Column("useful_tokens", "BIGINT", "tokens of them; NULL: not logged", "tokens"),
-        Column("useful_per_member", "DOUBLE", "such answers a member that gets any", "answers"),
-        Column("extraction_log10", "DOUBLE", "the day's part of what a student needs; 0: all of it", "log10"),
+        Column(
+            "n_useful_answers",
+            "BIGINT",
+            "distinct prompts with an answer that could teach",
+            "answers",
+            descriptive="the count behind extraction_log10",
+        ),
+        Column("useful_share", "DOUBLE", "such answers of all answers", "0..1", "up", ("group",)),
+        Column(
+            "useful_tokens",
+            "BIGINT",
+            "tokens of them; NULL: not logged",
+            "tokens",
+            descriptive="the volume behind extraction_log10",
+        ),
+        Column(
+            "extraction_log10",
+            "DOUBLE",
+            "the day's part of what a student needs; 0: all of it",
+            "log10",
+            "up",
+            ("group",),
+        ),
     ),
     sql=_SQL,
     reads=("requests", "members", "member_requests"),
@@ -109,7 +124,6 @@ MEASURE = Measure(
                 "n_useful_answers": 10,
                 "useful_share": 10 / 21,
                 "useful_tokens": 5500,
-                "useful_per_member": 5.0,
                 "extraction_log10": -2.0,
             }
         ],

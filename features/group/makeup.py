@@ -1,7 +1,7 @@
-"""Who the members say they are: organisations, programmes, doors, mail domains.
+"""Who the members say they are: organisations, programmes, pathways, mail domains.
 
-A hydra is spread over organisations, pathways and free mail; a team, a campus or an enterprise is one
-organisation on one domain, often under a contract.
+A hydra is spread over organisations, pathways and free mail. A team, a campus or an enterprise is one organisation on
+one domain, often under a contract.
 """
 
 from __future__ import annotations
@@ -62,25 +62,61 @@ MEASURE = Measure(
     name="makeup",
     key="group_id",
     columns=(
-        Column("n_orgs", "BIGINT", "organisations of the members; NULL: none known"),
-        Column("orgs_per_member", "DOUBLE", "organisations for each member with one", "0..1"),
-        Column("top_org_share", "DOUBLE", "members in the largest organisation, of those with one", "0..1"),
-        Column("cards_per_member", "DOUBLE", "cards for each member with one", "0..1"),
         Column(
-            "contract_share", "DOUBLE", "members on education, research, enterprise or partner terms", "0..1"
+            "n_orgs",
+            "BIGINT",
+            "organisations of the members; NULL: none known",
+            descriptive="the count behind orgs_per_member",
         ),
         Column(
-            "verified_share", "DOUBLE", "members whose identity was verified, of those with a finding", "0..1"
+            "orgs_per_member", "DOUBLE", "organisations for each member with one", "0..1", "up", ("group",)
         ),
-        Column("free_mail_share", "DOUBLE", "members on free or disposable mail, of those with mail", "0..1"),
+        Column(
+            "top_org_share",
+            "DOUBLE",
+            "members in the largest organisation, of those with one",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column("cards_per_member", "DOUBLE", "cards for each member with one", "0..1", "", ("group",)),
+        Column(
+            "contract_share",
+            "DOUBLE",
+            "members on education, research, enterprise or partner terms",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "verified_share",
+            "DOUBLE",
+            "members whose identity was verified, of those with a finding",
+            "0..1",
+            descriptive="identity, which is not scored",
+        ),
+        Column(
+            "free_mail_share",
+            "DOUBLE",
+            "members on free or disposable mail, of those with mail",
+            "0..1",
+            descriptive="most private customers are on free mail",
+        ),
         Column(
             "top_domain_share",
             "DOUBLE",
             "members on the commonest own mail domain, of those with mail",
             "0..1",
+            "down",
+            ("group",),
         ),
         Column(
-            "pathway_entropy_bits", "DOUBLE", "spread over the doors accounts were opened through", "bits"
+            "pathway_entropy_bits",
+            "DOUBLE",
+            "spread over the doors accounts were opened through",
+            "bits",
+            "up",
+            ("group",),
         ),
     ),
     sql=_SQL,

@@ -1,7 +1,7 @@
-"""Whether the group threw itself on a new model within a day of its release.
+"""Whether the group moved to a new model within a day of its release.
 
-One campaign on record moved nearly half its traffic to a model within 24 hours. Customers look in, and move
-over weeks. The share is of the first day, as far as it has passed, and is set against the site's own.
+One campaign on record moved nearly half of its traffic to a model within 24 hours. Customers try a model, and move over
+weeks. The share is of the model's first day, as far as it has passed, and is compared with the site's share.
 """
 
 from __future__ import annotations
@@ -55,9 +55,23 @@ MEASURE = Measure(
     name="pivot",
     key="group_id",
     columns=(
-        Column("pivot_share", "DOUBLE", "requests to a model in its first 24 h; NULL: no release", "0..1"),
-        Column("pivot_members_share", "DOUBLE", "active members that called it in that time", "0..1"),
-        Column("pivot_lift_bits", "DOUBLE", "those requests against the site's rate", "bits"),
+        Column(
+            "pivot_share",
+            "DOUBLE",
+            "requests to a model in its first 24 h; NULL: no release",
+            "0..1",
+            descriptive="read against the site's rate, as pivot_lift_bits",
+        ),
+        Column(
+            "pivot_members_share",
+            "DOUBLE",
+            "active members that called it in that time",
+            "0..1",
+            descriptive="for people, beside pivot_lift_bits",
+        ),
+        Column(
+            "pivot_lift_bits", "DOUBLE", "those requests against the site's rate", "bits", "up", ("group",)
+        ),
     ),
     sql=_SQL,
     reads=("requests", "requests_before", "members", "model_releases"),

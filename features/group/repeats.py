@@ -1,14 +1,14 @@
 """Whether the group asks things twice: a harvest list does not repeat, classes and benchmarks do.
 
-Repeats over members are set beside repeats within a member: an assignment is asked once by everybody, a
-divided list by exactly one member each.
+Repeats over members and repeats within a member are counted apart. All members ask an assignment once, while only one
+member asks each question of a divided list.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Fewest requests for repeats to be expected at all.
+#: Fewest requests of a group in which repeats can be expected.
 _MIN_REQUESTS = 10
 
 _SQL = f"""
@@ -48,14 +48,52 @@ MEASURE = Measure(
     name="repeats",
     key="group_id",
     columns=(
-        Column("group_repeat_share", "DOUBLE", "requests whose prompt the group had sent that day", "0..1"),
-        Column("member_repeat_share", "DOUBLE", "requests whose prompt the same member had sent", "0..1"),
-        Column("cross_member_repeat_share", "DOUBLE", "requests whose prompt another member sends", "0..1"),
-        Column("public_prompt_share", "DOUBLE", "requests whose prompt an outsider sends that day", "0..1"),
         Column(
-            "known_prompt_share", "DOUBLE", "requests whose prompt somebody sent in the week before", "0..1"
+            "group_repeat_share",
+            "DOUBLE",
+            "requests whose prompt the group had sent that day",
+            "0..1",
+            descriptive="read apart, within a member and across members",
         ),
-        Column("group_n_prompts", "BIGINT", "distinct prompts of the day", "prompts"),
+        Column(
+            "member_repeat_share",
+            "DOUBLE",
+            "requests whose prompt the same member had sent",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "cross_member_repeat_share",
+            "DOUBLE",
+            "requests whose prompt another member sends",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "public_prompt_share",
+            "DOUBLE",
+            "requests whose prompt an outsider sends that day",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "known_prompt_share",
+            "DOUBLE",
+            "requests whose prompt somebody sent in the week before",
+            "0..1",
+            "down",
+            ("group",),
+        ),
+        Column(
+            "group_n_prompts",
+            "BIGINT",
+            "distinct prompts of the day",
+            "prompts",
+            descriptive="the count behind the shares of repeats",
+        ),
     ),
     sql=_SQL,
     reads=("requests", "requests_before", "members", "member_requests"),

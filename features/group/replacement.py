@@ -1,7 +1,7 @@
-"""Whether banned members are replaced: who was banned, and who began within a day of it.
+"""Whether banned members are replaced: who was banned, and who began within a day of a ban.
 
-Honest groups lose members one by one and wait for the appeal; an operator puts the next account in service
-within minutes to a day.
+Honest groups lose members one by one and wait for the appeal. An operator puts the next account in service within
+minutes to a day.
 """
 
 from __future__ import annotations
@@ -65,12 +65,42 @@ MEASURE = Measure(
     name="replacement",
     key="group_id",
     columns=(
-        Column("n_banned_members", "BIGINT", "members ever banned or suspended"),
-        Column("banned_share", "DOUBLE", "members ever banned or suspended", "0..1"),
-        Column("n_successors", "BIGINT", "members that began within a day of a ban in the group, past week"),
-        Column("successor_share", "DOUBLE", "such members of all that began; NULL: none began", "0..1"),
-        Column("replaced_share", "DOUBLE", "successors for each ban, at most 1; NULL: no ban", "0..1"),
-        Column("replacement_gap_h", "DOUBLE", "from a ban to the next member's first request, median", "h"),
+        Column(
+            "n_banned_members",
+            "BIGINT",
+            "members ever banned or suspended",
+            descriptive="the count behind banned_share",
+        ),
+        Column("banned_share", "DOUBLE", "members ever banned or suspended", "0..1", "up", ("group",)),
+        Column(
+            "n_successors",
+            "BIGINT",
+            "members that began within a day of a ban in the group, past week",
+            descriptive="the count behind successor_share",
+        ),
+        Column(
+            "successor_share",
+            "DOUBLE",
+            "such members of all that began; NULL: none began",
+            "0..1",
+            "up",
+            ("group",),
+        ),
+        Column(
+            "replaced_share",
+            "DOUBLE",
+            "successors for each ban, at most 1; NULL: no ban",
+            "0..1",
+            "up",
+            ("group",),
+        ),
+        Column(
+            "replacement_gap_h",
+            "DOUBLE",
+            "from a ban to the next member's first request, median",
+            "h",
+            descriptive="for people; known of too few groups to learn from",
+        ),
     ),
     sql=_SQL,
     reads=("requests", "requests_before", "members", "accounts", "account_events"),

@@ -1,6 +1,6 @@
-"""How large a group is and how much of it is at work today.
+"""How large a group is, and how much of it is active today.
 
-Everything else said of a group is read beside its size: three accounts prove less than three hundred.
+All other measurements of a group depend on its size: three accounts prove less than three hundred.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ busy AS (
 )
 SELECT sizes.group_id, sizes.n_members, coalesce(busy.n_active, 0) AS n_active,
     coalesce(busy.n_active, 0) / sizes.n_members AS active_share,
-    coalesce(busy.n, 0) AS group_n_requests, busy.tokens AS group_output_tokens,
-    busy.n / busy.n_active AS requests_per_active_member
+    coalesce(busy.n, 0) AS group_n_requests, busy.tokens AS group_output_tokens
 FROM sizes LEFT JOIN busy ON sizes.group_id = busy.group_id
 """
 
@@ -24,12 +23,38 @@ MEASURE = Measure(
     name="size",
     key="group_id",
     columns=(
-        Column("n_members", "BIGINT", "members, silent and banned ones included"),
-        Column("n_active", "BIGINT", "members with a request that day"),
-        Column("active_share", "DOUBLE", "active members of all members", "0..1"),
-        Column("group_n_requests", "BIGINT", "requests of the members that day"),
-        Column("group_output_tokens", "BIGINT", "tokens written for them; NULL: not logged", "tokens"),
-        Column("requests_per_active_member", "DOUBLE", "requests an active member; NULL: nobody active"),
+        Column(
+            "n_members",
+            "BIGINT",
+            "members, silent and banned ones included",
+            descriptive="size is no suspicion: the score grows by evidence, not by members",
+        ),
+        Column(
+            "n_active",
+            "BIGINT",
+            "members with a request that day",
+            descriptive="the count a group's measurements rest on",
+        ),
+        Column(
+            "active_share",
+            "DOUBLE",
+            "active members of all members",
+            "0..1",
+            descriptive="for people; silent members are as often banned as on holiday",
+        ),
+        Column(
+            "group_n_requests",
+            "BIGINT",
+            "requests of the members that day",
+            descriptive="says how large a customer is, not what it does",
+        ),
+        Column(
+            "group_output_tokens",
+            "BIGINT",
+            "tokens written for them; NULL: not logged",
+            "tokens",
+            descriptive="says how large a customer is, not what it does",
+        ),
     ),
     sql=_SQL,
     reads=("requests", "members", "member_requests"),
@@ -54,7 +79,6 @@ MEASURE = Measure(
                 "active_share": 0.5,
                 "group_n_requests": 2,
                 "group_output_tokens": 30,
-                "requests_per_active_member": 2.0,
             },
             {
                 "group_id": "silent",
@@ -63,7 +87,6 @@ MEASURE = Measure(
                 "active_share": 0.0,
                 "group_n_requests": 0,
                 "group_output_tokens": None,
-                "requests_per_active_member": None,
             },
         ],
     ),

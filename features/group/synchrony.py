@@ -1,23 +1,22 @@
-"""Whether the members work and rest together, more than the site's day makes everybody.
+"""Whether the members work and rest together, more than the site's day explains.
 
-Co-activity asks: in an hour in which a member works, how likely does another member work too - against what
-the members' diligence and the site's own busy hours would give. The union of all members' requests is then
-looked at as one stream: dealt work leaves it steadier, and its one long rest longer, than independent people
-would.
+Co-activity is the chance that another member works in an hour in which a member works. It is compared with what the
+members' activity and the site's busy hours would give. The requests of all members are also taken as one stream. A
+relay's stream is steadier, and its longest rest is longer, than those of independent people.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Width of the fine bins: five minutes, in seconds.
+#: Width of the fine bins in seconds: five minutes.
 _FINE_S = 300
-#: Fewest requests of the union for its rests and gaps to mean anything.
+#: Fewest requests of all members whose rests and gaps are measured.
 _MIN_REQUESTS = 20
 
 
 def _coactive(bins: str, width_s: int) -> str:
-    """CTEs that end in ``<bins>_co``: how likely others, and outsiders, are active in a member's bin."""
+    """CTEs that end in ``<bins>_co``: the chance that another member, or an outsider, is active in a member's bin."""
     number = f"CAST(floor(epoch_s(ts) / {width_s}) AS BIGINT)"
     return f"""
 {bins}_site AS (
@@ -37,8 +36,7 @@ def _coactive(bins: str, width_s: int) -> str:
         sum(g.k * (s.k - g.k)) * 1e0 / nullif(sum(g.k) * (max(everybody.m) - max(active.m)), 0) AS outside,
         sum(g.k) * 1e0 / (max(active.m) * max(width.n)) AS member_rate,
         (max(width.k) - sum(g.k)) * 1e0
-            / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate,
-        count(CASE WHEN g.k * 2 >= active.m THEN 1 END) * 1e0 / count(*) AS half_share
+            / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate
     FROM {bins}_group AS g JOIN {bins}_site AS s ON g.bin_no = s.bin_no
     JOIN active ON g.group_id = active.group_id CROSS JOIN everybody
     CROSS JOIN (SELECT count(*) AS n, sum(k) AS k FROM {bins}_site) AS width
@@ -47,9 +45,9 @@ def _coactive(bins: str, width_s: int) -> str:
 
 
 def _lift(bins: str, least_share: float) -> str:
-    """Bits of co-activity over what members of that diligence would show if they kept the site's day.
+    """SQL of the bits of co-activity above that of members who are as active and keep the site's day.
 
-    Outsiders' co-activity over their mean activity tells how much the site's day alone bunches people;
+    Outsiders' co-activity over their mean activity says how much the site's day alone brings people together.
     ``least_share`` (0..1) steadies the ratio where hardly anybody is active.
     """
     expected = f"{bins}_co.member_rate * {bins}_co.outside / nullif({bins}_co.out_rate, 0)"
@@ -66,41 +64,23 @@ WITH active AS (
 everybody AS (SELECT count(DISTINCT account_id) AS m FROM requests),
 {_coactive("hour", 3600)},
 {_coactive("fine", _FINE_S)},
-member_gaps AS (
-    SELECT group_id, account_id,
-        epoch_s(ts) - lag(epoch_s(ts)) OVER (PARTITION BY group_id, account_id ORDER BY ts) AS gap_s
-    FROM member_requests
-),
-member_rests AS (
-    SELECT group_id, avg(rest_s) AS rest_s FROM (
-        SELECT group_id, account_id, max(gap_s) AS rest_s FROM member_gaps
-        GROUP BY group_id, account_id HAVING count(gap_s) >= 2
-    ) AS rests GROUP BY group_id
-),
 union_gaps AS (
     SELECT group_id, epoch_s(ts) - lag(epoch_s(ts)) OVER (PARTITION BY group_id ORDER BY ts) AS gap_s
     FROM member_requests
 ),
 union_rests AS (
-    SELECT group_id, max(gap_s) AS rest_s, avg(gap_s) AS mean_s,
-        stddev_pop(gap_s) / nullif(avg(gap_s), 0) AS cv,
-        count(gap_s) AS n_gaps
+    SELECT group_id, max(gap_s) AS rest_s, avg(gap_s) AS mean_s, count(gap_s) AS n_gaps
     FROM union_gaps GROUP BY group_id
 )
 SELECT active.group_id, hour_co.inside AS hour_coactivity,
     {_lift("hour", 0.01)} AS hour_coactivity_lift_bits,
     {_lift("fine", 0.001)} AS fine_coactivity_lift_bits,
-    hour_co.half_share AS joint_hour_share,
-    CASE WHEN active.n >= {_MIN_REQUESTS} THEN union_rests.cv END AS union_gap_cv,
     CASE WHEN active.n >= {_MIN_REQUESTS} THEN union_rests.rest_s / 3600 END AS union_rest_h,
     CASE WHEN active.n >= {_MIN_REQUESTS} AND union_rests.mean_s > 0 AND union_rests.rest_s > 0
         THEN log2(union_rests.rest_s / (union_rests.mean_s * (ln(union_rests.n_gaps) + 0.5772)))
-    END AS union_rest_excess_bits,
-    CASE WHEN active.n >= {_MIN_REQUESTS}
-        THEN union_rests.rest_s / nullif(member_rests.rest_s, 0) END AS shared_rest_ratio
+    END AS union_rest_excess_bits
 FROM active JOIN hour_co ON active.group_id = hour_co.group_id
 JOIN fine_co ON active.group_id = fine_co.group_id
-LEFT JOIN member_rests ON active.group_id = member_rests.group_id
 LEFT JOIN union_rests ON active.group_id = union_rests.group_id
 WHERE active.m >= 3
 """
@@ -112,20 +92,36 @@ MEASURE = Measure(
     key="group_id",
     columns=(
         Column(
-            "hour_coactivity", "DOUBLE", "chance that another member works in an hour a member works", "0..1"
+            "hour_coactivity",
+            "DOUBLE",
+            "chance that another member works in an hour a member works",
+            "0..1",
+            descriptive="read against the site's day, as hour_coactivity_lift_bits",
         ),
         Column(
             "hour_coactivity_lift_bits",
             "DOUBLE",
             "that chance against the site's day and their diligence",
             "bits",
+            "up",
+            ("group",),
         ),
-        Column("fine_coactivity_lift_bits", "DOUBLE", "the same for five minutes", "bits"),
-        Column("joint_hour_share", "DOUBLE", "hours of the group in which half of its members work", "0..1"),
-        Column("union_gap_cv", "DOUBLE", "variation of gaps in the stream of all members; 1: chance"),
-        Column("union_rest_h", "DOUBLE", "longest gap in the stream of all members", "h"),
-        Column("union_rest_excess_bits", "DOUBLE", "that gap against what its rate makes likely", "bits"),
-        Column("shared_rest_ratio", "DOUBLE", "that gap against the members' own longest, mean", "0..1"),
+        Column("fine_coactivity_lift_bits", "DOUBLE", "the same for five minutes", "bits", "up", ("group",)),
+        Column(
+            "union_rest_h",
+            "DOUBLE",
+            "longest gap in the stream of all members",
+            "h",
+            descriptive="read against its own rate, as union_rest_excess_bits",
+        ),
+        Column(
+            "union_rest_excess_bits",
+            "DOUBLE",
+            "that gap against what its rate makes likely",
+            "bits",
+            "up",
+            ("group",),
+        ),
     ),
     sql=_SQL,
     reads=("requests", "members", "member_requests"),
@@ -145,9 +141,7 @@ MEASURE = Measure(
                 "group_id": "g",
                 "hour_coactivity": 1.0,
                 "hour_coactivity_lift_bits": 6.658211482751795,  # log2(1.01 / 0.01)
-                "joint_hour_share": 1.0,
                 "union_rest_h": 8 + 40 / 60,
-                "shared_rest_ratio": 1.0,
             }
         ],
     ),

@@ -1,8 +1,8 @@
 """How much of the group's traffic is built on text that its members share and nobody else has.
 
-A scaffold shows as text under which several members send ever new questions. Shared text that outsiders hold
-too (a popular agent's system prompt) and text with few questions under it (an assignment, a benchmark) are
-told apart. Requests are counted as well as averaged over: mixing lowers the share, not the count.
+A scaffold shows as text with which several members send new questions all the time. Two kinds of shared text differ
+from it: outsiders also have a popular agent's system prompt, and an assignment or a benchmark has few questions.
+There are counts as well as shares, because ordinary traffic lowers a share but no count.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from features.spec import Column, Example, Measure
 #: Kinds of content key long enough to be somebody's own words.
 _OWN_WORDS = ("opening8", "ending8", "line", "band", "system", "system_band", "template")
 _CODES = ", ".join(str(code) for code, kind in sorted(CONTENT_KEY_KINDS.items()) if kind in _OWN_WORDS)
-#: Share of a key's holders that must be members for it to be the group's own.
+#: Share of a key's accounts that must be members for the key to be the group's own.
 _OWNED = 0.8
 
-# Nearly every key is one account's: they go first, for what is counted of shared keys is dear for all of them.
+# Nearly every key belongs to one account. Those keys are dropped first, because the later counts are expensive.
 _SQL = f"""
 WITH common AS (
     SELECT owner, key FROM (
@@ -43,27 +43,21 @@ everybody AS (
         ) AS keys WHERE key IN (SELECT key FROM inside)
     ) AS holders GROUP BY key
 ),
-known AS (
-    SELECT DISTINCT key FROM (SELECT each_of(content_keys) AS key FROM requests_before) AS keys
-    WHERE key IN (SELECT key FROM inside)
-),
 judged AS (
     SELECT inside.group_id, inside.key, inside.n_in, inside.n, inside.n_prompts,
-        inside.n_in >= {_OWNED} * everybody.n_all AS own, known.key IS NULL AS fresh,
+        inside.n_in >= {_OWNED} * everybody.n_all AS own,
         CASE WHEN key_kind(inside.key) IN (8, 9) THEN 1 ELSE 0 END AS is_system
-    FROM inside JOIN everybody ON inside.key = everybody.key LEFT JOIN known ON inside.key = known.key
+    FROM inside JOIN everybody ON inside.key = everybody.key
 ),
 marked AS (
     SELECT keyed.group_id, keyed.account_id, keyed.request_id, keyed.ts,
         max(CASE WHEN judged.own THEN 1 ELSE 0 END) AS own,
-        max(CASE WHEN judged.own AND judged.fresh THEN 1 ELSE 0 END) AS fresh,
         max(CASE WHEN judged.own THEN is_system ELSE 0 END) AS own_system
     FROM keyed JOIN judged ON keyed.group_id = judged.group_id AND keyed.key = judged.key
     GROUP BY keyed.group_id, keyed.account_id, keyed.request_id, keyed.ts
 ),
 covered AS (
-    SELECT group_id, count(*) AS n_shared, sum(own) AS n_own, sum(fresh) AS n_fresh,
-        sum(own_system) AS n_system,
+    SELECT group_id, count(*) AS n_shared, sum(own) AS n_own, sum(own_system) AS n_system,
         count(DISTINCT CASE WHEN own = 1 THEN account_id END) AS m_own
     FROM marked GROUP BY group_id
 ),
@@ -81,7 +75,6 @@ totals AS (
 SELECT totals.group_id, coalesce(n_shared, 0) * 1e0 / totals.n AS shared_text_share,
     coalesce(n_own, 0) * 1e0 / totals.n AS own_text_share, coalesce(n_own, 0) AS n_own_text_requests,
     coalesce(m_own, 0) * 1e0 / totals.m AS own_text_members_share,
-    n_fresh * 1e0 / nullif(n_own, 0) AS own_text_new_share,
     coalesce(n_system, 0) * 1e0 / nullif(n_with_system, 0) AS own_system_share,
     main.n_prompts * 1e0 / main.n AS own_text_distinct_share, main.n_prompts AS own_text_n_prompts
 FROM totals LEFT JOIN covered ON totals.group_id = covered.group_id
@@ -93,29 +86,56 @@ MEASURE = Measure(
     name="templates",
     key="group_id",
     columns=(
-        Column("shared_text_share", "DOUBLE", "requests with text that another member sends as well", "0..1"),
-        Column("own_text_share", "DOUBLE", "requests with shared text that hardly an outsider sends", "0..1"),
-        Column("n_own_text_requests", "BIGINT", "requests with shared text that hardly an outsider sends"),
-        Column("own_text_members_share", "DOUBLE", "active members that send such text", "0..1"),
         Column(
-            "own_text_new_share", "DOUBLE", "of these requests, those whose text is new this week", "0..1"
+            "shared_text_share",
+            "DOUBLE",
+            "requests with text that another member sends as well",
+            "0..1",
+            descriptive="text that outsiders send too; read as own_text_share",
+        ),
+        Column(
+            "own_text_share",
+            "DOUBLE",
+            "requests with shared text that hardly an outsider sends",
+            "0..1",
+            "up",
+            ("group",),
+        ),
+        Column(
+            "n_own_text_requests",
+            "BIGINT",
+            "requests with shared text that hardly an outsider sends",
+            descriptive="the count behind own_text_share",
+        ),
+        Column(
+            "own_text_members_share", "DOUBLE", "active members that send such text", "0..1", "up", ("group",)
         ),
         Column(
             "own_system_share",
             "DOUBLE",
             "requests under the group's own system prompts, of those with one",
             "0..1",
+            "up",
+            ("group",),
         ),
         Column(
             "own_text_distinct_share",
             "DOUBLE",
             "distinct prompts for a request under the main own text",
             "0..1",
+            "up",
+            ("group",),
         ),
-        Column("own_text_n_prompts", "BIGINT", "distinct prompts under the main own text", "prompts"),
+        Column(
+            "own_text_n_prompts",
+            "BIGINT",
+            "distinct prompts under the main own text",
+            "prompts",
+            descriptive="the count behind own_text_distinct_share",
+        ),
     ),
     sql=_SQL,
-    reads=("requests", "requests_before", "members", "member_requests"),
+    reads=("requests", "members", "member_requests"),
     needs=("content_keys",),
     example=Example(
         tables={
@@ -166,7 +186,6 @@ MEASURE = Measure(
                 "own_text_share": 0.75,
                 "n_own_text_requests": 3,
                 "own_text_members_share": 1.0,
-                "own_text_new_share": 1.0,
                 "own_system_share": None,
                 "own_text_distinct_share": 2 / 3,
                 "own_text_n_prompts": 2,

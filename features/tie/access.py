@@ -1,21 +1,21 @@
-"""What lets a caller in: one API key, or one organisation, in the requests of several accounts.
+"""Credentials of a caller: one API key, or one organisation, in the requests of several accounts.
 
-Stated by the log itself, so it stands where no accounts file does.
+The log itself states them, so these ties exist without an accounts file.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_requests
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 TIE = Tie(
     name="access",
     family="billing",
     kinds={
         # An API key in two accounts' requests was handed over, leaked or pooled: hardly ever chance.
-        "api_key": 7.0,
+        "api_key": Kind(7.0, "called with", "API key", "API keys"),
         # One answerable party, whoever it is.
-        "request_org": 6.0,
+        "request_org": Kind(6.0, "called for", "organisation", "organisations"),
     },
     sql=met_in_requests(
         "api_key_hash, org_id",

@@ -1,13 +1,13 @@
 """Which application wrote the request's body: its set of tools, its sampling settings.
 
-Both follow from the program that builds the prompt, so they stand in one family with its text: an agent's
-tools and its system prompt are one fact, not two.
+Both follow from the program that builds the prompt, so they are in one family with its text: an agent's tools and its
+system prompt are one fact and not two.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_requests
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 _NUMBERS = (
     "coalesce(CAST(round(temperature, 3) AS VARCHAR), '-')",
@@ -19,9 +19,11 @@ TIE = Tie(
     family="content",
     kinds={
         # A set of tool names that two accounts alone offer is one program, seldom a public one: 5 to 1.
-        "tools": 2.3,
+        "tools": Kind(2.3, "offered the model", "set of tools", "sets of tools", spoofable=True),
         # A rare temperature with a rare limit on a model is a setting somebody typed once: 2 to 1.
-        "settings": 1.0,
+        "settings": Kind(
+            1.0, "sent", "rare combination of settings", "rare combinations of settings", spoofable=True
+        ),
     },
     sql=met_in_requests(
         "tools_hash, model, temperature, max_tokens, stream",
@@ -37,7 +39,6 @@ TIE = Tie(
     ),
     reads=("requests", "requests_before"),
     half_life_days=14.0,
-    spoofable=frozenset({"tools", "settings"}),
     example=Example(
         tables={
             "requests": [

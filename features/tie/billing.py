@@ -1,12 +1,12 @@
 """Who pays: the same card or bank account behind several accounts, the same issuer behind many.
 
-Money is what an operator of many accounts finds hardest to make in bulk, and what outlives a ban.
+Means of payment are what an operator finds hardest to get in bulk, and they outlive a ban.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_accounts
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 _FACTS = "SELECT account_id, payment_hash, payment_bin_hash FROM accounts"
 
@@ -15,9 +15,9 @@ TIE = Tie(
     family="billing",
     kinds={
         # Two accounts that alone share a card are one purse; else families, stolen cards: 100 to 1.
-        "card": 7.0,
+        "card": Kind(7.0, "paid with", "card or bank account", "cards or bank accounts"),
         # Strangers share an issuer all the time, and a rare one is rare for regional reasons as well.
-        "bin": 0.5,
+        "bin": Kind(0.5, "paid with cards of", "issuer number", "issuer numbers"),
     },
     sql=met_in_accounts(
         _FACTS,

@@ -1,28 +1,28 @@
 """What sends the requests, and for whom: TLS and client fingerprint, end users and conversations.
 
-A relay gives every account one default header set; sticky sessions and end users wander between accounts
-when one of them rests. Popular clients are everybody's, which the number of holders tells.
+A relay gives every account the same default headers. Its sessions and end users move to another account when one rests.
+A popular client says little, which its key degree shows.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_requests
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 TIE = Tie(
     name="client",
     family="client",
     kinds={
         # A pair that alone shows one TLS stack with one client version runs one build, or one small library.
-        "fingerprint": 1.5,
+        "fingerprint": Kind(1.5, "used", "client fingerprint", "client fingerprints", spoofable=True),
         # A rare client name is a rare program, or one somebody typed; the only key where no JA4 is logged.
-        "user_agent": 0.7,
+        "user_agent": Kind(0.7, "used", "user agent", "user agents", spoofable=True),
         # TLS stacks are few; even a rare one is some library's.
-        "ja4": 0.5,
+        "ja4": Kind(0.5, "used", "TLS client fingerprint", "TLS client fingerprints", spoofable=True),
         # The callers' own user names are often 'user-1', but keyed hashes of real ones do not meet by chance.
-        "end_user": 3.0,
+        "end_user": Kind(3.0, "served", "end user", "end users", spoofable=True),
         # Conversation ids are random: one seen in two accounts moved between them.
-        "session": 6.0,
+        "session": Kind(6.0, "carried on", "conversation", "conversations"),
     },
     sql=met_in_requests(
         "ja4, user_agent, end_user_hash, session_hash",
@@ -40,7 +40,6 @@ TIE = Tie(
     reads=("requests", "requests_before"),
     half_life_days=14.0,
     # Headers and user names can be copied; another customer's conversation ids cannot be known.
-    spoofable=frozenset({"fingerprint", "user_agent", "ja4", "end_user"}),
     example=Example(
         tables={
             "requests": [

@@ -1,15 +1,15 @@
-"""Who stands behind the account: its own mail domain, organisation, and any key the site knows.
+"""Who stands behind the account: its own mail domain, its organisation, and any key that the site defines.
 
-These are statements of membership_probability, so honest organisations light up here first. That is wanted: a group
-must come out whole before anything can be said about it.
+These keys state who belongs together, so honest organisations have the strongest ties here. That is intended: a group
+must be whole before anything can be said about it.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_accounts
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
-#: Site keys whose value names another person: anybody can type a victim's code there.
+#: SQL condition for site keys whose value names another person: anybody can type a victim's code there.
 _NAMES_ANOTHER = (
     "(label LIKE '%invit%' OR label LIKE '%refer%' OR label LIKE '%promo%' OR label LIKE '%coupon%')"
 )
@@ -44,19 +44,18 @@ TIE = Tie(
     family="billing",
     kinds={
         # A domain of one's own takes money and a mailbox; two holders are colleagues, or one person. 60 to 1.
-        "mail_domain": 6.0,
+        "mail_domain": Kind(6.0, "signed up with", "mail domain", "mail domains"),
         # Stated by the accounts themselves: one answerable party, whoever it is.
-        "org": 6.0,
+        "org": Kind(6.0, "belonged to", "organisation", "organisations"),
         # What a site key means is the site's affair (telephone, device, document): taken as a shared device.
-        "site_key": 4.0,
+        "site_key": Kind(4.0, "shared", "key of this site", "keys of this site"),
         # Who invited whom: friends invite friends.
-        "site_invite": 1.5,
+        "site_invite": Kind(1.5, "came by", "invitation", "invitations", spoofable=True),
     },
     sql=_SQL,
     reads=("requests", "accounts"),
     needs=("accounts.account_id",),
     half_life_days=None,
-    spoofable=frozenset({"site_invite"}),
     example=Example(
         tables={
             "requests": [

@@ -1,13 +1,13 @@
 """Where requests come from: one address, one network, one client within a network.
 
-Relays rent few exits and reuse them over accounts. Strangers share exits too (carriers, VPNs, campuses),
-which is for the number of holders to weigh.
+Relays rent few exits and use them for many accounts. Strangers share exits too (carriers, VPNs, campuses), and the key
+degree weighs such exits down.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_requests
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 TIE = Tie(
     name="network",
@@ -15,11 +15,13 @@ TIE = Tie(
     kinds={
         # Two accounts that alone were behind an address in a week: mostly one home, office or exit; the rest
         # is an address handed on by a provider. 8 to 1.
-        "address": 3.0,
+        "address": Kind(3.0, "sent requests from", "address", "addresses"),
         # Half of the pairs alone in a /24 are neighbours by chance.
-        "prefix": 0.7,
+        "prefix": Kind(0.7, "sent requests from", "network range", "network ranges", spoofable=True),
         # The same client *and* the same network (in this family, since it follows from the prefix).
-        "client_prefix": 2.5,
+        "client_prefix": Kind(
+            2.5, "ran the same client from", "network range", "network ranges", spoofable=True
+        ),
     },
     sql=met_in_requests(
         "ip_hash, ip_prefix, ja4, user_agent",
@@ -36,7 +38,6 @@ TIE = Tie(
     needs=("ip_prefix",),
     half_life_days=7.0,
     # Anybody can rent a machine in a victim's network and copy its client; sharing its address takes more.
-    spoofable=frozenset({"prefix", "client_prefix"}),
     example=Example(
         tables={
             "requests": [

@@ -1,19 +1,19 @@
-"""Where accounts were signed up: one address at sign-up, whatever exits they use later.
+"""Where accounts signed up: one address at sign-up, whatever exits they use later.
 
-Sign-up is the one moment before an operator's proxies are in place for an account.
+At sign-up an operator's proxies are often not yet in place for the account.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_accounts
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 TIE = Tie(
     name="origin",
     family="network",
     kinds={
         # Two accounts that alone signed up behind one address: one home or office; the rest is chance.
-        "signup_address": 3.5,
+        "signup_address": Kind(3.5, "signed up from", "address", "addresses"),
     },
     sql=met_in_accounts(
         "SELECT account_id, signup_ip_hash, signup_ip_prefix FROM accounts",

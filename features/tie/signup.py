@@ -1,13 +1,13 @@
-"""How accounts came to be: burst of sign-ups from one network, one issuer, one hour.
+"""How accounts were opened: bursts of sign-ups from one network, with one issuer, in one hour.
 
-Operators open accounts in batches; so do courses and hackathons. Kinds tied to the time of sign-up stand in
+Operators open accounts in batches, and so do courses and hackathons. Kinds that depend on the time of sign-up are in
 one family with succession, because they all follow from when an account appeared.
 """
 
 from __future__ import annotations
 
 from features.sharing import met_in_accounts
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 _FACTS = """
 SELECT account_id, signup_ip_prefix, payment_bin_hash, pathway,
@@ -21,12 +21,12 @@ TIE = Tie(
     family="succession",
     kinds={
         # Two sign-ups a day out of one /24 and no others: a household or an operator, 3 to 1.
-        "signup_prefix_day": 1.6,
+        "signup_prefix_day": Kind(1.6, "signed up in one day from", "network range", "network ranges"),
         # One issuer on one day; a quiet issuer's two sign-ups are often one person's.
-        "bin_day": 1.0,
+        "bin_day": Kind(1.0, "signed up in one day with cards of", "issuer number", "issuer numbers"),
         # At a site with two sign-ups in an hour these are rarely one person's.
-        "signup_hour": 0.3,
-        "signup_pathway_hour": 0.6,
+        "signup_hour": Kind(0.3, "signed up in", "hour", "hours"),
+        "signup_pathway_hour": Kind(0.6, "signed up through one pathway in", "hour", "hours"),
     },
     sql=met_in_accounts(
         _FACTS,

@@ -1,14 +1,14 @@
 """What prompts are made of: openings, endings, lines, runs of words, skeletons and system prompts in common.
 
-A scaffold is text that stays while the question changes, so it shows as a content key with several holders
-and ever new prompts under it. How many prompts differ is given beside each tie (``n_prompts`` the account's,
-``n_prompts_all`` everybody's that day): a public question repeated by many has few, a scaffold has many.
+A scaffold is text that stays while the question changes. It shows as a content key of several accounts with new prompts
+all the time. Each tie has the number of different prompts (``n_prompts`` of the account, ``n_prompts_all`` of all
+accounts that day). A public question that many repeat has few, and a scaffold has many.
 """
 
 from __future__ import annotations
 
 from features.schema import CONTENT_KEY_KINDS
-from features.spec import Example, Tie
+from features.spec import Example, Kind, Tie
 
 _LABELS = {
     "exact": "the same prompt",
@@ -35,12 +35,12 @@ _LABEL = _case({code: _LABELS[kind] for code, kind in CONTENT_KEY_KINDS.items()}
 
 
 def _keyed(relation: str, *columns: str) -> str:
-    """Every content key of every request; written out where it is used, so that no engine keeps it whole.
+    """Subquery of every content key of every request. Each use repeats it, so that no engine stores the whole of it.
 
-    Accounts go by their bucket: there are twenty-five keys a request, and a name costs twice what a number does.
+    Accounts are given by their bucket: a request has twenty-five keys, and a name costs twice as much as a number.
     """
-    named = ", ".join(("bucket_of(account_id) AS bucket", *columns, "each_of(content_keys) AS key"))
-    return f"(SELECT {named} FROM {relation})"
+    selected = ", ".join(("bucket_of(account_id) AS bucket", *columns, "each_of(content_keys) AS key"))
+    return f"(SELECT {selected} FROM {relation})"
 
 
 _USED = ("ts", "prompt_hash", "elicitation_score")
@@ -105,26 +105,27 @@ TIE = Tie(
     family="content",
     kinds={
         # A whole prompt in two accounts is mostly a public question or a sample from documentation: even.
-        "exact": 0.5,
+        "exact": Kind(0.5, "sent", "identical prompt", "identical prompts", spoofable=True),
         # Four words are language, eight somebody's phrase; a sentence two accounts alone use, 2 to 1.
-        "opening4": 0.2,
-        "opening8": 1.2,
-        "ending4": 0.2,
-        "ending8": 1.2,
-        "line": 1.2,
-        "gram5": 0.4,
-        "band": 0.7,
+        "opening4": Kind(0.2, "opened prompts with", "rare wording", "rare wordings", spoofable=True),
+        "opening8": Kind(1.2, "opened prompts with", "rare wording", "rare wordings", spoofable=True),
+        "ending4": Kind(0.2, "ended prompts with", "rare wording", "rare wordings", spoofable=True),
+        "ending8": Kind(1.2, "ended prompts with", "rare wording", "rare wordings", spoofable=True),
+        "line": Kind(1.2, "wrote", "rare prompt line", "rare prompt lines", spoofable=True),
+        "gram5": Kind(0.4, "wrote", "rare run of words", "rare runs of words", spoofable=True),
+        "band": Kind(0.7, "sent near-identical prompts of", "family", "families", spoofable=True),
         # System prompts are written once by whoever builds the application; two holders alone, 8 to 1.
-        "system": 3.0,
-        "system_band": 2.5,
-        "template": 1.2,
+        "system": Kind(3.0, "ran with", "rare system prompt", "rare system prompts", spoofable=True),
+        "system_band": Kind(
+            2.5, "ran with near-identical system prompts of", "family", "families", spoofable=True
+        ),
+        "template": Kind(1.2, "sent", "rare prompt template", "rare prompt templates", spoofable=True),
     },
     sql=_SQL,
     reads=("requests", "requests_before"),
     needs=("content_keys",),
     half_life_days=7.0,
     # Anybody who has read a prompt can send it.
-    spoofable=frozenset(CONTENT_KEY_KINDS.values()),
     example=Example(
         tables={
             "requests": [

@@ -212,3 +212,35 @@ def test_missing_needs_skip_with_a_reason(plugin: Measure | Tie) -> None:
 @every_plugin
 def test_says_what_it_mistakes(plugin: Measure | Tie) -> None:
     assert all(len(text.split()) >= 2 for text in plugin.false_positives)
+
+
+@every_tie
+def test_every_kind_of_key_reads_as_a_sentence(tie: Tie) -> None:
+    """ "It paid with one card" and "412 of 430 accounts paid with 9 cards" are both told of it."""
+    for name, kind in tie.kinds.items():
+        first = kind.verb.split()[0]
+        assert first not in ("is", "are", "was", "were", "has", "have"), (
+            f"{name}: {first!r} fits one or many, not both"
+        )
+        assert not first.endswith("s"), f"{name}: {kind.verb!r} is not in the past tense"
+        assert kind.one != kind.many, name
+        for words in (kind.verb, kind.one, kind.many):
+            assert words == " ".join(words.split()), f"{name}: {words!r} has stray white space"
+            assert words[0].islower() or words.split()[0].isupper(), f"{name}: {words!r} begins a sentence"
+            assert not words.endswith("."), name
+            assert "_" not in words, f"{name}: {words!r} is no English"
+        assert not {"a", "an", "the", "one"} & {kind.one.split()[0], kind.many.split()[0]}, name
+        assert not {"their", "its", "his"} & set(f"{kind.one} {kind.many}".split()), name
+
+
+@every_measure
+def test_every_column_is_read_by_a_model_or_says_why_not(measure: Measure) -> None:
+    models = {"account_id": {"conduct", "single_account"}, "group_id": {"group"}}[measure.key]
+    for column in measure.columns:
+        assert bool(column.models) != bool(column.descriptive), (
+            f"{column.name}: give it a direction and the models that read it, or the reason why none does"
+        )
+        assert set(column.models) <= models, f"{column.name}: {column.models} do not read {measure.key}"
+        if column.models:
+            assert column.type in ("DOUBLE", "BIGINT", "INTEGER", "BOOLEAN"), f"{column.name} is no number"
+        assert column.use[:11] in ("descriptive", "read by con", "read by sin", "read by gro"), column.name

@@ -18,7 +18,7 @@ from conftest import hydrawatch, ok
 from detector import open_lake
 from detector.errors import ConfigError, DataQualityError, HydrawatchError
 from detector.lab.benchmark.outcome import outcome
-from detector.lake.store import FAULT_POINTS
+from detector.lake.faults import FAULT_POINTS
 from detector.lake.tables import tables
 
 RESULTS = (
@@ -188,6 +188,15 @@ def test_explain_tells_the_case_of_alert_group_and_account(finished: Path, tmp_p
     assert "<script" not in page.read_text()
     assert alert["subject_id"] in page.read_text()
     assert member in page.read_text()
+    assert (
+        ok("report", alert["alert_id"], "--lake", finished).stdout
+        == page.read_text()
+        == opened.report(alert["alert_id"])
+    )
+    ok("report", alert["alert_id"], "--lake", finished, "--out", tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+    assert case["daily"]
+    assert page.read_text().count("<svg") == 1 + (len(case["daily"]) > 1)
     nowhere = hydrawatch("explain", member, "--lake", finished, "--html", tmp_path / "no" / "case.html")
     assert "a folder that exists" in str(getattr(nowhere.exception, "hint", ""))
     assert isinstance(hydrawatch("explain", "nobody", "--lake", finished).exception, ConfigError)

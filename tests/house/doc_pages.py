@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from detector.cli import app
 from detector.config import Allow, Config
-from detector.lake.tables import tables
+from detector.lake.views import described
 from features import plugins
 from features.spec import Measure, Tie
 
@@ -113,13 +113,14 @@ def _default(param: Any) -> str:
 
 def data_dictionary() -> str:
     """docs/data-dictionary.md: every table and column as ``hydrawatch tables`` prints them."""
-    known = sorted(tables().values(), key=lambda t: t.name)
+    known = sorted(described().values(), key=lambda t: t.name)
     out = [
         NOTE,
         "# Data dictionary",
         "",
         "Every table of the lake is a view of the same name in `LAKE/hydrawatch.duckdb`.",
-        "`hydrawatch tables [TABLE]` prints the same.",
+        "`hydrawatch tables [TABLE]` prints the same. What is called an alias is an old name: the views show it for one",
+        "version, and it is not stored. DuckDB clients see it as the comment on the column.",
         "",
         "NULL means not known or too few observations; 0 means measured, and zero. Times are UTC without a",
         "zone, to the microsecond. Endings of names tell the unit: `_ms`, `_s`, `_bits` (log2 odds),",
@@ -149,22 +150,31 @@ def measurements() -> str:
         "Everything that is measured of accounts and groups, and every kind of key that can tie accounts.",
         "Columns with units are in the [data dictionary](data-dictionary.md). A measurement whose needs are",
         "not met that day is NULL and named in the table `skipped` with the reason.",
+        "",
+        "Beside each column stands which model of the classifier reads it and which way, or why none does:",
+        "descriptive columns are for people, rules and exports.",
     ]
     for title, grain in (("Accounts", "account"), ("Groups", "group")):
         out += ["", f"## {title}"]
         for measure in plugins.measures(grain):
             out += ["", f"### {grain}: {measure.name}", "", _about(grain, measure), ""]
-            out.append("* columns: " + ", ".join(f"`{c.name}`" for c in measure.columns))
-            out += _common(measure)
+            out += ["| column | use |", "|---|---|"]
+            out += [f"| `{c.name}` | {_cell(c.use)} |" for c in measure.columns]
+            out += ["", *_common(measure)]
     out += ["", "## Ties"]
     for tie in plugins.ties():
         fades = "does not fade" if tie.half_life_days is None else f"halves every {tie.half_life_days:g} days"
         out += ["", f"### tie: {tie.name}", "", _about("tie", tie), ""]
-        out += [f"* family: {tie.family}; {fades} when not seen again", "* kinds, with bits at two holders:"]
         out += [
-            f"  `{kind}` {bits:g}{' (can be planted)' if kind in tie.spoofable else ''}"
-            + ("" if kind == list(tie.kinds)[-1] else ",")
-            for kind, bits in tie.kinds.items()
+            "| kind | bits at two holders | spoofable | is told as |",
+            "|---|---|---|---|",
+            *(
+                f"| `{name}` | {kind.bits:g} | {'yes' if kind.spoofable else 'no'} "
+                f"| {kind.verb} one {kind.one}, 9 {kind.many} |"
+                for name, kind in tie.kinds.items()
+            ),
+            "",
+            f"* family: {tie.family}; {fades} when not seen again",
         ]
         out += _common(tie)
     return "\n".join(out) + "\n"

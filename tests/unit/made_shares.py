@@ -9,6 +9,7 @@ import polars as pl
 
 from detector.link.graph import EvidenceGraph
 from detector.link.tabular import graph_of_rows, graph_of_tables
+from detector.score.template_reuse import KEY_TERMS
 
 #: account, key, family, spoofable
 Link = tuple[int, int, str, bool]
@@ -21,7 +22,9 @@ def tables(
 ) -> dict[str, pl.DataFrame]:
     """``n`` accounts ``a000`` ..., each an organisation of its own unless ``organisations`` says otherwise."""
     accounts = [f"a{i:03d}" for i in range(n)]
+    measured = dict.fromkeys(KEY_TERMS, pl.Float64)
     return {
+        "keys": pl.DataFrame(schema={"code": pl.Int32, **measured}),
         "links": pl.DataFrame(
             links,
             schema={"account": pl.Int64, "code": pl.Int64, "family": pl.String, "spoofable": pl.Boolean},
@@ -31,7 +34,7 @@ def tables(
             text,
             schema={"account": pl.Int64, "code": pl.Int64, "kind": pl.String, "n_sharing": pl.Int64},
             orient="row",
-        ),
+        ).with_columns(n=pl.lit(1, pl.Int64)),
         "accounts": pl.DataFrame(
             {"account_id": accounts, "organisation": list(organisations or accounts)},
             schema={"account_id": pl.String, "organisation": pl.String},

@@ -10,16 +10,18 @@ import duckdb
 import pytest
 
 from detector.alert.evidence import only_spoofable, weigh
-from detector.alert.honest import _ACCOUNT, _GROUP, explanations, queryable
+from detector.alert.honest import causes, explanations, queryable
 from detector.alert.phrases import amount, held, measured, probability, share, span
 from detector.alert.words import KINDS, cleared_by, describe, from_bits, odds_bits
+from detector.decide.contributions import CONTRIBUTIONS
 from detector.lake import tables
+from detector.score.terms import COMPUTED
 from features import plugins
 
 HOSTILE = "\x1b[2J<script>alert(1)</script>\u202egnp.exe'; DROP TABLE x; --[bold]=1+1"
 
 
-def piece(account: str, kind: str = "payment", key: int = 1, **changes: Any) -> dict[str, Any]:
+def piece(account: str, kind: str = "card", key: int = 1, **changes: Any) -> dict[str, Any]:
     row = {
         "account_id": account,
         "family": "billing",
@@ -79,16 +81,16 @@ def test_a_group_is_described_strongest_first_with_numbers() -> None:
     why += [piece(f"u{i}", "template", 7, family="content", spoofable=True, bits=2.0) for i in range(5)]
     told = describe(
         group(),
-        [part("synchrony_score", 3.0, 0.93), part("night_share", -1.5, 0.004), part("quiet", 0.05)],
+        [part("hour_coactivity", 3.0, 0.93), part("night_share", -1.5, 0.004), part("quiet", 0.05)],
         why,
         threshold=0.5,
     )
     assert (
         told.title == "Distillation: 5 accounts that act as one operation, 2,500 requests (probability 0.90)"
     )
-    assert [r.split()[0] for r in told.reasons] == ["4", "How", "All"]
+    assert [r.split()[0] for r in told.reasons] == ["4", "Chance", "All"]
     assert told.reasons[1] == (
-        "How closely the accounts move together in time: synchrony_score 0.93 "
+        "Chance that another member works in an hour a member works: hour_coactivity 0.93 "
         "(added 3.0 bits, from 40 observations)"
     )
     assert told.against == (
@@ -112,20 +114,13 @@ def test_unknown_parts_and_kinds_get_a_true_plain_sentence() -> None:
     assert held("zorble_id", "network").many == "network keys (zorble id)"
 
 
-def test_every_real_tie_kind_and_measurement_has_words() -> None:
-    for tie in plugins.ties():
-        for kind in tie.kinds:
-            verb, one, many = held(kind, tie.family)
-            assert verb
-            assert one
-            assert many
-    for grain in ("account", "group"):
-        for column in plugins.columns(grain):
-            told = describe(
-                {"account_id": "u", "score": 0.9}, [part(column.name, 1.0)], [], threshold=0.5
-            ).reasons
-            assert len(told) == 1
-            assert column.name in told[0]
+def test_every_measurement_has_words() -> None:
+    columns = (*plugins.columns("account"), *plugins.columns("group"), *COMPUTED, *CONTRIBUTIONS)
+    for column in columns:
+        (told,) = describe(
+            {"account_id": "u", "score": 0.9}, [part(column.name, 1.0), part("small", 0.2)], [], threshold=0.5
+        ).reasons or ("",)
+        assert (column.name in told) == (column.name not in ("base_rate", "small"))
 
 
 def test_hostile_names_come_out_harmless_everywhere() -> None:
@@ -212,16 +207,12 @@ def test_certainty_is_never_claimed() -> None:
     assert span(3 * 86400) == "3.0 days"
 
 
-def test_a_plug_ins_own_words_come_first() -> None:
-    assert measured("group.elicit_grading_share") == "requests of kind grading"
+def test_words_are_those_of_the_declaration_and_of_nothing_else() -> None:
+    assert measured("elicit_grading_share") == "requests of kind grading"
     assert measured("suspect_share") == "members whose own conduct stands out"
-
-
-def test_longest_known_beginning_wins() -> None:
-    assert measured("elicit_grading_other") == measured("group.elicit_grading")
-    assert measured("elicit_grading") != measured("elicit")
-    assert measured("zzz") is None
-    assert held("payment_bin", "billing").one == "issuer number"
+    assert measured("elicit_grading_other") is None
+    assert held("card", "billing").many == "cards or bank accounts"
+    assert held("card_of_another_plug_in", "billing").one == "billing key (card of another plug in)"
 
 
 def test_every_check_runs_on_the_tables_as_declared() -> None:
@@ -236,15 +227,15 @@ def test_every_check_runs_on_the_tables_as_declared() -> None:
             "VALUES ('u1', '192.0.2.0/24'), ('u2', '192.0.2.0/24')"
         ).fetchall()
         seen = 0
-        for subject_type, subject_id, topics in (("group", "g-1", _GROUP), ("account", "u1", _ACCOUNT)):
-            for topic in topics:
+        for subject_type, subject_id in (("group", "g-1"), ("account", "u1")):
+            for topic in causes(subject_type):
                 for text in explanations(subject_type, subject_id, topic, []):
                     query = text.partition("Check: ")[2]
                     rows = con.execute(query).fetchall()
                     seen += 1
                     if subject_type == "group" and topic == "network":
                         assert rows == [("192.0.2.0/24", 1, 1)]
-        assert seen == len(_GROUP) + len(_ACCOUNT)
+        assert seen == len(causes("group")) + len(causes("account"))
     finally:
         con.close()
 

@@ -15,13 +15,14 @@ from detector import pipeline
 from detector.lab.benchmark import ablation, design, heldout, measuring, replay
 from detector.lab.benchmark.figures import tally
 from detector.lab.benchmark.scored import judged
-from detector.lab.benchmark.windows import carried
+from detector.lab.benchmark.windows import with_template_reuse
 from detector.lab.pool import spread
 from detector.lab.training import labelled
 from detector.lab.worlds.archetypes import ARCHETYPES
 from detector.lab.worlds.campaigns import CAMPAIGNS
 from detector.lab.worlds.spec import WorldSpec
-from detector.score.additive import Additive, Detector, Term
+from detector.score.additive import Additive, Term
+from detector.score.detector import Detector, Models
 from detector.score.template_reuse import KEY_TERMS
 from detector.score.terms import ACCOUNT_TERMS, GROUP_TERMS, MEMBER_TERMS, SINGLE_ACCOUNT_TERMS
 
@@ -36,25 +37,29 @@ def rising(name: str, *edges: float) -> Term:
 
 
 DETECTOR = Detector(
-    template_reuse=Additive(tuple(rising(t, 0.5) for t in KEY_TERMS), base=-3.0),
-    conduct=Additive(
-        (rising("elicitation_sum", 1, 4), rising("template_reuse_bits_1", 0, 2), rising("n_prefixes", 3)),
-        base=-7.0,
-    ),
-    single_account=Additive((), base=-9.0),
-    group=Additive((rising("mean_conduct_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
-    membership=Additive((rising("membership_bits", 0, 3),), base=1.0),
-    relational_first=Additive((rising("harvest_bits", -4, 0), rising("neighbours_network_1", 1)), base=-4.0),
-    relational=Additive(
-        (
-            rising("harvest_bits", -4, 0),
-            rising("group_contribution_bits", 0),
-            rising("neighbours_content_1", 1, 3),
+    Models(
+        template_reuse=Additive(tuple(rising(t, 0.5) for t in KEY_TERMS), base=-3.0),
+        conduct={
+            "distillation": Additive(
+                (
+                    rising("elicitation_sum", 1, 4),
+                    rising("template_reuse_bits_1", 0, 2),
+                    rising("n_prefixes", 3),
+                ),
+                base=-7.0,
+            )
+        },
+        group=Additive((rising("mean_conduct_bits", -4, -2, 0), rising("families_per_member", 2)), base=-1.0),
+        membership=Additive((rising("membership_bits", 0, 3),), base=1.0),
+        relational=Additive(
+            (
+                rising("harvest_bits", -4, 0),
+                rising("group_contribution_bits", 0),
+                rising("neighbours_content_1", 1, 3),
+            ),
+            base=-4.0,
         ),
-        base=-4.0,
     ),
-    kinds={},
-    single_account_kinds={},
     trained_on={},
 )
 
@@ -80,9 +85,12 @@ def test_scoring_again_equals_the_nightly_run(world: replay.Replayed) -> None:
 
 def test_another_detector_gives_other_scores(world: replay.Replayed) -> None:
     less = ablation.without(DETECTOR, "what is asked for")
-    assert less.conduct.names == ("template_reuse_bits_1", "n_prefixes")
-    assert "key_asked" not in less.template_reuse.names
-    assert "template_reuse_bits_1" not in ablation.without(DETECTOR, "shared text").conduct.names
+    assert less.models.conduct["distillation"].names == ("template_reuse_bits_1", "n_prefixes")
+    assert "key_asked" not in less.models.template_reuse.names
+    assert (
+        "template_reuse_bits_1"
+        not in ablation.without(DETECTOR, "shared text").models.conduct["distillation"].names
+    )
     last = world.days[-1]
     ours, theirs = (replay.decide_days(world, d)[last].accounts["score_bits"] for d in (DETECTOR, less))
     assert not ours.equals(theirs)
@@ -129,7 +137,7 @@ def test_every_account_with_traffic_is_judged_once(world: replay.Replayed) -> No
 
 
 def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay.Replayed) -> None:
-    windows = carried(world.windows, DETECTOR)
+    windows = with_template_reuse(world.windows, DETECTOR)
     assert set(windows["share"]) == {0.05, 0.10, 0.25, 0.50}
     for column in (
         "elicitation_sum",

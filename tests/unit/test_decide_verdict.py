@@ -8,19 +8,22 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from made_shares import on_key, shares
+from made_shares import on_key, shares, tables
 
 from detector.alert.words import odds_bits
 from detector.bits import probability
 from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.budget import BUDGET_DAYS
 from detector.decide.exemptions import exemptions
-from detector.decide.verdict import Day, decide
-from detector.lake.store import empty
+from detector.decide.verdict import Day, Previous, decide
+from detector.lake.rows import empty
 from detector.link.graph import EvidenceGraph
 from detector.link.tracking import MEMBERS
-from detector.score.additive import ALONE_BITS, Additive, Detector, Term
+from detector.score.additive import Additive, Term
+from detector.score.detector import Detector, Models
 from detector.score.fusion import GROUP_ABOVE, LEAST_EVIDENCE
+from detector.score.scorer import SiteDay
+from detector.tuning import DISCOUNT_FROM
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -34,17 +37,24 @@ def model(name: str, low: float, high: float) -> Additive:
 MEMBER = Additive((Term("membership_bits", np.array([4.0]), np.array([0.0, 20.0])),), base=0.0)
 NOTHING = Additive((), base=0.0)
 DETECTOR = Detector(
-    NOTHING,
-    Additive((), base=-9.0),
-    model("timing_score", -9.0, 4.0),
-    model("load_gini", -9.0, 9.0),
-    MEMBER,
-    NOTHING,
-    NOTHING,
-    {},
-    {},
+    Models(
+        NOTHING,
+        {"distillation": Additive((), base=-9.0), "key_sharing": model("timing_score", -9.0, 4.0)},
+        model("load_gini", -9.0, 9.0),
+        MEMBER,
+        NOTHING,
+    ),
     {},
 )
+
+
+def changed(detector: Detector, **models: Additive) -> Detector:
+    """The detector with other models; ``conduct`` and ``single_account`` are heads of its conduct model."""
+    heads = dict(detector.models.conduct)
+    for name, kind in (("conduct", "distillation"), ("single_account", "key_sharing")):
+        if name in models:
+            heads[kind] = models.pop(name)
+    return replace(detector, models=replace(detector.models, conduct=heads, **models))
 
 
 def run(
@@ -82,10 +92,8 @@ def run(
         for g, (_, accounts) in groups.items()
         for a in accounts
     ]
-    return decide(
-        detector,
-        day=day,
-        config=config or Config(alert_budget=5000.0),
+    site = SiteDay(
+        day,
         account_days=pl.DataFrame(
             {"account_id": list(own), "timing_score": list(own.values()), "n_requests": [10] * len(own)},
             schema={"account_id": pl.String, "timing_score": pl.Float64, "n_requests": pl.Int64},
@@ -95,8 +103,18 @@ def run(
             schema={"group_id": pl.String, "load_gini": pl.Float64},
         ),
         members=pl.DataFrame(members, schema={**MEMBERS, "evidence_bits": pl.Float64}, orient="row"),
-        previous_groups=before.groups if before else empty("groups").drop("day"),
-        previous_accounts=before.accounts if before else empty("account_scores").drop("day"),
+        graph=shared,
+        keys=None if shared is None else tables(0)["keys"],
+    )
+    return decide(
+        detector,
+        site,
+        Previous(
+            before.groups if before else empty("groups").drop("day"),
+            before.accounts if before else empty("account_scores").drop("day"),
+            before.members if before else None,
+        ),
+        config=config or Config(alert_budget=5000.0),
         exempt=exemptions(
             pl.DataFrame(
                 facts or [],
@@ -107,8 +125,6 @@ def run(
             day,
         ),
         merged=merged or {},
-        shared=shared,
-        previous_members=before.members if before else None,
     )
 
 
@@ -137,7 +153,7 @@ def test_a_member_who_may_not_belong_gets_less() -> None:
 
 def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_leaves() -> None:
     # Four in five sure of each member of a group beyond doubt: false members of a true operation.
-    likely = replace(DETECTOR, membership=Additive((), base=2.0))
+    likely = changed(DETECTOR, membership=Additive((), base=2.0))
     members = run({"a": 0.0}, {"g": (0.9, ["a"])}, detector=likely)
     assert members.threshold < scores(members)["a"] < ACCUSED_FROM
     assert (verdicts(members), members.groups["verdict"].to_list()) == ({"a": "watch"}, ["alert"])
@@ -146,7 +162,7 @@ def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_lea
 
 
 def test_the_budget_is_charged_for_those_who_stand_for_themselves_and_only_they_may_use_it() -> None:
-    likely = replace(
+    likely = changed(
         DETECTOR, single_account=model("timing_score", -9.0, 2.0), membership=Additive((), base=-1.0)
     )
     alone = run({"a": 0.9}, {}, detector=likely)
@@ -198,14 +214,14 @@ def test_a_group_that_could_all_have_been_spoofable_is_watched_at_most() -> None
 
 
 def test_one_account_alone_is_discounted_and_the_discount_is_a_part() -> None:
-    harvest = Additive(DETECTOR.single_account.terms, base=6.0)
-    detector = replace(DETECTOR, conduct=harvest, single_account=Additive((), base=-9.0))
+    harvest = Additive(DETECTOR.models.conduct["key_sharing"].terms, base=6.0)
+    detector = changed(DETECTOR, conduct=harvest, single_account=Additive((), base=-9.0))
     day = run({"a": 0.9}, {}, detector=detector)
     parts = dict(day.parts.select("feature", "bits").rows())
     assert parts["timing_score"] == pytest.approx(4.0)
-    assert parts["discount"] == pytest.approx(-0.75 * (10.0 - ALONE_BITS))
+    assert parts["discount"] == pytest.approx(-0.75 * (10.0 - DISCOUNT_FROM))
     assert scores(day)["a"] == pytest.approx(
-        float(probability(np.array([ALONE_BITS + 0.25 * (10.0 - ALONE_BITS)]))[0])
+        float(probability(np.array([DISCOUNT_FROM + 0.25 * (10.0 - DISCOUNT_FROM)]))[0])
     )
     lone = run({"a": 0.9}, {})
     assert verdicts(lone) == {"a": "alert"}
@@ -214,7 +230,7 @@ def test_one_account_alone_is_discounted_and_the_discount_is_a_part() -> None:
 
 def test_false_members_leave_a_group_worth_a_look() -> None:
     unsure = {"a": 0.0, "b": 0.0}
-    doubts = replace(DETECTOR, membership=Additive((), base=-3.0))
+    doubts = changed(DETECTOR, membership=Additive((), base=-3.0))
     assert run(unsure, {"g": (0.9, ["a", "b"])}, detector=doubts).members.is_empty()
     kept = run(unsure, {"g": (0.0, ["a", "b"])}, detector=doubts)
     assert (len(kept.members), kept.groups["n_accounts"].to_list()) == (2, [2])
@@ -291,7 +307,7 @@ def test_parts_add_up_to_the_group_score() -> None:
 
 
 #: One account in five with this score is honest.
-DOUBTED = replace(DETECTOR, single_account=model("timing_score", -9.0, 2.0))
+DOUBTED = changed(DETECTOR, single_account=model("timing_score", -9.0, 2.0))
 
 
 def worth(doubts: float) -> Config:
@@ -320,7 +336,7 @@ def test_who_is_paid_for_costs_again_only_when_it_rises() -> None:
     assert verdicts(first) == {"a": "alert", "x": "clear"}
 
     def beside(a: float, a_bits: float) -> dict[str, str]:
-        both = replace(
+        both = changed(
             DOUBTED,
             single_account=Additive(
                 (Term("timing_score", np.array([0.5, 0.95]), np.array([-9.0, 2.0, a_bits])),), base=0.0
@@ -334,7 +350,7 @@ def test_who_is_paid_for_costs_again_only_when_it_rises() -> None:
 
 
 def test_an_alerted_group_counts_for_a_week_too() -> None:
-    surer = replace(DOUBTED, group=model("load_gini", -9.0, 3.2))
+    surer = changed(DOUBTED, group=model("load_gini", -9.0, 3.2))
     config = worth(0.25)
     first = run({"m": 0.0}, {"g": (0.9, ["m"])}, detector=surer, config=config)
     assert first.groups["verdict"].to_list() == ["alert"]
@@ -355,7 +371,7 @@ def test_a_small_site_may_spend_in_one_night_what_it_has_for_a_week() -> None:
 
 def test_a_group_is_accused_from_the_same_certainty_as_its_members() -> None:
     for bits, verdict in ((3.0, "watch"), (3.3, "alert")):
-        likely = replace(DETECTOR, group=model("load_gini", -9.0, bits))
+        likely = changed(DETECTOR, group=model("load_gini", -9.0, bits))
         day = run({"a": 0.0}, {"g": (0.9, ["a"])}, detector=likely)
         assert day.threshold < day.groups["score"][0]
         assert (day.groups["score"][0] >= ACCUSED_FROM) == (verdict == "alert")
@@ -363,11 +379,10 @@ def test_a_group_is_accused_from_the_same_certainty_as_its_members() -> None:
 
 
 #: Four acts of harvest and an exit shared with others who do are beyond doubt.
-COMPANY = replace(
+COMPANY = changed(
     DETECTOR,
     conduct=model("timing_score", -9.0, 4.0),
     single_account=Additive((), base=-9.0),
-    relational_first=model("harvest_bits", -9.0, 9.0),
     relational=model("neighbours_network_1", -9.0, 6.0),
 )
 HARVEST = [f"a{i:03d}" for i in range(4)]
@@ -454,7 +469,7 @@ def test_a_group_whose_ring_is_no_more_stands_again() -> None:
 
 def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
     # Own -1.25 bits and harvest 4, company 9, of it planted above 6; the group lends 9, of which 8 is borne out.
-    sure = replace(COMPANY, relational=model("neighbours_network_1", -9.0, 9.0))
+    sure = changed(COMPANY, relational=model("neighbours_network_1", -9.0, 9.0))
     day = run(site(), {"g": (0.9, HARVEST[:2])}, detector=sure, shared=exits(spoofable=True))
     expected = {
         "a000": {"base_rate": 0.0, "neighbours_network_1": 9.0},

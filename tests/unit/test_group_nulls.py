@@ -40,18 +40,16 @@ MEMBERS = [f"m{i}" for i in range(8)]
 OTHERS = [f"x{i}" for i in range(20)]
 
 
-def test_independent_accounts_show_no_synchrony_no_alternation_no_dispersion() -> None:
+def test_independent_accounts_show_no_synchrony_no_alternation() -> None:
     requests = independent(MEMBERS, 24, 1) + independent(OTHERS, 12, 2)
     synchrony = measure("synchrony", MEMBERS, requests=requests)
     assert abs(synchrony["hour_coactivity_lift_bits"]) < 0.2
     assert abs(synchrony["fine_coactivity_lift_bits"]) < 0.5
-    assert synchrony["union_gap_cv"] == pytest.approx(1.0, abs=0.2)
     assert abs(synchrony["union_rest_excess_bits"]) < 0.7
     assert measure("alternation", MEMBERS, requests=requests)["alternation_ratio"] == pytest.approx(
         1, abs=0.1
     )
     evenness = measure("evenness", MEMBERS, requests=requests)
-    assert evenness["hourly_dispersion"] == pytest.approx(1.0, abs=0.25)
     assert evenness["load_fano"] == 0.0  # each was given the same number
 
 
@@ -60,7 +58,7 @@ def test_busier_members_alone_are_no_synchrony() -> None:
     assert abs(measure("synchrony", MEMBERS, requests=requests)["hour_coactivity_lift_bits"]) < 0.25
 
 
-def test_work_dealt_in_turn_is_even_alternating_and_steady() -> None:
+def test_work_dealt_in_turn_is_even_and_alternating() -> None:
     dealt = [
         {"account_id": MEMBERS[i % 8], "ts": at(600 * i), "request_id": f"{i:04d}", "model": "m"}
         for i in range(144)
@@ -69,9 +67,7 @@ def test_work_dealt_in_turn_is_even_alternating_and_steady() -> None:
         8 / 7, abs=0.01
     )
     evenness = measure("evenness", MEMBERS, requests=dealt)
-    assert evenness["hourly_dispersion"] < 0.3
     assert evenness["load_gini"] == pytest.approx(0, abs=1e-9)
-    assert measure("synchrony", MEMBERS, requests=dealt)["union_gap_cv"] == pytest.approx(0, abs=1e-6)
 
 
 def test_sittings_are_the_opposite_of_dealing() -> None:
@@ -81,7 +77,6 @@ def test_sittings_are_the_opposite_of_dealing() -> None:
         for i in range(12)
     ]
     assert measure("alternation", MEMBERS, requests=requests)["alternation_ratio"] < 0.1
-    assert measure("evenness", MEMBERS, requests=requests)["hourly_dispersion"] > 5
 
 
 def test_a_switched_off_operator_leaves_a_rest_in_the_union() -> None:

@@ -112,7 +112,7 @@ def test_unlogged_columns_are_null_in_the_groups_makeup() -> None:
     assert {key for key, value in found.items() if value is not None} == {"group_id"}
     tenancy = measure("tenancy", "ab", requests=[request("a", 1), request("b", 2)])
     assert tenancy["end_users_per_member"] is None
-    assert tenancy["group_single_turn_share"] is None
+    assert tenancy["languages_per_member"] is None
 
 
 def test_the_main_key_is_the_groups_own_rather_than_everybodys() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from detector.ingest.checks import Mapped
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.messages import conversation, prose
 from detector.ingest.records import MAX_DEPTH, parse, shallow
 from detector.ingest.splitting import Block

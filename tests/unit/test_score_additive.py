@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from detector.bits import probability
-from detector.score.additive import Additive, Detector, Term, calibrate, fit, threshold
+from detector.decide.budget import threshold
+from detector.lab.training.additive_fit import calibrate, fit
+from detector.score.additive import Additive, Term
+from detector.score.detector import Detector, Models, Variant
 
 
 def made(n: int = 4000, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -87,18 +91,72 @@ def test_threshold_spends_the_budget_and_no_more() -> None:
     assert threshold(np.array([0.1]), budget=1, floor=0.5) == 0.5
 
 
+def models(model: Additive) -> Models:
+    return Models(model, {"distillation": model, "key_sharing": model}, model, model, model)
+
+
 def test_model_files_round_trip_and_refuse_damage() -> None:
     model = Additive((Term("x", np.array([1.0]), np.array([-1.0, 2.0])),), base=-3.0)
-    text = Detector(
-        model, model, model, model, model, model, model, {"distillation": model}, {}, {"worlds": 1}
-    ).dumps()
+    variants = {"prompts": Variant(frozenset({"x"}), {"distillation": model}, model, model)}
+    text = Detector(models(model), {"worlds": 1}, variants).dumps()
     again = Detector.loads(text)
     values = {"x": np.array([0.0, 1.0, 1.5, np.nan])}
-    np.testing.assert_array_equal(again.conduct.bits(values, 4), [-4.0, -4.0, -1.0, -3.0])
+    np.testing.assert_array_equal(again.models.group.bits(values, 4), [-4.0, -4.0, -1.0, -3.0])
     assert again.dumps() == text
+    assert not again.is_converted
     raw = json.loads(text)
-    raw["conduct"]["terms"][0]["levels"] = [1.0]
+    raw["conduct"]["distillation"]["terms"][0]["levels"] = [1.0]
     with pytest.raises(ValueError, match="levels"):
         Detector.loads(json.dumps(raw))
-    with pytest.raises(ValueError, match="format"):
-        Detector.loads(json.dumps({**raw, "format": 99}))
+    for damage in ({"format": 99}, {"conduct": [1]}, {"group": None}, {"relational": {"terms": [{}]}}):
+        with pytest.raises(ValueError, match=r"format|damaged"):
+            Detector.loads(json.dumps({**json.loads(text), **damage}))
+    for text in ("[]", "3", "{}"):
+        with pytest.raises(ValueError, match="format"):
+            Detector.loads(text)
+
+
+def test_a_model_of_version_0_1_is_converted() -> None:
+    def of(name: str, base: float) -> dict[str, object]:
+        return Additive((Term(name, np.array([1.0]), np.array([-1.0, 2.0])),), base=base).to_json()
+
+    variant = {
+        "account": of("timing_score", 1), "group": of("firm_share", 2), "kin_first": of("x", 0),
+        "kin": of("kin_client_3", 3), "absent": ["scaffold_kinds"],
+    }  # fmt: skip
+    raw = {
+        "format": 4, "key": of("key_days", 1), "account": of("scaffold_bits_1", 2), "lone": of("n_prefixes", 3),
+        "group": of("bound_likeness", 4), "member": of("firm", 5), "kin_first": of("lent_bits", 6),
+        "kin": of("kin_network_1", 7), "kinds": {}, "lone_kinds": {}, "variants": {"prompts": variant},
+        "trained_on": {"worlds": 56},
+    }  # fmt: skip
+    detector = Detector.loads(json.dumps(raw))
+    assert detector.is_converted
+    found = detector.models
+    assert (found.template_reuse.names, found.template_reuse.base) == (("key_days",), 1.0)
+    assert {kind: head.names for kind, head in found.conduct.items()} == {
+        "distillation": ("template_reuse_bits_1",),
+        "logit_extraction": ("n_prefixes",),
+    }
+    assert (found.group.names, found.membership.names) == (("keyed_similarity",), ("unspoofable",))
+    assert (found.relational.names, found.relational.base) == (("neighbours_network_1",), 7.0)
+    assert detector.variants["prompts"].absent == {"template_reuse_kinds"}
+    assert detector.variants["prompts"].relational.names == ("neighbours_client_3",)
+    with pytest.raises(ValueError, match="damaged"):
+        Detector.loads(json.dumps({k: v for k, v in raw.items() if k != "kin"}))
+
+
+def test_logs_without_an_input_are_judged_by_the_models_made_for_them() -> None:
+    def head(name: str) -> Additive:
+        return Additive((Term(name, np.array([1.0]), np.array([-1.0, 2.0])),), base=0.0)
+
+    plain = Models(head("k"), {"distillation": head("a")}, head("g"), head("m"), head("r"))
+    variant = Variant(frozenset({"a", "b"}), {"distillation": head("c")}, head("g2"), head("r2"))
+    detector = Detector(plain, {}, {"prompts": variant})
+    days = pl.DataFrame(
+        {"a": [1.0, None], "b": [None, None], "c": [1.0, 2.0]}, schema_overrides={"b": pl.Float64}
+    )
+    assert detector.models_for(days) == plain
+    without = detector.models_for(days.drop("a"))
+    assert (without.conduct["distillation"].names, without.group.names) == (("c",), ("g2",))
+    assert (without.template_reuse, without.membership) == (plain.template_reuse, plain.membership)

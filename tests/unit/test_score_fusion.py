@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,9 +11,10 @@ import polars as pl
 import pytest
 from made_shares import on_key, shares
 
-from detector.bits import probability
+from detector.bits import UNKNOWN, probability
 from detector.link.graph import EvidenceGraph
-from detector.score.additive import Additive, Term, Variant
+from detector.score.additive import Additive, Term
+from detector.score.detector import Models
 from detector.score.fusion import (
     GROUP_ABOVE,
     LEAST_EVIDENCE,
@@ -20,8 +22,9 @@ from detector.score.fusion import (
     accounts_before,
     group_contribution,
     group_evidence,
-    with_relational,
 )
+from detector.score.scorer import BOND as BOND_READ
+from detector.score.scorer import STAGES, Before, Scores, SiteDay, fused
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 NOTHING = Additive((), base=0.0)
@@ -181,15 +184,32 @@ def step(name: str, *levels: float) -> Term:
     return Term(name, np.array([0.5]), np.array(levels))
 
 
-def relational_models(first: Additive, second: Additive) -> Variant:
-    return Variant(NOTHING, NOTHING, first, second, frozenset())
+#: Believes in neighbours: an account that shares an exit with suspects is one, to ten bits.
+COMPANY = Additive((step("harvest_bits", 0.0, 19.0), step("neighbours_network_1", 0.0, 19.0)), base=-9.0)
 
 
-#: Believes in company: who shares an exit with suspects is one, to ten bits.
-COMPANY = relational_models(
-    Additive((step("harvest_bits", 0.0, 20.0),), base=-10.0),
-    Additive((step("neighbours_network_1", -9.0, 10.0),), base=0.0),
-)
+def rounds(
+    model: Additive, known: pl.DataFrame, shares_: EvidenceGraph | None
+) -> tuple[Models, Scores, Scores]:
+    """The models, and the scores after the first and after the second relational round."""
+    models = Models(NOTHING, {}, NOTHING, NOTHING, model)
+    site = SiteDay(D1, pl.DataFrame(), pl.DataFrame(), BOND_READ.empty(), None)
+    suspicion = known["harvest_bits"].fill_null(UNKNOWN).to_numpy()
+    scores = replace(
+        Scores.start(site, Before.nothing()), neighbours=shares_, accounts=known, suspicion=suspicion
+    )
+    after = []
+    for stage in STAGES[-2:]:
+        rows = stage.features(scores)
+        if rows is not None:
+            scores = stage.keep(scores, rows, stage.answer(model, rows))
+        after.append(scores)
+    return models, after[0], after[1]
+
+
+def with_relational(model: Additive, known: pl.DataFrame, shares_: EvidenceGraph | None) -> pl.DataFrame:
+    models, _, scores = rounds(model, known, shares_)
+    return fused(models, scores)
 
 
 def accounts(*rows: tuple[str, float | None, float | None, float | None, float | None]) -> pl.DataFrame:
@@ -237,14 +257,18 @@ def test_company_that_may_be_spoofable_adds_little_to_conduct() -> None:
     assert first(1.0)["relational_bits"] == 1.0 + SPOOFABLE_BITS
     # What a group lends on a bond that was weighed already is no company that was planted.
     assert first(-8.0, 5.0)["relational_bits"] == 5.0 + SPOOFABLE_BITS
-    assert first(9.0)["spoofable_limit_bits"] == 0.0
+    assert first(30.0)["spoofable_limit_bits"] == 0.0
 
 
 def test_an_unspoofable_key_vouches_for_its_own_part_of_the_company_only() -> None:
     # An exit that nobody can plant is worth 3 bits, a client that anybody can copy 10 more.
-    says = relational_models(
-        Additive((step("harvest_bits", 0.0, 20.0),), base=-10.0),
-        Additive((step("neighbours_network_1", 0.0, 3.0), step("neighbours_client_1", 0.0, 10.0)), base=-4.0),
+    says = Additive(
+        (
+            step("harvest_bits", 0.0, 20.0),
+            step("neighbours_network_1", 0.0, 3.0),
+            step("neighbours_client_1", 0.0, 10.0),
+        ),
+        base=-4.0,
     )
     known = accounts(("a000", *QUIET), *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)))
     held = shares(40, [*on_key(1, [0, 1, 2]), *on_key(2, [0, 1, 2], "client", spoofable=True)])
@@ -271,7 +295,7 @@ def test_where_nothing_is_shared_the_account_stands_as_it_is() -> None:
 
 def test_the_score_is_the_worst_of_three_and_the_group_is_held_to_the_company() -> None:
     def score(lone: float, company_bits: float, group_contribution_bits: float | None) -> float:
-        says = relational_models(NOTHING, Additive((), base=company_bits))
+        says = Additive((), base=company_bits)
         # Own bits of harvest count through the company alone where there is one.
         known = accounts(("a000", 7.0, 7.0, lone, group_contribution_bits), ("a001", *QUIET))
         found = with_relational(says, known, shares(5, on_key(1, [0, 1])))
@@ -289,15 +313,14 @@ def test_the_score_is_the_worst_of_three_and_the_group_is_held_to_the_company() 
 def test_suspicion_travels_two_hops() -> None:
     # a002 harvests; a001 knows it, a000 knows only a001.
     links = [*on_key(1, [0, 1]), *on_key(2, [1, 2])]
-    models = relational_models(
-        Additive((step("harvest_bits", -6.0, 6.0), step("neighbours_network_1", 0.0, 14.0)), base=0.0),
-        Additive((step("neighbours_network_1", -9.0, 4.0),), base=0.0),
-    )
+    model = Additive((step("harvest_bits", -6.0, 6.0), step("neighbours_network_1", 0.0, 14.0)), base=0.0)
     quiet = [(f"a{i:03d}", *QUIET) for i in range(40)]
     known = accounts(*quiet[:2], ("a002", 3.0, 3.0, -9.0, None), *quiet[3:])
-    assert with_relational(models, known, shares(40, links))["relational_bits"][0] == 4.0
-    one_hop = relational_models(Additive(models.relational_first.terms[:1], base=0.0), models.relational)
-    assert with_relational(one_hop, known, shares(40, links))["relational_bits"][:2].to_list() == [-9.0, 4.0]
+    _, first, second = rounds(model, known, shares(40, links))
+    assert first.suspicion is not None
+    assert second.relational is not None
+    assert first.suspicion[:3].tolist() == [-6.0, 8.0, 6.0]
+    assert second.relational["relational_raw_bits"][:2].to_list() == [8.0, 8.0]
 
 
 def test_accounts_of_whom_nothing_was_measured_are_no_suspects() -> None:

@@ -1,24 +1,24 @@
-"""Families of evidence taken away one at a time: what the detector would find without each.
+"""Ablation: what the detector finds without one family of evidence.
 
-A family is a set of measurements, named by their plug-ins; its terms are dropped from the shipped models and
-nothing is fitted again. Groups are formed as before, so this is what *scoring* owes to each family.
+A family is a set of measurements, named by their plug-ins. Its terms are dropped from the shipped models, and nothing
+is fitted again. Groups are formed as before, so the ablation shows what *scoring* owes to each family.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any
 
 from detector.link.uses import NEIGHBOUR_FAMILIES
 from detector.score import relational
-from detector.score.additive import Additive, Detector
+from detector.score.additive import Additive
+from detector.score.detector import Detector, Models
 from detector.score.template_reuse import ACCOUNT_COLUMNS, KEY_TERMS
 from features import plugins
 
-#: Family -> plug-ins, "account.x" or "group.x", or single terms computed when scoring.
+#: Family -> plug-ins ("account.x" or "group.x") or single terms that scoring computes.
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "what is asked for": (
@@ -90,7 +90,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @cache
 def columns_of(family: str) -> frozenset[str]:
-    """Measurements of a family."""
+    """Names of the terms of a family."""
     owned = {
         f"{grain}.{m.name}": [c.name for c in m.columns]
         for grain in ("account", "group")
@@ -100,13 +100,29 @@ def columns_of(family: str) -> frozenset[str]:
 
 
 def without(detector: Detector, family: str) -> Detector:
-    """The detector with the terms of ``family`` dropped from every model it decides with."""
+    """The detector without the terms of ``family`` in any of its models."""
     barred = columns_of(family)
 
     def cut(model: Additive) -> Additive:
         return replace(model, terms=tuple(t for t in model.terms if t.name not in barred))
 
-    models: dict[str, Any] = {
-        f.name: cut(v) for f in fields(detector) if isinstance(v := getattr(detector, f.name), Additive)
-    }
-    return replace(detector, **models)
+    models = detector.models
+    return replace(
+        detector,
+        models=Models(
+            cut(models.template_reuse),
+            {kind: cut(head) for kind, head in models.conduct.items()},
+            cut(models.group),
+            cut(models.membership),
+            cut(models.relational),
+        ),
+        variants={
+            name: replace(
+                variant,
+                conduct={kind: cut(head) for kind, head in variant.conduct.items()},
+                group=cut(variant.group),
+                relational=cut(variant.relational),
+            )
+            for name, variant in detector.variants.items()
+        },
+    )

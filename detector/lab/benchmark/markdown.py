@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.lab.benchmark.cells import COLUMNS, LEVEL_NAMES, Json, wide
+from detector.lab.benchmark.cells import COLUMNS, LEVEL_NAMES, Json, cell, wide
 
 FIGURES = (
     ("recall_at_0.001", "account recall at 0.1 % false positives"),
@@ -18,14 +18,9 @@ FIGURES = (
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        main, low, high = value
-        if main is None:
-            return "–"
-        return f"{main:.2f}" + (f" ({low:.2f}–{high:.2f})" if low is not None and high is not None else "")
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("<", "&lt;")
+    shown = cell(value, digits=2)
+    words = shown.main.replace("|", "\\|").replace("<", "&lt;")
+    return f"{words} ({shown.interval})" if shown.interval else words
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -34,12 +29,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 
 def tables(found: Json) -> str:
-    """By evasion_level, rivals, mixed windows, missing inputs, evidence taken away; 90 % intervals in brackets."""
+    """By evasion level, rivals, mixed windows, missing inputs, evidence taken away; 90 % intervals in brackets."""
     lines: list[str] = []
     for name, column in found["columns"].items():
-        evasion_levels = [LEVEL_NAMES[r["evasion_level"]] for r in column["evasion_levels"]]
+        levels = [LEVEL_NAMES[r["evasion_level"]] for r in column["evasion_levels"]]
         rows = [[title, *(r.get(key) for r in column["evasion_levels"])] for key, title in FIGURES]
-        lines += [f"**{COLUMNS[name].capitalize()}**", "", *_table(["figure", *evasion_levels], rows)]
+        lines += [f"**{COLUMNS[name].capitalize()}**", "", *_table(["figure", *levels], rows)]
     for part, key, title in (
         ("rivals", "rival", "Other methods, recall at 0.1 %"),
         ("missing", "missing", "An input missing, recall at 0.1 %"),
@@ -50,15 +45,13 @@ def tables(found: Json) -> str:
         names, numbers, body = wide(found[part], key, "recall_at_0.001")
         rows = [[n or "nothing taken away", *line] for n, line in zip(names, body, strict=True)]
         lines += [f"**{title}**", "", *_table(["", *(LEVEL_NAMES[r] for r in numbers)], rows)]
-    for evasion_level in (None, 0):
-        lines += _windows(
-            [row for row in found["windows"] if row["evasion_level"] == evasion_level], evasion_level
-        )
+    for level in (None, 0):
+        lines += _windows([row for row in found["windows"] if row["evasion_level"] == level], level)
     return "\n".join(lines)
 
 
-def _windows(rows: Sequence[Json], evasion_level: int | None) -> list[str]:
-    """Mixed windows of one evasion_level, or of all; none without rows."""
+def _windows(rows: Sequence[Json], level: int | None) -> list[str]:
+    """Mixed windows of one evasion level, or of all; none without rows."""
     if not rows:
         return []
     shares = sorted({row["share"] for row in rows})
@@ -66,6 +59,6 @@ def _windows(rows: Sequence[Json], evasion_level: int | None) -> list[str]:
     cells = {(row["way"], row["share"]): row for row in rows}
     body = [[way, *(cells[way, s]["detection"] for s in shares)] for way in ways]
     body.append(["MMD as published", *(cells[ways[0], s]["published_mmd"] for s in shares)])
-    of = "all evasion levels" if evasion_level is None else f"evasion level {LEVEL_NAMES[evasion_level]}"
+    of = "all evasion levels" if level is None else f"evasion level {LEVEL_NAMES[level]}"
     title = f"**Mixed windows of 100 requests, detection at 1 % false positives, {of}**"
     return [title, "", *_table(["", *(f"{s:.0%} harvest" for s in shares)], body)]

@@ -14,7 +14,7 @@ from detector.lab.pool import spread
 from detector.lab.training.fitting import fit_detector
 from detector.lab.training.labelled import load_measured, measure_world, world_specs
 from detector.lab.worlds.spec import WorldSpec
-from detector.score import additive
+from detector.score.detector import Detector
 
 Update = Callable[[float, str], None]
 
@@ -39,7 +39,7 @@ def train_detector(
     whole = world_specs(n_worlds, seed, accounts=accounts, days=days)
     without = [
         replace(spec, missing=frozenset({LACKING}))
-        for spec in world_specs(n_worlds // 12 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
+        for spec in world_specs(n_worlds // 28 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
     ]
     specs = [*whole, *without]
     folders = [
@@ -71,7 +71,7 @@ def _measure(job: tuple[WorldSpec, Path]) -> None:
     measure_world(*job)
 
 
-def card(detector: additive.Detector, figures: Mapping[str, float]) -> str:
+def card(detector: Detector, figures: Mapping[str, float]) -> str:
     """The model card: data, figures, limits, terms."""
     lines = [
         "# Model card: account and group classifier",
@@ -85,16 +85,15 @@ def card(detector: additive.Detector, figures: Mapping[str, float]) -> str:
         *[f"* {name}: {value:.4g}" for name, value in figures.items()],
         "",
     ]
+    models = detector.models
     for title, model in (
-        ("Shared-text terms", detector.template_reuse),
-        ("Account terms: harvest", detector.conduct),
-        ("Account terms: abuse of one account", detector.single_account),
-        ("Group terms", detector.group),
-        ("Member terms", detector.membership),
-        ("Company terms, first hop", detector.relational_first),
-        ("Company terms", detector.relational),
+        ("Template reuse", models.template_reuse),
+        *((f"Conduct: {kind}", head) for kind, head in models.conduct.items()),
+        ("Group", models.group),
+        ("Membership", models.membership),
+        ("Relational", models.relational),
     ):
-        lines += [f"## {title}", "", "| measurement | least bits | most bits |", "|---|---|---|"]
+        lines += [f"## {title}", "", "| feature | least bits | most bits |", "|---|---|---|"]
         ranked = sorted(model.terms, key=lambda t: -float(np.ptp(t.levels)))
         lines += [
             f"| {t.name} | {model.slope * t.levels.min():.2f} | {model.slope * t.levels.max():.2f} |"

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.lab.training.additive_fit import fit
 from detector.lab.training.labelled import FOLDS
-from detector.score import additive, inputs
+from detector.score import inputs
+from detector.score.additive import Additive
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,11 +24,11 @@ def columns(frame: pl.DataFrame, terms: Mapping[str, str]) -> dict[str, Floats]:
 
 def fit_terms(
     frame: pl.DataFrame, terms: Mapping[str, str], weight: Floats | None, penalty: float
-) -> additive.Additive:
+) -> Additive:
     """A model of ``label`` from the columns of ``terms``, each held to its direction."""
-    return additive.fit(
+    return fit(
         columns(frame, terms),
-        frame["label"].cast(pl.Boolean).to_numpy(),
+        (frame["label"] == 1).to_numpy(),
         rising=frozenset(n for n, d in terms.items() if d == "up"),
         falling=frozenset(n for n, d in terms.items() if d == "down"),
         weight=weight,
@@ -34,11 +36,20 @@ def fit_terms(
     )
 
 
-def cross_fitted(frame: pl.DataFrame, fit: Callable[[pl.DataFrame], additive.Additive | None]) -> Floats:
-    """Log-odds of every row from a model fitted on the other folds' worlds; 0 where those teach nothing (None)."""
-    bits = np.zeros(len(frame))
+def cross_fitted(
+    rows: pl.DataFrame,
+    fit: Callable[[pl.DataFrame], Additive | None],
+    *,
+    learned_from: pl.DataFrame | None = None,
+) -> Floats:
+    """Log-odds of every row from a model fitted on the other folds' worlds; 0 where those teach nothing (None).
+
+    ``learned_from``: rows to fit on; ``rows`` where there are none.
+    """
+    teaching = rows if learned_from is None else learned_from
+    bits = np.zeros(len(rows))
     for fold in range(FOLDS):
-        held = frame["fold"] == fold
-        if held.any() and (model := fit(frame.filter(~held))) is not None:
-            bits[held.to_numpy()] = inputs.score_frame(model, frame.filter(held))
+        asked = rows["fold"] == fold
+        if asked.any() and (model := fit(teaching.filter(pl.col("fold") != fold))) is not None:
+            bits[asked.to_numpy()] = inputs.score_frame(model, rows.filter(asked))
     return bits

@@ -19,12 +19,8 @@ from detector.lake.key import lake_key
 from detector.lake.store import Store
 from detector.link.graph import EvidenceGraph
 from detector.link.tabular import TABLES, graph_of_tables
+from detector.score.scorer import BOND
 
-#: What the group model's summary reads of members.
-BONDS = [
-    "group_id", "account_id", "bond", "strength_bits", "spoofable", "membership_probability", "similarity",
-    "linked_bits", "evidence_bits",
-]  # fmt: skip
 #: Worlds are dealt into so many folds for cross-fitting.
 FOLDS = 4
 #: Days of a world, counted from its end, whose shared text is kept for fitting; the window holds the rest.
@@ -44,7 +40,7 @@ class Measured:
 
     accounts: pl.DataFrame  # account_days + world, fold, label, kind
     groups: pl.DataFrame  # group_days + world, fold, label
-    members: pl.DataFrame  # world, fold, day, label, BONDS
+    members: pl.DataFrame  # world, fold, day, label, scorer.BOND
     text: tuple[SharedText, ...]
 
 
@@ -137,7 +133,7 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
         accounts.append(account.with_columns(*stamp))
         text += _shared_text(folder, number, dict(labels.select("account_id", "label").iter_rows()))
         groups.append(group.with_columns(*stamp, (pl.col("share") >= 0.5).alias("label")))
-        members.append(member.select("day", *BONDS, "label").with_columns(*stamp))
+        members.append(member.select("day", *BOND.columns, "label").with_columns(*stamp))
     return Measured(
         pl.concat(accounts, how="diagonal_relaxed"),
         pl.concat(groups, how="diagonal_relaxed"),

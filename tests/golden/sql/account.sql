@@ -16,7 +16,6 @@ WITH tally AS (
         count(CASE WHEN elicit_grading >= 0.5 THEN 1 END) AS elicitation_grading,
         count(CASE WHEN elicit_rewrite >= 0.5 THEN 1 END) AS elicitation_rewrite,
         count(CASE WHEN elicit_trace >= 0.5 THEN 1 END) AS elicitation_trace,
-        count(coalesce(temperature, max_tokens, n, top_logprobs)) AS parameters_set,
         count(CASE WHEN n > 1 THEN 1 END) AS parameters_many,
         count(n) AS parameters_n_known,
         count(CASE WHEN top_logprobs > 0 THEN 1 END) AS parameters_logprobs,
@@ -37,7 +36,6 @@ WITH tally AS (
         sum(reasoning_tokens) AS volume_reasoning,
         sum(CASE WHEN output_tokens IS NOT NULL THEN input_tokens END) AS volume_paired_input,
         sum(CASE WHEN input_tokens IS NOT NULL THEN output_tokens END) AS volume_paired_output,
-        median(output_tokens) AS volume_median,
         min(ts) AS volume_first,
         max(ts) AS volume_last
     FROM requests
@@ -46,19 +44,16 @@ WITH tally AS (
 facets AS (
     SELECT
         bucket_of(account_id) AS bucket, bucket_of(model) AS model,
-        pathway, capability, temperature, max_tokens, n, top_logprobs, stream,
+        pathway, capability,
         count(*) AS calls
     FROM requests
-    GROUP BY
-        bucket_of(account_id), bucket_of(model),
-        pathway, capability, temperature, max_tokens, n, top_logprobs, stream
+    GROUP BY bucket_of(account_id), bucket_of(model), pathway, capability
 ),
 asked AS (
     SELECT
         bucket_of(account_id) AS bucket, prompt_hash,
         count(*) AS n,
         min(template_id) AS template_id,
-        min(prompt_words) AS prompt_words,
         min(key_at(content_keys, 3, 2)) AS opening,
         min(key_at(content_keys, 5, 4)) AS ending
     FROM requests
@@ -105,8 +100,7 @@ m_capability AS (
         SELECT
             bucket,
             sum(n) AS n, max(most) AS most, count(*) AS classes,
-            min(CASE WHEN n = most THEN capability END) AS top,
-            log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy
+            min(CASE WHEN n = most THEN capability END) AS top
         FROM ranked
         GROUP BY bucket
     )
@@ -114,26 +108,13 @@ m_capability AS (
         account_id,
         top AS capability_top,
         classes AS n_capabilities,
-        CASE WHEN n >= 4 THEN CAST(most AS DOUBLE) / n END AS capability_top_share,
-        CASE WHEN n >= 4 THEN entropy END AS capability_entropy_bits
+        CASE WHEN n >= 4 THEN CAST(most AS DOUBLE) / n END AS capability_top_share
     FROM spread JOIN tally ON spread.bucket = tally.bucket
 ),
 m_coverage AS (
     WITH walked AS (
-        SELECT
-            bucket,
-            count(prompt_hash) AS n_prompts,
-            stddev_pop(prompt_words) / nullif(avg(prompt_words), 0) AS words_cv
+        SELECT bucket, count(prompt_hash) AS n_prompts
         FROM asked
-        GROUP BY bucket
-    ), talks AS (
-        SELECT bucket, count(*) AS n_sessions, count(CASE WHEN n = 1 THEN 1 END) AS n_single
-        FROM (
-            SELECT bucket_of(account_id) AS bucket, bucket_of(session_hash) AS session, count(*) AS n
-            FROM requests
-            WHERE session_hash IS NOT NULL
-            GROUP BY bucket_of(account_id), bucket_of(session_hash)
-        ) AS each_session
         GROUP BY bucket
     )
     SELECT
@@ -141,14 +122,9 @@ m_coverage AS (
         CASE WHEN coverage_prompted > 0 THEN n_prompts END AS n_distinct_prompts,
         CASE WHEN coverage_prompted >= 4 THEN n_prompts * 1.0 / coverage_prompted END
             AS distinct_prompt_share,
-        CASE WHEN n_prompts >= 4 THEN words_cv END AS prompt_words_cv,
         CASE WHEN coverage_turned >= 4 THEN coverage_first * 1.0 / coverage_turned END
-            AS first_turn_share,
-        n_sessions,
-        CASE WHEN n_sessions >= 4 THEN n_single * 1.0 / n_sessions END AS single_turn_session_share
-    FROM walked
-    JOIN tally ON walked.bucket = tally.bucket
-    LEFT JOIN talks ON walked.bucket = talks.bucket
+            AS first_turn_share
+    FROM walked JOIN tally ON walked.bucket = tally.bucket
 ),
 m_elicitation AS (
     SELECT
@@ -247,58 +223,16 @@ m_origin AS (
     LEFT JOIN regulars ON summed.bucket = regulars.bucket
 ),
 m_parameters AS (
-    WITH temperatures AS (
-        SELECT bucket, count(*) AS n_values, min(CASE WHEN 2 * reached >= total THEN temperature END) AS median
-        FROM (
-            SELECT
-                bucket, temperature,
-                sum(calls) OVER (PARTITION BY bucket ORDER BY temperature) AS reached,
-                sum(calls) OVER (PARTITION BY bucket) AS total
-            FROM (
-                SELECT bucket, temperature, sum(calls) AS calls
-                FROM facets WHERE temperature IS NOT NULL
-                GROUP BY bucket, temperature
-            ) AS counted
-        ) AS ordered
-        GROUP BY bucket
-    ), limits AS (
-        SELECT bucket, count(*) AS n_values, min(CASE WHEN 2 * reached >= total THEN max_tokens END) AS median
-        FROM (
-            SELECT
-                bucket, max_tokens,
-                sum(calls) OVER (PARTITION BY bucket ORDER BY max_tokens) AS reached,
-                sum(calls) OVER (PARTITION BY bucket) AS total
-            FROM (
-                SELECT bucket, max_tokens, sum(calls) AS calls
-                FROM facets WHERE max_tokens IS NOT NULL
-                GROUP BY bucket, max_tokens
-            ) AS counted
-        ) AS ordered
-        GROUP BY bucket
-    ), settings AS (
-        SELECT bucket, sum(calls) AS n_alike
-        FROM facets
-        GROUP BY bucket, temperature, max_tokens, n, top_logprobs, stream
-    ), constant AS (
-        SELECT bucket, max(n_alike) AS most FROM settings GROUP BY bucket
-    )
     SELECT
         account_id,
-        temperatures.median AS temperature_median,
-        temperatures.n_values AS n_temperatures,
-        limits.median AS max_tokens_median,
         CASE WHEN parameters_n_known >= 4 THEN parameters_many * 1.0 / parameters_n_known END AS n_gt1_share,
         CASE WHEN calls >= 4 THEN parameters_logprobs * 1.0 / calls END AS logprobs_share,
         CASE WHEN calls >= 4 THEN parameters_biased * 1.0 / calls END AS logit_bias_share,
         CASE WHEN parameters_probes_known >= 4 THEN parameters_probes * 1.0 / parameters_probes_known END AS logit_probe_share,
         CASE WHEN parameters_probes_known > 0 THEN parameters_probes END AS logit_probe_n,
         CASE WHEN parameters_stream_known >= 4 THEN parameters_streamed * 1.0 / parameters_stream_known END AS stream_share,
-        CASE WHEN parameters_tools_known >= 4 THEN parameters_tools * 1.0 / parameters_tools_known END AS tools_share,
-        CASE WHEN parameters_set >= 4 THEN CAST(most AS DOUBLE) / calls END AS params_constant_share
+        CASE WHEN parameters_tools_known >= 4 THEN parameters_tools * 1.0 / parameters_tools_known END AS tools_share
     FROM tally
-    JOIN constant ON tally.bucket = constant.bucket
-    LEFT JOIN temperatures ON tally.bucket = temperatures.bucket
-    LEFT JOIN limits ON tally.bucket = limits.bucket
 ),
 m_programme AS (
     WITH used AS (
@@ -333,18 +267,12 @@ m_programme AS (
     LEFT JOIN accounts ON tally.account_id = accounts.account_id
 ),
 m_prompts AS (
-    WITH old AS (
-        -- Of the history only whether it has the day's templates: they are few, its different ones may be many.
-        SELECT template_id
-        FROM (SELECT DISTINCT template_id FROM templated) AS todays
-        WHERE template_id IN (SELECT template_id FROM requests_before WHERE template_id IS NOT NULL)
-    ), spread AS (
+    WITH spread AS (
         SELECT
             bucket,
-            sum(templated.n) AS n, count(*) AS n_templates, max(templated.n) AS most,
-            log2(sum(templated.n)) - sum(templated.n * log2(templated.n)) / sum(templated.n) AS entropy,
-            sum(CASE WHEN old.template_id IS NULL THEN templated.n ELSE 0 END) AS n_new
-        FROM templated LEFT JOIN old ON templated.template_id = old.template_id
+            sum(n) AS n, count(*) AS n_templates, max(n) AS most,
+            log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy
+        FROM templated
         GROUP BY bucket
     ), exact AS (
         SELECT prompt_hash FROM asked WHERE prompt_hash IS NOT NULL GROUP BY prompt_hash HAVING count(*) > 1
@@ -355,35 +283,16 @@ m_prompts AS (
             sum(CASE WHEN exact.prompt_hash IS NOT NULL THEN n ELSE 0 END) AS n_copied
         FROM asked LEFT JOIN exact ON asked.prompt_hash = exact.prompt_hash
         GROUP BY bucket
-    ), systems AS (
-        SELECT bucket_of(account_id) AS bucket, system_hash, count(*) AS n
-        FROM requests
-        WHERE system_hash IS NOT NULL
-        GROUP BY bucket_of(account_id), system_hash
-    ), held AS (
-        SELECT system_hash, count(*) AS n_holders FROM systems GROUP BY system_hash
-    ), schooled AS (
-        SELECT
-            bucket, count(*) AS n_systems, sum(n) AS n_schooled,
-            sum(CASE WHEN n_holders > 1 THEN n ELSE 0 END) AS n_shared
-        FROM systems JOIN held ON systems.system_hash = held.system_hash
-        GROUP BY bucket
     )
     SELECT
         account_id,
         n_templates,
         CASE WHEN spread.n >= 4 THEN most * 1.0 / spread.n END AS template_concentration,
         CASE WHEN spread.n >= 4 THEN entropy END AS template_entropy_bits,
-        CASE WHEN spread.n >= 4
-            AND (SELECT count(*) FROM (SELECT 1 AS one FROM requests_before LIMIT 1) AS any_before) > 0
-            THEN n_new * 1.0 / spread.n END AS template_novelty,
-        CASE WHEN n_prompted >= 4 THEN n_copied * 1.0 / n_prompted END AS shared_exact_share,
-        n_systems AS n_system_prompts,
-        CASE WHEN n_schooled >= 4 THEN n_shared * 1.0 / n_schooled END AS system_shared_share
+        CASE WHEN n_prompted >= 4 THEN n_copied * 1.0 / n_prompted END AS shared_exact_share
     FROM copied
     JOIN tally ON copied.bucket = tally.bucket
     LEFT JOIN spread ON copied.bucket = spread.bucket
-    LEFT JOIN schooled ON copied.bucket = schooled.bucket
 ),
 m_similarity AS (
     WITH weighed AS (
@@ -427,8 +336,6 @@ m_timing AS (
             bucket,
             CASE WHEN count(*) >= 4 THEN quartiles_of(next_s - start_s) END AS q,
             CASE WHEN count(*) >= 4 THEN mad_of(next_s - start_s) END AS mad,
-            CASE WHEN count(*) >= 4
-                THEN stddev_pop(next_s - start_s) / nullif(avg(next_s - start_s), 0) END AS cv,
             greatest(max(next_s - start_s), 86400.0 - (max(start_s) - min(start_s))) AS rest,
             count(end_s) AS n_ended
         FROM spaced
@@ -447,26 +354,22 @@ m_timing AS (
             FROM flights
         ) AS steps
         GROUP BY bucket
-    ), minutes AS (
-        -- Minutes since 1970, counted while the rows come sorted: cheaper than a scan of its own.
-        SELECT bucket, floor(start_s / 60) AS minute, count(*) AS n
-        FROM spaced
-        GROUP BY bucket, floor(start_s / 60)
     ), hours AS (
-        SELECT bucket, floor(minute / 60) % 24 AS hour, sum(n) AS n, max(n) AS burst
-        FROM minutes
-        GROUP BY bucket, floor(minute / 60) % 24
+        -- Counted while the rows come sorted: cheaper than a scan of its own.
+        SELECT bucket, floor(start_s / 3600) % 24 AS hour, count(*) AS n
+        FROM spaced
+        GROUP BY bucket, floor(start_s / 3600) % 24
     ), daily AS (
         SELECT
             bucket,
-            sum(n) AS n, count(*) AS active, max(burst) AS burst,
+            sum(n) AS n, count(*) AS active,
             log2(sum(n)) - sum(n * log2(n)) / sum(n) AS entropy,
             sum(CASE WHEN hour IN (0, 1) THEN n ELSE 0 END) AS s0, sum(CASE WHEN hour IN (2, 3) THEN n ELSE 0 END) AS s1, sum(CASE WHEN hour IN (4, 5) THEN n ELSE 0 END) AS s2, sum(CASE WHEN hour IN (6, 7) THEN n ELSE 0 END) AS s3, sum(CASE WHEN hour IN (8, 9) THEN n ELSE 0 END) AS s4, sum(CASE WHEN hour IN (10, 11) THEN n ELSE 0 END) AS s5, sum(CASE WHEN hour IN (12, 13) THEN n ELSE 0 END) AS s6, sum(CASE WHEN hour IN (14, 15) THEN n ELSE 0 END) AS s7, sum(CASE WHEN hour IN (16, 17) THEN n ELSE 0 END) AS s8, sum(CASE WHEN hour IN (18, 19) THEN n ELSE 0 END) AS s9, sum(CASE WHEN hour IN (20, 21) THEN n ELSE 0 END) AS s10, sum(CASE WHEN hour IN (22, 23) THEN n ELSE 0 END) AS s11
         FROM hours
         GROUP BY bucket
     ), judged AS (
         SELECT
-            account_id, daily.n, active, burst, entropy, concurrency, n_ended, rest, mad, cv,
+            account_id, daily.n, active, entropy, concurrency, n_ended, rest, mad,
             nth_of(q, 2) AS median_gap,
             -- A median gap of nothing (a batch sent at one instant) has no evenness to speak of.
             CASE WHEN mad <= nth_of(q, 2) THEN 1.0 - mad / nullif(nth_of(q, 2), 0)
@@ -483,14 +386,12 @@ m_timing AS (
     SELECT
         account_id,
         median_gap AS gap_median_s,
-        cv AS gap_cv,
         mad AS gap_mad_s,
         regularity AS gap_regularity,
         CASE WHEN n >= 4 THEN entropy END AS hour_entropy_bits,
         active AS n_active_hours,
         CASE WHEN n >= 4 THEN rest END AS longest_rest_s,
         quiet AS night_share,
-        burst AS burst_max_per_min,
         CASE WHEN n_ended > 0 THEN coalesce(concurrency, 1) END AS max_concurrency,
         CASE WHEN n >= 4 THEN
             (coalesce(regularity, 0) + sleepless + coalesce(3 * quiet, 0))
@@ -515,7 +416,6 @@ m_volume AS (
         volume_input AS input_tokens,
         volume_output AS output_tokens,
         volume_reasoning AS reasoning_tokens,
-        volume_median AS output_tokens_median,
         volume_paired_output * 1.0 / nullif(volume_paired_input, 0) AS output_input_ratio,
         n_models,
         CASE WHEN calls >= 4 THEN n_top * 1.0 / calls END AS top_model_share,
@@ -530,13 +430,9 @@ SELECT
     CAST(m_capability.capability_top AS VARCHAR) AS capability_top,
     CAST(m_capability.n_capabilities AS BIGINT) AS n_capabilities,
     CAST(m_capability.capability_top_share AS DOUBLE) AS capability_top_share,
-    CAST(m_capability.capability_entropy_bits AS DOUBLE) AS capability_entropy_bits,
     CAST(m_coverage.n_distinct_prompts AS BIGINT) AS n_distinct_prompts,
     CAST(m_coverage.distinct_prompt_share AS DOUBLE) AS distinct_prompt_share,
-    CAST(m_coverage.prompt_words_cv AS DOUBLE) AS prompt_words_cv,
     CAST(m_coverage.first_turn_share AS DOUBLE) AS first_turn_share,
-    CAST(m_coverage.n_sessions AS BIGINT) AS n_sessions,
-    CAST(m_coverage.single_turn_session_share AS DOUBLE) AS single_turn_session_share,
     CAST(m_elicitation.elicitation_score AS DOUBLE) AS elicitation_score,
     CAST(m_elicitation.elicitation_top_score AS DOUBLE) AS elicitation_top_score,
     CAST(m_elicitation.elicited_share AS DOUBLE) AS elicited_share,
@@ -557,9 +453,6 @@ SELECT
     CAST(m_origin.prefixes_at_once_max AS BIGINT) AS prefixes_at_once_max,
     CAST(m_origin.hosting_share AS DOUBLE) AS hosting_share,
     CAST(m_origin.new_prefix_share AS DOUBLE) AS new_prefix_share,
-    CAST(m_parameters.temperature_median AS DOUBLE) AS temperature_median,
-    CAST(m_parameters.n_temperatures AS BIGINT) AS n_temperatures,
-    CAST(m_parameters.max_tokens_median AS DOUBLE) AS max_tokens_median,
     CAST(m_parameters.n_gt1_share AS DOUBLE) AS n_gt1_share,
     CAST(m_parameters.logprobs_share AS DOUBLE) AS logprobs_share,
     CAST(m_parameters.logit_bias_share AS DOUBLE) AS logit_bias_share,
@@ -567,7 +460,6 @@ SELECT
     CAST(m_parameters.logit_probe_n AS BIGINT) AS logit_probe_n,
     CAST(m_parameters.stream_share AS DOUBLE) AS stream_share,
     CAST(m_parameters.tools_share AS DOUBLE) AS tools_share,
-    CAST(m_parameters.params_constant_share AS DOUBLE) AS params_constant_share,
     CAST(m_programme.pathway_top AS VARCHAR) AS pathway_top,
     CAST(m_programme.n_pathways AS BIGINT) AS n_pathways,
     CAST(m_programme.program AS VARCHAR) AS program,
@@ -577,21 +469,16 @@ SELECT
     CAST(m_prompts.n_templates AS BIGINT) AS n_templates,
     CAST(m_prompts.template_concentration AS DOUBLE) AS template_concentration,
     CAST(m_prompts.template_entropy_bits AS DOUBLE) AS template_entropy_bits,
-    CAST(m_prompts.template_novelty AS DOUBLE) AS template_novelty,
     CAST(m_prompts.shared_exact_share AS DOUBLE) AS shared_exact_share,
-    CAST(m_prompts.n_system_prompts AS BIGINT) AS n_system_prompts,
-    CAST(m_prompts.system_shared_share AS DOUBLE) AS system_shared_share,
     CAST(m_similarity.template_similarity_score AS DOUBLE) AS template_similarity_score,
     CAST(m_similarity.similar_prompts_sum AS DOUBLE) AS similar_prompts_sum,
     CAST(m_timing.gap_median_s AS DOUBLE) AS gap_median_s,
-    CAST(m_timing.gap_cv AS DOUBLE) AS gap_cv,
     CAST(m_timing.gap_mad_s AS DOUBLE) AS gap_mad_s,
     CAST(m_timing.gap_regularity AS DOUBLE) AS gap_regularity,
     CAST(m_timing.hour_entropy_bits AS DOUBLE) AS hour_entropy_bits,
     CAST(m_timing.n_active_hours AS BIGINT) AS n_active_hours,
     CAST(m_timing.longest_rest_s AS DOUBLE) AS longest_rest_s,
     CAST(m_timing.night_share AS DOUBLE) AS night_share,
-    CAST(m_timing.burst_max_per_min AS BIGINT) AS burst_max_per_min,
     CAST(m_timing.max_concurrency AS BIGINT) AS max_concurrency,
     CAST(m_timing.timing_score AS DOUBLE) AS timing_score,
     CAST(m_volume.n_requests AS BIGINT) AS n_requests,
@@ -599,7 +486,6 @@ SELECT
     CAST(m_volume.input_tokens AS BIGINT) AS input_tokens,
     CAST(m_volume.output_tokens AS BIGINT) AS output_tokens,
     CAST(m_volume.reasoning_tokens AS BIGINT) AS reasoning_tokens,
-    CAST(m_volume.output_tokens_median AS DOUBLE) AS output_tokens_median,
     CAST(m_volume.output_input_ratio AS DOUBLE) AS output_input_ratio,
     CAST(m_volume.n_models AS BIGINT) AS n_models,
     CAST(m_volume.top_model_share AS DOUBLE) AS top_model_share,

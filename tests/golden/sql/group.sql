@@ -135,15 +135,13 @@ m_density AS (
 m_elicitation AS (
     WITH scored AS (SELECT * FROM member_requests WHERE elicitation_score IS NOT NULL),
     sums AS (
-        SELECT group_id, count(*) AS n, count(DISTINCT account_id) AS m, avg(elicitation_score) AS mean,
+        SELECT group_id, count(*) AS n, count(DISTINCT account_id) AS m,
             quantile_of(elicitation_score, 0.9) AS p90,
-            sum(CASE WHEN elicitation_score >= 0.5 THEN 1 ELSE 0 END) AS hits,
-            sum(elicitation_score * elicitation_score) AS weight, sum(CASE WHEN elicitation_score >= 0.5 AND elicit_cot >= 0.5 THEN 1 ELSE 0 END) AS n_cot, sum(CASE WHEN elicitation_score >= 0.5 AND elicit_pairs >= 0.5 THEN 1 ELSE 0 END) AS n_pairs, sum(CASE WHEN elicitation_score >= 0.5 AND elicit_grading >= 0.5 THEN 1 ELSE 0 END) AS n_grading, sum(CASE WHEN elicitation_score >= 0.5 AND elicit_rewrite >= 0.5 THEN 1 ELSE 0 END) AS n_rewrite, sum(CASE WHEN elicitation_score >= 0.5 AND elicit_trace >= 0.5 THEN 1 ELSE 0 END) AS n_trace
+            sum(CASE WHEN elicitation_score >= 0.5 THEN 1 ELSE 0 END) AS hits
         FROM scored GROUP BY group_id
     ),
     takers AS (
-        SELECT group_id, count(CASE WHEN hits > 0 THEN 1 END) AS m_hit,
-            stddev_pop(hits) / nullif(avg(hits), 0) AS cv
+        SELECT group_id, count(CASE WHEN hits > 0 THEN 1 END) AS m_hit
         FROM (
             SELECT group_id, account_id, sum(CASE WHEN elicitation_score >= 0.5 THEN 1 ELSE 0 END) AS hits
             FROM scored GROUP BY group_id, account_id
@@ -154,12 +152,9 @@ m_elicitation AS (
         FROM requests WHERE elicitation_score IS NOT NULL
     )
     SELECT sums.group_id, hits * 1e0 / n AS group_elicited_share, hits AS n_elicited,
-        mean AS group_elicitation_mean,
         p90 AS group_elicitation_p90,
         log2((hits + 1e0) / (n * everybody.share + 1e0)) AS group_elicited_lift_bits,
-        m_hit * 1e0 / m AS eliciting_members_share,
-        CASE WHEN m >= 3 AND hits >= m THEN takers.cv END AS elicited_load_cv,
-        CASE WHEN hits >= 5 THEN greatest(n_cot, n_pairs, n_grading, n_rewrite, n_trace) * 1e0 / nullif(hits, 0) END AS top_elicit_kind_share
+        m_hit * 1e0 / m AS eliciting_members_share
     FROM sums JOIN takers ON sums.group_id = takers.group_id CROSS JOIN everybody
 ),
 m_evenness AS (
@@ -178,39 +173,21 @@ m_evenness AS (
             2e0 * sum(place * n) / (count(*) * sum(n)) - (count(*) + 1e0) / count(*) AS gini,
             2e0 * sum(token_place * coalesce(tokens, 0)) / nullif(count(*) * sum(tokens), 0)
                 - (count(*) + 1e0) / count(*) AS token_gini,
-            stddev_pop(n) / avg(n) AS cv, power(stddev_samp(n), 2) / avg(n) AS fano
+            power(stddev_samp(n), 2) / avg(n) AS fano
         FROM ranked GROUP BY group_id
-    ),
-    cells AS (
-        SELECT group_id, account_id, date_trunc('hour', ts) AS hour_ts, count(*) AS n
-        FROM member_requests GROUP BY group_id, account_id, date_trunc('hour', ts)
-    ),
-    hours AS (SELECT group_id, hour_ts, sum(n) AS n FROM cells GROUP BY group_id, hour_ts),
-    chi AS (
-        SELECT cells.group_id, sum(cells.n * cells.n * spread.total * 1e0 / (hours.n * loads.n)) AS observed,
-            max(spread.total) AS total
-        FROM cells
-        JOIN hours ON cells.group_id = hours.group_id AND cells.hour_ts = hours.hour_ts
-        JOIN loads ON cells.group_id = loads.group_id AND cells.account_id = loads.account_id
-        JOIN spread ON cells.group_id = spread.group_id
-        GROUP BY cells.group_id
-    ),
-    n_hours AS (SELECT group_id, count(*) AS n FROM hours GROUP BY group_id)
-    SELECT spread.group_id, gini AS load_gini, cv AS load_cv, fano AS load_fano, token_gini,
-        top * 1e0 / spread.total AS top_member_share,
-        CASE WHEN n_hours.n >= 2 THEN (observed - chi.total) / ((m - 1) * (n_hours.n - 1)) END
-            AS hourly_dispersion
-    FROM spread JOIN chi ON spread.group_id = chi.group_id JOIN n_hours ON spread.group_id = n_hours.group_id
+    )
+    SELECT spread.group_id, gini AS load_gini, fano AS load_fano, token_gini,
+        top * 1e0 / spread.total AS top_member_share
+    FROM spread
     WHERE m >= 3 AND spread.total >= 3 * m
 ),
 m_exits AS (
     WITH networks AS (
-        SELECT group_id, ip_prefix, count(DISTINCT account_id) AS n_users, count(*) AS n
+        SELECT group_id, ip_prefix, count(DISTINCT account_id) AS n_users
         FROM member_requests WHERE ip_prefix IS NOT NULL GROUP BY group_id, ip_prefix
     ),
     by_network AS (
-        SELECT group_id, count(*) AS n_prefixes, max(n_users) AS n_top, sum(n_users) AS n_uses, sum(n) AS n,
-            sum(CASE WHEN n_users >= 2 THEN n ELSE 0 END) AS n_shared
+        SELECT group_id, count(*) AS n_prefixes, max(n_users) AS n_top
         FROM networks GROUP BY group_id
     ),
     users AS (
@@ -221,35 +198,17 @@ m_exits AS (
         SELECT group_id, count(DISTINCT member_requests.asn) AS n_asns, count(member_requests.asn) AS n,
             count(hosting_asns.asn) AS n_hosting
         FROM member_requests LEFT JOIN hosting_asns ON member_requests.asn = hosting_asns.asn GROUP BY group_id
-    ),
-    clients AS (
-        SELECT group_id, max(n_users) AS n_top, count(*) AS n_clients FROM (
-            SELECT group_id, coalesce(ja4, '') || '|' || coalesce(user_agent, '') AS client,
-                count(DISTINCT account_id) AS n_users
-            FROM member_requests WHERE ja4 IS NOT NULL OR user_agent IS NOT NULL
-            GROUP BY group_id, coalesce(ja4, '') || '|' || coalesce(user_agent, '')
-        ) AS each_client GROUP BY group_id
-    ),
-    client_users AS (
-        SELECT group_id, count(DISTINCT account_id) AS n_users FROM member_requests
-        WHERE ja4 IS NOT NULL OR user_agent IS NOT NULL GROUP BY group_id
     )
     SELECT systems.group_id, by_network.n_prefixes * 1e0 / users.n_users AS prefixes_per_member,
-        by_network.n_uses * 1e0 / by_network.n_prefixes AS members_per_prefix,
         by_network.n_top * 1e0 / users.n_users AS top_prefix_share,
-        by_network.n_shared * 1e0 / by_network.n AS shared_prefix_request_share,
         CASE WHEN systems.n > 0 THEN systems.n_asns END AS group_n_asns,
-        systems.n_hosting * 1e0 / nullif(systems.n, 0) AS group_hosting_share,
-        clients.n_clients * 1e0 / client_users.n_users AS clients_per_member,
-        clients.n_top * 1e0 / client_users.n_users AS top_client_share
+        systems.n_hosting * 1e0 / nullif(systems.n, 0) AS group_hosting_share
     FROM systems LEFT JOIN by_network ON systems.group_id = by_network.group_id
     LEFT JOIN users ON systems.group_id = users.group_id
-    LEFT JOIN clients ON systems.group_id = clients.group_id
-    LEFT JOIN client_users ON systems.group_id = client_users.group_id
 ),
 m_extraction AS (
     WITH answers AS (
-        SELECT group_id, account_id, coalesce(capability, 'general') AS capability, prompt_hash, output_tokens,
+        SELECT group_id, coalesce(capability, 'general') AS capability, prompt_hash, output_tokens,
             CASE WHEN elicitation_score >= 0.5 OR output_tokens >= 400
                 THEN 1 ELSE 0 END AS useful
         FROM member_requests
@@ -267,22 +226,16 @@ m_extraction AS (
         SELECT group_id, sum(n_useful) AS n_useful, sum(n) AS n, sum(tokens) AS tokens,
             max(n_useful * 1e0 / (CASE capability WHEN 'coding' THEN 1000000 WHEN 'reasoning' THEN 1000000 WHEN 'agentic' THEN 1000000 WHEN 'translation' THEN 50000 WHEN 'writing' THEN 50000 WHEN 'vision' THEN 50000 WHEN 'data' THEN 7500 WHEN 'safety' THEN 7500 WHEN 'general' THEN 1000 ELSE 7500 END)) AS progress
         FROM parts GROUP BY group_id
-    ),
-    takers AS (
-        SELECT group_id, count(DISTINCT account_id) AS m FROM answers WHERE useful = 1 GROUP BY group_id
     )
     SELECT sums.group_id, n_useful AS n_useful_answers, n_useful * 1e0 / n AS useful_share,
-        CAST(tokens AS BIGINT) AS useful_tokens, n_useful * 1e0 / takers.m AS useful_per_member,
+        CAST(tokens AS BIGINT) AS useful_tokens,
         CASE WHEN progress > 0 THEN ln(progress) / ln(10) END AS extraction_log10
-    FROM sums LEFT JOIN takers ON sums.group_id = takers.group_id
+    FROM sums
 ),
 m_focus AS (
-    WITH counted AS (
-        SELECT group_id, account_id, capability, count(*) AS n FROM member_requests
-        WHERE capability IS NOT NULL GROUP BY group_id, account_id, capability
-    ),
-    by_group AS (
-        SELECT group_id, capability, sum(n) AS n FROM counted GROUP BY group_id, capability
+    WITH by_group AS (
+        SELECT group_id, capability, count(*) AS n FROM member_requests
+        WHERE capability IS NOT NULL GROUP BY group_id, capability
     ),
     totals AS (SELECT group_id, sum(n) AS n FROM by_group GROUP BY group_id),
     site AS (
@@ -291,51 +244,21 @@ m_focus AS (
     ),
     mix AS (
         SELECT by_group.group_id, by_group.capability, by_group.n * 1e0 / totals.n AS share,
-            site.share AS site_share,
-            row_number() OVER (
-                PARTITION BY by_group.group_id ORDER BY by_group.n DESC, by_group.capability) AS place
+            site.share AS site_share
         FROM by_group JOIN totals ON by_group.group_id = totals.group_id
         JOIN site ON by_group.capability = site.capability
     ),
     mixes AS (
-        SELECT group_id, max(share) AS top_share, abs(sum(share * log2(share))) AS bits,
-            sum(share * log2(share / site_share)) AS divergence FROM mix GROUP BY group_id
-    ),
-    tops AS (
-        SELECT counted.group_id, counted.account_id, counted.capability, row_number() OVER (
-            PARTITION BY counted.group_id, counted.account_id
-            ORDER BY counted.n DESC, counted.capability) AS place
-        FROM counted
-    ),
-    alike AS (
-        SELECT tops.group_id,
-            count(CASE WHEN tops.capability = mix.capability THEN 1 END) * 1e0 / count(*) AS share
-        FROM tops JOIN mix ON tops.group_id = mix.group_id AND mix.place = 1
-        WHERE tops.place = 1 GROUP BY tops.group_id
-    ),
-    members_mix AS (
-        SELECT group_id, abs(sum(part * log2(share))) AS bits FROM (
-            SELECT counted.group_id, counted.n * 1e0 / own.n AS share, counted.n * 1e0 / totals.n AS part
-            FROM counted
-            JOIN (SELECT group_id, account_id, sum(n) AS n FROM counted GROUP BY group_id, account_id) AS own
-                ON counted.group_id = own.group_id AND counted.account_id = own.account_id
-            JOIN totals ON counted.group_id = totals.group_id
-        ) AS shares GROUP BY group_id
+        SELECT group_id, max(share) AS top_share, sum(share * log2(share / site_share)) AS divergence
+        FROM mix GROUP BY group_id
     ),
     languages AS (
-        SELECT group_id, count(*) AS n_languages, abs(sum(share * log2(share))) AS bits FROM (
-            SELECT group_id, n * 1e0 / sum(n) OVER (PARTITION BY group_id) AS share FROM (
-                SELECT group_id, language, count(*) AS n FROM member_requests
-                WHERE language IS NOT NULL GROUP BY group_id, language
-            ) AS counts
-        ) AS shares GROUP BY group_id
+        SELECT group_id, count(DISTINCT language) AS n_languages
+        FROM member_requests WHERE language IS NOT NULL GROUP BY group_id
     )
     SELECT totals.group_id, mixes.top_share AS group_top_capability_share,
-        mixes.bits AS group_capability_entropy_bits, mixes.divergence AS group_capability_divergence_bits,
-        mixes.bits - members_mix.bits AS member_capability_divergence_bits, alike.share AS focused_members_share,
-        languages.n_languages AS group_n_languages, languages.bits AS group_language_entropy_bits
-    FROM totals JOIN mixes ON totals.group_id = mixes.group_id JOIN alike ON totals.group_id = alike.group_id
-    JOIN members_mix ON totals.group_id = members_mix.group_id
+        mixes.divergence AS group_capability_divergence_bits, languages.n_languages AS group_n_languages
+    FROM totals JOIN mixes ON totals.group_id = mixes.group_id
     LEFT JOIN languages ON totals.group_id = languages.group_id
     WHERE totals.n >= 10
 ),
@@ -514,8 +437,7 @@ m_size AS (
     )
     SELECT sizes.group_id, sizes.n_members, coalesce(busy.n_active, 0) AS n_active,
         coalesce(busy.n_active, 0) / sizes.n_members AS active_share,
-        coalesce(busy.n, 0) AS group_n_requests, busy.tokens AS group_output_tokens,
-        busy.n / busy.n_active AS requests_per_active_member
+        coalesce(busy.n, 0) AS group_n_requests, busy.tokens AS group_output_tokens
     FROM sizes LEFT JOIN busy ON sizes.group_id = busy.group_id
 ),
 m_synchrony AS (
@@ -541,8 +463,7 @@ m_synchrony AS (
             sum(g.k * (s.k - g.k)) * 1e0 / nullif(sum(g.k) * (max(everybody.m) - max(active.m)), 0) AS outside,
             sum(g.k) * 1e0 / (max(active.m) * max(width.n)) AS member_rate,
             (max(width.k) - sum(g.k)) * 1e0
-                / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate,
-            count(CASE WHEN g.k * 2 >= active.m THEN 1 END) * 1e0 / count(*) AS half_share
+                / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate
         FROM hour_group AS g JOIN hour_site AS s ON g.bin_no = s.bin_no
         JOIN active ON g.group_id = active.group_id CROSS JOIN everybody
         CROSS JOIN (SELECT count(*) AS n, sum(k) AS k FROM hour_site) AS width
@@ -566,48 +487,29 @@ m_synchrony AS (
             sum(g.k * (s.k - g.k)) * 1e0 / nullif(sum(g.k) * (max(everybody.m) - max(active.m)), 0) AS outside,
             sum(g.k) * 1e0 / (max(active.m) * max(width.n)) AS member_rate,
             (max(width.k) - sum(g.k)) * 1e0
-                / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate,
-            count(CASE WHEN g.k * 2 >= active.m THEN 1 END) * 1e0 / count(*) AS half_share
+                / nullif((max(everybody.m) - max(active.m)) * max(width.n), 0) AS out_rate
         FROM fine_group AS g JOIN fine_site AS s ON g.bin_no = s.bin_no
         JOIN active ON g.group_id = active.group_id CROSS JOIN everybody
         CROSS JOIN (SELECT count(*) AS n, sum(k) AS k FROM fine_site) AS width
         GROUP BY active.group_id
-    ),
-    member_gaps AS (
-        SELECT group_id, account_id,
-            epoch_s(ts) - lag(epoch_s(ts)) OVER (PARTITION BY group_id, account_id ORDER BY ts) AS gap_s
-        FROM member_requests
-    ),
-    member_rests AS (
-        SELECT group_id, avg(rest_s) AS rest_s FROM (
-            SELECT group_id, account_id, max(gap_s) AS rest_s FROM member_gaps
-            GROUP BY group_id, account_id HAVING count(gap_s) >= 2
-        ) AS rests GROUP BY group_id
     ),
     union_gaps AS (
         SELECT group_id, epoch_s(ts) - lag(epoch_s(ts)) OVER (PARTITION BY group_id ORDER BY ts) AS gap_s
         FROM member_requests
     ),
     union_rests AS (
-        SELECT group_id, max(gap_s) AS rest_s, avg(gap_s) AS mean_s,
-            stddev_pop(gap_s) / nullif(avg(gap_s), 0) AS cv,
-            count(gap_s) AS n_gaps
+        SELECT group_id, max(gap_s) AS rest_s, avg(gap_s) AS mean_s, count(gap_s) AS n_gaps
         FROM union_gaps GROUP BY group_id
     )
     SELECT active.group_id, hour_co.inside AS hour_coactivity,
         CASE WHEN hour_co.out_rate > 0 THEN log2((hour_co.inside + 0.01) / (least(hour_co.member_rate * hour_co.outside / nullif(hour_co.out_rate, 0), 1e0) + 0.01)) END AS hour_coactivity_lift_bits,
         CASE WHEN fine_co.out_rate > 0 THEN log2((fine_co.inside + 0.001) / (least(fine_co.member_rate * fine_co.outside / nullif(fine_co.out_rate, 0), 1e0) + 0.001)) END AS fine_coactivity_lift_bits,
-        hour_co.half_share AS joint_hour_share,
-        CASE WHEN active.n >= 20 THEN union_rests.cv END AS union_gap_cv,
         CASE WHEN active.n >= 20 THEN union_rests.rest_s / 3600 END AS union_rest_h,
         CASE WHEN active.n >= 20 AND union_rests.mean_s > 0 AND union_rests.rest_s > 0
             THEN log2(union_rests.rest_s / (union_rests.mean_s * (ln(union_rests.n_gaps) + 0.5772)))
-        END AS union_rest_excess_bits,
-        CASE WHEN active.n >= 20
-            THEN union_rests.rest_s / nullif(member_rests.rest_s, 0) END AS shared_rest_ratio
+        END AS union_rest_excess_bits
     FROM active JOIN hour_co ON active.group_id = hour_co.group_id
     JOIN fine_co ON active.group_id = fine_co.group_id
-    LEFT JOIN member_rests ON active.group_id = member_rests.group_id
     LEFT JOIN union_rests ON active.group_id = union_rests.group_id
     WHERE active.m >= 3
 ),
@@ -637,27 +539,21 @@ m_templates AS (
             ) AS keys WHERE key IN (SELECT key FROM inside)
         ) AS holders GROUP BY key
     ),
-    known AS (
-        SELECT DISTINCT key FROM (SELECT each_of(content_keys) AS key FROM requests_before) AS keys
-        WHERE key IN (SELECT key FROM inside)
-    ),
     judged AS (
         SELECT inside.group_id, inside.key, inside.n_in, inside.n, inside.n_prompts,
-            inside.n_in >= 0.8 * everybody.n_all AS own, known.key IS NULL AS fresh,
+            inside.n_in >= 0.8 * everybody.n_all AS own,
             CASE WHEN key_kind(inside.key) IN (8, 9) THEN 1 ELSE 0 END AS is_system
-        FROM inside JOIN everybody ON inside.key = everybody.key LEFT JOIN known ON inside.key = known.key
+        FROM inside JOIN everybody ON inside.key = everybody.key
     ),
     marked AS (
         SELECT keyed.group_id, keyed.account_id, keyed.request_id, keyed.ts,
             max(CASE WHEN judged.own THEN 1 ELSE 0 END) AS own,
-            max(CASE WHEN judged.own AND judged.fresh THEN 1 ELSE 0 END) AS fresh,
             max(CASE WHEN judged.own THEN is_system ELSE 0 END) AS own_system
         FROM keyed JOIN judged ON keyed.group_id = judged.group_id AND keyed.key = judged.key
         GROUP BY keyed.group_id, keyed.account_id, keyed.request_id, keyed.ts
     ),
     covered AS (
-        SELECT group_id, count(*) AS n_shared, sum(own) AS n_own, sum(fresh) AS n_fresh,
-            sum(own_system) AS n_system,
+        SELECT group_id, count(*) AS n_shared, sum(own) AS n_own, sum(own_system) AS n_system,
             count(DISTINCT CASE WHEN own = 1 THEN account_id END) AS m_own
         FROM marked GROUP BY group_id
     ),
@@ -675,7 +571,6 @@ m_templates AS (
     SELECT totals.group_id, coalesce(n_shared, 0) * 1e0 / totals.n AS shared_text_share,
         coalesce(n_own, 0) * 1e0 / totals.n AS own_text_share, coalesce(n_own, 0) AS n_own_text_requests,
         coalesce(m_own, 0) * 1e0 / totals.m AS own_text_members_share,
-        n_fresh * 1e0 / nullif(n_own, 0) AS own_text_new_share,
         coalesce(n_system, 0) * 1e0 / nullif(n_with_system, 0) AS own_system_share,
         main.n_prompts * 1e0 / main.n AS own_text_distinct_share, main.n_prompts AS own_text_n_prompts
     FROM totals LEFT JOIN covered ON totals.group_id = covered.group_id
@@ -685,57 +580,35 @@ m_templates AS (
 m_tenancy AS (
     WITH served AS (
         SELECT group_id, account_id, count(*) AS n, count(DISTINCT end_user_hash) AS n_users,
-            count(DISTINCT language) AS n_languages, count(DISTINCT system_hash) AS n_systems,
-            count(DISTINCT capability) AS n_capabilities, count(DISTINCT model) AS n_models,
+            count(DISTINCT language) AS n_languages,
             count(DISTINCT coalesce(ja4, '') || '|' || coalesce(user_agent, '')) AS n_clients,
-            count(end_user_hash) AS with_user, count(language) AS with_language,
-            count(system_hash) AS with_system,
-            count(capability) AS with_capability, count(turn) AS with_turn
+            count(end_user_hash) AS with_user, count(language) AS with_language
         FROM member_requests GROUP BY group_id, account_id
-    ),
-    lengths AS (
-        SELECT group_id, count(*) AS n_sessions, count(CASE WHEN n = 1 AND last_turn <= 1 THEN 1 END) AS n_single
-        FROM (
-            SELECT group_id, session_hash, count(*) AS n, max(coalesce(turn, 1)) AS last_turn
-            FROM member_requests WHERE session_hash IS NOT NULL GROUP BY group_id, session_hash
-        ) AS sessions GROUP BY group_id
     )
     SELECT served.group_id,
         avg(CASE WHEN with_user > 0 THEN n_users END) AS end_users_per_member,
         avg(CASE WHEN with_language > 0 THEN n_languages END) AS languages_per_member,
-        avg(CASE WHEN with_system > 0 THEN n_systems END) AS systems_per_member,
-        avg(CASE WHEN with_capability > 0 THEN n_capabilities END) AS capabilities_per_member,
-        avg(n_models) AS models_per_member,
         count(CASE WHEN n_languages >= 3 OR n_users >= 5 OR n_clients >= 4 THEN 1 END) * 1e0 / count(*)
-            AS mixed_member_share,
-        max(lengths.n_single) * 1e0 / nullif(max(lengths.n_sessions), 0) AS group_single_turn_share
-    FROM served LEFT JOIN lengths ON served.group_id = lengths.group_id
+            AS mixed_member_share
+    FROM served
     GROUP BY served.group_id
 ),
 m_uniformity AS (
-    WITH lengths AS (
-        SELECT group_id, stddev_pop(own) / nullif(avg(own), 0) AS prompt_cv,
-            stddev_pop(answer) / nullif(avg(answer), 0) AS answer_cv, count(*) AS m
-        FROM (
-            SELECT group_id, account_id, median(prompt_words) AS own, median(output_tokens) AS answer
-            FROM member_requests GROUP BY group_id, account_id
-        ) AS medians GROUP BY group_id
-    ),
+    WITH active AS (SELECT group_id, count(DISTINCT account_id) AS m FROM member_requests GROUP BY group_id),
+    
     model_counts AS (
         SELECT group_id, account_id, model AS setting, count(*) AS n FROM member_requests
         WHERE model IS NOT NULL GROUP BY group_id, account_id, model
     ),
     model_main AS (
-        SELECT group_id, account_id, setting, n * 1e0 / total AS constancy FROM (
-            SELECT group_id, account_id, setting, n, sum(n) OVER (PARTITION BY group_id, account_id) AS total,
-                row_number() OVER (PARTITION BY group_id, account_id ORDER BY n DESC, setting) AS place
+        SELECT group_id, setting FROM (
+            SELECT group_id, setting, row_number() OVER (PARTITION BY group_id, account_id ORDER BY n DESC, setting) AS place
             FROM model_counts
         ) AS ranked WHERE place = 1
     ),
     model_top AS (
-        SELECT group_id, max(m) * 1e0 / sum(m) AS agreement, sum(constancy) / sum(m) AS constancy FROM (
-            SELECT group_id, setting, count(*) AS m, sum(constancy) AS constancy
-            FROM model_main GROUP BY group_id, setting
+        SELECT group_id, max(m) * 1e0 / sum(m) AS agreement FROM (
+            SELECT group_id, setting, count(*) AS m FROM model_main GROUP BY group_id, setting
         ) AS settings GROUP BY group_id HAVING sum(m) >= 2
     ),
     sampling_counts AS (
@@ -743,43 +616,20 @@ m_uniformity AS (
         WHERE temperature IS NOT NULL OR max_tokens IS NOT NULL OR stream IS NOT NULL GROUP BY group_id, account_id, coalesce(CAST(round(temperature, 3) AS VARCHAR), '') || '|' || coalesce(CAST(max_tokens AS VARCHAR), '') || '|' || coalesce(CAST(stream AS VARCHAR), '')
     ),
     sampling_main AS (
-        SELECT group_id, account_id, setting, n * 1e0 / total AS constancy FROM (
-            SELECT group_id, account_id, setting, n, sum(n) OVER (PARTITION BY group_id, account_id) AS total,
-                row_number() OVER (PARTITION BY group_id, account_id ORDER BY n DESC, setting) AS place
+        SELECT group_id, setting FROM (
+            SELECT group_id, setting, row_number() OVER (PARTITION BY group_id, account_id ORDER BY n DESC, setting) AS place
             FROM sampling_counts
         ) AS ranked WHERE place = 1
     ),
     sampling_top AS (
-        SELECT group_id, max(m) * 1e0 / sum(m) AS agreement, sum(constancy) / sum(m) AS constancy FROM (
-            SELECT group_id, setting, count(*) AS m, sum(constancy) AS constancy
-            FROM sampling_main GROUP BY group_id, setting
-        ) AS settings GROUP BY group_id HAVING sum(m) >= 2
-    ),
-    tools_counts AS (
-        SELECT group_id, account_id, coalesce(tools_hash, '') AS setting, count(*) AS n FROM member_requests
-        WHERE tool_count IS NOT NULL OR tools_hash IS NOT NULL GROUP BY group_id, account_id, coalesce(tools_hash, '')
-    ),
-    tools_main AS (
-        SELECT group_id, account_id, setting, n * 1e0 / total AS constancy FROM (
-            SELECT group_id, account_id, setting, n, sum(n) OVER (PARTITION BY group_id, account_id) AS total,
-                row_number() OVER (PARTITION BY group_id, account_id ORDER BY n DESC, setting) AS place
-            FROM tools_counts
-        ) AS ranked WHERE place = 1
-    ),
-    tools_top AS (
-        SELECT group_id, max(m) * 1e0 / sum(m) AS agreement, sum(constancy) / sum(m) AS constancy FROM (
-            SELECT group_id, setting, count(*) AS m, sum(constancy) AS constancy
-            FROM tools_main GROUP BY group_id, setting
+        SELECT group_id, max(m) * 1e0 / sum(m) AS agreement FROM (
+            SELECT group_id, setting, count(*) AS m FROM sampling_main GROUP BY group_id, setting
         ) AS settings GROUP BY group_id HAVING sum(m) >= 2
     )
-    SELECT lengths.group_id, model_top.agreement AS model_agreement, model_top.constancy AS model_constancy,
-        sampling_top.agreement AS sampling_agreement, sampling_top.constancy AS sampling_constancy,
-        tools_top.agreement AS tools_agreement,
-        lengths.prompt_cv AS member_prompt_words_cv, lengths.answer_cv AS member_output_tokens_cv
-    FROM lengths LEFT JOIN model_top ON lengths.group_id = model_top.group_id
-    LEFT JOIN sampling_top ON lengths.group_id = sampling_top.group_id
-    LEFT JOIN tools_top ON lengths.group_id = tools_top.group_id
-    WHERE lengths.m >= 2
+    SELECT active.group_id, model_top.agreement AS model_agreement, sampling_top.agreement AS sampling_agreement
+    FROM active LEFT JOIN model_top ON active.group_id = model_top.group_id
+    LEFT JOIN sampling_top ON active.group_id = sampling_top.group_id
+    WHERE active.m >= 2
 )
 SELECT
     spine.group_id,
@@ -807,38 +657,24 @@ SELECT
     CAST(m_density.inside_share_succession AS DOUBLE) AS inside_share_succession,
     CAST(m_elicitation.group_elicited_share AS DOUBLE) AS group_elicited_share,
     CAST(m_elicitation.n_elicited AS BIGINT) AS n_elicited,
-    CAST(m_elicitation.group_elicitation_mean AS DOUBLE) AS group_elicitation_mean,
     CAST(m_elicitation.group_elicitation_p90 AS DOUBLE) AS group_elicitation_p90,
     CAST(m_elicitation.group_elicited_lift_bits AS DOUBLE) AS group_elicited_lift_bits,
     CAST(m_elicitation.eliciting_members_share AS DOUBLE) AS eliciting_members_share,
-    CAST(m_elicitation.elicited_load_cv AS DOUBLE) AS elicited_load_cv,
-    CAST(m_elicitation.top_elicit_kind_share AS DOUBLE) AS top_elicit_kind_share,
     CAST(m_evenness.load_gini AS DOUBLE) AS load_gini,
-    CAST(m_evenness.load_cv AS DOUBLE) AS load_cv,
     CAST(m_evenness.load_fano AS DOUBLE) AS load_fano,
     CAST(m_evenness.token_gini AS DOUBLE) AS token_gini,
     CAST(m_evenness.top_member_share AS DOUBLE) AS top_member_share,
-    CAST(m_evenness.hourly_dispersion AS DOUBLE) AS hourly_dispersion,
     CAST(m_exits.prefixes_per_member AS DOUBLE) AS prefixes_per_member,
-    CAST(m_exits.members_per_prefix AS DOUBLE) AS members_per_prefix,
     CAST(m_exits.top_prefix_share AS DOUBLE) AS top_prefix_share,
-    CAST(m_exits.shared_prefix_request_share AS DOUBLE) AS shared_prefix_request_share,
     CAST(m_exits.group_n_asns AS BIGINT) AS group_n_asns,
     CAST(m_exits.group_hosting_share AS DOUBLE) AS group_hosting_share,
-    CAST(m_exits.clients_per_member AS DOUBLE) AS clients_per_member,
-    CAST(m_exits.top_client_share AS DOUBLE) AS top_client_share,
     CAST(m_extraction.n_useful_answers AS BIGINT) AS n_useful_answers,
     CAST(m_extraction.useful_share AS DOUBLE) AS useful_share,
     CAST(m_extraction.useful_tokens AS BIGINT) AS useful_tokens,
-    CAST(m_extraction.useful_per_member AS DOUBLE) AS useful_per_member,
     CAST(m_extraction.extraction_log10 AS DOUBLE) AS extraction_log10,
     CAST(m_focus.group_top_capability_share AS DOUBLE) AS group_top_capability_share,
-    CAST(m_focus.group_capability_entropy_bits AS DOUBLE) AS group_capability_entropy_bits,
     CAST(m_focus.group_capability_divergence_bits AS DOUBLE) AS group_capability_divergence_bits,
-    CAST(m_focus.member_capability_divergence_bits AS DOUBLE) AS member_capability_divergence_bits,
-    CAST(m_focus.focused_members_share AS DOUBLE) AS focused_members_share,
     CAST(m_focus.group_n_languages AS BIGINT) AS group_n_languages,
-    CAST(m_focus.group_language_entropy_bits AS DOUBLE) AS group_language_entropy_bits,
     CAST(m_makeup.n_orgs AS BIGINT) AS n_orgs,
     CAST(m_makeup.orgs_per_member AS DOUBLE) AS orgs_per_member,
     CAST(m_makeup.top_org_share AS DOUBLE) AS top_org_share,
@@ -868,37 +704,23 @@ SELECT
     CAST(m_size.active_share AS DOUBLE) AS active_share,
     CAST(m_size.group_n_requests AS BIGINT) AS group_n_requests,
     CAST(m_size.group_output_tokens AS BIGINT) AS group_output_tokens,
-    CAST(m_size.requests_per_active_member AS DOUBLE) AS requests_per_active_member,
     CAST(m_synchrony.hour_coactivity AS DOUBLE) AS hour_coactivity,
     CAST(m_synchrony.hour_coactivity_lift_bits AS DOUBLE) AS hour_coactivity_lift_bits,
     CAST(m_synchrony.fine_coactivity_lift_bits AS DOUBLE) AS fine_coactivity_lift_bits,
-    CAST(m_synchrony.joint_hour_share AS DOUBLE) AS joint_hour_share,
-    CAST(m_synchrony.union_gap_cv AS DOUBLE) AS union_gap_cv,
     CAST(m_synchrony.union_rest_h AS DOUBLE) AS union_rest_h,
     CAST(m_synchrony.union_rest_excess_bits AS DOUBLE) AS union_rest_excess_bits,
-    CAST(m_synchrony.shared_rest_ratio AS DOUBLE) AS shared_rest_ratio,
     CAST(m_templates.shared_text_share AS DOUBLE) AS shared_text_share,
     CAST(m_templates.own_text_share AS DOUBLE) AS own_text_share,
     CAST(m_templates.n_own_text_requests AS BIGINT) AS n_own_text_requests,
     CAST(m_templates.own_text_members_share AS DOUBLE) AS own_text_members_share,
-    CAST(m_templates.own_text_new_share AS DOUBLE) AS own_text_new_share,
     CAST(m_templates.own_system_share AS DOUBLE) AS own_system_share,
     CAST(m_templates.own_text_distinct_share AS DOUBLE) AS own_text_distinct_share,
     CAST(m_templates.own_text_n_prompts AS BIGINT) AS own_text_n_prompts,
     CAST(m_tenancy.end_users_per_member AS DOUBLE) AS end_users_per_member,
     CAST(m_tenancy.languages_per_member AS DOUBLE) AS languages_per_member,
-    CAST(m_tenancy.systems_per_member AS DOUBLE) AS systems_per_member,
-    CAST(m_tenancy.capabilities_per_member AS DOUBLE) AS capabilities_per_member,
-    CAST(m_tenancy.models_per_member AS DOUBLE) AS models_per_member,
     CAST(m_tenancy.mixed_member_share AS DOUBLE) AS mixed_member_share,
-    CAST(m_tenancy.group_single_turn_share AS DOUBLE) AS group_single_turn_share,
     CAST(m_uniformity.model_agreement AS DOUBLE) AS model_agreement,
-    CAST(m_uniformity.model_constancy AS DOUBLE) AS model_constancy,
-    CAST(m_uniformity.sampling_agreement AS DOUBLE) AS sampling_agreement,
-    CAST(m_uniformity.sampling_constancy AS DOUBLE) AS sampling_constancy,
-    CAST(m_uniformity.tools_agreement AS DOUBLE) AS tools_agreement,
-    CAST(m_uniformity.member_prompt_words_cv AS DOUBLE) AS member_prompt_words_cv,
-    CAST(m_uniformity.member_output_tokens_cv AS DOUBLE) AS member_output_tokens_cv
+    CAST(m_uniformity.sampling_agreement AS DOUBLE) AS sampling_agreement
 FROM spine
 LEFT JOIN m_alternation ON spine.group_id = m_alternation.group_id
 LEFT JOIN m_creation ON spine.group_id = m_creation.group_id
