@@ -62,7 +62,7 @@ bench: $(VENV)/.dev
 scale: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.scale --requests $(SCALE) --stages
 
-## backtest: the benchmark on made worlds, about an hour on two cores; a stopped run goes on
+## backtest: the benchmark on synthetic worlds, about an hour on two cores; a stopped run goes on
 backtest: $(VENV)/.core
 	$(BIN)/hydrawatch backtest --work $(BACKTEST) --report $(BACKTEST)/report.html --json $(BACKTEST)/report.json \
 	  --markdown $(BACKTEST)/report.md

@@ -1,11 +1,11 @@
-"""What each account measurement costs, as a ratio to a bare count and sum on the same Parquet.
+"""Cost of each account measurement, as a ratio to a bare count and sum on the same Parquet.
 
     python benchmarks/account_measures.py [--rows 2000000] [--accounts 60000] [--only NAME ...]
 
-Rows are made by SQL from hashes: heavy-tailed account volumes, bursts, sessions, shared and private
-templates, 25 content keys a request. The seven days before are the same rows seven times over,
-moved in time. Ratios are of process CPU time (user and system) on one thread: the floor is timed before and
-after every statement, since a shared machine is not twice as fast a minute later; median of the repeats.
+SQL makes the rows from hashes: heavy-tailed account volumes, bursts, sessions, shared and private templates, 25
+content keys for each request. The seven days before are the same rows seven times, moved in time. Ratios are of process
+CPU time (user and system) on one thread, and the median of the repeats counts. The floor is timed before and after
+every statement, because the speed of a shared machine changes from minute to minute.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ FROM shaped
 
 
 def make(path: Path, rows: int, accounts: int) -> None:
-    """Write the made day to one Parquet file, in order of time as a log would be."""
+    """Write the synthetic day to one Parquet file, in order of time as in a log."""
     with duckdb.connect(":memory:") as con:
         con.execute("SET enable_progress_bar = false").fetchall()
         con.execute("CREATE MACRO h(i, salt) AS hash(i, salt) & 4611686018427387903").fetchall()
@@ -132,14 +132,14 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def cpu_seconds(con: duckdb.DuckDBPyConnection, sql: str) -> float:
-    """CPU time of a statement whose rows are kept by the engine."""
+    """CPU time of a statement whose rows the engine keeps."""
     before = time.process_time()
     con.execute(f"CREATE OR REPLACE TEMP TABLE answered AS {sql}").fetchall()
     return time.process_time() - before
 
 
 def against_floor(con: duckdb.DuckDBPyConnection, sql: str, repeats: int) -> tuple[float, float]:
-    """Median CPU seconds of a statement, and median ratio to the mean of the floors around it."""
+    """Median CPU seconds of a statement, and its median ratio to the mean of the floors around it."""
     times: list[float] = []
     ratios: list[float] = []
     for _ in range(repeats):
@@ -151,13 +151,13 @@ def against_floor(con: duckdb.DuckDBPyConnection, sql: str, repeats: int) -> tup
 
 
 def statement(measures: Iterable[Measure]) -> str:
-    """The composed statement with every column taken to be there."""
-    known = {name: frozenset(c.name for c in columns) for name, columns in compose.relations().items()}
-    return compose.compose(list(measures), available=known).sql
+    """The composed statement, as if every column were available."""
+    available = {name: frozenset(c.name for c in columns) for name, columns in compose.relations().items()}
+    return compose.compose(list(measures), available=available).sql
 
 
 def main() -> None:
-    """Make the rows, time the floor, each plug-in and the whole grain; print one line each."""
+    """Make the rows, time the floor, each plug-in and the whole grain, and print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--accounts", type=int, default=60_000)
@@ -170,7 +170,9 @@ def main() -> None:
         if not path.exists():
             make(path, chosen.rows, chosen.accounts)
         con = connect(path)
-        con.execute(FLOOR).fetchall()  # the file is in the page cache from here on
+        con.execute(
+            FLOOR
+        ).fetchall()  # a first read, so that every timed one finds the file in the page cache
         floor = statistics.median(cpu_seconds(con, FLOOR) for _ in range(7))
         print(f"{'floor':<14}{floor:8.3f} s CPU   {chosen.rows:,} rows, {chosen.accounts:,} accounts")
         measures = plugins.measures("account")
@@ -180,7 +182,7 @@ def main() -> None:
                 print(f"{measure.name:<14}{seconds:8.3f} s CPU {ratio:6.1f} x floor", flush=True)
         if chosen.only is None:
             for label, history in (("whole grain", True), ("no history", False)):
-                if not history:  # the first day of a lake; the other reads seven times as many rows again
+                if not history:  # as on the first day of a lake; the history has seven times as many rows
                     con.execute("CREATE OR REPLACE VIEW requests_before AS FROM requests LIMIT 0").fetchall()
                 seconds, ratio = against_floor(con, statement(measures), chosen.repeats)
                 print(f"{label:<14}{seconds:8.3f} s CPU {ratio:6.1f} x floor")

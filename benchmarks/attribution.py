@@ -1,8 +1,8 @@
-"""Speed of attribution: texts a second of each part on one CPU core, and on CUDA where there is one.
+"""Speed of attribution: texts a second of each part on one CPU core, and on CUDA where it is available.
 
     python -m benchmarks.attribution [--texts 4000] [--bytes 1500]
 
-Texts are made of random words, so their n-grams spread wider than real ones: figures are on the low side.
+Texts are made of random words, so they have more distinct n-grams than real texts. Real texts are a little faster.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from detector.attribution.extra import chosen_device, needed
 from detector.attribution.fingerprint import encoder, hashed, linear, network, style, trees
 
 
-def made(n: int, size: int, seed: int = 0) -> list[str]:
-    """Texts of about ``size`` bytes, with lists and punctuation; word frequencies fall off as in language."""
+def random_texts(n: int, size: int, seed: int = 0) -> list[str]:
+    """Texts of about ``size`` bytes with lists and punctuation. Word frequencies fall off as in language."""
     rng = random.Random(seed)
     words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5000)]
     weights = [1 / (rank + 3) for rank in range(len(words))]
@@ -31,7 +31,7 @@ def made(n: int, size: int, seed: int = 0) -> list[str]:
 
 
 def rate(work: Callable[[Sequence[str]], object], texts: Sequence[str], *, wall: bool) -> float:
-    """Texts a second: of processor time on the CPU (a busy machine does not count), of wall time on CUDA."""
+    """Texts a second of processor time, which a busy machine does not change. On CUDA it is wall time."""
     clock = time.perf_counter if wall else time.process_time
     work(texts[:200])
     started = clock()
@@ -47,7 +47,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch = needed("torch")
     torch.set_num_threads(1)
-    texts = made(asked.texts, asked.bytes)
+    texts = random_texts(asked.texts, asked.bytes)
     classes = np.arange(len(texts)) % asked.classes
     some = texts[:1500]
     vocabulary = linear.choose_columns(some, classes[:1500])
@@ -63,7 +63,7 @@ def main() -> None:
         bag = linear.LinearMember(vocabulary, weights, np.zeros(asked.classes, np.float32), device)
         styles = network.StyleMember(fitted, asked.classes, device)
         arrays = encoder.fit_encoder(some[:64], classes[:64], asked.classes, device=device) if wall else None
-        found = {
+        rates_by_part = {
             "counts over all columns": rate(hashed.count_all, texts, wall=wall),
             "kept columns": rate(vocabulary.vectors, texts, wall=wall),
             "linear member, whole": rate(bag.logits, texts, wall=wall),
@@ -78,8 +78,10 @@ def main() -> None:
             arrays = encoder.fit_encoder(some[:64], classes[:64], asked.classes, device=device)
             encoder.STEPS["cpu"] = keep
         member = encoder.EncoderMember(arrays, asked.classes, device)
-        found["encoder member, whole"] = rate(member.logits, texts if wall else texts[:300], wall=wall)
-        rates[name] = found
+        rates_by_part["encoder member, whole"] = rate(
+            member.logits, texts if wall else texts[:300], wall=wall
+        )
+        rates[name] = rates_by_part
     for what in rates["cpu"]:
         line = "  ".join(f"{name} {rates[name][what]:>9,.0f} texts/s" for name in devices)
         ratio = f"  ratio {rates['cuda'][what] / rates['cpu'][what]:.1f}" if "cuda" in rates else ""

@@ -1,10 +1,10 @@
-"""Damaged lakes through doctor: it dies of none, and tells of whatever changes what a reader gets.
+"""Damaged lakes through doctor: no damage crashes it, and it reports every damage that changes what a reader gets.
 
     python -m benchmarks.doctor_fuzz [--damages 2000] [--seed 1]
 
-One small lake is filled, run and delivered once. Then, again and again, one of its files or folders is cut, flipped,
-removed, emptied, replaced, doubled or locked, doctor looks, and the lake is restored. A damage passes when doctor
-ends with 0 or 2 and, if a table reads otherwise than before once doctor is done, says that something is wrong.
+One small lake is filled, run and delivered once. Then this is repeated: one of its files or folders is cut, flipped,
+removed, emptied, replaced, doubled or locked, doctor runs, and the lake is restored. Doctor passes if it ends with 0 or
+2, and if it reports a fault whenever a table reads differently afterwards.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from detector.lake.store import Store
 from detector.lake.tables import tables
 
 LOG = Path(__file__).parents[1] / "sample_logs" / "formats" / "native-requests.jsonl"
-#: Ledgers of which nothing else in a lake tells what they held: what was not read, and tries that failed.
+#: Ledgers whose content nothing else in a lake can confirm: lines that were not read, and deliveries that failed.
 _UNTOLD = ("delivery_failures", "skipped.parquet")
 
 
 def fill(home: Path) -> Path:
-    """A lake with something in every ledger of logs, a day that was run, and a sink."""
+    """A lake with rows in every ledger of logs, a finished day, and a sink."""
     (home / "requests.jsonl").write_text(LOG.read_text() + "garbage\n")
     (home / "accounts.jsonl").write_text('{"account_id": "a", "created_at": "2026-03-01T00:00:00Z"}\n')
     lake = home / "lake"
@@ -46,8 +46,8 @@ def fill(home: Path) -> Path:
 
 
 def reads(lake: Path) -> dict[str, str]:
-    """Table -> a figure of all its rows as readers get them, or what they get instead."""
-    found = {}
+    """Table -> a checksum of all its rows as readers get them, or the error they get."""
+    figures = {}
     try:
         with Store(lake, reading=True, as_found=True) as store:
             for name, view in store.view_sql().items():
@@ -55,12 +55,12 @@ def reads(lake: Path) -> dict[str, str]:
                     [row] = store.engine.query(
                         f"SELECT count(*) AS n, sum(hash(t)::HUGEINT)::VARCHAR AS h FROM ({view}) AS t"
                     ).to_pylist()
-                    found[name] = f"{row['n']} {row['h']}"
+                    figures[name] = f"{row['n']} {row['h']}"
                 except HydrawatchError as error:
-                    found[name] = f"error: {str(error)[:80]}"
+                    figures[name] = f"error: {str(error)[:80]}"
     except (HydrawatchError, OSError) as error:
-        found["lake"] = f"error: {str(error)[:80]}"
-    return found
+        figures["lake"] = f"error: {str(error)[:80]}"
+    return figures
 
 
 Damage = Callable[[Path, random.Random], None]
@@ -108,7 +108,7 @@ def _foreign(path: Path, rng: random.Random) -> None:
 
 
 def _sibling(path: Path, rng: random.Random) -> None:
-    # Of a file that is no part of a table there is no other.
+    # A file that is no part of a table has no siblings.
     data = path.parents[2] if path.parents[2].name == "data" else path.parent
     others = sorted(p for p in data.glob("*/*/*.parquet") if p != path and p.is_file())
     if others:
@@ -139,7 +139,7 @@ HARMS: dict[str, Damage] = {
 
 
 def look(lake: Path, rng: random.Random, *, deep: bool) -> tuple[str, str]:
-    """What doctor says, and what is wrong with how it ended (nothing, if it is right)."""
+    """What doctor says, and what is wrong with how it ended (empty if nothing is)."""
     words = ["doctor", *(["--deep"] if deep else []), "--lake", str(lake)]
     done = CliRunner().invoke(app, words)
     if done.exception and not isinstance(done.exception, HydrawatchError | SystemExit):
@@ -150,7 +150,7 @@ def look(lake: Path, rng: random.Random, *, deep: bool) -> tuple[str, str]:
 
 
 def run(home: Path, n: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """``n`` damages, one at a time: how each kind ended, and every one that doctor did not stand."""
+    """``n`` damages, one at a time: how often each kind ended how, and every damage that doctor did not pass."""
     lake, rng = fill(home), random.Random(seed)
     kept = home / "kept"
     shutil.copytree(lake, kept, symlinks=True)
@@ -166,12 +166,12 @@ def run(home: Path, n: int, seed: int) -> tuple[Counter[str], list[str]]:
         said, ended = look(lake, rng, deep=deep)
         after = {} if ended else reads(lake)
         changed = sorted(t for t in before if after.get(t) != before[t])
-        told = any(
+        is_reported = any(
             word in said
             for word in ("fault: ", "note: no sink", "note: alert_versions", "mended: ", "no permission")
         )
-        if not ended and changed and not told and not any(word in str(name) for word in _UNTOLD):
-            # Values are compared with their checksums only where every value is read.
+        if not ended and changed and not is_reported and not any(word in str(name) for word in _UNTOLD):
+            # Only a deep check reads every value and can compare it with its checksum.
             said, ended = look(lake, rng, deep=True) if not deep else (said, "")
             if "fault: " not in said:
                 ended = f"says nothing, but {', '.join(changed)} read otherwise"
@@ -180,7 +180,7 @@ def run(home: Path, n: int, seed: int) -> tuple[Counter[str], list[str]]:
             wrong.append(f"{number} {how} {name}: {ended}")
             print(f"WRONG {wrong[-1]}", flush=True)
         if (number + 1) % 100 == 0:
-            print(f"{number + 1:,} damages, {len(wrong)} not stood", flush=True)
+            print(f"{number + 1:,} damages, {len(wrong)} not passed", flush=True)
         shutil.rmtree(lake, ignore_errors=True)
         shutil.copytree(kept, lake, symlinks=True)
     return ends, wrong
@@ -192,13 +192,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     os.environ.pop("HYDRAWATCH_KEY", None)
-    # What is installed does not change meanwhile, and to look takes half of doctor's time.
+    # Listing the installed packages takes half of doctor's time, and they do not change meanwhile.
     importlib.metadata.packages_distributions = cache(importlib.metadata.packages_distributions)
     with tempfile.TemporaryDirectory(prefix="hydrawatch-fuzz-") as folder:
         ends, wrong = run(Path(folder), args.damages, args.seed)
     for line, count in sorted(ends.items()):
         print(f"{count:6,} {line}")
-    print(f"{args.damages:,} damages of {len(tables())} tables, {len(wrong)} not stood")
+    print(f"{args.damages:,} damages of {len(tables())} tables, {len(wrong)} not passed")
     raise SystemExit(bool(wrong))
 
 

@@ -1,10 +1,10 @@
-"""Mutated lines of every format through the whole of ingest: nothing is lost, nothing crashes, memory stays flat.
+"""Mutated lines of every format through all of ingest: no line is lost, nothing crashes, memory stays flat.
 
     python -m benchmarks.fuzz [--lines 100000] [--seed 1] [--keep FOLDER]
 
-Golden records of all formats are broken at random (a value replaced, a key dropped, bytes flipped, lines cut, joined,
-doubled), written as files of mixed packings and ingested into one lake. Every file must then have
-lines = requests + rejects + duplicates, and doctor must find no fault.
+Golden records of all formats are broken at random (a value replaced, a key dropped, bytes inserted, lines cut or
+doubled), written to files of several packings and ingested into one lake. For every file lines must equal requests +
+rejects + duplicates, and the lake must have as many requests as the reports say.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def mutated(rng: random.Random, line: str) -> bytes:
 
 
 def write(folder: Path, n_lines: int, seed: int) -> int:
-    """Files of broken lines below ``folder``; how many lines they hold."""
+    """Write files of broken lines below ``folder``, and give the number of lines."""
     rng = random.Random(seed)
     written = 0
     lines = {name: sound(name) for name in formats()}
@@ -100,7 +100,7 @@ def write(folder: Path, n_lines: int, seed: int) -> int:
         name = rng.choice(sorted(lines))
         whole = lines[name][: rng.choice((3, 20, 1000))]
         n = min(_LINES_A_FILE, n_lines - written)
-        # A file needs some sound lines for its format to be told.
+        # Ingest recognises the format of a file by its sound lines.
         body = [rng.choice(whole).encode("utf-8", "surrogatepass") for _ in range(3)]
         body += [mutated(rng, rng.choice(whole)).replace(b"\n", b" ") for _ in range(n - 3)]
         packing = rng.choice(sorted(_PACK))
@@ -118,11 +118,11 @@ def write(folder: Path, n_lines: int, seed: int) -> int:
 
 
 def run(folder: Path, n_lines: int, seed: int) -> Counter[str]:
-    """Write, ingest, check; the sums of all files.
+    """Write, ingest and check files, and give the sums over all of them.
 
     Raises
     ------
-    SystemExit : a file does not add up.
+    SystemExit : the counts of a file or of the lake do not add up.
     """
     logs = folder / "logs"
     logs.mkdir()

@@ -2,9 +2,9 @@
 
     python -m benchmarks.groups [--accounts 1000000] [--seeds 5]
 
-Ordinary accounts share what strangers share: heavy-tailed carrier addresses, popular clients, public prompts.
-Hydras (one account in 50, in 333, in 3,333) have a card for 30 accounts, three exits each of a pool that ten
-share, and one of three scaffolds.
+Ordinary accounts share what strangers share: heavy-tailed carrier addresses, popular clients, public prompts. The
+hydras have one account in 50, in 333 and in 3,333. Each has a card for 30 accounts, one of three scaffolds for each
+account, and three exits for each account out of a pool in which ten accounts share one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HYDRAS = (50, 333, 3333)
 BILLING, NETWORK, CLIENT, CONTENT = (FAMILIES.index(f) for f in ("billing", "network", "client", "content"))
 
 
-def made(n: int, seed: int) -> tuple[EvidenceGraph, np.ndarray]:
+def drawn_ties(n: int, seed: int) -> tuple[EvidenceGraph, np.ndarray]:
     """Ties of ``n`` accounts and each account's hydra (-1: none)."""
     rng = np.random.default_rng(seed)
     truth = np.full(n, -1)
@@ -82,28 +82,28 @@ def made(n: int, seed: int) -> tuple[EvidenceGraph, np.ndarray]:
 
 
 def main() -> None:
-    """Print one line a seed and hydra."""
+    """Print one line for each seed and hydra."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     for seed in range(options.seeds):
-        ties, truth = made(options.accounts, seed)
+        ties, truth = drawn_ties(options.accounts, seed)
         began = time.process_time()
-        found = form_groups(ties)
+        groups = form_groups(ties)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         print(
-            f"seed {seed}: {len(ties):,} ties, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1} groups"
+            f"seed {seed}: {len(ties):,} ties, {seconds:.1f} s CPU, peak {peak:.1f} GB, {groups.label.max() + 1} groups"
         )
         for number in range(len(HYDRAS)):
-            labels = found.label[truth == number]
+            labels = groups.label[truth == number]
             if not (labels >= 0).any():
                 print(f"  hydra of {len(labels):,}: not found")
                 continue
             label = np.bincount(labels[labels >= 0]).argmax()
             recall = (labels == label).mean()
-            purity = (truth[found.label == label] == number).mean()
+            purity = (truth[groups.label == label] == number).mean()
             print(f"  hydra of {len(labels):,}: recall {recall:.3f}, purity {purity:.3f}")
 
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.ingest [--requests 200000] [--repeat 3] [--formats native,otel] [--workers 2]
 
-The same requests, with prompts of about 150 characters, are written as every format logs them. The bare copy is
+The same requests, with prompts of about 150 characters, are written in every format. The bare copy is
 ``COPY (SELECT * FROM read_json(...)) TO ... (FORMAT parquet, COMPRESSION zstd)``: parse, type, write. Native ingest must
-reach a fifth of its throughput in less than 1.5 GiB; LiteLLM and OpenTelemetry may cost 1.5 times native. Imports are done
-before either clock starts. ``--workers N`` adds the wall time with N processes beside that with one.
+reach a fifth of its throughput in less than 1.5 GiB. LiteLLM and OpenTelemetry may cost 1.5 times native. Imports are
+done before either clock starts. ``--workers N`` also measures the wall time with N processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from detector.lake.store import Store
 from features.request import measure
 
 FLOOR, AIM, MEMORY_GIB, OTHERS = 1 / 5, 1 / 3, 1.5, 1.5
-#: Whose cost has a limit against native's.
+#: Formats whose cost is limited relative to native.
 LIMITED = ("litellm", "otel")
 _WORDS = (
     "the", "of", "explain", "solve", "number", "step", "reason", "why", "data", "list", "model", "code",
@@ -98,7 +98,7 @@ def requests(n: int, seed: int = 1) -> Iterator[dict[str, Any]]:
 
 
 def bare(log: Path, folder: Path, workers: int) -> None:
-    """The yardstick."""
+    """DuckDB's bare copy of the log, the floor of all ratios."""
     with duckdb.connect(config={"threads": 1}) as con:
         con.execute(
             f"COPY (SELECT * FROM read_json('{log}', format = 'newline_delimited')) "
@@ -115,7 +115,7 @@ def ours(log: Path, folder: Path, workers: int) -> None:
 
 
 def _child(what: str, log: Path, workers: int = 1) -> dict[str, Any]:
-    """One job in a process of its own: CPU and wall seconds, peak memory."""
+    """Run one job in a process of its own: CPU and wall seconds, peak memory in GiB."""
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
     done = subprocess.run(
         [
@@ -135,8 +135,8 @@ def _child(what: str, log: Path, workers: int = 1) -> dict[str, Any]:
     )
     if done.returncode:
         raise SystemExit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    costs: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return costs
 
 
 def _job(what: str, log: Path, workers: int) -> None:
@@ -147,8 +147,8 @@ def _job(what: str, log: Path, workers: int) -> None:
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + workers * children.ru_maxrss * (workers > 1)
-    told = {"cpu": cpu + children.ru_utime + children.ru_stime, "wall": wall, "gib": peak / 2**20}
-    sys.stdout.write(json.dumps(told) + "\n")
+    costs = {"cpu": cpu + children.ru_utime + children.ru_stime, "wall": wall, "gib": peak / 2**20}
+    sys.stdout.write(json.dumps(costs) + "\n")
 
 
 def _write(folder: Path, names: list[str], n: int) -> dict[str, Path]:
@@ -184,9 +184,9 @@ def main() -> None:
         copy = _best("bare", logs[native], asked.repeat)
         print(f"{n:,} requests; CPU time of one thread, best of {asked.repeat}")
         print(f"{'bare copy of the native log':36} {copy['cpu'] / n * 1e6:7.1f} us a request")
-        found = {name: _best("ingest", log, asked.repeat) for name, log in logs.items()}
-        base = found[native]["cpu"]
-        for name, one in found.items():
+        costs = {name: _best("ingest", log, asked.repeat) for name, log in logs.items()}
+        base = costs[native]["cpu"]
+        for name, one in costs.items():
             size = logs[name].stat().st_size / n
             print(
                 f"{name:36} {one['cpu'] / n * 1e6:7.1f} us a request, {one['cpu'] / base:5.2f} of native, "
@@ -199,14 +199,14 @@ def main() -> None:
                     key=lambda r: float(r["wall"]),
                 )
                 print(
-                    f"{name:36} {found[name]['wall'] / both['wall']:.2f} times as fast with {asked.workers} processes, "
+                    f"{name:36} {costs[name]['wall'] / both['wall']:.2f} times as fast with {asked.workers} processes, "
                     f"{both['gib']:.2f} GiB in all"
                 )
     ratio = copy["cpu"] / base
-    memory = max(one["gib"] for one in found.values())
+    memory = max(one["gib"] for one in costs.values())
     slow = [
         name
-        for name, one in found.items()
+        for name, one in costs.items()
         if name.startswith(LIMITED) and one["cpu"] / base > OTHERS and "before" not in name
     ]
     verdict = "below the floor" if ratio < FLOOR else "above the floor" if ratio < AIM else "at the aim"

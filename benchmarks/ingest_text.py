@@ -1,7 +1,7 @@
-"""What measuring text costs, part by part: microseconds of processor time a request, one thread.
+"""Cost of measuring text, part by part: microseconds of processor time for a request on one thread.
 
-Run ``python benchmarks/ingest_text.py [requests]``. Prompts of about 300 characters are made here; beside the
-parts stands DuckDB's bare copy of the same prompts from JSON lines to Parquet.
+Run ``python benchmarks/ingest_text.py [requests]``. Prompts have about 300 characters and are made here. The table also
+has DuckDB's bare copy of the same prompts from JSON lines to Parquet.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ PART = 2_500
 
 
 def prompts(count: int) -> tuple[pl.Series, pl.Series]:
-    """Made prompts, and system prompts of which there are twenty."""
+    """Synthetic prompts, and a system prompt (one of twenty, or none) for each."""
     rng = random.Random(4)
     lengths = [1, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 11]
     words = ["".join(rng.choices("etaoinshrdlucmfwypvbgk", k=rng.choice(lengths))) for _ in range(20_000)]
     systems = [" ".join(rng.choices(words, k=60)) for _ in range(20)]
-    made = []
+    texts = []
     for number in range(count):
         body = " ".join(rng.choices(words, k=42))
-        made.append(f"{body[:120]}. {body[120:]}\nQuestion {number}: what follows?\nAnswer in a line.")
-    return pl.Series(made), pl.Series(
+        texts.append(f"{body[:120]}. {body[120:]}\nQuestion {number}: what follows?\nAnswer in a line.")
+    return pl.Series(texts), pl.Series(
         [rng.choice(systems) if rng.random() < 0.6 else None for _ in range(count)]
     )
 
 
 def cost(count: int, work: Callable[[], object]) -> float:
-    """Median microseconds a request of three runs, after one to warm up."""
+    """Median microseconds for a request over three runs, after a first run to warm up."""
     work()
     times = []
     for _ in range(3):
@@ -61,7 +61,7 @@ def cost(count: int, work: Callable[[], object]) -> float:
 
 
 def parts(texts: pl.Series) -> dict[str, float]:
-    """Cost of each part on one run of texts, as the meter works on it."""
+    """Cost of each part on one batch of texts of the meter's size."""
     tokens = tokenise(texts)
     runs, cut, sketcher, prf = grams(tokens), pieces(tokens), Sketcher(KEY), Prf(KEY, "content")
     sketches = sketcher.sketch(tokens, runs)
@@ -84,7 +84,7 @@ def parts(texts: pl.Series) -> dict[str, float]:
 
 
 def bare_copy(texts: pl.Series, systems: pl.Series) -> float:
-    """DuckDB's copy of the same rows from JSON lines to Parquet, microseconds a request."""
+    """DuckDB's copy of the same rows from JSON lines to Parquet, in microseconds for a request."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.jsonl", Path(folder) / "out.parquet"
         with source.open("w") as lines:

@@ -1,8 +1,8 @@
-"""The whole line against the number of requests: CPU seconds and memory of ingest and of one day's run, three sizes.
+"""The whole line by number of requests: CPU seconds and memory of ingest and of one day's run, at three sizes.
 
     python -m benchmarks.line [--sizes 20000 40000 80000]
 
-Each size is a made day of its own, one account for twenty requests, in a fresh process, one engine thread.
+Each size is a synthetic day of its own with one account for twenty requests, in a fresh process with one engine thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def measure(size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print one line a size, and the cost a thousand requests."""
+    """Print one line for each size, with the cost of a thousand requests."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 40_000, 80_000])
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)

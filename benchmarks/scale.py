@@ -59,7 +59,8 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Make the lake if it is not there, and run its days one after the other, each in a process of its own."""
     from benchmarks.scale_lake import make_lake
-    from detector.lake.store import Store, is_lake
+    from detector.lake.places import is_lake
+    from detector.lake.store import Store
 
     lake = root / f"{requests}"
     if not is_lake(lake):

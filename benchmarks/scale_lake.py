@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detector.lake.store import Store, arrow_schema
+from detector.lake.rows import arrow_schema
+from detector.lake.store import Store
 from detector.lake.tables import tables
 
 Ints = npt.NDArray[np.int64]

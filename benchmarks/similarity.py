@@ -1,9 +1,9 @@
-"""Accounts that ask alike, at a million accounts: time, memory, and how whole and pure a hydra comes out.
+"""The similarity graph at a million accounts: time, memory, and recall and purity of a hydra.
 
     python -m benchmarks.similarity [--accounts 1000000] [--seeds 1]
 
-Ordinary accounts hold forty keys of text: common phrases with a heavy tail, and the phrases of one of many
-interests. A hydra (one account in 2,000, worded anew each time) draws ten of its forty from sixty of its own.
+Ordinary accounts have forty keys of text: common phrases with a heavy tail, and phrases of one of many interests. A
+hydra has one account in 2,000 and rewords every prompt. Its accounts draw ten of their forty keys from sixty of its own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from detector.link.tabular import graph_of_rows
 KEYS, OWN, STOCK, ONE_IN = 40, 10, 60, 2_000
 
 
-def made(n: int, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
-    """Holdings of ``n`` accounts, and which of them are the hydra."""
+def drawn_incidence(n: int, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
+    """Account-key incidence of ``n`` accounts, and which of them are the hydra's."""
     rng = np.random.default_rng(seed)
     hydra = np.zeros(n, bool)
     hydra[rng.choice(n, max(n // ONE_IN, 20), replace=False)] = True
@@ -47,29 +47,29 @@ def made(n: int, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
 
 
 def main() -> None:
-    """Print one line a seed."""
+    """Print one line for each seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     for seed in range(options.seeds):
-        rows, hydra = made(options.accounts, seed)
+        rows, hydra = drawn_incidence(options.accounts, seed)
         organisation = pl.Series(np.arange(options.accounts)).cast(pl.String)
         began = time.process_time()
         graph = graph_of_rows(
             rows, organisation, organisation, np.full(options.accounts, 50.0), options.accounts
         )
-        found = similarity.alike(graph)
+        similar = similarity.alike(graph)
         seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        labels = found.label[hydra & (found.label >= 0)]
+        labels = similar.label[hydra & (similar.label >= 0)]
         main_label = np.bincount(labels).argmax() if len(labels) else -2
-        caught = (found.label[hydra] == main_label).mean()
-        pure = hydra[found.label == main_label].mean() if len(labels) else 0.0
-        several = [k for k in np.unique(labels) if hydra[found.label == k].mean() > 0.5]
-        whole = np.isin(found.label[hydra], several).mean()
+        caught = (similar.label[hydra] == main_label).mean()
+        pure = hydra[similar.label == main_label].mean() if len(labels) else 0.0
+        several = [k for k in np.unique(labels) if hydra[similar.label == k].mean() > 0.5]
+        whole = np.isin(similar.label[hydra], several).mean()
         print(
-            f"seed {seed}: {len(rows):,} incidence, {seconds:.1f} s CPU, peak {peak:.1f} GB, {found.label.max() + 1:,} "
+            f"seed {seed}: {len(rows):,} incidence, {seconds:.1f} s CPU, peak {peak:.1f} GB, {similar.label.max() + 1:,} "
             f"communities; hydra of {hydra.sum():,}: {caught:.3f} in one of purity {pure:.3f}, {whole:.3f} in {len(several)}"
         )
 

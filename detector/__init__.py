@@ -1,4 +1,4 @@
-"""hydrawatch: decides and tells. ``open_lake`` is the way in for notebooks and scripts."""
+"""hydrawatch finds networks of accounts and alerts on them. Notebooks and scripts start with ``open_lake``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Lake", "__version__", "open_lake"]
 
 
 def __getattr__(name: str) -> str:
-    """The version, looked up when it is asked for: that takes longer than starting a command does."""
+    """The version, looked up on access: the look-up takes longer than the start of a command."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return version("hydrawatch")
-    except PackageNotFoundError:  # a checkout that is on the path and not installed
+    except PackageNotFoundError:  # a checkout on the path that is not installed
         return "0+unknown"

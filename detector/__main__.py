@@ -1,4 +1,4 @@
-"""``python -m detector``: the command ``hydrawatch``, where its script is not on the path."""
+"""``python -m detector`` is the command ``hydrawatch``, for when its script is not on the path."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-#: Log-odds of an account of whose conduct nothing was measured: the base rate of a site without suspects.
+#: Log-odds of an account whose conduct was not measured: the base rate of a site without suspects.
 UNKNOWN = -12.0
 #: Log-odds that stand for "no score": below every score, and a probability of nothing.
 NO_SCORE = -99.0
 
 
 def probability(bits: Floats | np.float64) -> Floats:
-    """Probability of log2 odds; strictly between 0 and 1 for any score a float can tell apart."""
+    """Probability of log2 odds; strictly between 0 and 1 for every score that a float can tell apart."""
     return np.where(
         bits >= 0, 1 / (1 + np.exp2(-np.abs(bits))), np.exp2(-np.abs(bits)) / (1 + np.exp2(-np.abs(bits)))
     )

@@ -1,9 +1,9 @@
 r"""Makes strings that attackers choose safe to show: ids, names of files, key labels, titles, rows of a query.
 
-A value can carry terminal escapes, right-to-left overrides that make a word read as another, invisible characters
-that carry a message of their own, and towers of combining marks. This is the one place that says which characters
-those are. ``clean`` drops them from words; ``show_id`` and ``visible`` spell them out as ``\u202e``, so that two
-values which differ only in such characters still look different; ``json_safe`` does so in JSON, where nothing is lost.
+A value can have terminal escapes, right-to-left overrides that make a word read as another, invisible characters with a
+message of their own, and towers of combining marks. Only this module says which characters those are. ``clean`` drops
+them from words. ``show_id`` and ``visible`` spell them out as ``\u202e``, so that two values that differ only in such
+characters still look different. ``json_safe`` writes them as escapes in JSON, where nothing is lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ESCAPES = re.compile(
     re.DOTALL,
 )
 
-#: What steers a terminal or a reader, or cannot be seen. Unicode gives some of it a letter's or a mark's category
+#: Characters that steer a terminal or a reader, or cannot be seen. Some have the category of a letter or a mark
 #: (Hangul fillers, variation selectors), so the list is by number: C0, DEL, C1; soft hyphen; grapheme joiner; Arabic
 #: letter mark; fillers; Mongolian selectors; zero-width and bidirectional; separators of lines and paragraphs; blank
 #: braille; lone surrogates; private use; variation selectors; byte order mark; interlinear annotation; shorthand and
@@ -38,24 +38,24 @@ STEERING = (
     "\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
 _STEERING = re.compile(f"[{STEERING}]")
-#: What may need writing out: whatever is not printable ASCII. JSON holds C0 only between its values.
+#: Characters that may need an escape: all but printable ASCII. JSON has C0 only between its values.
 _LOOKED_AT, _LOOKED_AT_IN_JSON = re.compile(r"[^ -~]"), re.compile(r"[^\x00-~]")
 
 
 @cache
 def steers(char: str) -> bool:
-    """Whether ``char`` may reach no terminal: it steers it, cannot be seen, or is no assigned character."""
+    """Whether ``char`` must not reach a terminal: it steers it, cannot be seen, or is not assigned."""
     return bool(_STEERING.match(char)) or unicodedata.category(char)[0] == "C"
 
 
 def clean(text: object, n: int = 200) -> str:
-    """``text`` as one line of at most ``n`` characters without anything that steers a terminal or reader.
+    """``text`` as one line of at most ``n`` characters, without any that steer a terminal or a reader.
 
-    Control, format (bidirectional, zero-width, tag), surrogate, private, unassigned and invisible characters go,
-    line breaks become spaces. None is the empty string.
+    Control, format (bidirectional, zero-width, tag), surrogate, private, unassigned and invisible characters are
+    dropped. Line breaks become spaces. None becomes the empty string.
     """
     raw = "" if text is None else str(text)
-    # Cut early: nobody pays for a megabyte of label. Dropped characters may make the result shorter than n.
+    # The cut comes first, so that a label of a megabyte costs little. The result may be shorter than n.
     raw = _ESCAPES.sub("", raw[: 8 * n + 64])
     kept: list[str] = []
     marks = 0
@@ -78,9 +78,9 @@ def clean(text: object, n: int = 200) -> str:
 
 
 def visible(text: object, n: int | None = None) -> str:
-    r"""``text`` as one line in which every character that steers is written out (``\n``, ``\x1b``, ``\u202e``).
+    r"""``text`` as one line in which every character that steers is escaped (``\n``, ``\x1b``, ``\u202e``).
 
-    Letters, spaces and ordinary marks stay; ``n`` cuts. What ``show_id`` is for ids this is for any value.
+    Letters, spaces and ordinary marks stay. The result has at most ``n`` characters. ``show_id`` does this for ids.
     """
     raw = str(text) if n is None else str(text)[: n + 1]
     if not _LOOKED_AT.search(raw):
@@ -96,19 +96,19 @@ def visible(text: object, n: int | None = None) -> str:
 
 
 def visible_lines(text: object) -> str:
-    """``text`` with its line breaks, every line ``visible``: for messages of several lines."""
+    """``text`` with its line breaks, and every line made ``visible``: for messages of several lines."""
     return "\n".join(visible(line) for line in str(text).split("\n"))
 
 
 def json_safe(text: str) -> str:
-    r"""JSON ``text`` with what would steer a terminal as ``\u`` escapes; it reads back as the same values."""
+    r"""JSON ``text`` with ``\u`` escapes for characters that steer a terminal; it parses to the same values."""
     return _LOOKED_AT_IN_JSON.sub(_json_escape, text)
 
 
-def _json_escape(found: re.Match[str]) -> str:
-    if not steers(found[0]):
-        return found[0]
-    code = ord(found[0])
+def _json_escape(match: re.Match[str]) -> str:
+    if not steers(match[0]):
+        return match[0]
+    code = ord(match[0])
     if code < 0x10000:
         return f"\\u{code:04x}"
     code -= 0x10000
@@ -120,10 +120,10 @@ def _spelled(char: str) -> str:
 
 
 def show_id(text: object, n: int = ID_CHARS) -> str:
-    r"""An identifier, safe to show and still telling: unsafe characters are written as ``\u202e``.
+    r"""An identifier that is safe to show and still unique: unsafe characters are written as ``\u202e``.
 
-    Plain ids come back unchanged. One longer than ``n`` is cut and ends in a short hash of the whole, so
-    that long ids with one beginning stay apart.
+    Plain ids are returned unchanged. An id longer than ``n`` is cut and ends in a short hash of the whole, so that
+    long ids with the same beginning stay different.
     """
     raw = "" if text is None else str(text)
     parts: list[str] = []

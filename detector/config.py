@@ -1,7 +1,7 @@
 """What an operator sets: ``DIR/hydrawatch.toml`` (or ``--config``), read strictly.
 
-Every key has its unit and reason in its description, which `docs/configuration.md` is written from. An unknown key, a
-wrong type and a value out of range are errors, told all at once.
+The description of every key has its unit and reason, and `docs/configuration.md` is written from it. An unknown key, a
+wrong type and a value out of range are errors; one message reports all of them.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from detector.errors import ConfigError, Location
 
-#: Groups, and accounts for the company they keep, are accused from this probability on (0..1), whatever the alert
-#: budget leaves: it counts false alerts, not the people in them, and a true group may have swept in some beside it.
+#: Least probability to accuse a group, or an account for its neighbours, whatever the alert budget leaves (0..1). The
+#: budget counts false alerts and not the accounts in them, and even a true group may have false members.
 ACCUSED_FROM = 0.9
 
 
 def alert_needs(threshold: float, score: float, *, is_group: bool) -> float:
-    """Probability that an alert of a subject with ``score`` needed on a day whose budget allowed ``threshold``."""
+    """Probability that an alert of a subject with ``score`` needs on a day whose budget allows ``threshold``."""
     sure = max(threshold, ACCUSED_FROM)
     return sure if is_group or score >= sure else threshold
 
 
 def _listed(value: Any) -> Any:
-    """A list of TOML as a tuple; whatever else it is stays for the type to refuse."""
+    """A TOML list as a tuple; any other value is left for the type to refuse."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _day(value: Any) -> Any:
-    """A TOML date with a time is a date to Python, but cannot be compared with one."""
+    """The day of a TOML date with a time: Python takes it for a date, but cannot compare the two."""
     return value.date() if isinstance(value, datetime) else value
 
 
@@ -47,7 +47,7 @@ _Day = Annotated[date, BeforeValidator(_day)]
 
 
 class _Settings(BaseModel):
-    """Strict: no text is taken for a number, no number for a flag, no key is passed over."""
+    """Strict settings: no text counts as a number, no number as a flag, and no key is ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -72,15 +72,15 @@ _Sinks = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_listed)]
 
 
 class Config(_Settings):
-    """Settings of one lake. Defaults suit a site with no configuration file."""
+    """Settings of one lake. The defaults suit a site without a configuration file."""
 
     alert_budget: float = Field(
         default=1.0,
         ge=0,
         description=(
-            "false groups and single accounts tolerated per 10,000 active accounts and day. What one night leaves is kept "
-            "for seven. It is spent on the most probable subjects first; how many false alerts your reviewers can look "
-            "into is the only number you have to choose"
+            "expected false alerts (groups and single accounts) per 10,000 active accounts and day. What one night leaves "
+            "is kept for seven days. The most probable subjects are alerted first. This is the only number you have to "
+            "choose: how many false alerts your reviewers can look into"
         ),
     )
     alert_floor: float = Field(
@@ -88,40 +88,40 @@ class Config(_Settings):
         ge=0,
         le=1,
         description=(
-            "probability (0..1) an alert needs whatever the budget allows: below it a subject is more likely honest than "
-            "not"
+            "lowest probability (0..1) of an alert, whatever the budget allows: below it a subject is more likely honest "
+            "than not"
         ),
     )
     watch_floor: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description=(
-            "probability (0..1) from which the verdict is `watch`; evidence is kept in `why` from there on"
-        ),
+        description=("probability (0..1) from which the verdict is `watch` and evidence is stored in `why`"),
     )
     close_after_days: int = Field(
         default=14,
         ge=0,
         description=(
-            "days without a finding after which an alert closes: two weeks of quiet outlast a ban and its replacement"
+            "days without a finding after which an alert closes; two weeks are longer than a ban and its replacement take"
         ),
     )
     window_days: int = Field(
         default=14,
         ge=1,
         description=(
-            "days of ties that are joined: an account of a hydra that works little shows its keys over one to two weeks"
+            "days of ties that are joined; an account that works little shows its keys over one to two weeks"
         ),
     )
     partner_programs: _Names = Field(
         default=("partner", "reseller"),
-        description=("values of `accounts.program` whose accounts resell by contract: `watch` at most"),
+        description=(
+            "values of `accounts.program` whose accounts resell by contract; their verdict is `watch` at most"
+        ),
     )
     account_attribute: str | None = Field(
         default=None,
         description=(
-            "key or dotted path in the log that names the account, looked at before the format's own order"
+            "key or dotted path in the log that names the account; it is tried before the format's own order"
         ),
     )
     envoy_keys: dict[str, _Text] = Field(
@@ -138,73 +138,73 @@ class Config(_Settings):
     placeholders: _Names = Field(
         default=(),
         description=(
-            "list of texts your gateway writes in place of content it does not log, beside the words it ships with "
-            "(`redacted-by-litellm`, `[REDACTED]` ...); such a prompt is not known, and nobody shares it"
+            "texts that your gateway writes in place of content it does not log, in addition to the known ones "
+            "(`redacted-by-litellm`, `[REDACTED]` ...); such a prompt is unknown, and no accounts share it"
         ),
     )
     trusted_hops: int = Field(
         default=0,
         ge=0,
-        description=("proxies of your own that append to `x-forwarded-for`, counted from the right"),
+        description=("number of your own proxies that append to `x-forwarded-for`, counted from the right"),
     )
     max_rejects: float = Field(
         default=0.5,
         ge=0,
         le=1,
         description=(
-            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3, calls that failed to "
-            "authenticate left out; `--max-rejects` overrides it"
+            "share of lines (0..1) that may be rejected before `ingest` ends with exit code 3, without calls that failed "
+            "to authenticate; `--max-rejects` overrides it"
         ),
     )
     max_clock_skew: float = Field(
         default=1.0,
         ge=0,
         description=(
-            "days a line may be ahead of the clock before it is [set aside](operations.md#lines-out-of-time): clocks and "
-            "time zones err by hours, not days"
+            "days that a line may be ahead of the clock before it is [set aside](operations.md#lines-out-of-time); clocks "
+            "and time zones are wrong by hours, not days"
         ),
     )
     max_lateness: float = Field(
         default=35.0,
         ge=0,
         description=(
-            "days a request may lie before the newest day run before it is [set aside](operations.md#lines-out-of-time): "
-            "each late line makes every day after it run again"
+            "days that a request may be older than the newest day run before it is [set "
+            "aside](operations.md#lines-out-of-time); each late line makes every day after it run again"
         ),
     )
     ignore: _Patterns = Field(
         default=(),
         description=(
-            'list of patterns of file names or paths, such as `"*.tmp"`, that `ingest` [passes '
+            'patterns of file names or paths, such as `"*.tmp"`, that `ingest` [passes '
             "over](operations.md#files-that-were-not-read)"
         ),
     )
     pseudonymise_accounts: bool = Field(
         default=False,
         description=(
-            "store account ids as keyed hashes; set it before the first `ingest`: a lake holds one or the other, and "
-            "`ingest` refuses a change"
+            "store account ids as keyed hashes; set it before the first `ingest`, because a lake contains one or the other "
+            "and `ingest` refuses a change"
         ),
     )
     lake_group: str | None = Field(
         default=None,
         description=(
-            "group whose members may read a new lake (0750, files 0640), but not its key; none is its owner alone (0700, "
-            "0600). A lake that is there keeps what it has; `doctor` names the commands that change it"
+            "group whose members may read a new lake (0750, files 0640), but not its key; none: only its owner (0700, "
+            "0600). An existing lake keeps its modes; `doctor` names the commands that change them"
         ),
     )
     threads: int | None = Field(
         default=None,
         ge=0,
-        description=("engine threads; none is all cores"),
+        description=("threads of the engine; none: all cores"),
     )
     memory_gb: float | None = Field(
         default=None,
         ge=0,
         description=(
-            "gigabytes the engine may hold; none is four fifths of the machine. Beyond it `run` spills to `LAKE/staging`, "
-            "which holds no text; `ingest` never spills, since text passes it, and ends with a message that names this "
-            "key"
+            "gigabytes of memory for the engine; none: four fifths of the machine. Beyond it, `run` spills to "
+            "`LAKE/staging`, which contains no text. `ingest` never spills, because text passes through it; it ends with a "
+            "message that names this key"
         ),
     )
     allow: _Allowed = Field(
@@ -213,7 +213,7 @@ class Config(_Settings):
     )
     sinks: _Sinks = Field(
         default=(),
-        description=("where `deliver` sends alerts; none is JSON lines on stdout"),
+        description=("where `deliver` sends alerts; none: JSON lines on stdout"),
     )
 
     def allowed(self, day: date) -> tuple[frozenset[str], frozenset[str]]:
@@ -223,7 +223,7 @@ class Config(_Settings):
         return accounts, frozenset(a.org_id for a in live if a.org_id)
 
     def reading(self) -> dict[str, Any]:
-        """How logs are read here: the arguments of ``ingest`` that are this site's and no one call's."""
+        """The arguments of ``ingest`` that are the same for every call at this site."""
         return {
             "account_attribute": self.account_attribute,
             "envoy_keys": self.envoy_keys or None,
@@ -234,14 +234,14 @@ class Config(_Settings):
         }
 
     def digest(self, day: date) -> str:
-        """Hash of what decides about ``day``: thresholds, window, programmes, and the entries that act on it.
+        """Hash of the settings that decide about ``day``: thresholds, window, programmes, and the entries of that day.
 
-        Sinks, keys of the logs and the engine's settings change no verdict; nor does an entry's reason.
+        Sinks, keys of the logs and settings of the engine change no verdict, and neither does the reason of an entry.
         """
         accounts, orgs = self.allowed(day)
         figures = [(name, float(getattr(self, name))) for name in _DECIDING]
-        told = repr((figures, sorted(self.partner_programs), sorted(accounts), sorted(orgs)))
-        return hashlib.sha256(told.encode()).hexdigest()[:32]
+        text = repr((figures, sorted(self.partner_programs), sorted(accounts), sorted(orgs)))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 #: Figures that verdicts and alerts depend on.
@@ -249,11 +249,11 @@ _DECIDING = ("alert_budget", "alert_floor", "watch_floor", "close_after_days", "
 
 
 def load_config(root: Path, path: Path | None = None) -> Config:
-    """Settings from ``path``, else ``root/hydrawatch.toml``, else the defaults.
+    """Settings from ``path``, or from ``root/hydrawatch.toml``, or the defaults.
 
     Raises
     ------
-    ConfigError : not TOML, an unknown key, a wrong type or a value out of range; all faults are told at once.
+    ConfigError : not TOML, an unknown key, a wrong type or a value out of range. The message lists all faults.
     """
     source = path or root / "hydrawatch.toml"
     try:
@@ -278,15 +278,15 @@ def load_config(root: Path, path: Path | None = None) -> Config:
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
-    """Each fault in one line: where, what was expected, what was found."""
+    """Each fault in one line: its place, what was expected, what was found."""
     for each in error.errors(include_url=False, include_context=False):
         keys = [key for key in each["loc"] if key not in _UNION]
         where = ".".join(str(key) for key in keys)
         model = Allow if len(keys) > 1 and keys[0] == "allow" else Config
         match each["type"]:
             case "extra_forbidden":
-                known = ", ".join(sorted(model.model_fields))
-                yield f"unknown key {where!r}; known: {known}"
+                names = ", ".join(sorted(model.model_fields))
+                yield f"unknown key {where!r}; known: {names}"
             case "missing":
                 yield f"{where}: expected {_WANTED.get(str(keys[-1]), 'a value')}, found none"
             case "value_error":
@@ -295,7 +295,7 @@ def _faults(error: ValidationError) -> Iterator[str]:
                 yield f"{where}: expected {_expected(keys, each)}, found {_found(each['input'])}"
 
 
-#: What pydantic adds to the place of a fault inside of a type with alternatives.
+#: Names that pydantic adds to the place of a fault in a type with alternatives.
 _UNION = frozenset(("constrained-str", "tuple[constrained-str, ...]", "str", "tuple[str, ...]"))
 _WANTED = {
     "allow": "[[allow]] tables",
@@ -310,7 +310,7 @@ _WANTED = {
 }
 
 
-#: Pydantic's words for types and limits, and those of TOML and this project.
+#: Pydantic's words for types and limits -> the words of TOML and this project.
 _OUR_WORDS = {
     "a tuple": "a list",
     "a dictionary": "a table",
@@ -322,7 +322,7 @@ _OUR_WORDS = {
 
 
 def _expected(keys: list[int | str], fault: Mapping[str, Any]) -> str:
-    # Of an entry of a list the list is named, but not of a setting inside of an entry.
+    # A fault in an entry of a list names the list. A fault in a setting inside an entry names that setting.
     for name in (str(keys[-1]), "" if len(keys) > 2 else str(keys[0])):
         if name in _WANTED:
             return _WANTED[name]

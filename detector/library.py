@@ -1,4 +1,4 @@
-"""A lake in a notebook or a script: what the command line does, as methods that return what was done.
+"""A lake in a notebook or a script: the commands as methods that return their reports.
 
 >>> lake = open_lake("lake", create=True)
 >>> lake.ingest("/var/log/llm")
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lake(OpenedLake):
-    """One lake: its views (:meth:`frame`, :meth:`query`) and what is done with it. Opened by :func:`open_lake`.
+    """One lake: its views (:meth:`frame`, :meth:`query`) and its commands. :func:`open_lake` opens it.
 
     ``config`` : file of settings; None: ``hydrawatch.toml`` in the lake, or else the defaults.
 
-    Every method opens the lake for as long as it works. One process writes at a time.
+    Every method opens the lake only while it works. One process writes at a time.
     """
 
     config: Path | None = None
@@ -53,16 +53,16 @@ class Lake(OpenedLake):
 
         Parameters
         ----------
-        format : a format's name, or ``auto``: told from the content.
-        again : read files anew that were read before, replacing what they gave.
-        backfill : take lines however old.
-        ignore : patterns of file names or paths to pass over, beside those of the settings.
+        format : a format's name, or ``auto``: detected from the content.
+        again : read files a second time and replace their rows.
+        backfill : take lines of any age.
+        ignore : patterns of file names or paths to pass over, in addition to those of the settings.
         max_rejects : share of lines (0..1) that may be rejected; None: that of the settings.
-        now : time taken for now, for a replay.
+        now : the present time, for a replay.
 
         Raises
         ------
-        DataQualityError : a file is unreadable or nearly all of it was rejected. All that could be read is in the lake.
+        DataQualityError : a file is unreadable, or too much was rejected. Lines that could be read are in the lake.
         LakeBusy : another process is writing.
         """
         from detector.pipeline.reading import fault_of, read_logs
@@ -96,7 +96,7 @@ class Lake(OpenedLake):
 
         Raises
         ------
-        ConfigError : ``day`` together with ``since`` or ``until``, or a day that has not come.
+        ConfigError : ``day`` together with ``since`` or ``until``, or a day in the future.
         DayMissing : the lake has no requests of ``day``.
         LakeBusy : another process is writing.
         """
@@ -114,8 +114,8 @@ class Lake(OpenedLake):
     def deliver(self, *, dry_run: bool = False, retry_refused: bool = False) -> list[SinkReport]:
         """Send every alert that is new, has changed or is gone to the sinks of the settings; a report a sink.
 
-        ``dry_run`` : only say what would be sent, as ``sent`` of each report. A sink that took not everything has
-        ``n_missing``; nothing is raised for it.
+        ``dry_run`` : send nothing; ``sent`` of each report is what would be sent. ``n_missing`` of a report counts events
+        that the sink did not take; they raise no error.
 
         Raises
         ------
@@ -165,7 +165,7 @@ def store_of(
 ) -> tuple[Store, Config]:
     """A lake's store and its settings, from ``config`` or the lake's own file.
 
-    ``spill`` lets the engine use the disk, which only a run may. ``reading`` makes and locks nothing.
+    ``spill`` lets the engine use the disk, which only a run may. ``reading`` creates and locks nothing.
     """
     from detector.config import load_config
     from detector.lake.store import Store
@@ -187,18 +187,18 @@ def open_lake(path: str | Path, *, create: bool = False, config: str | Path | No
 
     Parameters
     ----------
-    create : make it where there is none; the first ``ingest`` fills it.
+    create : create the lake if there is none; the first ``ingest`` fills it.
     config : file of settings; None: ``hydrawatch.toml`` in the lake, or else the defaults.
 
     Raises
     ------
     ConfigError : there is no lake (without ``create``), or it has no views.
     """
-    given = Path(config) if config is not None else None
+    config_path = Path(config) if config is not None else None
     root = Path(path).absolute()
     if create and not (root / "data").is_dir():
-        lake = Lake(root, given)
+        lake = Lake(root, config_path)
         with lake._opened() as (store, _):
             store.write_views()
         return lake
-    return Lake(open_views(path).root, given)
+    return Lake(open_views(path).root, config_path)

@@ -37,10 +37,10 @@ MAY_STAY_OUT = 0.15
 OWNED_FROM = 0.7
 #: ... counted as if so many strangers held each key as well: small keys meet by chance.
 STRANGERS = 2.0
-#: A member bound by keys is let go where its membership is less probable than this (0..1).
+#: A member bound by keys is pruned where its membership is less probable than this (0..1).
 KEYED_MEMBERSHIP = 0.9
-#: Doubt that evidence anybody can copy, or strangers share, leaves about a member, at least (0..1).
-COPIED_DOUBT = 0.4
+#: Probability of a false member that evidence anybody can copy, or strangers share, leaves about a member, at least (0..1).
+COPIED_UNSURE = 0.4
 #: Share of random-walk steps that may leave a community before it is joined to its neighbour (0..1).
 MAX_LEAK = 0.2
 #: Fewest accounts that are called a group.
@@ -122,7 +122,7 @@ DISCOUNT_FROM, DISCOUNT_SLOPE = -3.0, 0.25
 
 # --- Decisions (``decide``) --------------------------------------------------------------------------------------------
 
-#: A member of a group worth a look that is less likely of the operation than this is let go (0..1).
+#: A member of a group worth a look that is less likely of the operation than this is pruned (0..1).
 LEAST_SURE = 0.5
 #: The alert budget is kept over so many days: what one night leaves, another may spend. A small site's budget of one
 #: night is less than the doubt that the surest group leaves.

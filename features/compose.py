@@ -1,8 +1,8 @@
-"""Makes one statement of many measurements, so that a grain is one query and an engine is one seam.
+"""Composes one statement from many measurements, so that a grain is one query and the engine can be exchanged.
 
-A plug-in writes one SELECT over named relations; here these become named parts of a single statement,
-joined on the key, with absent ones replaced by typed NULLs and a reason. Functions are held to a checked
-list: ``PORTABLE`` is what DuckDB and Spark mean alike, ``MACROS`` is everything else, defined by each engine.
+A plug-in writes one SELECT over named relations. Here the SELECTs become named parts of one statement, joined on the
+key. A measurement that cannot be made becomes typed NULLs, with a reason. Only functions of a checked list are allowed:
+``PORTABLE`` means the same in DuckDB and Spark, and ``MACROS`` are defined by each engine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
     "run_statement",
 ]
 
-#: Column each grain is keyed by, and where its keys come from.
+#: Key column of each grain, and the SELECT of its keys.
 _SPINES = {
     "account_id": "SELECT DISTINCT account_id FROM requests",
     "group_id": "SELECT DISTINCT group_id FROM members",
@@ -40,7 +40,7 @@ _SPINES = {
 
 @dataclass(frozen=True)
 class Composed:
-    """One statement and what had to be left out of it: (plug-in, reason) pairs."""
+    """One statement, and the plug-ins that were left out of it: (plug-in, reason) pairs."""
 
     sql: str
     skipped: tuple[tuple[str, str], ...]
@@ -52,11 +52,11 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
     Parameters
     ----------
     measures : measurements of one grain (one ``key``), in the order of their columns.
-    available : relation to the columns that hold at least one value that day. A relation that is missing
-        here is not readable; an empty one is named with no columns.
+    available : relation to its columns with at least one value that day. A relation that is missing here cannot be
+        read; an empty one has no columns. A shared relation that is named here is bound already, and not composed again.
 
-    A measurement whose relations or needs are not available becomes NULLs of its types, with a reason in
-    ``skipped``. Needs are columns of ``requests``, or ``relation.column``.
+    A measurement whose relations or needs are not available becomes typed NULLs, with a reason in ``skipped``. Needs
+    are columns of ``requests``, or ``relation.column``.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
             skipped.append((measure.name, reason))
             columns += [f"CAST(NULL AS {c.type}) AS {c.name}" for c in measure.columns]
             continue
-        shared.update(SHARED.keys() & set(measure.reads))
+        shared.update(SHARED.keys() & set(measure.reads) - available.keys())
         part = f"m_{measure.name}"
         parts.append((part, measure.sql))
         columns += [f"CAST({part}.{c.name} AS {c.type}) AS {c.name}" for c in measure.columns]
@@ -125,7 +125,7 @@ def compose_ties(ties: Sequence[Tie], *, available: Mapping[str, frozenset[str]]
 
 
 def example_result(plugin: Measure | Tie) -> list[dict[str, Any]]:
-    """Rows that a plug-in answers for its worked example, on a throw-away DuckDB; for authors and tests.
+    """Rows of a plug-in for its worked example, on a temporary DuckDB; for authors and tests.
 
     Raises
     ------
@@ -135,19 +135,19 @@ def example_result(plugin: Measure | Tie) -> list[dict[str, Any]]:
 
 
 def run_on(plugin: Measure | Tie, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Rows that a plug-in answers for literal input; columns not named are NULL, relations not named empty.
+    """Rows of a plug-in for literal input. Columns that are not named are NULL, relations that are not named are empty.
 
     Raises
     ------
     ValueError : as :func:`example_result`.
     """
-    known = relations()
-    unknown = sorted(set(tables) - set(known))
+    declared = relations()
+    unknown = sorted(set(tables) - set(declared))
     if unknown:
-        raise ValueError(f"{plugin.name}: unknown relations {unknown}; there are {sorted(known)}")
+        raise ValueError(f"{plugin.name}: unknown relations {unknown}; there are {sorted(declared)}")
     available = {
         name: frozenset(c for row in tables.get(name, ()) for c, value in row.items() if value is not None)
-        for name in known
+        for name in declared
     }
     composed = (
         compose([plugin], available=available)
@@ -160,7 +160,7 @@ def run_on(plugin: Measure | Tie, tables: Mapping[str, Sequence[Mapping[str, Any
 
 
 def run_statement(sql: str, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Rows that a composed statement answers for literal input; relations without rows are empty.
+    """Rows of a composed statement for literal input. Relations without rows are empty.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def _insert(con: Any, name: str, columns: tuple[Column, ...], row: Mapping[str, 
 
 
 def _missing(plugin: Measure | Tie, available: Mapping[str, frozenset[str]]) -> str | None:
-    """Why a plug-in cannot be measured, or None."""
+    """Why a plug-in cannot be measured; None if it can."""
     for relation in plugin.reads:
         if relation not in READABLE:
             raise ValueError(f"{plugin.name}: unknown relation {relation!r}; there are {sorted(READABLE)}")
@@ -209,9 +209,9 @@ def _missing(plugin: Measure | Tie, available: Mapping[str, frozenset[str]]) -> 
 
 
 def _shared(names: set[str], tallied: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Shared relations of these names, those they read themselves first; ``tally`` with these aggregates."""
+    """Shared relations of these names, after the ones they read; ``tally`` gets the aggregates ``tallied``."""
     wanted = set(names)
-    for name in reversed(list(SHARED)):  # each reads only ones declared before it
+    for name in reversed(list(SHARED)):  # each reads only relations declared before it
         if name in wanted:
             wanted |= {
                 other for other in SHARED if other != name and re.search(rf"\b{other}\b", SHARED[name])

@@ -1,6 +1,6 @@
-"""Which functions a measurement may use: the seam between one engine and the next.
+"""Which functions a measurement may use, so that the engine can be exchanged.
 
-``PORTABLE`` is what DuckDB and Spark mean alike; everything else is a macro that each engine defines.
+``PORTABLE`` functions mean the same in DuckDB and Spark. Everything else is a macro that each engine defines.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: Functions that DuckDB and Spark 4 mean alike for the types used here: NULLs, empty input and rounding.
+#: Functions that are the same in DuckDB and Spark 4 for the types used here, also for NULLs, empty input and rounding.
 #: Deliberately missing: ``concat`` (DuckDB skips NULLs), ``entropy`` and ``mad`` (other definitions),
 #: ``any_value``, ``first``, ``last`` (depend on the order of rows), ``epoch_ms``, ``date_diff``, ``corr``.
 #: ``log2`` and ``ln`` agree on positive numbers only; ``max_by`` only where its second argument has no ties.
@@ -55,25 +55,25 @@ PORTABLE: frozenset[str] = frozenset(
     )
 )
 
-#: Macro name to its DuckDB definition: the only place for functions engines do not share. Another engine
-#: defines the same names. NULL in, NULL out; aggregates skip NULLs and answer NULL for nothing.
+#: Macro name -> DuckDB definition: the only place for functions that engines do not share. Another engine defines
+#: the same names. NULL in, NULL out; aggregates skip NULLs and return NULL for no input.
 MACROS: Mapping[str, str] = MappingProxyType(
     {
         # Seconds since 1970, DOUBLE, to the microsecond.
         "epoch_s": "(ts) AS epoch_us(ts) / 1000000.0",
         # The 64-bit key of a value, UBIGINT; ``kind`` keeps equal values of two kinds apart.
         "key64": "(kind, value) AS md5_number_lower(kind || ':' || value)",
-        # A 64-bit number to group or sort by instead of a string, within one statement only: engines differ
-        # and nothing stores it. Two of a million accounts collide once in 40 million days.
+        # A 64-bit number to group or sort by instead of a string. It is used within one statement and never stored,
+        # as engines differ. Two of a million accounts collide once in 40 million days.
         "bucket_of": "(value) AS CASE WHEN value IS NOT NULL THEN hash(value) END",
         # The same of a pair, either of which may be NULL.
         "pair_of": "(a, b) AS hash(a, b)",
         # One of 64 marks for a value; ``bit_or`` of marks counts different values (linear counting).
         "mark_of": "(value) AS CAST(1 AS UBIGINT) << (hash(value) & 63)",
-        # Estimate of how many different values left these marks, from 0 to about 266.
+        # Estimated number of distinct values behind these marks, from 0 to about 266.
         "count_of_marks": "(marks) AS -64 * ln(greatest(1.0 - bit_count(marks) / 64.0, 1.0 / 64))",
-        # The content key at a place of the list, if it is of that kind. Ingest lists them by kind, so that
-        # in a prompt of eight words or more the first five are exact, opening4, opening8, ending4, ending8.
+        # The content key at a place of the list, if it is of that kind. Ingest orders keys by kind: for a prompt of
+        # eight words or more the first five are exact, opening4, opening8, ending4, ending8.
         "key_at": "(xs, i, kind) AS CASE WHEN (xs[i] & 15) = kind THEN xs[i] END",
         # Kind of a content key (schema.CONTENT_KEY_KINDS): its low four bits.
         "key_kind": "(key) AS CAST(key & 15 AS INTEGER)",

@@ -1,7 +1,7 @@
-"""Finds measurements: every module in a grain's folder that holds ``MEASURE`` or ``TIE`` is one.
+"""Finds measurements: every module in a grain's folder with ``MEASURE`` or ``TIE`` is one.
 
 Third parties add theirs through the entry-point groups ``hydrawatch.account``, ``hydrawatch.tie`` and
-``hydrawatch.group``, each entry naming a module.
+``hydrawatch.group``; each entry names a module.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ def measures(grain: Literal["account", "group"]) -> tuple[Measure, ...]:
     ------
     ValueError : two plug-ins share a name or a column, or a name is not its file's stem.
     """
-    found: dict[str, Measure] = {}
+    by_name: dict[str, Measure] = {}
     owner: dict[str, str] = {}
     for module in _modules(grain):
         measure = getattr(module, "MEASURE", None)
         if not isinstance(measure, Measure):
             continue
-        _check_name(module, measure.name, found)
-        found[measure.name] = measure
+        _check_name(module, measure.name, by_name)
+        by_name[measure.name] = measure
         for column in measure.columns:
             if column.name in owner:
                 raise ValueError(
                     f"column {column.name!r} is in both {owner[column.name]!r} and {measure.name!r}"
                 )
             owner[column.name] = measure.name
-    return tuple(found[name] for name in sorted(found))
+    return tuple(by_name[name] for name in sorted(by_name))
 
 
 @cache
@@ -61,31 +61,31 @@ def ties() -> tuple[Tie, ...]:
     ------
     ValueError : two plug-ins share a name or a kind, or a name is not its file's stem.
     """
-    found: dict[str, Tie] = {}
+    by_name: dict[str, Tie] = {}
     owner: dict[str, str] = {}
     for module in _modules("tie"):
         tie = getattr(module, "TIE", None)
         if not isinstance(tie, Tie):
             continue
-        _check_name(module, tie.name, found)
-        found[tie.name] = tie
+        _check_name(module, tie.name, by_name)
+        by_name[tie.name] = tie
         for kind in tie.kinds:
             if kind in owner:
                 raise ValueError(f"kind {kind!r} is in both {owner[kind]!r} and {tie.name!r}")
             owner[kind] = tie.name
-    return tuple(found[name] for name in sorted(found))
+    return tuple(by_name[name] for name in sorted(by_name))
 
 
-def _check_name(module: ModuleType, name: str, found: dict[str, Measure] | dict[str, Tie]) -> None:
+def _check_name(module: ModuleType, name: str, by_name: dict[str, Measure] | dict[str, Tie]) -> None:
     stem = module.__name__.rpartition(".")[2]
     if name != stem:
         raise ValueError(f"{module.__name__}: named {name!r}, expected the file's stem {stem!r}")
-    if name in found:
+    if name in by_name:
         raise ValueError(f"{module.__name__}: {name!r} is taken by another plug-in")
 
 
 def columns(grain: Literal["account", "group"]) -> tuple[Column, ...]:
-    """Columns that the grain's plug-ins add to its table, in order."""
+    """Columns that the plug-ins of a grain add to its table, in order."""
     return tuple(column for measure in measures(grain) for column in measure.columns)
 
 
@@ -108,7 +108,7 @@ def spoofable_families() -> frozenset[Family]:
 
 @cache
 def needed(relation: str) -> frozenset[str]:
-    """Columns of a relation without which some plug-in of any grain cannot be measured."""
+    """Columns of a relation that some plug-in of any grain needs."""
     every: tuple[Measure | Tie, ...] = (*measures("account"), *measures("group"), *ties())
     named = [need.rpartition(".") for plugin in every for need in plugin.needs]
     return frozenset(column for of, _, column in named if (of or "requests") == relation)

@@ -1,4 +1,4 @@
-"""What a measurement may read: relations the pipeline binds, and ones composed once for several plug-ins."""
+"""What a measurement may read: relations that the pipeline binds, and shared ones that are composed once."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ _MEMBERS = (
     _C("account_id", "VARCHAR", "a member"),
 )
 
-#: Relations that several plug-ins would otherwise each compute; defined once a statement, when read.
-#: ``tally``: one row an account of the day: its name, its ``bucket`` (``bucket_of`` the name: sorting and
-#: grouping rows by it costs half of what the name does; the name is joined back from here), its ``calls``, and
-#: every aggregate that a plug-in declares under ``tally``.
+#: Relations that several plug-ins would otherwise each compute. A statement defines each of them once, if it is read.
+#: ``tally``: one row for each account of the day: its name, its ``bucket``, its ``calls``, and every aggregate that a
+#: plug-in declares under ``tally``. ``bucket`` is ``bucket_of`` the name: to sort and group by it costs half of what
+#: the name costs, and the name is joined back from here.
 #: ``member_requests``: the day's requests of members, with their ``group_id``.
-#: ``facets``: requests counted by what has few values, so that three plug-ins read the day once; ``model`` is
-#: ``bucket_of`` the model. What needs no counting of values belongs into ``tally``: a sum kept for each of
-#: many facets costs several times that for each account.
-#: ``asked``: the different prompts of each account, by its bucket; a NULL ``prompt_hash`` stands for requests
-#: without one. ``templated``: templates of each account. ``shared_keys``: openings, endings (of eight words) and
-#: templates that three accounts or more hold; ``n_requests`` is exact, ``n_accounts`` a linear count (one in
-#: twenty keys of just three holders is missed), ``distinctness`` (0..1) the part of different prompts,
-#: counted up to 64 requests.
+#: ``facets``: requests counted by columns with few values, so that three plug-ins read the day once. ``model`` is
+#: ``bucket_of`` the model. Plain sums belong into ``tally``: kept for each of many facets they cost several times more.
+#: ``asked``: the distinct prompts of each account, by its bucket; a NULL ``prompt_hash`` stands for requests without
+#: one.
+#: ``templated``: templates of each account.
+#: ``shared_keys``: openings, endings (of eight words) and templates of three accounts or more. ``n_requests`` is exact.
+#: ``n_accounts`` is a linear count, which misses one in twenty keys of just three holders. ``distinctness`` (0..1) is the
+#: share of distinct prompts, counted up to 64 requests.
 SHARED: Mapping[str, str] = MappingProxyType(
     {
         "tally": """
@@ -127,10 +127,10 @@ READABLE: frozenset[str] = frozenset(
 
 
 def relations() -> dict[str, tuple[Column, ...]]:
-    """Relations a plug-in may read, with their columns.
+    """Relations that a plug-in may read, with their columns.
 
-    ``requests`` holds the day, ``requests_before`` the seven days before it; ``accounts`` at most one row an
-    account, the one valid at the end of the day; ``account_events`` and ``model_releases`` all up to then.
+    ``requests`` holds the day, ``requests_before`` the seven days before it. ``accounts`` has at most one row for each
+    account, the one valid at the end of the day. ``account_events`` and ``model_releases`` hold all rows up to then.
     """
     return {
         "requests": schema.REQUESTS,

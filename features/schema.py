@@ -1,16 +1,16 @@
-"""The ground plan: what a log line is mapped to, and what the lake keeps of it.
+"""The columns that a log line is mapped to, and those that the lake keeps of it.
 
-``CANONICAL`` is the record every log format is mapped to; it still carries text and clear identifiers.
-``REQUESTS`` is what ingest leaves of it: text measured, identifiers keyed. NULL means not known or too
-few; 0 means measured, and zero. Timestamps are UTC, microseconds, without zone.
+``CANONICAL`` is the record that every log format is mapped to; it still has text and clear identifiers. ``REQUESTS`` is
+what ingest stores of it: text is measured, identifiers are keyed hashes. NULL means not known, or too few observations;
+0 means measured, and zero. Timestamps are UTC, in microseconds, without zone.
 """
 
 from __future__ import annotations
 
 from features.spec import Column
 
-#: Pinned parameters of everything stored as a sketch or hashed key. A change of any of them makes stored
-#: sketches incomparable, so it needs a new lake.
+#: Pinned parameters of stored sketches and hashed keys. After a change of any of them stored sketches cannot be compared,
+#: so it needs a new lake.
 SKETCH_VERSION = 1
 MINHASH_PERMUTATIONS = 32
 MINHASH_SEED = 7
@@ -101,7 +101,7 @@ CAPABILITIES = (
     "coding", "reasoning", "agentic", "vision", "data", "safety", "writing", "translation", "general",
 )  # fmt: skip
 
-#: The kind of a content key sits in its low four bits (``key % 16``); the rest is a keyed hash.
+#: Kind of a content key, by its low four bits (``key % 16``); the other bits are a keyed hash.
 CONTENT_KEY_KINDS = {
     0: "exact",  # the whole masked prompt
     1: "opening4",  # first 4 tokens
@@ -116,7 +116,7 @@ CONTENT_KEY_KINDS = {
     10: "template",  # the template id
 }
 
-#: What ingest leaves of a request. ``day`` is the partition.
+#: What ingest stores of a request. ``day`` is the partition.
 REQUESTS: tuple[Column, ...] = (
     _C("request_id", "VARCHAR", "the log's own id of the request; not unique"),
     _C("ts", "TIMESTAMP", "when the request arrived", "UTC"),

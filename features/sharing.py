@@ -1,26 +1,26 @@
-"""SQL text that the ties have in common: from what an account used to the keys more than one account holds.
+"""SQL text that the ties have in common: it reduces the keys of all accounts to those that several accounts hold.
 
-A key that only one account holds says nothing, and almost every key is such a key, so they are held back
-here, before they cost storage. When a second account takes up a key that one account held alone in the days
-before, that first holder's row is given as well (its uses of those days), so no meeting is lost.
-Everything is linear in the uses: holders are told apart by the least and the greatest account id.
+Almost every key has one holder and says nothing, so such keys are dropped here, before they cost storage. A second
+account may start to use a key that one account held alone in the days before. Then the row of that first holder comes
+out as well, with its uses of those days, so that no meeting is lost. The cost is linear in the uses: a key has several
+holders if its least and its greatest account id differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: kind of key -> SQL of its value (NULL: no key) and SQL of its label for people.
+#: Kind of key -> SQL of its value (NULL: no key) and SQL of its label for people.
 Kinds = Mapping[str, tuple[str, str]]
 
 _USES = "account_id, kind, key, n, n_prompts, n_prompts_all, asked_sum, first_ts, last_ts, detail"
 
 
 def uses(used: str, kinds: Kinds) -> str:
-    """A SELECT of ``account_id, kind, key, n, ..., detail``: one row an account and key.
+    """A SELECT of ``account_id, kind, key, n, ..., detail``: one row for each account and key.
 
     ``used`` names a relation with ``account_id, n, first_ts, last_ts`` and the columns that ``kinds`` reads.
-    The label must follow from the value.
+    Equal values must have equal labels.
     """
     return "\nUNION ALL\n".join(
         f"SELECT account_id, '{kind}' AS kind, key64('{kind}', value) AS key, CAST(sum(n) AS BIGINT) AS n,\n"
@@ -37,7 +37,7 @@ def uses(used: str, kinds: Kinds) -> str:
 def met(today: str, before: str) -> str:
     """A SELECT of the rows of ``today`` whose key another account holds, today or before.
 
-    Both name relations as :func:`uses` gives them; a sole earlier holder's row comes along.
+    Both arguments name relations of the shape of :func:`uses`. The row of a sole earlier holder comes along.
     """
     return f"""
 WITH held AS (
@@ -76,7 +76,7 @@ def used_by(relation: str, columns: str) -> str:
 
 
 def met_in_requests(columns: str, kinds: Kinds) -> str:
-    """A whole tie SELECT for keys made of request ``columns``: the day's, against the days before."""
+    """A whole tie SELECT for keys made of request ``columns``, of the day and of the days before."""
     return f"""
 WITH used AS ({used_by("requests", columns)}),
 used_before AS ({used_by("requests_before", columns)}),
@@ -87,11 +87,11 @@ SELECT {_USES} FROM ({met("today", "before")}) AS shared
 
 
 def met_in_accounts(facts: str, kinds: Kinds, *, lasting: frozenset[str]) -> str:
-    """A whole tie SELECT for keys that are standing facts of accounts.
+    """A whole tie SELECT for keys that are lasting facts of accounts.
 
-    ``facts`` is a SELECT of ``account_id`` and what ``kinds`` reads, one row a fact. A key comes out when two
-    accounts hold it and one of them is active that day; kinds in ``lasting`` name the silent holders too
-    (``n`` 0, times NULL): a card outlives the account that was banned with it.
+    ``facts`` is a SELECT of ``account_id`` and the columns that ``kinds`` reads, one row for each fact. A key comes out
+    when two accounts hold it and one of them is active that day. For kinds in ``lasting`` the silent holders come out
+    too (``n`` 0, times NULL): a card outlives the account that was banned with it.
     """
     silent = " OR ".join(f"kind = '{kind}'" for kind in sorted(lasting)) or "1 = 0"
     return f"""

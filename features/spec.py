@@ -1,7 +1,7 @@
 """What a measurement is: columns with units, one SELECT, a worked example, known false positives.
 
-A plug-in is one module in a grain's folder that exposes ``MEASURE`` (grains account and group) or
-``TIE`` (grain tie). Both are frozen values; nothing registers itself and nothing runs at import.
+A plug-in is one module in a grain's folder with ``MEASURE`` (grains account and group) or ``TIE`` (grain tie). Both are
+frozen values. Nothing registers itself, and nothing runs at import.
 """
 
 from __future__ import annotations
@@ -82,11 +82,10 @@ def read_by(model: Model, columns: Iterable[Column]) -> Mapping[str, Direction]:
 
 @dataclass(frozen=True)
 class Example:
-    """Literal input rows per relation and the rows the measurement must answer for them.
+    """Literal input rows for each relation, and the rows that the measurement must return for them.
 
-    ``tables`` maps a relation name to rows that name only the columns that matter; every other column
-    of that relation is NULL. ``expect`` lists the rows that must come out (only the named columns are
-    compared, floats to 1e-6).
+    ``tables`` maps a relation to rows with only the columns that matter; every other column is NULL. ``expect`` lists
+    the rows that must come out. Only its columns are compared, and floats to 1e-6.
     """
 
     tables: Mapping[str, Sequence[Row]]
@@ -100,15 +99,15 @@ class Measure:
     Parameters
     ----------
     name : file stem of the plug-in.
-    columns : what it adds to the grain's table (without the key column).
+    columns : its columns in the grain's table (without the key column).
     sql : one SELECT (may start with WITH) that returns the key column and exactly ``columns``.
         It reads only the relations in ``reads``; functions are those of ``features.compose.PORTABLE``
         or macros of ``features.compose.MACROS``.
     reads : relations it may read.
-    tally : aggregates over an account's requests, by name: all plug-ins' are computed in one pass and stand,
-        under these names, in the relation ``tally``. A name begins with the plug-in's, so that two never meet.
-    needs : canonical request columns it cannot do without. When a day has none of one of them the
-        measurement is skipped with that reason and its columns are NULL, never 0.
+    tally : aggregates over an account's requests, by name. Those of all plug-ins are computed in one pass and are
+        columns of the relation ``tally``. A name begins with that of the plug-in, so that two never collide.
+    needs : request columns that it needs. When a day has no value of one of them, the measurement is skipped with that
+        reason, and its columns are NULL, never 0.
     example : worked example, run by the contract tests.
     false_positives : honest behaviour that looks the same.
     """
@@ -137,7 +136,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of key of a tie: what it weighs, whether it can be planted, and the words people are told of it with.
+    """One kind of key of a tie: what it weighs, whether it is spoofable, and the words people are told of it with.
 
     The words make one sentence: "412 of 430 accounts ``verb`` 9 ``many``", "It ``verb`` one ``one``".
 
@@ -146,7 +145,7 @@ class Kind:
     bits : log-odds (log2) that two holders of a key nobody else holds are one operator.
     verb : how accounts come to hold the key, in the past tense, for one and for many.
     one, many : noun of the key, and its plural.
-    spoofable : whether an attacker can plant it on a victim at will; such kinds never carry a group alone.
+    spoofable : whether an attacker can give it to a victim at will; such kinds never carry a group by themselves.
     """
 
     bits: float
@@ -164,22 +163,22 @@ class Kind:
 
 @dataclass(frozen=True)
 class Tie:
-    """A kind of key that accounts can share: ``sql`` yields one row per account and key.
+    """Kinds of key that accounts can share: ``sql`` returns one row for each account and key.
 
     The SELECT returns ``account_id VARCHAR, kind VARCHAR, key UBIGINT, n BIGINT, n_prompts BIGINT,
-    n_prompts_all BIGINT, asked_sum DOUBLE, first_ts TIMESTAMP, last_ts TIMESTAMP, detail VARCHAR`` - how often the account
-    used the key that day and a human-readable, non-identifying label of the key (never raw text). ``kind``
-    must be one of ``kinds``. ``n_prompts`` (the account's) and ``n_prompts_all`` (everybody's that day) are
-    distinct prompts under a content key and NULL for others. Only keys that two accounts hold need come
-    out; a holder who is not active that day may come along: with ``n`` and times of its last uses for a key
-    of requests, ``n`` 0 and NULL times for a standing fact.
+    n_prompts_all BIGINT, asked_sum DOUBLE, first_ts TIMESTAMP, last_ts TIMESTAMP, detail VARCHAR``. ``n`` counts the uses
+    of the key by the account that day. ``detail`` is a readable label of the key that identifies nobody and is never raw
+    text. ``kind`` is one of ``kinds``. ``n_prompts`` (of the account) and ``n_prompts_all`` (of all accounts that day)
+    count distinct prompts under a content key, and are NULL for other keys. Only keys of two accounts or more need come
+    out. A holder that is not active that day may come along: with ``n`` and the times of its last uses for a key of
+    requests, with ``n`` 0 and NULL times for a standing fact.
 
     Parameters
     ----------
     name : file stem of the plug-in.
-    family : correlated kinds count once; the best of a family is taken.
+    family : correlated kinds have one family; only the best kind of a family counts.
     kinds : the kinds of key it yields.
-    half_life_days : how fast the evidence fades when not seen again; None for standing facts (a card).
+    half_life_days : how fast the evidence fades when it is not seen again; None for standing facts (a card).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The column types of every table, once: what each is called in DuckDB, Arrow and polars."""
+"""The column types of every table, with their names in DuckDB, Arrow and polars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class ColumnType:
-    """One type under its three names; ``duckdb`` is what ``Column.type`` says."""
+    """One type under its three names; ``duckdb`` is that of ``Column.type``."""
 
     duckdb: str
     arrow: pa.DataType
@@ -32,7 +32,7 @@ _ALL = (
     ColumnType("BLOB", pa.binary(), pl.Binary()),
     ColumnType("UBIGINT[]", pa.list_(pa.uint64()), pl.List(pl.UInt64())),
     ColumnType("VARCHAR[]", pa.list_(pa.string()), pl.List(pl.String())),
-    # polars has no maps: they are lists of pairs there.
+    # polars has no maps, so a map is a list of pairs there.
     ColumnType("MAP(VARCHAR, VARCHAR[])", pa.map_(pa.string(), pa.list_(pa.string())), _KEYS),
 )
 #: Every type by its DuckDB name.

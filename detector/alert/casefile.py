@@ -1,6 +1,6 @@
-"""The case against one group or account, as a reviewer or an appeal needs it: every claim with its record.
+"""The case against one group or account, for a review or an appeal: every claim with its record.
 
-Built from rows handed in; shown as text (``casetext``), as JSON (``to_json``) or as one HTML page
+It is built from rows, and shown as text (``casetext``), as JSON (``to_json``) or as one HTML page
 (``detector.report``).
 """
 
@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from detector.alert.chains import Ties, ties
 from detector.alert.clean import clean, show_id
+from detector.alert.connections import Connections, connections
 from detector.alert.evidence import Evidence, weigh
 from detector.alert.phrases import amount, count, measured
 from detector.alert.words import NO_VALUE, Description, describe
@@ -21,18 +23,18 @@ from detector.bits import from_bits
 
 Row = Mapping[str, Any]
 
-#: Days with new members told one by one; the rest is summed up.
+#: Most lines of a timeline; those in the middle are left out and counted.
 _MOST_EVENTS = 40
 
 NOT_PROOF = (
     "This file states what the request log shows and how unusual that is. It does not prove who runs the "
     "accounts, what they intend, or that outputs were used for training. The probability is calibrated on "
     "earlier traffic: of subjects scored alike, some are honest. Nationality and country are not scored. "
-    "Evidence marked as plantable may have been arranged by somebody else to incriminate these accounts."
+    "Evidence marked as spoofable may have been arranged by somebody else to incriminate these accounts."
 )
 HOW_TO_CHECK = (
     "Before anybody acts: run the check beside each honest explanation, look at the accounts that only "
-    "plantable evidence ties to the group, and read what would have cleared it. Nothing is suspended by "
+    "spoofable evidence ties to the group, and read what would have cleared it. Nothing is suspended by "
     "this tool."
 )
 HOW_TO_APPEAL = (
@@ -44,7 +46,7 @@ HOW_TO_APPEAL = (
 
 @dataclass(frozen=True)
 class Part:
-    """One contribution to the score: measurement, meaning, value (None: not measured), bits, observations."""
+    """One contribution to the score: its measurement, meaning, value (None: not measured), bits and observations."""
 
     name: str
     meaning: str
@@ -54,13 +56,13 @@ class Part:
 
     @property
     def shown(self) -> str:
-        """Its value in words; empty where it has none of its own, as the base rate."""
+        """Its value in words; empty for a contribution without a value, such as the base rate."""
         return "" if self.value is None and self.name in NO_VALUE else amount(self.name, self.value)
 
 
 @dataclass(frozen=True)
 class Member:
-    """One account of a group: since when, until when, its state, and the bits that tie it."""
+    """One account of a group: its first and last day, its state, and the bits that tie it to the group."""
 
     account_id: str
     first_day: date | None
@@ -72,7 +74,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Allowed:
-    """One exemption of an account of the case: by which entry or programme, until when (None: no end), and why.
+    """One exemption of an account of the case: its entry or programme, its end (None: no end) and its reason.
 
     ``state`` is acting, waiting (for the next run) or expired.
     """
@@ -116,7 +118,7 @@ class DayScore:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """Everything there is to say of one subject. All strings are safe to show; ids are ``show_id``'s."""
+    """The whole case of one subject. All strings are safe to show; ids come from ``show_id``."""
 
     subject_type: str
     subject_id: str
@@ -134,26 +136,30 @@ class CaseFile:
     timeline: tuple[Moment, ...]
     alerts: tuple[str, ...]
     allowed: tuple[Allowed, ...] = ()
-    #: The day the score and its contributions are of: the peak of the subject's life.
+    #: Day of the score and its contributions: the day of the subject's peak score.
     score_day: date | None = None
     #: Its score on every day on which it was worked out, oldest first.
     daily: tuple[DayScore, ...] = ()
+    #: What connects the accounts of a group; None where fewer than two have evidence.
+    connections: Connections | None = None
+    #: What ties an account to its group; None where it has none.
+    ties: Ties | None = None
     not_proof: str = NOT_PROOF
     how_to_check: str = HOW_TO_CHECK
     how_to_appeal: str = HOW_TO_APPEAL
 
     @property
     def summed_bits(self) -> float:
-        """All contributions together: log-odds in bits."""
+        """The sum of all contributions: log-odds in bits."""
         return math.fsum(part.bits for part in self.parts)
 
     @property
     def summed(self) -> float:
-        """All contributions together, as a probability (0..1)."""
+        """The sum of all contributions as a probability (0..1)."""
         return from_bits(self.summed_bits)
 
     def contributions_title(self) -> str:
-        """Heading of the contributions, with the day they are of."""
+        """Heading of the contributions, with their day."""
         day = f" of {self.score_day}" if self.score_day else ""
         return f"Contributions to the score{day} (bits of log-odds; they add up to it)"
 
@@ -163,7 +169,7 @@ class CaseFile:
         return {family: tuple(e for e in self.evidence if e.family == family) for family in families}
 
     def to_json(self) -> dict[str, Any]:
-        """The whole file as JSON values: dates as ISO 8601 days, numbers that are none as null."""
+        """The whole case as JSON values: dates are ISO 8601 days, NaN and infinity are null."""
         plain = _plain(asdict(self))
         assert isinstance(plain, dict)
         return plain
@@ -179,13 +185,14 @@ def explain(
     events: Sequence[Row] = (),
     allowed: Sequence[Row] = (),
     history: Sequence[Row] = (),
+    group_why: Sequence[Row] = (),
     threshold: float,
 ) -> CaseFile:
     """Build the case file of a group or account.
 
     Parameters
     ----------
-    subject : its row of ``groups`` (told by ``n_accounts``) or ``account_scores``.
+    subject : its row of ``groups`` (recognised by ``n_accounts``) or ``account_scores``.
     parts : its rows of ``contributions`` on the day of the score.
     why : rows of ``why``: of the group, or those of the account itself.
     members : rows of ``group_members`` of the group; none for an account.
@@ -193,10 +200,11 @@ def explain(
     events : rows of ``account_events`` of its accounts.
     allowed : exemptions of its accounts: account_id, by, name, until, reason, state.
     history : its rows of ``contributions`` on every day: the scores of its days.
+    group_why : for an account, rows of ``why`` of the group that its own are of.
     threshold : probability an alert needed that day (0..1).
     """
     is_group = "n_accounts" in subject
-    told = [w for w in parts if w.get("bits") is not None]
+    scored = [w for w in parts if w.get("bits") is not None]
     n_accounts = int(subject["n_accounts"] or len(members)) if is_group else 1
     families: dict[str, set[str]] = {}
     for row in why:
@@ -212,7 +220,7 @@ def explain(
         n_accounts=n_accounts,
         n_requests=subject.get("n_requests"),
         description=describe(subject, parts, why, threshold=threshold),
-        parts=tuple(_part(p) for p in sorted(told, key=lambda p: (-p["bits"], str(p["feature"])))),
+        parts=tuple(_part(p) for p in sorted(scored, key=lambda p: (-p["bits"], str(p["feature"])))),
         evidence=weigh(why, n_accounts),
         members=tuple(_member(m, families) for m in sorted(members, key=_by_strength)),
         timeline=_timeline(subject, members, alerts, events),
@@ -220,6 +228,8 @@ def explain(
         allowed=tuple(_allowed(row) for row in sorted(allowed, key=lambda r: str(r["account_id"]))),
         score_day=subject.get("score_day"),
         daily=_daily(history),
+        connections=connections(why) if is_group else None,
+        ties=ties(subject["account_id"], group_why[0]["group_id"], group_why) if group_why else None,
     )
 
 
@@ -263,11 +273,11 @@ def _member(row: Row, families: Mapping[str, set[str]]) -> Member:
 def _timeline(
     subject: Row, members: Sequence[Row], alerts: Sequence[Row], events: Sequence[Row]
 ) -> tuple[Moment, ...]:
-    told: list[Moment] = []
+    moments: list[Moment] = []
 
     def tell(when: date | None, what: str) -> None:
         if when is not None:
-            told.append(Moment(when.date() if isinstance(when, datetime) else when, what))
+            moments.append(Moment(when.date() if isinstance(when, datetime) else when, what))
 
     joined = Counter(m["first_day"] for m in members if m.get("first_day"))
     for day, n in joined.items():
@@ -285,12 +295,16 @@ def _timeline(
             tell(alert.get("updated_day"), f"{name} changed (version {alert['version']})")
         tell(alert.get("closed_day"), f"{name} closed")
     tell(subject.get("last_day"), "last active")
-    told.sort(key=lambda m: (m.when, m.what))
-    if len(told) > _MOST_EVENTS:
+    moments.sort(key=lambda m: (m.when, m.what))
+    if len(moments) > _MOST_EVENTS:
         half = _MOST_EVENTS // 2
-        cut = told[half:-half]
-        told = [*told[:half], Moment(cut[0].when, f"{len(cut)} further entries left out"), *told[-half:]]
-    return tuple(told)
+        cut = moments[half:-half]
+        moments = [
+            *moments[:half],
+            Moment(cut[0].when, f"{len(cut)} further entries left out"),
+            *moments[-half:],
+        ]
+    return tuple(moments)
 
 
 def _plain(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Shows a case file on a terminal. Nothing from the log reaches the terminal as markup or as an escape."""
+"""Shows a case file on a terminal. Text of the log never reaches the terminal as markup or as an escape."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from detector.alert.casefile import CaseFile
+from detector.alert.connections import Connections
 from detector.alert.phrases import probability
 
-#: Members shown; ``--json`` and the report hold more.
+#: Most members shown; ``--json`` and the HTML file have all.
 MAX_MEMBERS = 25
 
 
 def print_case(case: CaseFile, console: Console) -> None:
     """Print the case file on ``console``."""
-    # Strings go out as Text throughout: a str would be read as markup, and "[link=...]" in an id obeyed.
+    # Every string is wrapped in Text: rich reads a plain str as markup, and would obey "[link=...]" in an id.
     console.print(Text(case.description.title, style="bold"))
     facts = f"{case.subject_type} {case.subject_id} · {case.kind} · verdict {case.verdict}"
     facts += f" · an alert needs {probability(case.threshold)}"
@@ -32,10 +33,14 @@ def print_case(case: CaseFile, console: Console) -> None:
     _listed(console, "Why, strongest first", words.reasons)
     _listed(console, "What spoke against it", words.against)
     _listed(console, "What would have cleared it", words.cleared_by)
-    _listed(console, "What could have been planted", words.spoofable)
+    _listed(console, "What could have been spoofed", words.spoofable)
     _listed(console, "Honest explanations to rule out", words.innocent)
     if case.evidence:
         _evidence(console, case)
+    if case.connections:
+        _connections(console, case.connections)
+    if case.ties:
+        _listed(console, "What ties it to its group", case.ties.sentences())
     if case.parts:
         _parts(console, case)
     if case.members:
@@ -78,19 +83,38 @@ def _table(*columns: str) -> Table:
 
 def _evidence(console: Console, case: CaseFile) -> None:
     _heading(console, "Evidence by family (bits: mean over the accounts)")
-    table = _table("family / kind", "accounts", "keys", "bits", "plantable", "labels")
+    table = _table("family / kind", "accounts", "keys", "bits", "spoofable", "labels")
     for family, kinds in case.by_family().items():
         for e in kinds:
-            held = f"{e.n_members:,} of {max(case.n_accounts, e.n_members):,}"
+            share = f"{e.n_members:,} of {max(case.n_accounts, e.n_members):,}"
             row = (
                 f"{family} / {e.kind}",
-                held,
+                share,
                 f"{e.n_keys:,}",
                 f"{e.bits:.1f}",
                 "yes" if e.spoofable else "no",
             )
             table.add_row(*(Text(cell) for cell in row), Text("; ".join(e.labels)))
     console.print(table)
+
+
+def _connections(console: Console, seen: Connections) -> None:
+    _listed(console, "What connects the accounts", seen.sentences())
+    if seen.keys:
+        _heading(console, "Keys that are enough to connect them, those that are not spoofable first")
+        for key in seen.keys:
+            console.print(Text(f"- {key.sentence(seen.n_accounts)}"))
+        _left(console, seen.n_more_keys)
+    if seen.splits:
+        _heading(console, "Keys that much rests on: without one of them alone")
+        for split in seen.splits:
+            console.print(Text(f"- without the {split.key.named()} the accounts {split.without.sentence()}"))
+        _left(console, seen.n_more_splits)
+
+
+def _left(console: Console, n: int) -> None:
+    if n:
+        console.print(Text(f"and {n:,} more"))
 
 
 def _parts(console: Console, case: CaseFile) -> None:
@@ -126,5 +150,4 @@ def _members(console: Console, case: CaseFile) -> None:
         )
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
-    if len(case.members) > MAX_MEMBERS:
-        console.print(Text(f"and {len(case.members) - MAX_MEMBERS:,} more"))
+    _left(console, max(0, len(case.members) - MAX_MEMBERS))

@@ -1,7 +1,7 @@
-"""Serves every sink on its own: none that hangs, fails or refuses holds up another.
+"""Serves every sink on its own: a sink that hangs, fails or refuses holds up no other.
 
-Each sink has a thread and a deadline. Every success and every final refusal is recorded at once, so that a
-crash repeats at most the event in flight of each sink, under the same idempotency key.
+Each sink has a thread and a deadline. Every success and every final refusal is recorded at once. So a crash repeats
+at most the event in flight of each sink, under the same idempotency key.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from detector.alert.clean import clean
 from detector.alert.sink import Opened
 from detector.errors import DeliveryError, EventRefused
 
-#: Failures in a row after which a sink is left alone for this round: each may have cost minutes of waiting.
+#: After this many failures in a row, a sink is left alone for the round: each failure may cost minutes of waiting.
 GIVE_UP_AFTER = 3
-#: Time beyond its deadline that a sink which keeps to it needs to come to an end (s).
+#: Time after its deadline that a sink gets to finish cleanly (s).
 _GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One event for one sink. ``key`` is the same whenever this version is sent."""
+    """One event for one sink. Every sending of this version has the same ``key``."""
 
     alert_id: str
     version: int
@@ -46,9 +46,10 @@ class Outcome:
 
 @dataclass
 class SinkReport:
-    """What became of a round at one sink. ``fault``: why the sink as a whole was not served, or not to the end.
+    """What became of a round at one sink. ``fault``: why the sink was not served, or not to the end.
 
-    ``n_already`` counts alerts whose present version it had, ``held`` those it refused in an earlier round.
+    ``n_already`` counts alerts whose current version the sink has. ``held`` are events that it refused in an earlier
+    round.
     """
 
     name: str
@@ -62,23 +63,23 @@ class SinkReport:
 
     @property
     def n_missing(self) -> int:
-        """Events that this round was to bring to the sink and did not."""
+        """Number of events of this round that the sink did not get."""
         return len(self.failed) + len(self.refused) + len(self.waiting)
 
     def first_reason(self) -> str | None:
-        """What went wrong first, in words; None: nothing."""
+        """What went wrong first, in words; None when nothing did."""
         first = next((o.reason for o in (*self.failed, *self.refused)), None)
         return "; ".join(part for part in (first, self.fault) if part) or None
 
 
 class Recorder:
-    """What a round tells whoever keeps the ledgers; called one at a time, in the thread of a sink.
+    """Records what happens in a round. Its methods are called one at a time, in the thread of a sink.
 
-    What ``sent`` or ``refused`` raises ends the round: an unrecorded delivery would be repeated for ever.
+    An exception of ``sent`` or ``refused`` ends the round: an unrecorded delivery would be repeated for ever.
     """
 
     def starting(self, sink: str, offer: Offer) -> None:
-        """The next thing that happens is a try."""
+        """A sink is about to get an event."""
 
     def sent(self, sink: str, done: Outcome) -> None:
         """A sink took an event."""
@@ -96,18 +97,18 @@ def serve(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[SinkReport]:
-    """Offer each sink its events in their order, all sinks at the same time, and wait until the last is done.
+    """Offer each sink its events in their order, all sinks at the same time, and wait for the last sink.
 
-    A sink that is not done at its deadline is left where it is; what it has not taken is ``waiting``.
+    A sink that is not done at its deadline is abandoned. The events it has not taken are ``waiting``.
     """
     servers = [_Server(sink, offers, recorder, clock) for sink, offers in queues]
     shared = threading.Lock()
-    over: queue.Queue[_Server] = queue.Queue()
+    finished: queue.Queue[_Server] = queue.Queue()
     running: dict[_Server, float] = {}
     for server in servers:
         until = clock() + server.sink.deadline_s
         thread = threading.Thread(
-            target=server.run, args=(until, shared, over), name=f"sink {server.sink.name}", daemon=True
+            target=server.run, args=(until, shared, finished), name=f"sink {server.sink.name}", daemon=True
         )
         running[server] = until + _GRACE_S
         thread.start()
@@ -115,7 +116,7 @@ def serve(
         while running:
             left = min(running.values()) - clock()
             try:
-                ended = over.get(timeout=max(left, 0.01))
+                ended = finished.get(timeout=max(left, 0.01))
             except queue.Empty:
                 now = clock()
                 for late in [s for s, end in running.items() if end <= now]:
@@ -133,7 +134,7 @@ def serve(
 
 
 class _Server:
-    """One sink being served; the state that its thread and the waiting one share."""
+    """A sink being served: the state that its thread and the main thread share."""
 
     def __init__(
         self, sink: Opened, offers: Sequence[Offer], recorder: Recorder, clock: Callable[[], float]
@@ -149,23 +150,23 @@ class _Server:
         self._clock = clock
         self._knows_until = "until" in inspect.signature(sink.sink.send).parameters
 
-    def run(self, until: float, shared: threading.Lock, over: queue.Queue[_Server]) -> None:
+    def run(self, until: float, shared: threading.Lock, finished: queue.Queue[_Server]) -> None:
         self._shared = shared
         try:
             self._serve(until)
-        except BaseException as error:  # told to the thread that waits
+        except BaseException as error:  # the main thread raises it
             self.broke = error
         finally:
-            over.put(self)
+            finished.put(self)
 
     def abandon(self) -> None:
-        """Leave a sink that is past its deadline; it may still have what is in flight."""
+        """Abandon a sink that is past its deadline. It may still take the event in flight."""
         self.stop.set()
         self.report.fault = f"not done within {self.sink.deadline_s:g} s (deadline_s), left alone"
         if self._in_flight is not None:
-            lost = Outcome(self._in_flight, reason="no answer before the sink's deadline", arrived=True)
-            self._recorder.failed(self.sink.name, lost)
-            self.report.failed.append(lost)
+            outcome = Outcome(self._in_flight, reason="no answer before the sink's deadline", arrived=True)
+            self._recorder.failed(self.sink.name, outcome)
+            self.report.failed.append(outcome)
         self.report.waiting = list(self._left)
         self._settle()
 
@@ -211,7 +212,7 @@ class _Server:
                 self._settle()
 
     def _try(self, offer: Offer, until: float) -> tuple[Outcome, bool]:
-        """How a try ended, and whether the sink refuses the event for good."""
+        """The outcome of one try, and whether the sink refuses the event for good."""
         more = {"until": until} if self._knows_until else {}
         try:
             attempts = self.sink.sink.send(offer.event, key=offer.key, **more)
@@ -220,16 +221,16 @@ class _Server:
         except DeliveryError as error:
             return Outcome(offer, reason=_words(error), arrived=error.arrived), False
         except Exception as error:
-            # Sinks may be third parties' code: whatever one raises, the others still get their alerts.
+            # A sink may be third-party code: no exception of one may keep alerts from the others.
             reason = f"sink {self.sink.name!r}: {type(error).__name__}: {clean(error, 200)}"
             return Outcome(offer, reason=reason, arrived=True), False
         return Outcome(offer, attempts=attempts), False
 
     def _settle(self) -> None:
-        """Decide what refusals meant: of these events, or of a sink that takes nothing from us.
+        """Decide whether the sink refused these events, or refuses everything.
 
-        One refusal is enough for the latter, since a night often has but one alert, and it must not be lost for a
-        receiver that was set up wrongly that night.
+        A sink that took no event and refused one counts as refusing everything. Many nights have a single alert, and it
+        must not be lost because the receiver was set up wrongly that night.
         """
         takes_nothing = bool(self._pending) and not self.report.sent
         for done in self._pending:
@@ -250,17 +251,17 @@ def _words(error: DeliveryError) -> str:
 
 
 def raise_if_missing(reports: Sequence[SinkReport], *, command: str) -> None:
-    """Ends a command with exit code 4 when a sink lacks an event that it was to get.
+    """End a command with exit code 4 when a sink lacks an event. ``command``: what to run again.
 
     Raises
     ------
-    DeliveryError : tells, for each such sink, how many and the first reason. ``command``: what to run again.
+    DeliveryError : names each such sink, the number of events it lacks, and the first reason.
     """
-    told = []
+    faults = []
     for report in reports:
         reason = report.first_reason()
         if report.n_missing or report.fault:
             many = f"{report.n_missing:,} of {report.n_missing + len(report.sent):,} events not taken: "
-            told.append(f"{clean(report.name, 80)}: {many if report.n_missing else ''}{clean(reason, 300)}")
-    if told:
-        raise DeliveryError("; ".join(told), hint=f"what was delivered is recorded; run again: {command}")
+            faults.append(f"{clean(report.name, 80)}: {many if report.n_missing else ''}{clean(reason, 300)}")
+    if faults:
+        raise DeliveryError("; ".join(faults), hint=f"what was delivered is recorded; run again: {command}")

@@ -1,4 +1,4 @@
-"""Sums up what ties accounts together: thousands of ``why`` rows become one line a kind of evidence."""
+"""Sums up what ties accounts together: thousands of ``why`` rows become one line for each kind of evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from detector.alert.clean import clean
 from detector.alert.phrases import held
 
-#: Key labels shown of one kind: the commonest; the rest is counted.
+#: Most key labels shown of one kind, the commonest first.
 _LABELS = 3
 
 
@@ -22,12 +22,12 @@ class Evidence:
     ----------
     family, kind : cleaned, as they may come from third-party plug-ins and a site's own keys.
     n_members : accounts of the group that hold a key of this kind.
-    n_keys : different keys.
-    n_open_keys : those that accounts outside the group hold too.
-    bits : weight of the kind, its best key an account, averaged over all accounts of the group (bits).
-    most_bits : the heaviest single piece (bits).
-    most_sharing : accounts that hold the most widely held key, in the group and out of it.
-    spoofable : whether an outsider could have planted it on a victim.
+    n_keys : distinct keys.
+    n_open_keys : keys that accounts outside the group hold too.
+    bits : weight of the kind: the best key of each account, averaged over all accounts of the group (bits).
+    most_bits : the heaviest single key (bits).
+    most_sharing : accounts inside and outside the group that hold the most common key.
+    spoofable : whether an outsider could have arranged it for a victim.
     labels : labels of the commonest keys, cleaned.
     """
 
@@ -63,15 +63,14 @@ class Evidence:
 def weigh(why: Iterable[Mapping[str, Any]], n_accounts: int) -> tuple[Evidence, ...]:
     """``why`` rows of one group, summed up by family and kind, heaviest first.
 
-    Rows of several days count once an account and key. NULL bits weigh nothing; an unknown ``n_sharing``
-    is taken as "nobody else". All rows of the group are wanted: with rows left out, keys of its own would
-    seem to be held by others.
+    Rows of several days count once for an account and key. NULL bits weigh nothing. NULL in ``n_sharing`` counts as
+    "nobody else". All rows of the group are needed: without some, the group's own keys would seem to be held by others.
     """
-    found: dict[tuple[str, str], _Kind] = {}
+    by_kind: dict[tuple[str, str], _Kind] = {}
     for row in why:
         place = (str(row["family"]), str(row["kind"]))
-        found.setdefault(place, _Kind()).add(row)
-    summed = [kind.sum_up(family, name, n_accounts) for (family, name), kind in found.items()]
+        by_kind.setdefault(place, _Kind()).add(row)
+    summed = [kind.sum_up(family, name, n_accounts) for (family, name), kind in by_kind.items()]
     return tuple(sorted(summed, key=lambda e: (-e.bits, e.family, e.kind)))
 
 
@@ -111,7 +110,7 @@ class _Kind:
 
 
 def only_spoofable(why: Sequence[Mapping[str, Any]]) -> int:
-    """Accounts of a group that nothing but spoofable evidence ties to it: victims would look like this."""
+    """Number of accounts that only spoofable evidence ties to a group: a victim would look like this."""
     solid: dict[str, bool] = {}
     for row in why:
         if (row["bits"] or 0.0) > 0:

@@ -1,4 +1,4 @@
-"""From scored subjects to findings: each group and lone account whose verdict is ``alert``, in words."""
+"""Turns scored subjects into findings: each group and single account whose verdict is ``alert``, in words."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-#: Accused members of a watched group from which they are told of in one alert: two are still two cases to look at.
+#: From this many accused members on, a watched group has one alert for all of them: two are still two cases.
 FOLDED = 3
-#: Accounts named in one sentence; the case file and the event name more.
+#: Most accounts named in one sentence; the case file and the event name more.
 _NAMED = 10
-#: Exempted accounts told of with what exempts them: a sentence of an event ends after 500 characters.
+#: Most exempted accounts named with their exemption: a sentence of an event ends after 500 characters.
 _EXEMPTED = 2
 
 
@@ -37,18 +37,18 @@ def findings(
     day: date,
     exempt: Mapping[str, str] | None = None,
 ) -> list[Finding]:
-    """What the scorer has to say on ``day``.
+    """The findings of the scorer on ``day``.
 
-    A group is found on days a member is active; a lone account on days it is active itself. An account that
-    belongs to an alerted group is told of there, not apart. So are ``FOLDED`` accused members or more of a group
-    that is only watched: one case is one alert, which says that it accuses these accounts and not the group.
+    A group has a finding on days when a member is active, a single account on days when it is active itself. An account
+    of an alerted group has no finding of its own. ``FOLDED`` or more accused members of a group that is only watched
+    share one finding: it is one case, and the finding says that it accuses these accounts and not the group.
 
     Parameters
     ----------
     groups, accounts, parts, why : rows of ``groups``, ``account_scores``, ``contributions``, ``why`` of the day.
-    threshold : probability an alert needed that day of who stands for himself alone; groups, and who is accused
-        for his company, need more (``config.alert_needs``).
-    exempt : account -> what exempts it, in words. A group's finding tells which of its accounts are.
+    threshold : probability that an alert of a single account needed that day. Groups, and accounts accused for their
+        neighbours, need more (``config.alert_needs``).
+    exempt : account -> what exempts it, in words. The finding of a group names its exempted accounts.
     """
     import polars as pl
 
@@ -56,7 +56,7 @@ def findings(
     live = groups.filter(alert & (pl.col("last_day") == day) & (pl.col("state") != "merged"))
     inside = set(groups.filter(alert)["group_id"])
     accused = accounts.filter(alert & ~pl.col("group_id").is_in(list(inside)).fill_null(False))
-    # Exempted members count: to allow one of three must not turn one alert into two others.
+    # Exempted members count too: an exemption of one of three must not split one alert into two.
     many = (
         accounts.filter(pl.col("peak_verdict") == "alert")
         .join(groups.filter(pl.col("verdict") == "watch"), on="group_id", how="semi")
@@ -65,42 +65,44 @@ def findings(
         .filter(pl.col("len") >= FOLDED)
     )
     together = accused.join(many, on="group_id", how="semi")
-    lone = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
+    single = accused.filter(pl.col("last_day") == day).join(together, on="account_id", how="anti")
     by_subject = _index(parts.to_dicts(), "subject_type", "subject_id")
     evidence = _index(why.to_dicts(), "group_id")
-    found = [
+    all_findings = [
         _finding("group", row["group_id"], row, by_subject, evidence.get((row["group_id"],), []), threshold)
         for row in live.iter_rows(named=True)
     ]
     of_group = {row["group_id"]: row for row in groups.iter_rows(named=True)}
-    for (name,), some in together.sort("group_id").group_by("group_id", maintain_order=True):
-        if some["last_day"].max() == day:
-            rows = some.sort("score", "account_id", descending=[True, False]).to_dicts()
-            found.append(_folded(of_group[name], rows, by_subject, evidence.get((name,), []), threshold))
-    for row in lone.iter_rows(named=True):
+    for (name,), members in together.sort("group_id").group_by("group_id", maintain_order=True):
+        if members["last_day"].max() == day:
+            rows = members.sort("score", "account_id", descending=[True, False]).to_dicts()
+            all_findings.append(
+                _folded(of_group[name], rows, by_subject, evidence.get((name,), []), threshold)
+            )
+    for row in single.iter_rows(named=True):
         own = [w for w in evidence.get((row["group_id"],), []) if w["account_id"] == row["account_id"]]
-        found.append(_finding("account", row["account_id"], row, by_subject, own, threshold))
-    spared = _of_groups(accounts, exempt or {})
-    return [_with_exempted(f, spared.get(f.subject_id, []), exempt or {}) for f in found]
+        all_findings.append(_finding("account", row["account_id"], row, by_subject, own, threshold))
+    by_group = _of_groups(accounts, exempt or {})
+    return [_with_exempted(f, by_group.get(f.subject_id, []), exempt or {}) for f in all_findings]
 
 
 def _of_groups(accounts: pl.DataFrame, exempt: Mapping[str, str]) -> dict[str, list[str]]:
-    """Group -> its exempted accounts, by name."""
+    """Group -> its exempted accounts, in order."""
     import polars as pl
 
     inside = accounts.filter(pl.col("account_id").is_in(list(exempt)) & pl.col("group_id").is_not_null())
     return dict(inside.sort("account_id").group_by("group_id").agg("account_id").iter_rows())
 
 
-def _with_exempted(found: Finding, spared: Sequence[str], exempt: Mapping[str, str]) -> Finding:
-    """The finding of a group with a first sentence on its exempted accounts, so that sinks hear of a new one."""
-    if found.subject_type != "group" or not spared:
-        return found
-    n = len(spared)
-    words = "; ".join(f"{show_id(a, 64)} ({clean(exempt[a], 100)})" for a in spared[:_EXEMPTED])
+def _with_exempted(finding: Finding, exempted: Sequence[str], exempt: Mapping[str, str]) -> Finding:
+    """The finding of a group with a first sentence on its exempted accounts, so that sinks learn of new ones."""
+    if finding.subject_type != "group" or not exempted:
+        return finding
+    n = len(exempted)
+    words = "; ".join(f"{show_id(a, 64)} ({clean(exempt[a], 100)})" for a in exempted[:_EXEMPTED])
     more = f"; and {n - _EXEMPTED:,} more" if n > _EXEMPTED else ""
     first = f"{n:,} of its accounts {'is' if n == 1 else 'are'} exempted, and not accused: {words}{more}."
-    return replace(found, exempted=tuple(spared), reasons=(first, *found.reasons))
+    return replace(finding, exempted=tuple(exempted), reasons=(first, *finding.reasons))
 
 
 def _folded(
@@ -110,13 +112,13 @@ def _folded(
     why: Sequence[Row],
     threshold: float,
 ) -> Finding:
-    """One finding of members accused each on their own account, of a group that is only watched."""
+    """One finding for the members of a watched group that are each accused by themselves."""
     of_group = _finding("group", group["group_id"], group, parts, why, threshold)
     names = [show_id(row["account_id"], 64) for row in accused]
     n = len(accused)
     more = f" and {n - _NAMED:,} more" if n > _NAMED else ""
     kind = Counter(row["kind"] for row in accused).most_common(1)[0][0]
-    # The median: one account alone must not lend all of them its score.
+    # The median, so that one account does not set the score of all.
     score = sorted(row["score"] for row in accused)[n // 2]
     own = [
         f"{show_id(row['account_id'], 64)}: {reasons[0]}"
@@ -144,10 +146,10 @@ def _folded(
 
 
 def _index(rows: Sequence[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:
-    found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    by_keys: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        found[tuple(row[k] for k in keys)].append(row)
-    return found
+        by_keys[tuple(row[k] for k in keys)].append(row)
+    return by_keys
 
 
 def _finding(
@@ -159,7 +161,7 @@ def _finding(
     threshold: float,
 ) -> Finding:
     needed = alert_needs(threshold, row["score"], is_group=subject_type == "group")
-    told = describe(row, parts.get((subject_type, subject_id), []), why, threshold=needed)
+    words = describe(row, parts.get((subject_type, subject_id), []), why, threshold=needed)
     size = int(row.get("n_accounts") or 1)
     return Finding(
         source="score",
@@ -168,10 +170,10 @@ def _finding(
         kind=row["kind"],
         severity=severity_of(row["score"], size),
         score=row["score"],
-        title=told.title,
-        reasons=told.reasons,
-        spoofable=told.spoofable,
-        innocent=told.innocent,
+        title=words.title,
+        reasons=words.reasons,
+        spoofable=words.spoofable,
+        innocent=words.innocent,
         n_accounts=size,
         n_requests=int(row["n_requests"]),
     )

@@ -1,4 +1,4 @@
-"""Turns each day's findings into alerts that open, change and close, so that nobody is told twice.
+"""Turns each day's findings into alerts that open, change and close, so that nobody hears of one twice.
 
 Pure: yesterday's alerts and today's findings in, today's alerts out. The same input gives the same rows.
 """
@@ -18,11 +18,11 @@ Row = dict[str, Any]
 
 #: Severities, mildest first.
 SEVERITIES = ("low", "medium", "high", "critical")
-#: A change of the calibrated probability worth telling people about (0..1): a tenth is what a reader acts on.
+#: Least change of the calibrated probability that makes a new version (0..1): readers act on a tenth.
 SCORE_STEP = 0.1
-#: Growth in members worth telling (share of the number last told): daily trickle stays quiet.
+#: Least growth in members that makes a new version (share of the last number): a daily trickle makes none.
 GROWTH = 0.2
-#: A group of this many accounts is critical when it is nearly certain: it no longer fits one person's review.
+#: From this many accounts on, a nearly certain group is critical: it is too large for one person's review.
 MANY_ACCOUNTS = 100
 
 
@@ -30,9 +30,9 @@ MANY_ACCOUNTS = 100
 class Finding:
     """What a scorer or a rule says of one subject on one day.
 
-    ``score`` is a calibrated probability (0..1), for a rule the confidence its author states.
-    ``rule_id`` names the rule and is empty for the scorer; it keeps the alerts of two rules apart. ``exempted``: its
-    accounts that an entry or programme exempts, which ``reasons`` tell of.
+    ``score`` is a calibrated probability (0..1), or for a rule the confidence that its author states.
+    ``rule_id`` names the rule and keeps the alerts of two rules apart; it is empty for the scorer. ``exempted`` are
+    accounts of the subject that an entry or programme exempts; ``reasons`` name them.
     """
 
     source: Literal["score", "rule"]
@@ -64,14 +64,14 @@ class Finding:
 
 
 def alert_id(source: str, subject_type: str, subject_id: str, rule_id: str = "") -> str:
-    """The alert of a subject and source: the same on every day and every machine."""
-    # A JSON list and not a joined string: an id that holds the separator must not pass for another's.
+    """Id of the alert of a subject and source. It is the same on every day and every machine."""
+    # A JSON list and not a joined string: a separator inside an id must not make it equal to another.
     text = json.dumps([source, subject_type, subject_id, rule_id]).encode()
     return "a-" + hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def severity_of(score: float, n_accounts: int) -> str:
-    """Severity of a scored subject: how sure (0..1), then how large (accounts)."""
+    """Severity of a scored subject, from its probability (0..1) and its number of accounts."""
     if score >= 0.9:
         return "critical" if n_accounts >= MANY_ACCOUNTS else "high"
     if score >= 0.5:
@@ -93,22 +93,22 @@ def reconcile(
 ) -> list[Row]:
     """Today's alerts from yesterday's and today's findings.
 
-    A row keeps what its version told (score, members, words) until something worth telling changes, so a
-    version always means one content; only ``day``, ``change`` and ``last_day`` move in between.
+    A row keeps the content of its version (score, members, words) until a change is worth a new version. So a version
+    always has one content. Only ``day``, ``change`` and ``last_day`` move in between.
 
     Parameters
     ----------
-    previous : rows of ``alerts`` as they stood before ``day``; closed ones too.
-    findings : today's. Of several for one alert the most severe, then the most probable, counts.
-    day : the day being run.
+    previous : rows of ``alerts`` from before ``day``; closed ones too.
+    findings : today's. Of several for one alert, the most severe counts, then the most probable.
+    day : the day of the run.
     close_after_days : days without a finding after which an alert closes.
-    moved : group -> group it was merged into. Its alert closes, with a pointer, as soon as the successor
-        has an alert of the same source that is open; until then it stays, so that no alarm is lost.
-    taken_in : account -> group that it is a member of now. An alert of the account alone closes likewise.
+    moved : group -> group it was merged into. Its alert closes, with a pointer, as soon as the successor has an open
+        alert of the same source. Until then it stays, so that no alarm is lost.
+    taken_in : account -> group that it is a member of now. An alert of the account alone closes in the same way.
     spared : (subject_type, subject_id) -> why it may not be alerted (allow-list). The scorer's alert closes at once.
-    opened : rows of ``alerts`` as an earlier run of this very day left them. An alert that opened then and that
-        an exemption now keeps from opening is closed, not forgotten: somebody may have been told of it.
-    withheld : as ``spared``, and subjects of which some accounts are exempted; why one of ``opened`` closes.
+    opened : rows of ``alerts`` from an earlier run of the same day. If an exemption now keeps one of these alerts from
+        opening, it is closed and not forgotten: a sink may have been told of it.
+    withheld : as ``spared``, and also subjects with some exempted accounts: why an alert of ``opened`` closes.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def reconcile(
 
     after: dict[str, Row] = {}
     for key, finding in today.items():
-        after[key] = _met(before.get(key), finding, day)
+        after[key] = _current(before.get(key), finding, day)
     for key, old in before.items():
         if key not in today:
             after[key] = {**old, "day": day, "change": "none"}
@@ -148,20 +148,20 @@ def reconcile(
         if why is not None and row["source"] == "score":
             after[key] = _closed(row, day, f"Closed: {why}.")
         elif heir is not None and heir[0] in open_before_closing:
-            went = "Merged" if row["subject_type"] == "group" else "Taken"
-            after[key] = _closed(row, day, f"{went} into group {show_id(heir[1])}: see alert {heir[0]}.")
+            verb = "Merged" if row["subject_type"] == "group" else "Taken"
+            after[key] = _closed(row, day, f"{verb} into group {show_id(heir[1])}: see alert {heir[0]}.")
         elif (silent := (day - row["last_day"]).days) >= close_after_days:
             after[key] = _closed(row, day, f"Closed: nothing found since {row['last_day']} ({silent} days).")
     return sorted(after.values(), key=lambda r: (r["opened_day"], r["alert_id"]))
 
 
 def _rank(finding: Finding) -> tuple[Any, ...]:
-    # Ends in the words, so that the choice never hangs on the order in which findings arrive.
+    # The words come last, so that the choice never depends on the order of the findings.
     words = (finding.kind, finding.title, finding.reasons, finding.n_accounts, finding.n_requests)
     return (SEVERITIES.index(finding.severity), finding.score, *words)
 
 
-def _told(finding: Finding) -> Row:
+def _content(finding: Finding) -> Row:
     return {
         "kind": finding.kind,
         "severity": finding.severity,
@@ -176,8 +176,8 @@ def _told(finding: Finding) -> Row:
     }
 
 
-def _met(old: Row | None, finding: Finding, day: date) -> Row:
-    """The alert of a subject that was found today."""
+def _current(old: Row | None, finding: Finding, day: date) -> Row:
+    """Today's alert of a subject with a finding."""
     if old is None:
         return {
             "day": day,
@@ -193,13 +193,19 @@ def _met(old: Row | None, finding: Finding, day: date) -> Row:
             "updated_day": day,
             "closed_day": None,
             "last_day": day,
-            **_told(finding),
+            **_content(finding),
         }
-    seen = {**old, "day": day, "last_day": day, "change": "none"}
+    row_today = {**old, "day": day, "last_day": day, "change": "none"}
     reopened = old["state"] == "closed"
     if not reopened and not _worth_telling(old, finding):
-        return seen
-    row = {**seen, **_told(finding), "change": "updated", "version": old["version"] + 1, "updated_day": day}
+        return row_today
+    row = {
+        **row_today,
+        **_content(finding),
+        "change": "updated",
+        "version": old["version"] + 1,
+        "updated_day": day,
+    }
     if reopened:
         note = f"Reopened: it had been closed on {old['closed_day']}."
         row |= {"state": "open", "closed_day": None, "reasons": [note, *finding.reasons]}
@@ -209,24 +215,24 @@ def _met(old: Row | None, finding: Finding, day: date) -> Row:
 def _worth_telling(old: Row, finding: Finding) -> bool:
     if (old["severity"], old["kind"]) != (finding.severity, finding.kind):
         return True
-    # The epsilon lets 0.6 -> 0.7 count as a tenth although the difference of the floats is a hair less.
+    # With the epsilon, 0.6 -> 0.7 counts as a tenth although the difference of the floats is a little less.
     if old["score"] is None or abs(finding.score - old["score"]) >= SCORE_STEP - 1e-9:
         return True
     if (old["exempted"] or []) != sorted(finding.exempted):
         return True
-    told = old["n_accounts"] or 0
-    return finding.n_accounts > told and finding.n_accounts >= (1 + GROWTH) * told - 1e-9
+    n_before = old["n_accounts"] or 0
+    return finding.n_accounts > n_before and finding.n_accounts >= (1 + GROWTH) * n_before - 1e-9
 
 
 def _heir(row: Row, moved: Mapping[str, str], taken_in: Mapping[str, str]) -> tuple[str, str] | None:
-    """Alert and group that took over a merged group or a lone account, at the end of the chain of merges."""
+    """Alert and group that took over a merged group or a single account, at the end of the chain of merges."""
     is_group = row["subject_type"] == "group"
     group = (moved if is_group else taken_in).get(row["subject_id"])
     if group is None:
         return None
-    seen: set[str] = set()
-    while group in moved and group not in seen:
-        seen.add(group)
+    visited: set[str] = set()
+    while group in moved and group not in visited:
+        visited.add(group)
         group = moved[group]
     if is_group and group == row["subject_id"]:
         return None
@@ -234,7 +240,7 @@ def _heir(row: Row, moved: Mapping[str, str], taken_in: Mapping[str, str]) -> tu
 
 
 def _as_opened(old: Mapping[str, Any]) -> Row:
-    """A row of the day it opened, without the closing that a run of that day may have added already."""
+    """A row as it was when it opened, without the closing that a later run of the same day added."""
     if old["state"] == "open":
         return dict(old)
     return {**old, "version": old["version"] - 1, "reasons": list(old["reasons"] or [])[1:]}

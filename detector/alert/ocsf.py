@@ -1,7 +1,7 @@
-"""Writes an alert as an OCSF 1.8.0 Detection Finding (class 2004), the shape SIEMs take without a parser.
+"""Writes an alert as an OCSF 1.8.0 Detection Finding (class 2004), which SIEMs read without a parser.
 
-``finding_info.uid`` is the alert and stays; ``metadata.uid`` is one version of it, so a receiver that sees
-an event twice can tell. The same version always gives the same event, whenever it is sent.
+``finding_info.uid`` is the alert and never changes. ``metadata.uid`` is one version of it, so that a receiver can
+recognise an event that comes twice. The same version always gives the same event.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Json = dict[str, Any]
 
 OCSF_VERSION = "1.8.0"
 CLASS_UID = 2004
-#: Members named in an event; the whole list is in the lake. Events must stay under common limits (64 kB).
+#: Most members named in an event; the lake has all. Events must stay under common limits (64 kB).
 MAX_MEMBERS = 20
-#: Kinds of evidence in an event, heaviest first.
+#: Most kinds of evidence in an event, heaviest first.
 MAX_EVIDENCE = 20
 
 _SEVERITY = {"low": (2, "Low"), "medium": (3, "Medium"), "high": (4, "High"), "critical": (5, "Critical")}
@@ -34,8 +34,8 @@ _USER_UID = 31
 
 @cache
 def _atlas() -> Json:
-    found: Json = json.loads(importlib.resources.files("rules").joinpath("atlas.json").read_text("utf-8"))
-    return found
+    atlas: Json = json.loads(importlib.resources.files("rules").joinpath("atlas.json").read_text("utf-8"))
+    return atlas
 
 
 def attacks(kind: str, n_accounts: int) -> list[Json]:
@@ -44,14 +44,14 @@ def attacks(kind: str, n_accounts: int) -> list[Json]:
     ids = list(table["kinds"].get(kind, table["kinds"]["other"]))
     if n_accounts > 1:
         ids += [t for t in table["several_accounts"] if t not in ids]
-    told: list[Json] = []
+    techniques: list[Json] = []
     for uid in ids:
         parent = uid.rpartition(".")[0] if uid.count(".") == 2 else uid
         attack = {"version": table["version"], "technique": _technique(table, parent)}
         if parent != uid:
             attack["sub_technique"] = _technique(table, uid)
-        told.append(attack)
-    return told
+        techniques.append(attack)
+    return techniques
 
 
 def _technique(table: Json, uid: str) -> Json:
@@ -60,14 +60,14 @@ def _technique(table: Json, uid: str) -> Json:
 
 def activity(alert: Mapping[str, Any]) -> int:
     """OCSF activity of an alert's newest version: 1 create, 2 update, 3 close."""
-    # Not from ``change``, which is "none" on every later day: a late delivery must say the same.
+    # ``change`` is "none" on every later day, and a late delivery must say the same.
     if alert["state"] == "closed":
         return 3
     return 1 if alert["version"] == 1 else 2
 
 
-def told_as(event: Mapping[str, Any], done: int) -> Json:
-    """The same event as activity 1 create, 2 update or 3 close: which it is depends on what a sink heard before."""
+def as_activity(event: Mapping[str, Any], done: int) -> Json:
+    """The event as activity 1 create, 2 update or 3 close, which depends on what a sink got before."""
     status_id, status = _STATUS[done]
     return {
         **event,
@@ -95,14 +95,13 @@ def detection_finding(
 ) -> Json:
     """One version of an alert as a Detection Finding.
 
-    ``risk_score`` is probability times severity (low 25 ... critical 100), ``confidence_score`` the
-    probability, both 0..100; the unrounded score is in ``unmapped``. Ids with unsafe characters are
-    spelled out as ``show_id`` does.
+    ``risk_score`` is probability times severity (low 25 ... critical 100), ``confidence_score`` is the probability;
+    both are 0..100. The unrounded score is in ``unmapped``. ``show_id`` spells out unsafe characters of ids.
 
     Parameters
     ----------
     alert : a row of ``alerts``.
-    now_ms : time of the event (ms since 1970); None: the end of the day the version was made.
+    now_ms : time of the event (ms since 1970); None: the end of the day of the version.
     product_version : version of hydrawatch.
     evidence : rows of ``why`` of the subject.
     members : accounts of the subject; for an account subject it may be empty.
@@ -154,11 +153,11 @@ def detection_finding(
 
 
 def trial_event(key: str) -> Json:
-    """An event in the shape of an alert that is none: whether a sink takes it shows that the way is open."""
+    """An event shaped like an alert that is none, to test whether a sink takes events."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     title = "hydrawatch test event: no alert, nothing to do"
     return {
-        **told_as({}, 1),
+        **as_activity({}, 1),
         "category_uid": 2,
         "category_name": "Findings",
         "class_uid": CLASS_UID,
@@ -179,8 +178,8 @@ def trial_event(key: str) -> Json:
 
 
 def _finding_info(alert: Mapping[str, Any], n_accounts: int) -> Json:
-    # A closed alert was last seen when something was last found, an open one when this version was made.
-    seen = (alert.get("last_day") if alert["state"] == "closed" else None) or alert["updated_day"]
+    # A closed alert was last seen at its last finding, an open one when this version was made.
+    last_day = (alert.get("last_day") if alert["state"] == "closed" else None) or alert["updated_day"]
     if alert["source"] == "rule":
         rule = clean(alert.get("rule_id") or alert["title"], 200)
         analytic: Json = {"type_id": 1, "type": "Rule", "uid": rule, "name": rule}
@@ -197,17 +196,17 @@ def _finding_info(alert: Mapping[str, Any], n_accounts: int) -> Json:
         "created_time": _end(alert["opened_day"]),
         "modified_time": _end(alert["updated_day"]),
         "first_seen_time": _end(alert["opened_day"]),
-        "last_seen_time": _end(seen),
+        "last_seen_time": _end(last_day),
         "data_sources": ["LLM API request log"],
     }
 
 
 def _evidences(why: Sequence[Mapping[str, Any]], members: Sequence[str], n_accounts: int) -> list[Json]:
-    told: list[Json] = [{"user": {"uid": show_id(account)}} for account in members[:MAX_MEMBERS]]
+    evidences: list[Json] = [{"user": {"uid": show_id(account)}} for account in members[:MAX_MEMBERS]]
     if len(members) > 1:
-        # OCSF evidences have no count: it travels as evidence of its own.
-        told.append({"name": "members", "data": {"n_members": n_accounts, "n_listed": len(told)}})
-    told += [
+        # OCSF has no count of evidences, so the count is one more evidence.
+        evidences.append({"name": "members", "data": {"n_members": n_accounts, "n_listed": len(evidences)}})
+    evidences += [
         {
             "name": clean(f"{e.family}.{e.kind}", 80),
             "data": {
@@ -224,7 +223,7 @@ def _evidences(why: Sequence[Mapping[str, Any]], members: Sequence[str], n_accou
         }
         for e in weigh(why, n_accounts)[:MAX_EVIDENCE]
     ]
-    return told
+    return evidences
 
 
 def _unmapped(alert: Mapping[str, Any], n_accounts: int) -> Json:

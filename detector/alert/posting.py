@@ -1,8 +1,8 @@
-"""One POST within one deadline, and plain words for every way in which it can go wrong.
+"""One POST within one deadline, and plain words for every way in which it can fail.
 
-A time-out that starts anew with every byte is none: a receiver that sends a byte, a header or "100 Continue" a
-second would hold its sender for ever. Here the whole try, from the name of the host to the last header of the
-answer, has so many seconds; the body of an answer is never read.
+A time-out that starts anew with every byte does not help: a receiver that sends a byte, a header or "100 Continue"
+every second would hold its sender for ever. Here one deadline covers the whole try, from the look-up of the host to the
+last header of the answer. The body of an answer is never read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from detector.alert.clean import clean
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver said: the status, and the headers ``retry-after`` and ``location`` where it sent them."""
+    """A receiver's answer: its status, and the headers ``retry-after`` and ``location`` if it sent them."""
 
     status: int
     retry_after: str | None
@@ -30,7 +30,7 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """No complete answer came. ``arrived``: the receiver may have the event all the same."""
+    """No complete answer came. ``arrived``: the receiver may have the event nevertheless."""
 
     def __init__(self, reason: str, *, arrived: bool) -> None:
         super().__init__(reason)
@@ -40,7 +40,7 @@ class NoAnswer(Exception):
 
 @dataclass
 class _Progress:
-    """How far a try has come, told by the connection itself."""
+    """How far a try has come, from the trace events of the connection."""
 
     met: set[str] = field(default_factory=set)
     stream: Any = None
@@ -52,7 +52,7 @@ class _Progress:
             self.stream = info["return_value"]
 
     async def close(self) -> None:
-        """Close the connection: one cut off in its TLS handshake is left open by those who opened it."""
+        """Close the connection: httpx leaves one open that was cut off in its TLS handshake."""
         if self.stream is not None:
             await self.stream.aclose()
 
@@ -73,13 +73,13 @@ def post(
     seconds: float,
     transport: httpx.MockTransport | None = None,
 ) -> Answer:
-    """POST ``body`` and return the answer's head, all within ``seconds``; redirects are not followed.
+    """POST ``body`` and return the head of the answer, all within ``seconds``. Redirects are not followed.
 
     Raises
     ------
     NoAnswer : with the reason in words.
     """
-    # A loop of its own, closed without waiting for a resolver that hangs: asyncio.run would wait for it.
+    # An own loop can be closed while a resolver hangs; asyncio.run would wait for it.
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(_post(url, body, headers, seconds, transport))
@@ -119,7 +119,7 @@ async def _post(
         ) from error
     finally:
         await progress.close()
-        for _ in range(3):  # turns of the loop in which what was closed goes
+        for _ in range(3):  # the loop needs some turns to dispose of closed connections
             await asyncio.sleep(0)
 
 
@@ -133,7 +133,7 @@ def _late(progress: _Progress, seconds: float) -> str:
 
 
 def _words(error: httpx.RequestError, progress: _Progress, host: str) -> str:
-    """Which of the ways a connection can fail this was; receivers' own bytes are never repeated."""
+    """In words, how a connection failed. Bytes of the receiver are never repeated."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -150,8 +150,8 @@ def _words(error: httpx.RequestError, progress: _Progress, host: str) -> str:
     if progress.in_handshake:
         return "TLS failed (the connection was closed during the handshake)"
     if isinstance(error, httpx.ConnectError):
-        told = next((c.strerror for c in causes if isinstance(c, OSError) and c.strerror), None)
-        return f"cannot connect ({clean(told or 'no reason given', 120)})"
+        reason = next((c.strerror for c in causes if isinstance(c, OSError) and c.strerror), None)
+        return f"cannot connect ({clean(reason or 'no reason given', 120)})"
     if isinstance(error, httpx.RemoteProtocolError):
         closed = "disconnected" in str(error)
         return (
@@ -165,13 +165,13 @@ def _words(error: httpx.RequestError, progress: _Progress, host: str) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and whatever it came from, nearest first."""
-    waiting, seen = [error], set()
+    """The error and its causes, nearest first."""
+    waiting, ids = [error], set()
     while waiting:
         one = waiting.pop(0)
-        if id(one) in seen:
+        if id(one) in ids:
             continue
-        seen.add(id(one))
+        ids.add(id(one))
         yield one
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
@@ -180,5 +180,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 @cache
 def tls() -> ssl.SSLContext:
-    """A context made once and given to every try: reading the system's certificates takes long."""
+    """One TLS context for all tries: reading the system's certificates takes long."""
     return httpx.create_ssl_context()

@@ -25,7 +25,7 @@ Event = Mapping[str, Any]
 class Sink(Protocol):
     """A place that takes events.
 
-    ``name`` is what the ledger of deliveries knows it by: renaming a sink sends everything again.
+    The ledger of deliveries knows it by its ``name``: after a change of name everything is sent again.
     """
 
     @property
@@ -34,8 +34,8 @@ class Sink(Protocol):
     def send(self, event: Event, *, key: str) -> int:
         """Hand over one event and return the number of tries it took.
 
-        ``key`` is the same whenever this event is sent, so that a receiver can drop what it has. A sink that
-        waits may also take ``until``, a moment of ``time.monotonic`` by which it has to be done.
+        Every sending of the event has the same ``key``, so that a receiver can drop what it has. A sink that waits may
+        also take ``until``, a moment of ``time.monotonic`` by which it has to be done.
 
         Raises
         ------
@@ -46,23 +46,23 @@ class Sink(Protocol):
 
 
 def _discover() -> dict[str, str]:
-    found = {m.name: f"{shipped.__name__}.{m.name}" for m in pkgutil.iter_modules(shipped.__path__)}
+    modules = {m.name: f"{shipped.__name__}.{m.name}" for m in pkgutil.iter_modules(shipped.__path__)}
     for entry in importlib.metadata.entry_points(group="hydrawatch.sink"):
-        found.setdefault(entry.name, entry.value)
-    return dict(sorted(found.items()))
+        modules.setdefault(entry.name, entry.value)
+    return dict(sorted(modules.items()))
 
 
-#: Types of sink found: type -> module.
+#: Type of sink -> module.
 SINKS: Mapping[str, str] = MappingProxyType(_discover())
 
 
-#: Longest that one ``deliver`` waits for one sink, where its table does not say (s).
+#: Longest time that one ``deliver`` waits for one sink, unless its table says otherwise (s).
 DEADLINE_S = 600.0
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A sink ready to be served; ``deadline_s`` is all that one ``deliver`` may spend on it (s)."""
+    """A sink ready to be served. One ``deliver`` spends at most ``deadline_s`` on it (s)."""
 
     sink: Sink
     deadline_s: float = DEADLINE_S
@@ -74,35 +74,35 @@ class Opened:
 
 @dataclass(frozen=True)
 class NotOpened:
-    """A sink that cannot be served as it is configured, with what is wrong."""
+    """A sink that cannot be served as it is configured, with the error."""
 
     name: str
     error: ConfigError
 
 
 def open_each(config: Sequence[Mapping[str, Any]]) -> list[Opened | NotOpened]:
-    """Every sink of a configuration, in its order, each on its own; with none asked for, JSON lines on stdout.
+    """Every sink of a configuration, in its order; without any, JSON lines on stdout.
 
-    Each entry has a ``type``, an optional ``name`` (default: the type), an optional ``deadline_s`` and the
-    type's own settings. One that cannot be opened takes no other with it.
+    Each entry has a ``type``, an optional ``name`` (default: the type), an optional ``deadline_s`` and the type's own
+    settings. A sink that cannot be opened stops no other.
     """
-    found: list[Opened | NotOpened] = []
+    sinks: list[Opened | NotOpened] = []
     names: set[str] = set()
     for entry in config or [{"type": "jsonl"}]:
         name = str(entry.get("name") or entry.get("type"))
         try:
             opened = _open(entry, names)
         except ConfigError as error:
-            # The name is a served sink's where two have one: the report must not mix them up.
-            found.append(NotOpened(f"{name} (the second)" if name in names else name, error))
+            # Another sink may have this name and be served: the report must not mix them up.
+            sinks.append(NotOpened(f"{name} (the second)" if name in names else name, error))
         except Exception as error:
-            # A sink may be a third party's code: what breaks on opening it must not stop the others.
+            # A sink may be third-party code: an error on opening it must not stop the others.
             words = f"sink {name!r}: {type(error).__name__}: {clean(error, 200)}"
-            found.append(NotOpened(name, ConfigError(words)))
+            sinks.append(NotOpened(name, ConfigError(words)))
         else:
-            found.append(opened)
+            sinks.append(opened)
             names.add(opened.name)
-    return found
+    return sinks
 
 
 def _open(entry: Mapping[str, Any], names: Set[str]) -> Opened:
@@ -157,13 +157,13 @@ def setting(
     return value
 
 
-def refuse_unknown(settings: Mapping[str, Any], known: Iterable[str], *, sink: str) -> None:
-    """Refuses settings that a sink does not know, so that a misspelt one is not silently ignored.
+def refuse_unknown(settings: Mapping[str, Any], names: Iterable[str], *, sink: str) -> None:
+    """Refuse settings that are not among ``names``, so that a misspelt one is not silently ignored.
 
     Raises
     ------
-    ConfigError : lists the known ones.
+    ConfigError : an unknown setting; the message lists the known ones.
     """
-    listed = sorted(known)
+    listed = sorted(names)
     if unknown := sorted(set(settings) - set(listed)):
         raise ConfigError(f"sink {sink!r}: unknown setting {', '.join(unknown)}; known: {', '.join(listed)}")

@@ -1,9 +1,8 @@
-"""Numbers what is told of alerts, so that a version means one content for ever, whatever is run again.
+"""Numbers the versions of alerts that sinks get, so that a version has one content for ever.
 
-``alerts`` counts the versions of a lake as it stands; when days run again say something else, the same number
-would mean something else. So every version made for a sink is written down before its first try: as long as
-the present content is what was written, it is told with those very words and that number, otherwise under the
-next one. An alert that is gone from the lake is told as closed.
+``alerts`` counts versions too, but its contents may change when a day is run again. So every version for a sink is
+written down before it is first sent. While the content is the same, the sink gets the same words and the same number.
+A new content gets the next number. An alert that is gone from the lake is sent as closed.
 
 Pure: rows in, versions out.
 """
@@ -20,18 +19,18 @@ from detector.alert.lifecycle import SCORE_STEP
 
 Row = Mapping[str, Any]
 Event = Mapping[str, Any]
-#: Builds the event of a row of ``alerts`` as it stands: (row, version) -> event.
+#: Builds the event of a row of ``alerts``: (row, version) -> event.
 Build = Callable[[Row, int], Event]
 
-#: Columns of ``alerts`` that an event tells. ``day``, ``change`` and ``version`` move without anything to tell;
-#: ``last_day`` is told of closed alerts alone.
-TOLD = (
+#: Columns of ``alerts`` that an event holds. ``day``, ``change`` and ``version`` change without news; ``last_day`` is
+#: news for closed alerts only.
+EVENT_COLUMNS = (
     "alert_id", "source", "rule_id", "subject_type", "subject_id", "kind", "severity", "score", "state",
     "opened_day", "updated_day", "closed_day", "last_day", "title", "reasons", "spoofable", "innocent",
     "n_accounts", "n_requests",
 )  # fmt: skip
 _DAYS = ("opened_day", "updated_day", "closed_day", "last_day")
-#: Probabilities closer than this read alike (0..1): a tenth of what makes a version of its own.
+#: Probabilities closer than this count as equal (0..1): a tenth of the step that makes a new version.
 _SAME_SCORE = SCORE_STEP / 10
 
 
@@ -39,7 +38,7 @@ _SAME_SCORE = SCORE_STEP / 10
 class Version:
     """One version of an alert, written down or about to be (``issued`` false).
 
-    ``content`` is the row of ``alerts`` it tells in JSON values, ``event`` the event without the activity.
+    ``content`` is its row of ``alerts`` in JSON values, ``event`` the event without the activity.
     """
 
     alert_id: str
@@ -54,21 +53,21 @@ class Version:
 
 
 def content_of(alert: Row, members: Sequence[str] | None = None) -> dict[str, Any]:
-    """What is told of an alert, in JSON values. ``members``: accounts an event names; None: not known any more."""
-    told = {name: alert.get(name) for name in TOLD}
-    if told["state"] == "open":
-        told["last_day"] = None
+    """The content of an alert in JSON values. ``members``: accounts that its event names; None: no longer known."""
+    content = {name: alert.get(name) for name in EVENT_COLUMNS}
+    if content["state"] == "open":
+        content["last_day"] = None
     for name in _DAYS:
-        if isinstance(day := told[name], date):
-            told[name] = day.isoformat()
-    told["members"] = None if members is None else sorted(members)
-    plain: dict[str, Any] = json.loads(json.dumps(told))
+        if isinstance(day := content[name], date):
+            content[name] = day.isoformat()
+    content["members"] = None if members is None else sorted(members)
+    plain: dict[str, Any] = json.loads(json.dumps(content))
     return plain
 
 
 def row_of(content: Row) -> dict[str, Any]:
-    """A row of ``alerts`` from what was told of it."""
-    row = {name: content.get(name) for name in TOLD}
+    """A row of ``alerts`` from its content."""
+    row = {name: content.get(name) for name in EVENT_COLUMNS}
     for name in _DAYS:
         if isinstance(day := row[name], str):
             row[name] = date.fromisoformat(day)
@@ -76,15 +75,15 @@ def row_of(content: Row) -> dict[str, Any]:
 
 
 def same(one: Row, other: Row) -> bool:
-    """Whether two contents read alike. What one of them does not hold, an older release, says nothing."""
+    """Whether two contents are equal in the columns that both have: an older release wrote fewer."""
     for name in one.keys() & other.keys():
-        mine, theirs = one[name], other[name]
-        if name == "members" and (mine is None or theirs is None):
+        left, right = one[name], other[name]
+        if name == "members" and (left is None or right is None):
             continue
-        if name == "score" and mine is not None and theirs is not None:
-            if abs(mine - theirs) >= _SAME_SCORE:
+        if name == "score" and left is not None and right is not None:
+            if abs(left - right) >= _SAME_SCORE:
                 return False
-        elif mine != theirs:
+        elif left != right:
             return False
     return True
 
@@ -97,32 +96,32 @@ def present(
     members_for: Callable[[Row], Sequence[str] | None],
     build: Build,
 ) -> list[Version]:
-    """The version that each alert of the lake stands at now.
+    """The current version of each alert of the lake.
 
     Parameters
     ----------
     alerts : newest rows of ``alerts``, open and closed.
     newest : alert -> newest version written down.
-    taken : alert -> highest version some sink took; of lakes that did not write versions down, it is taken to
-        have told what the lake holds, unless the lake counts less.
-    members_for : accounts an event of this alert names; None: not known any more.
-    build : asked only for versions to be made.
+    taken : alert -> highest version that some sink took. Older lakes did not write versions down; there the sink is
+        taken to have the content of the lake, unless the lake's number is lower.
+    members_for : accounts that an event of this alert names; None: no longer known.
+    build : called only for new versions.
     """
-    found: list[Version] = []
+    versions: list[Version] = []
     for alert in alerts:
         name = alert["alert_id"]
         content = content_of(alert, members_for(alert))
         last = newest.get(name)
         if last is not None and same(last.content, content):
-            found.append(last)
+            versions.append(last)
             continue
-        number, told = int(alert["version"]), taken.get(name, 0)
+        number, n_taken = int(alert["version"]), taken.get(name, 0)
         if last is not None:
-            number = max(number, last.version + 1, told + 1)
-        elif number < told:
-            number = told + 1
-        found.append(Version(name, number, content, build(alert, number), issued=False))
-    return found
+            number = max(number, last.version + 1, n_taken + 1)
+        elif number < n_taken:
+            number = n_taken + 1
+        versions.append(Version(name, number, content, build(alert, number), issued=False))
+    return versions
 
 
 def withdrawn(
@@ -133,17 +132,17 @@ def withdrawn(
     reason_for: Callable[[Row], str],
     build: Build,
 ) -> list[Version]:
-    """The version that tells of each alert that the lake no longer holds: closed, with the reason first.
+    """The version of each alert that the lake no longer holds: closed, with the reason first.
 
-    ``day`` is the newest day run, ``reason_for`` asked with the row last told.
+    ``day`` is the newest day run. ``reason_for`` gets the row of the last version.
     """
-    there = {alert["alert_id"] for alert in alerts}
-    found: list[Version] = []
+    present_ids = {alert["alert_id"] for alert in alerts}
+    versions: list[Version] = []
     for name, last in sorted(newest.items()):
-        if name in there:
+        if name in present_ids:
             continue
         if last.closed:
-            found.append(last)  # a sink that missed it is still told
+            versions.append(last)  # for a sink that missed it
             continue
         row = row_of(last.content)
         row |= {
@@ -154,8 +153,8 @@ def withdrawn(
             "reasons": [reason_for(row), *(row["reasons"] or [])],
         }
         event = dict(build(row, last.version + 1))
-        # What tied the accounts is gone from the lake; the sink keeps what it was told.
+        # The evidence is gone from the lake, so the event keeps that of the last version.
         event |= {k: last.event[k] for k in ("evidences", "observables") if k in last.event}
         content = content_of(row, last.content.get("members"))
-        found.append(Version(name, last.version + 1, content, event, issued=False))
-    return found
+        versions.append(Version(name, last.version + 1, content, event, issued=False))
+    return versions

@@ -160,17 +160,17 @@ def _spoofable(
     n_accounts: int,
     neighbours: Mapping[str, Mapping[str, Any]],
 ) -> tuple[str, ...]:
-    told = [_planted(e.sentence(n_accounts)) for e in kinds if e.spoofable]
+    told = [_arranged(e.sentence(n_accounts)) for e in kinds if e.spoofable]
     if alone := only_spoofable(why):
         holds = "account is" if alone == 1 else "accounts are"
         told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
     # Neighbours that anybody can give himself: the same client, the same words.
     spoofable = plugins.spoofable_families()
-    told += [_planted(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
+    told += [_arranged(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
     return tuple(told)
 
 
-def _planted(sentence: str) -> str:
+def _arranged(sentence: str) -> str:
     return f"{sentence}: an outsider could have arranged this"
 
 

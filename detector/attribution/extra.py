@@ -1,4 +1,4 @@
-"""The ``attribution`` extra: torch and safetensors, imported when first needed and missed in plain words."""
+"""The ``attribution`` extra: torch and safetensors, imported on first use, with a plain message where they are missing."""
 
 from __future__ import annotations
 
@@ -54,5 +54,8 @@ def chosen_device(wanted: str = "auto") -> torch.device:
 
 
 def use_threads(n: int) -> None:
-    """Threads torch works with: on small layers several threads wait for one another longer than they work."""
+    """Set the number of threads for torch.
+
+    On small layers several threads wait for one another longer than they work.
+    """
     needed("torch").set_num_threads(n)

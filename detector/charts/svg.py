@@ -78,12 +78,12 @@ def _drawn(spec: Spec) -> str:
     # Tens of megabytes: loaded by the commands that draw, and by no other.
     import vl_convert
 
-    made = vl_convert.vegalite_to_svg(
+    drawing = vl_convert.vegalite_to_svg(
         _shown(spec), vl_version=_VERSION, config=_CONFIG, allowed_base_urls=[], show_warnings=False
     )
     # For readers who hear the page: the renderer names each bar, but not the chart.
     name = escape(visible(spec.get("description", "")))
-    return made.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
+    return drawing.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
 
 
 def _shown(value: Any) -> Any:

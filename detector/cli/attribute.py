@@ -34,7 +34,7 @@ def train(
         str | None, typer.Option("--group", help="column of the prompt; never split", show_default=False)
     ] = None,
     family: Annotated[
-        str | None, typer.Option("--family", help="column of the maker, reported beside", show_default=False)
+        str | None, typer.Option("--family", help="column of the maker, reported as well", show_default=False)
     ] = None,
     background: Annotated[
         Path | None,
@@ -42,12 +42,12 @@ def train(
     ] = None,
     members: Annotated[
         str,
-        typer.Option("--members", help="of linear, style, trees, encoder; auto: the encoder on CUDA only"),
+        typer.Option("--members", help="of linear, style, trees, encoder; auto: encoder on CUDA only"),
     ] = "auto",
-    folds: Annotated[int, typer.Option(min=2, max=10, help="folds that measure and calibrate")] = 3,
-    seed: Annotated[int, typer.Option(help="same seed, same data, same model")] = 0,
+    folds: Annotated[int, typer.Option(min=2, max=10, help="number of folds that measure and calibrate")] = 3,
+    seed: Annotated[int, typer.Option(help="seed; the same seed and data give the same model")] = 0,
     threads: Annotated[
-        int, typer.Option(min=1, help="threads of torch; more than one helps the encoder only")
+        int, typer.Option(min=1, help="threads of torch; more than one helps only the encoder")
     ] = 1,
     device: DeviceOption = "auto",
 ) -> None:
@@ -110,22 +110,21 @@ def train(
 
 @attribute.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="folder train wrote", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="folder that train wrote", show_default=False)],
     file: Annotated[
         Path, typer.Argument(help="Parquet, JSON lines or CSV; or a folder of them", show_default=False)
     ],
     text: TextOption,
     by: Annotated[
-        str | None,
-        typer.Option("--by", help="column of the suspect: one answer for all its texts", show_default=False),
+        str | None, typer.Option("--by", help="column of the author: one answer for each", show_default=False)
     ] = None,
     json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Say who wrote each text, or with --by each corpus: a table, or one JSON object a line.
+    """Name the author of each text, or with --by of each corpus: a table, or one JSON object a line.
 
-    ``prediction`` is always the likeliest known class; ``verdict`` says whether to believe it: known, none of these,
-    or too few texts. Decide on corpora: one text proves nothing.
+    ``prediction`` is always the most likely known class. ``verdict`` says whether to trust it: known, none of
+    these, or too few texts. Decide on corpora: one text proves nothing.
 
     Example: hydrawatch attribute predict fingerprint outputs.jsonl --text output --by account --json
     """
@@ -136,7 +135,7 @@ def predict(
     from detector.attribution.fingerprint.model import load, predict_corpora, predict_texts
 
     use_threads(1)
-    known = load(model, chosen_device(device))
+    models = load(model, chosen_device(device))
 
     def texts() -> Iterator[list[tuple[int, str | None]]]:
         row = 0
@@ -150,8 +149,8 @@ def predict(
 
     shown: list[dict[str, Any]] = []
     with bar("predicting") as update:
-        answers = predict_corpora(known, corpora(), lambda n: update(n, f"{n:,} texts")) if by else None
-        for answer in answers or predict_texts(known, texts()):
+        answers = predict_corpora(models, corpora(), lambda n: update(n, f"{n:,} texts")) if by else None
+        for answer in answers or predict_texts(models, texts()):
             if json:
                 typer.echo(json_line(answer))
             else:
@@ -176,29 +175,29 @@ def compare(
     suspect: Annotated[str, typer.Option("--suspect", help="name of the suspect", show_default=False)],
     candidate: Annotated[
         list[str] | None,
-        typer.Option("--candidate", help="possible teacher; repeat; else all", show_default=False),
+        typer.Option("--candidate", help="possible teacher; repeat [default: all]", show_default=False),
     ] = None,
     family: Annotated[
         str | None,
-        typer.Option("--family", help="column of the maker; kin are no decoys", show_default=False),
+        typer.Option("--family", help="column of the maker; its models are no decoys", show_default=False),
     ] = None,
     decoys: Annotated[
         list[Path] | None,
-        typer.Option("--decoys", help="further tables of decoys' answers", show_default=False),
+        typer.Option("--decoys", help="more tables of decoys' answers; repeat", show_default=False),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="fingerprint of the candidates: a second witness", show_default=False),
+        typer.Option("--model", help="fingerprint of the candidates: second witness", show_default=False),
     ] = None,
-    prompts: Annotated[int, typer.Option(min=1, help="prompts compared at most; 30 say nearly all")] = 200,
-    seed: Annotated[int, typer.Option(help="of the prompts drawn and resampled")] = 0,
+    prompts: Annotated[int, typer.Option(min=1, help="most prompts to compare; 30 suffice mostly")] = 200,
+    seed: Annotated[int, typer.Option(help="seed of the prompts drawn and resampled")] = 0,
     json: Annotated[bool, typer.Option("--json", help="the report as one object")] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Say which teacher a suspect learned from, against a null of decoys that answered the same prompts.
+    """Name the teacher a suspect learned from, against a null of decoys that answered the same prompts.
 
-    Verdict: derived, consistent with, none of these - or too few decoys or prompts. Kinship is a resemblance of
-    habits; what it means is for people to say.
+    Verdict: derived, consistent with, none of these; or too few decoys or prompts. The verdict is about similar
+    habits. People decide what it means.
 
     Example: hydrawatch attribute compare outputs.parquet --text output --label model --group prompt --suspect student-7b
     """
@@ -267,30 +266,32 @@ def evaluate(
     ] = None,
     classes: Annotated[
         Path | None,
-        typer.Option("--classes", help="JSON of class lists; else those shipped", show_default=False),
+        typer.Option("--classes", help="JSON of class lists [default: the shipped ones]", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="folder for JSON and plots")] = Path("out/attribution"),
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="a table; repeat", show_default=False)
+        list[str] | None,
+        typer.Option("--only", help="a table; repeat [default: all]", show_default=False),
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option("--task", help="a class list; repeat; else all", show_default=False)
+        list[str] | None,
+        typer.Option("--task", help="a class list; repeat [default: all]", show_default=False),
     ] = None,
     folds: Annotated[
-        int, typer.Option(min=1, max=5, help="held-out fifths the closed set is measured on")
+        int, typer.Option(min=1, max=5, help="number of held-out fifths for the closed table")
     ] = 1,
     first_fold: Annotated[
-        int, typer.Option("--first-fold", min=0, max=4, help="first of those fifths: a long run in parts")
+        int, typer.Option("--first-fold", min=0, max=4, help="first of those fifths, for a long run in parts")
     ] = 0,
     members: Annotated[
-        str, typer.Option("--members", help="of linear, style, trees, encoder")
+        str, typer.Option("--members", help="members, from linear, style, trees, encoder")
     ] = "linear,style,trees",
     quick: Annotated[
-        bool, typer.Option("--quick", help="the first task, one fold, and lineage on 60 prompts")
+        bool, typer.Option("--quick", help="only the first task, one fold, and lineage on 60 prompts")
     ] = False,
-    seed: Annotated[int, typer.Option(help="of draws and training")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of draws and training")] = 0,
     threads: Annotated[
-        int, typer.Option(min=1, help="threads of torch; more than one helps the encoder only")
+        int, typer.Option(min=1, help="threads of torch; more than one helps only the encoder")
     ] = 1,
     device: DeviceOption = "auto",
 ) -> None:
@@ -324,8 +325,8 @@ def evaluate(
     )
     results: dict[str, dict[str, Any]] = {}
     with bar("evaluating", total=1.0) as update:
-        known = read_pairs(pairs) if pairs else []
-        for name, result in measure(data, lists, known, plan, out, device=where, progress=update):
+        lineage_pairs = read_pairs(pairs) if pairs else []
+        for name, result in measure(data, lists, lineage_pairs, plan, out, device=where, progress=update):
             results[name] = result
             typer.echo(f"\n{clean(name)}")
             for key, value in result.items():

@@ -1,4 +1,4 @@
-"""``hydrawatch backtest``: the benchmark on made worlds, as a report people can read and as JSON."""
+"""``hydrawatch backtest``: the benchmark on synthetic worlds, as a report people can read and as JSON."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def backtest(
         Path | None, typer.Option("--markdown", help="file for the main tables", show_default=False)
     ] = None,
     work: Annotated[
-        Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
+        Path, typer.Option("--work", help="folder for the worlds; kept, so that a stopped run continues")
     ] = Path("out/backtest"),
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="worlds an evasion level [default: 5]", show_default=False)
+        int | None, typer.Option(min=1, help="worlds for each evasion level [default: 5]", show_default=False)
     ] = None,
     evasion_levels: Annotated[
         list[int] | None,
@@ -38,21 +38,23 @@ def backtest(
         ),
     ] = None,
     accounts: Annotated[
-        int | None, typer.Option(min=100, help="honest accounts a world [default: 1200]")
+        int | None, typer.Option(min=100, help="honest accounts in a world [default: 1200]")
     ] = None,
-    days: Annotated[int | None, typer.Option(min=2, help="days a world [default: 7]")] = None,
+    days: Annotated[int | None, typer.Option(min=2, help="days in a world [default: 7]")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="small worlds: shows that it works, proves nothing")
+        bool, typer.Option("--quick", help="small worlds; shows that everything runs, proves nothing")
     ] = False,
-    held_out: Annotated[bool, typer.Option(help="try detectors that never saw what they judge")] = True,
-    rivals: Annotated[bool, typer.Option(help="run other people's methods on the same worlds")] = True,
+    held_out: Annotated[
+        bool, typer.Option(help="also measure detectors that never saw what they judge")
+    ] = True,
+    rivals: Annotated[bool, typer.Option(help="also run published methods on the same worlds")] = True,
     full: Annotated[bool, typer.Option("--full", help="add published sizes and 0.1 % worlds: hours")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="worlds worked on at once")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="worlds processed in parallel")] = 2,
 ) -> None:
-    """Replay made worlds day by day and report recall, alerts, groups, calibration and time to the first alert.
+    """Replay synthetic worlds day by day; report recall, alerts, groups, calibration, time to the first alert.
 
-    Every figure stands in two columns: the shipped detector on seeds it never saw, and detectors held out from
-    the campaign kind, the scaffold families and the honest archetypes they judge.
+    Every figure has two columns: the shipped detector on seeds it never saw, and detectors trained without the
+    campaign kind, the scaffold families and the honest archetypes they judge.
 
     Example: hydrawatch backtest --quick --report out/report.html --json out/report.json
     """
@@ -72,34 +74,34 @@ def backtest(
     for path in (report, json_out, markdown):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-    given: dict[str, Any] = {
+    plan: dict[str, Any] = {
         "seeds": seeds,
         "accounts": accounts,
         "days": days,
         "evasion_levels": tuple(sorted(set(evasion_levels or ()))) or None,
     }
     size = replace(
-        design.QUICK if quick else design.Size(), **{k: v for k, v in given.items() if v is not None}
+        design.QUICK if quick else design.Size(), **{k: v for k, v in plan.items() if v is not None}
     )
     choice = backtest.Choice(size=size, held_out=held_out, rivals=rivals, full=full, processes=jobs)
     work.mkdir(parents=True, exist_ok=True)
     with bar("backtest", total=1.0) as update:
-        found = backtest.run(choice, work, progress=update)
+        result = backtest.run(choice, work, progress=update)
     if json_out is not None:
-        json_out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        json_out.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
         say(f"figures: {clean(json_out)}")
     if markdown is not None:
-        markdown.write_text(tables(found), encoding="utf-8")
+        markdown.write_text(tables(result), encoding="utf-8")
         say(f"tables: {clean(markdown)}")
     if report is not None:
-        report.write_text(render(found), encoding="utf-8")
+        report.write_text(render(result), encoding="utf-8")
         say(f"report: {clean(report)}")
-    for row in found["columns"]["same"]["evasion_levels"]:
+    for row in result["columns"]["same"]["evasion_levels"]:
         say(f"evasion level {row['evasion_level']}: recall at 0.1 % / 1 % false positives "
             f"{cell(row['recall_at_0.001']).main} / {cell(row['recall_at_0.01']).main}, "
             f"group F1 {cell(row['pair_f1']).main}")  # fmt: skip
-    say(f"{plural(len(found['worlds']), 'world')}, {len(found['rejected'])} rejected by the leak check, "
-        f"{found['seconds'] / 60:.1f} minutes")  # fmt: skip
+    say(f"{plural(len(result['worlds']), 'world')}, {len(result['rejected'])} rejected by the leak check, "
+        f"{result['seconds'] / 60:.1f} minutes")  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:

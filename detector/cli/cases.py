@@ -14,7 +14,7 @@ from detector.errors import ConfigError
 if TYPE_CHECKING:
     from detector.alert.casefile import CaseFile
 
-Subject = Annotated[str, typer.Argument(help="a group, account or alert id", show_default=False)]
+Subject = Annotated[str, typer.Argument(help="id of a group, account or alert", show_default=False)]
 
 
 def explain(
@@ -23,7 +23,7 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
     page: Annotated[
         Path | None,
-        typer.Option("--html", help="write one HTML file to mail or archive instead", show_default=False),
+        typer.Option("--html", help="write one HTML file instead, to mail or archive", show_default=False),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -50,11 +50,11 @@ def report(
     lake: LakeOption,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="file to write; else the page goes to stdout", show_default=False),
+        typer.Option("--out", help="file to write [default: stdout]", show_default=False),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write the case as one HTML page to mail and keep: charts, no script, nothing fetched.
+    """Write the case as one HTML page to mail and keep, with charts; it has no script and loads nothing.
 
     Example: hydrawatch report g-1f0c9a7be2d4 --lake lake --out case.html
     """

@@ -30,14 +30,14 @@ def deliver(
         bool, typer.Option("--test", help="send every sink one test event and no alert; nothing is recorded")
     ] = False,
     retry_refused: Annotated[
-        bool, typer.Option("--retry-refused", help="offer again what a sink refused for good")
+        bool, typer.Option("--retry-refused", help="send again what a sink refused finally")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send every alert that is new, has changed or is gone, once to each sink of the configuration.
 
-    Sinks are served at the same time and apart: one that is down, slow or set up wrongly holds up no other.
-    Without a configured sink: OCSF Detection Findings as JSON lines on stdout.
+    Sinks are served in parallel: one that is down, slow or misconfigured does not delay the others. Without a
+    configured sink, OCSF Detection Findings are written as JSON lines to stdout.
 
     Example: hydrawatch deliver --lake lake --dry-run
     """
@@ -93,13 +93,13 @@ def _tell(report: SinkReport, *, dry_run: bool, test: bool, command: str) -> Non
     """One line a sink, and under it what went wrong, each reason once."""
     noun = "test event" if test else "event"
     done = "would be sent" if dry_run else "sent"
-    told = [f"{plural(len(report.sent), noun)} {done}"]
-    told += [f"{report.n_already:,} sent before"] if report.n_already else []
-    told += [f"{len(report.refused):,} refused for good"] if report.refused else []
-    told += [f"{len(report.failed):,} failed"] if report.failed else []
-    told += [f"{len(report.waiting):,} not tried"] if report.waiting else []
-    told += ["nothing sent, nothing recorded"] if dry_run else ["nothing recorded"] if test else []
-    say(f"{clean(report.name)}: {', '.join(told)}")
+    counts = [f"{plural(len(report.sent), noun)} {done}"]
+    counts += [f"{report.n_already:,} sent before"] if report.n_already else []
+    counts += [f"{len(report.refused):,} refused for good"] if report.refused else []
+    counts += [f"{len(report.failed):,} failed"] if report.failed else []
+    counts += [f"{len(report.waiting):,} not tried"] if report.waiting else []
+    counts += ["nothing sent, nothing recorded"] if dry_run else ["nothing recorded"] if test else []
+    say(f"{clean(report.name)}: {', '.join(counts)}")
     if report.fault:
         say(f"    {clean(report.fault, width=400)}")
     for outcomes in (report.refused, report.failed):

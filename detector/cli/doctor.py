@@ -27,17 +27,17 @@ def doctor(
         typer.Option(
             "--adopt-key",
             metavar="LOG",
-            help="note the key at hand as the lake's, if hashes made of LOG with it are in the lake",
+            help="adopt the current key if hashes made of this log with it are in the lake",
             show_default=False,
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Check an installation and a lake, put right what can be, and name the cure for the rest.
+    """Check an installation and a lake, repair what can be repaired, and name the cure for the rest.
 
-    It finishes what a crash left, clears staging and rewrites the views (after a lake has moved). Exit code 2
-    when faults are left.
+    It finishes what a crash left, clears staging and rewrites the views (which a moved lake needs). Exit code 2
+    if faults are left.
 
     Example: hydrawatch doctor --lake lake
     """

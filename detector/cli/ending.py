@@ -130,8 +130,8 @@ def doing(what: str, *, kept: str = "") -> None:
 
 def arguments() -> str:
     """``--lake`` and ``--config`` of the command, as they are pasted behind another."""
-    told = f" --lake {shlex.quote(str(_now.lake))}" if _now.lake else ""
-    return told + (f" --config {shlex.quote(str(_now.config))}" if _now.config else "")
+    options = f" --lake {shlex.quote(str(_now.lake))}" if _now.lake else ""
+    return options + (f" --config {shlex.quote(str(_now.config))}" if _now.config else "")
 
 
 def pasteable(text: str) -> str:
@@ -141,8 +141,8 @@ def pasteable(text: str) -> str:
     lake = shlex.quote(str(_now.lake))
     config = f" --config {shlex.quote(str(_now.config))}" if _now.config else ""
 
-    def complete(found: re.Match[str]) -> str:
-        verb, rest = found.group(1), found.group(2)
+    def complete(match: re.Match[str]) -> str:
+        verb, rest = match.group(1), match.group(2)
         if "--lake LAKE" in rest:
             rest = rest.replace("--lake LAKE", f"--lake {lake}")
         elif "--lake" not in rest:
@@ -189,8 +189,8 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, typer.BadParameter):
         _say(error.format_message())
         return 2
-    if told := _machine(error):
-        _say(told)
+    if fault := _machine(error):
+        _say(fault)
         return 2
     _say(_crash(error))
     return CRASHED
@@ -215,13 +215,13 @@ def _quietly() -> int:
 
 def _disk_full(error: BaseException) -> str | None:
     """The words for a full disk, which libraries tell in their own errors."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if getattr(seen, "errno", None) == errno.ENOSPC or "no space left on device" in str(seen).lower():
-            place = getattr(seen, "filename", None) or _now.lake
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "errno", None) == errno.ENOSPC or "no space left on device" in str(cause).lower():
+            place = getattr(cause, "filename", None) or _now.lake
             where = f"{place}: " if place else ""
             return f"{where}no space left on device{_at()}\n  {_MACHINE[errno.ENOSPC]}"
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
@@ -266,14 +266,14 @@ def report(error: BaseException) -> str:
         f"hydrawatch {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         f"while: {_now.doing or 'starting'}",
     ]
-    seen: BaseException | None = error
-    while seen is not None:
-        lines += ["", f"{type(seen).__module__}.{type(seen).__name__}: {_words(seen)}"]
+    cause: BaseException | None = error
+    while cause is not None:
+        lines += ["", f"{type(cause).__module__}.{type(cause).__name__}: {_words(cause)}"]
         lines += [
             f"  {f.filename}:{f.lineno} in {f.name}\n    {f.line or ''}"
-            for f in traceback.extract_tb(seen.__traceback__)
+            for f in traceback.extract_tb(cause.__traceback__)
         ]
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(lines) + "\n"
 
 

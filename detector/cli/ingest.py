@@ -34,10 +34,10 @@ def ingest(
     lake: LakeOption,
     format: Annotated[str, typer.Option("--format", help=f"one of {', '.join(FORMATS)}")] = "auto",
     again: Annotated[
-        bool, typer.Option("--again", help="read files anew that were read before, replacing what they gave")
+        bool, typer.Option("--again", help="read files again and replace the rows they gave")
     ] = False,
     backfill: Annotated[
-        bool, typer.Option("--backfill", help="take lines however old; their days and all after run again")
+        bool, typer.Option("--backfill", help="accept lines of any age; their days and all later ones run")
     ] = False,
     ignore: Annotated[
         list[str] | None,
@@ -45,7 +45,7 @@ def ingest(
     ] = None,
     max_rejects: Annotated[
         float | None,
-        typer.Option(help="share of lines that may be rejected before exit code 3", show_default=False),
+        typer.Option(help="share of rejected lines (0..1) beyond which exit code is 3", show_default=False),
     ] = None,
     now: NowOption = None,
     config: ConfigOption = None,
@@ -53,9 +53,9 @@ def ingest(
 ) -> None:
     """Read logs into the lake: metadata and measurements are kept, text is dropped.
 
-    The same file twice is a no-op, and the same request (id, account and second) counts once. Lines that
-    cannot be read, or whose time is not believed, are kept aside with the reason. Every path ends as read,
-    passed over or unreadable; exit code 3 while any is unreadable.
+    A file that was read before changes nothing, and the same request (id, account and second) counts once. Lines
+    that cannot be read, or whose time is implausible, are set aside with the reason. Every path ends as read,
+    passed over or unreadable. Exit code 3 while any is unreadable.
 
     Example: hydrawatch ingest /var/log/llm --lake lake
     """
@@ -66,7 +66,7 @@ def ingest(
     from detector.ingest.sources import find
     from detector.pipeline.reading import fault_of, read_logs
 
-    found = find(paths, ignore=[*load_config(lake, config).ignore, *(ignore or [])], lake=lake)
+    selection = find(paths, ignore=[*load_config(lake, config).ignore, *(ignore or [])], lake=lake)
     store, settings = open_for_work(lake, config, must_exist=False)
     limit = settings.max_rejects if max_rejects is None else max_rejects
     reports: list[FileReport] = []
@@ -78,7 +78,7 @@ def ingest(
                     store,
                     settings,
                     paths,
-                    found=found,
+                    found=selection,
                     format=format,
                     again=again,
                     backfill=backfill,
@@ -140,9 +140,9 @@ def _tell(report: FileReport, limit: float, options: str) -> None:
         flags = "--again --backfill" if report.needs_backfill else "--again"
         say(f"{path}: already ingested; {clean(report.outdated)}. To read it anew:")
         say(f"    hydrawatch ingest {flags} {word(report.path)} {options}")
-    elif report.known and report.reject_share > limit:
+    elif report.in_lake and report.reject_share > limit:
         say(f"{path}: already ingested; {report.reject_share:.0%} of its lines were rejected then")
-    elif report.known:
+    elif report.in_lake:
         first = f" as {clean(report.copy_of)}" if report.copy_of else ""
         say(f"{path}: already ingested{first}, nothing done")
     else:
@@ -172,20 +172,20 @@ def _tell_read(report: FileReport, path: str) -> None:
 
 
 def _sum_up(reports: list[FileReport], lake: str, config: str) -> None:
-    read = [r for r in reports if not r.skipped]
-    counts = [plural(sum(r.status == "read" for r in read), "file") + " read"]
-    if n := sum(r.known and r.status == "read" for r in reports):
+    fresh = [r for r in reports if not r.skipped]
+    counts = [plural(sum(r.status == "read" for r in fresh), "file") + " read"]
+    if n := sum(r.in_lake and r.status == "read" for r in reports):
         counts.append(f"{n:,} ingested before")
     if n := sum(r.status == "passed" for r in reports):
         counts.append(f"{n:,} passed over")
     if n := sum(r.status == "unreadable" for r in reports):
         counts.append(f"{n:,} unreadable")
-    n_requests = sum(r.n_requests for r in read if r.content == "requests")
+    n_requests = sum(r.n_requests for r in fresh if r.content == "requests")
     n_accounts = max((r.n_accounts for r in reports), default=0)
     say(f"{', '.join(counts)}; {plural(n_requests, 'request')} of {plural(n_accounts, 'account')} kept")
     if any(r.n_rejects for r in reports):
         say(f'see what was rejected: hydrawatch query {lake} "SELECT path, line, reason FROM rejects"')
-    if any(r.known or not r.skipped for r in reports):
+    if any(r.in_lake or not r.skipped for r in reports):
         say(f"next: hydrawatch run {lake} {config}".rstrip())
 
 

@@ -1,4 +1,4 @@
-"""Commands around made worlds: demo, simulate, train, backtest."""
+"""Commands around synthetic worlds: demo, simulate, train, backtest."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from detector.errors import ConfigError
 
 def demo(
     lake: LakeOption = Path("out/demo"),
-    logs: Annotated[Path, typer.Option("--logs", help="a labelled world as simulate writes it")] = Path(
+    logs: Annotated[Path, typer.Option("--logs", help="a labelled world, as simulate writes it")] = Path(
         "sample_logs/world"
     ),
 ) -> None:
-    """Run the whole line on the sample logs and show its alerts beside the truth.
+    """Run all steps on the sample logs and compare the alerts with the truth.
 
     Example: hydrawatch demo
     """
@@ -56,12 +56,14 @@ def demo(
 
 def simulate(
     out: Annotated[
-        Path, typer.Option("--out", help="folder to write; must not hold a world", show_default=False)
+        Path, typer.Option("--out", help="folder to write; must not contain a world", show_default=False)
     ],
-    seed: Annotated[int, typer.Option(help="same seed, same bytes")] = 1,
+    seed: Annotated[int, typer.Option(help="seed; the same seed gives the same bytes")] = 1,
     days: Annotated[int, typer.Option(min=1, help="days of traffic")] = 7,
     accounts: Annotated[int, typer.Option(min=10, help="honest accounts")] = 2000,
-    attackers: Annotated[float, typer.Option(min=0.0, max=0.9, help="attackers' share of accounts")] = 0.05,
+    attackers: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="share of attackers among the accounts (0..1)")
+    ] = 0.05,
     evasion_level: Annotated[
         int,
         typer.Option(
@@ -73,31 +75,33 @@ def simulate(
         ),
     ] = 1,
     campaign: Annotated[list[str] | None, typer.Option(help="campaign kind; repeat for several")] = None,
-    families: Annotated[str, typer.Option(help="which set of scaffold and phrase families")] = "a",
+    families: Annotated[str, typer.Option(help="set of scaffold and phrase families")] = "a",
     missing: Annotated[
         list[str] | None,
-        typer.Option(help="an input the operator does not log: prompts, payment, ja4, accounts; repeat"),
+        typer.Option(
+            help="an input the operator does not log: prompts, payment, ja4, accounts; repeat for several"
+        ),
     ] = None,
     poison: Annotated[bool, typer.Option("--poison", help="attackers frame honest accounts")] = False,
     scale: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, help="campaigns at this share of their published size; 0: as --attackers says"
+            min=0.0, max=1.0, help="campaigns at this share of their published size; 0: sized by --attackers"
         ),
     ] = 0.0,
     list_kinds: Annotated[
-        bool, typer.Option("--list", help="print campaign kinds and archetypes, make nothing")
+        bool, typer.Option("--list", help="print campaign kinds and archetypes, generate nothing")
     ] = False,
 ) -> None:
-    """Make a labelled world: days of request logs with honest accounts, look-alikes and campaigns.
+    """Generate a labelled synthetic world: days of request logs with honest accounts, look-alikes and campaigns.
 
     Example: hydrawatch simulate --out world --seed 7 --evasion-level 2
     """
     from detector.lab.worlds import world as worlds
 
     if list_kinds:
-        for title, known in (("campaigns", worlds.CAMPAIGNS), ("archetypes", worlds.ARCHETYPES)):
-            for name in sorted(known):
+        for title, catalogue in (("campaigns", worlds.CAMPAIGNS), ("archetypes", worlds.ARCHETYPES)):
+            for name in sorted(catalogue):
                 typer.echo(f"{title}\t{name}")
         return
     unknown = sorted(set(campaign or ()) - set(worlds.CAMPAIGNS))
@@ -120,9 +124,9 @@ def simulate(
         scale=scale,
     )
     with bar("making a world", total=1.0) as update:
-        made = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))
+        summary = worlds.simulate(spec, out, progress=lambda note, share: update(share, note))
     counts = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in made.items() if isinstance(value, int)
+        f"{name.replace('_', ' ')} {value}" for name, value in summary.items() if isinstance(value, int)
     )
     say(f"{clean(out)}: {counts}; next: hydrawatch ingest {out / 'logs'} --lake lake")
 
@@ -131,21 +135,21 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="model file to write")] = Path(
         "rules/models/detector.json"
     ),
-    worlds: Annotated[int, typer.Option(min=4, help="labelled worlds to make and learn from")] = 56,
-    seed: Annotated[int, typer.Option(help="first seed; worlds count up from it")] = 3000,
+    worlds: Annotated[int, typer.Option(min=4, help="number of worlds to generate and learn from")] = 56,
+    seed: Annotated[int, typer.Option(help="seed of the first world; the others count up")] = 3000,
     accounts: Annotated[
-        int, typer.Option(min=200, help="honest accounts a world; varied by half either way")
+        int, typer.Option(min=200, help="honest accounts in a world; varied by half in both directions")
     ] = 800,
-    days: Annotated[int, typer.Option(min=2, help="days a world")] = 4,
+    days: Annotated[int, typer.Option(min=2, help="days in a world")] = 4,
     work: Annotated[
-        Path, typer.Option("--work", help="folder for the worlds; kept, so a stopped run goes on")
+        Path, typer.Option("--work", help="folder for the worlds; kept, so that a stopped run continues")
     ] = Path("out/train"),
-    processes: Annotated[int, typer.Option(min=1, help="worlds measured at the same time")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="worlds measured in parallel")] = 2,
     text: Annotated[
         bool, typer.Option("--text", help="rebuild the text model of ingest instead; needs HYDRAWATCH_DATA")
     ] = False,
 ) -> None:
-    """Rebuild the shipped classifier from made worlds: measure, fit, cross-fit, calibrate, write model and card.
+    """Train the shipped classifier on synthetic worlds: measure, fit, cross-fit, calibrate, write model and card.
 
     Example: hydrawatch train --worlds 56 --seed 3000 --out rules/models/detector.json
     """

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 LakeOption = Annotated[Path, typer.Option("--lake", help="folder of the lake", show_default=False)]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="settings; else LAKE/hydrawatch.toml", show_default=False)
+    Path | None,
+    typer.Option("--config", help="settings file [default: LAKE/hydrawatch.toml]", show_default=False),
 ]
 
 
@@ -31,7 +32,7 @@ def open_for_work(
 
     ``spill`` lets the engine use the disk, which only ``run`` may. ``reading`` makes and locks nothing.
     """
-    from detector.lake.store import is_lake
+    from detector.lake.places import is_lake
     from detector.library import store_of
 
     ending.works_on(lake, config)
@@ -50,7 +51,9 @@ def query(
         Path | None, typer.Option("--file", help="file that holds the statement", show_default=False)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one object a line")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="comma-separated, formulas disarmed")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="comma-separated, with spreadsheet formulas disarmed")
+    ] = False,
     parquet: Annotated[
         Path | None, typer.Option("--parquet", help="Parquet file to write instead", show_default=False)
     ] = None,
@@ -58,7 +61,10 @@ def query(
     memory_gb: Annotated[
         float | None,
         typer.Option(
-            "--memory-gb", min=0.05, help="memory it may use; else half of the machine's", show_default=False
+            "--memory-gb",
+            min=0.05,
+            help="gigabytes of memory it may use [default: half of the machine's]",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -99,7 +105,7 @@ def _statement(sql: str | None, file: Path | None, lake: Path) -> str:
 
 
 def tables(
-    name: Annotated[str | None, typer.Argument(help="one table; else all", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="one table [default: all]", show_default=False)] = None,
     json: Annotated[bool, typer.Option("--json", help="one object a line")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="comma-separated")] = False,
 ) -> None:
@@ -109,10 +115,10 @@ def tables(
     """
     import pyarrow as pa
 
-    from detector.lake.tables import tables as known
+    from detector.lake.views import described as declared
 
-    if name is not None and name not in known():
-        raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(known()))}")
+    if name is not None and name not in declared():
+        raise typer.BadParameter(f"unknown table {name!r}; there are {', '.join(sorted(declared()))}")
     rows = [
         {
             "table": t.name,
@@ -122,7 +128,7 @@ def tables(
             "meaning": c.meaning,
             "use": c.use,
         }
-        for t in known().values()
+        for t in declared().values()
         if name in (None, t.name)
         for c in t.columns
     ]

@@ -23,7 +23,7 @@ SuggestOption = Annotated[
     typer.Option(
         "--suggest",
         metavar="FILE",
-        help="print a table of mapped_keys proposed for a log of your own, and do nothing else",
+        help="propose mapped_keys for a log of your own, and do nothing else",
         show_default=False,
         is_eager=True,
         callback=propose,

@@ -27,7 +27,7 @@ def nightly(
 ) -> None:
     """Ingest, run and deliver, and end with the worst of their exit codes: 70, 2, 4, 3, 1, 0.
 
-    Rejected lines (3) stop nothing. A failed ingest (2, 70) leaves out run. Deliver always runs.
+    Rejected lines (3) stop nothing. After a failed ingest (2, 70) run is skipped. Deliver always runs.
 
     Example: hydrawatch nightly /var/log/llm --lake lake
     """

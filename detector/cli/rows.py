@@ -88,14 +88,14 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
 
 def distinct(names: Sequence[str]) -> list[str]:
     """``names`` with a number behind those that came before (``SELECT 1 AS a, 2 AS a``)."""
-    made: list[str] = []
+    unique: list[str] = []
     for name in names:
         n, new = 1, name
-        while new in made:
+        while new in unique:
             n += 1
             new = f"{name}_{n}"
-        made.append(new)
-    return made
+        unique.append(new)
+    return unique
 
 
 # -- JSON ------------------------------------------------------------------------------------------------

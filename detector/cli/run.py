@@ -24,12 +24,12 @@ STAGES = 8
 FailOnOption = Annotated[
     str | None,
     typer.Option(
-        "--fail-on", help="exit with 1 when this run opened or raised an alert to this severity or above"
+        "--fail-on", help="exit with 1 if this run opened or raised an alert to this severity or above"
     ),
 ]
 NowOption = Annotated[
     str | None,
-    typer.Option("--now", help="time taken for now (UTC), for a replay; else the clock", show_default=False),
+    typer.Option("--now", help="current time (UTC) for a replay [default: the clock]", show_default=False),
 ]
 
 
@@ -52,16 +52,20 @@ def moment(text: str | None) -> datetime | None:
 
 def run(
     lake: LakeOption,
-    day: Annotated[str | None, typer.Option("--day", help="one day, due or not", show_default=False)] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="first day, due or not", show_default=False)
+    day: Annotated[
+        str | None, typer.Option("--day", help="one day (YYYY-MM-DD), due or not", show_default=False)
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="last day", show_default=False)] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="first day (YYYY-MM-DD), due or not", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="last day (YYYY-MM-DD)", show_default=False)
+    ] = None,
     fail_on: FailOnOption = None,
     fail_on_open: Annotated[
         str | None,
         typer.Option(
-            "--fail-on-open", help="exit with 1 while any alert of this severity or above is open, new or not"
+            "--fail-on-open", help="exit with 1 if any alert of this severity or above is open, new or not"
         ),
     ] = None,
     now: NowOption = None,
@@ -69,7 +73,7 @@ def run(
 ) -> None:
     """Measure, link, score and alert, day by day.
 
-    Without a day: every day not yet run, or whose logs have changed since, oldest first, up to today.
+    Without a day, it runs every day up to today that was not run yet or whose logs have changed, oldest first.
 
     Example: hydrawatch run --lake lake --since 2026-03-01
     """
@@ -93,7 +97,7 @@ def run(
         )
     store, settings = open_for_work(lake, config, spill=True)
     with store, bar("run", total=1.0) as update:
-        told = _Told(today, update)
+        announcer = _Announcer(today, update)
         report = run_days(
             store,
             settings,
@@ -101,9 +105,9 @@ def run(
             since=first,
             until=last,
             today=today,
-            listener=Listener(told.stage, told.ran, told.dropped, told.changed),
+            listener=Listener(announcer.stage, announcer.ran, announcer.dropped, announcer.changed),
         )
-        ending.doing("", kept=_kept(told.done))
+        ending.doing("", kept=_kept(announcer.done))
         if not report.days:
             _say_nothing(store, first, last, today)
         _tell_rest(report, today)
@@ -115,7 +119,7 @@ def run(
         raise typer.Exit(1)
 
 
-class _Told:
+class _Announcer:
     """Says what a run does as it does it, and keeps what was finished for whoever stops it."""
 
     def __init__(self, today: date, update: Callable[[float, str], None]) -> None:
@@ -177,17 +181,17 @@ def _say_day(report: DayReport) -> None:
 
 def _say_nothing(store: Store, first: date | None, last: date | None, today: date) -> None:
     """Why no day was run."""
-    known = store.days("requests")
-    come = [day for day in known if day <= today]
-    if not known:
+    days = store.days("requests")
+    past = [day for day in days if day <= today]
+    if not days:
         say(
             f"nothing to do: the lake has no requests yet; read some: hydrawatch ingest PATH{ending.arguments()}"
         )
-    elif come and (first or last):
+    elif past and (first or last):
         ends = " ".join(f"{word} {d}" for word, d in (("from", first), ("to", last)) if d)
-        say(f"no day with requests {ends}: the lake holds {_span(come)}")
+        say(f"no day with requests {ends}: the lake holds {_span(past)}")
     else:
-        say(f"nothing to do: {plural(len(known), 'day')} in the lake, none of them due")
+        say(f"nothing to do: {plural(len(days), 'day')} in the lake, none of them due")
 
 
 def _tell_rest(report: RunReport, today: date) -> None:

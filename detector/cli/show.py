@@ -79,10 +79,10 @@ def one_of(flags: Sequence[tuple[str, bool]]) -> str:
     ------
     typer.BadParameter : two were asked for.
     """
-    asked = [name for name, on in flags if on]
-    if len(asked) > 1:
-        raise typer.BadParameter(f"choose one of --{', --'.join(asked)}")
-    return asked[0] if asked else flags[0][0]
+    chosen = [name for name, on in flags if on]
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"choose one of --{', --'.join(chosen)}")
+    return chosen[0] if chosen else flags[0][0]
 
 
 def word(value: object) -> str:

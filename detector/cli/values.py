@@ -16,53 +16,53 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 def column_values(column: pa.Array) -> list[Any]:
     """The values of one column; no value of any type stops it."""
     try:
-        return [_said(value) for value in column.to_pylist()]
+        return [_in_words(value) for value in column.to_pylist()]
     except Exception:
         return [scalar_value(each) for each in column]
 
 
-def scalar_value(found: Any) -> Any:
+def scalar_value(scalar: Any) -> Any:
     """One Arrow value, in words where Python has no such value."""
     import pyarrow as pa
 
-    if not found.is_valid:
+    if not scalar.is_valid:
         return None
-    kind = found.type
-    if isinstance(found, pa.MapScalar | pa.ListScalar):  # a map is a list of structs
-        held = found.values
-        items = [] if held is None else [scalar_value(each) for each in held]
-        return [tuple(item.values()) for item in items] if isinstance(found, pa.MapScalar) else items
-    if isinstance(found, pa.StructScalar):
-        return {kind.field(i).name: scalar_value(found[i]) for i in range(kind.num_fields)}
+    kind = scalar.type
+    if isinstance(scalar, pa.MapScalar | pa.ListScalar):  # a map is a list of structs
+        children = scalar.values
+        items = [] if children is None else [scalar_value(each) for each in children]
+        return [tuple(item.values()) for item in items] if isinstance(scalar, pa.MapScalar) else items
+    if isinstance(scalar, pa.StructScalar):
+        return {kind.field(i).name: scalar_value(scalar[i]) for i in range(kind.num_fields)}
     try:
-        return _said(found.as_py())
+        return _in_words(scalar.as_py())
     except Exception:
-        value = getattr(found, "value", None)
+        value = getattr(scalar, "value", None)
         if not isinstance(value, int):
-            return str(found)
+            return str(scalar)
         if pa.types.is_date(kind):
             return _date(value if pa.types.is_date32(kind) else value // 86_400_000)
         return _timestamp(value, kind.unit) if pa.types.is_timestamp(kind) else str(value)
 
 
-def _said(value: Any) -> Any:
+def _in_words(value: Any) -> Any:
     """``value`` with SQL intervals in words, however deep."""
     if isinstance(value, list):
-        return [_said(each) for each in value]
+        return [_in_words(each) for each in value]
     if isinstance(value, dict):
-        return {name: _said(each) for name, each in value.items()}
+        return {name: _in_words(each) for name, each in value.items()}
     if type(value).__name__ == "MonthDayNano":
         return _interval(value)
     if isinstance(value, tuple):
-        return tuple(_said(each) for each in value)
+        return tuple(_in_words(each) for each in value)
     return value
 
 
 def _interval(value: Any) -> str:
-    told = [f"{n} {word}" for n, word in ((value.months, "months"), (value.days, "days")) if n]
-    if value.nanoseconds or not told:
-        told.append(str(timedelta(microseconds=value.nanoseconds // 1000)))
-    return " ".join(told)
+    words = [f"{n} {word}" for n, word in ((value.months, "months"), (value.days, "days")) if n]
+    if value.nanoseconds or not words:
+        words.append(str(timedelta(microseconds=value.nanoseconds // 1000)))
+    return " ".join(words)
 
 
 def _date(days: int) -> str:

@@ -29,7 +29,7 @@ CONTRIBUTIONS = (
     Column(
         "spoofable_limit",
         "DOUBLE",
-        "taken off because an outsider could have planted all of this on the account",
+        "taken off because an outsider could have arranged all of this for the account",
         "bits",
     ),
     Column(

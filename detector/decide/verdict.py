@@ -132,10 +132,10 @@ def _shown(scores: Scores, accounts: pl.DataFrame, previous: Previous, merged: M
 
 def _limit(shown: _Shown, judged: pl.DataFrame, previous: Previous, site: SiteDay, config: Config) -> float:
     """Probability an alert needs today; ``judged``: accounts that stand for themselves."""
-    standing = previous.groups.filter(pl.col("successor_id").is_null())
+    present = previous.groups.filter(pl.col("successor_id").is_null())
     single = previous.accounts.filter(pl.col("group_id").is_null())
     return limit_of(
-        recent(shown.peak, standing, "group_id", "group_bits", site.day),
+        recent(shown.peak, present, "group_id", "group_bits", site.day),
         recent(judged, single, "account_id", "without_group_bits", site.day),
         len(site.account_days),
         config,

@@ -1,7 +1,7 @@
 """What ``hydrawatch doctor`` checks: the installation, the lake's parts, ledgers, key, permissions, sinks, views.
 
-It puts right what needs neither the logs nor a decision, tells of everything else with the command that cures
-it, and dies of no damage.
+It mends what needs neither the logs nor a decision. It reports everything else with the command that cures it. No
+damage may make it fail.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from detector import __version__
 from detector.config import Config
 from detector.errors import HydrawatchError, LakeBusy
-from detector.health import ledgers, parts, results, surroundings
+from detector.health import ledgers, parts, results, schema, surroundings
 from detector.health.adopting import adopt_file_key, adopt_key
 from detector.health.report import Finding, Report
 from detector.lake import trouble
@@ -34,19 +34,19 @@ def check(
     now: datetime | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Report:
-    """Everything there is to say about a lake opened ``as_found``.
+    """Everything there is to report about a lake opened ``as_found``.
 
-    Where damage that footers do not show makes a check fail, every value is read, so that the part is named.
+    When a check fails although the footers are sound, every value is read, so that the damaged part is named.
 
     Parameters
     ----------
     deep : read every value of every part, and not only the footers.
-    now : time that days are held against (UTC); the clock's, if not given.
+    now : time that days are compared with (UTC); the clock's, if not given.
     """
     report = Report(__version__, platform.python_version(), str(store.root))
     busy = _mend(store, settings, report)
     first = (report.faults, report.notes, report.mended)
-    faults, notes, mended = ([*found] for found in first)
+    faults, notes, mended = ([*entries] for entries in first)
     _look(store, settings, report, now or datetime.now(UTC), deep=deep, busy=busy, progress=progress)
     if report.n_failed and not deep:
         report = Report(report.version, report.python, report.lake)
@@ -77,18 +77,20 @@ def _look(
         marks = read_marks(store.root)
     except HydrawatchError:
         marks = Marks()
-    report.gather("parts", lambda: parts.told(store, damaged, logs))
+    report.gather("parts", lambda: parts.damaged_findings(store, damaged, logs))
     report.gather("folders", lambda: parts.strange(store))
+    report.gather("schema", lambda: schema.mixed(store))
+    report.gather("schema", lambda: schema.standing(store), into="notes")
     report.gather("days", lambda: parts.future(store, moment, settings, logs))
     report.gather("parts", lambda: results.added(store))
     progress("comparing ledgers")
-    if not busy:  # what another process is writing is not in the ledgers yet
+    if not busy:  # rows that another process is writing are not in the ledgers yet
         report.gather("days", lambda: results.missing(store, marks))
         report.gather("days", lambda: results.unrun(store, parts.last_day(moment, settings)))
         report.gather("ledgers", lambda: ledgers.counts(store, sound, logs))
         report.gather("days", lambda: parts.exchanged(store, sound["runs"]))
         report.gather("templates", lambda: parts.copies(sound["templates"], logs))
-        if deep and not report.faults:  # else they tell of it
+        if deep and not report.faults:  # a fault above would explain it
             report.gather("days", lambda: results.changed(store))
     report.gather("files", lambda: ledgers.unreadable(store, sound, gone=False))
     report.gather("files", lambda: ledgers.unreadable(store, sound, gone=True), into="notes")
@@ -110,7 +112,7 @@ def _look(
 
 
 def _mend(store: Store, settings: Config, report: Report) -> bool:
-    """Put right what can be; whether another process is writing."""
+    """Mend what can be mended. True when another process is writing."""
     moved = surroundings.views_elsewhere(store.root)
     absent = not (store.root / "hydrawatch.duckdb").exists()
     try:
@@ -127,8 +129,8 @@ def _mend(store: Store, settings: Config, report: Report) -> bool:
         store.put_right()
         return True
     except (OSError, HydrawatchError) as error:
-        told = trouble.told_of(error, store.root) or error
-        report.notes.append(Finding(f"not all was put right: {told}".replace("\n  ", "; ")))
+        reason = trouble.told_of(error, store.root) or error
+        report.notes.append(Finding(f"not all was put right: {reason}".replace("\n  ", "; ")))
         store.put_right()
         return False
     if moved and surroundings.views_elsewhere(store.root) is None:
@@ -141,7 +143,7 @@ def _mend(store: Store, settings: Config, report: Report) -> bool:
 
 
 def _measure(store: Store, report: Report) -> None:
-    """Days and size."""
+    """Add the days and the size of the lake."""
     days = store.days("requests")
     report.n_days = len(days)
     report.first_day, report.last_day = (days[0], days[-1]) if days else (None, None)

@@ -1,4 +1,4 @@
-"""Finds out whether a key is the one a lake was filled with: by hashing a log that the lake has read."""
+"""Finds out whether a key is the one that a lake was filled with, by hashing a log that the lake has read."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from detector.lake.key import VARIABLE, adopt, file_key, present_key
 from detector.lake.marks import had_marks, read_marks
 from detector.lake.store import Store
 
-#: Keyed hashes of identifiers by table. Text is left out: what is kept of it changes with versions.
+#: Columns of keyed hashes of identifiers, by table. Hashes of text are left out: they change with versions.
 _HASHED = {
     "requests": ("ip_hash", "api_key_hash", "session_hash", "end_user_hash"),
     "accounts": ("payment_hash", "payment_bin_hash", "email_domain_hash", "signup_ip_hash"),
 }
 
 
-#: Largest log that doctor reads by itself to test a key (bytes): a look must not take as long as an ingest.
+#: Largest log that doctor reads by itself to test a key (bytes): the check must not take as long as an ingest.
 _TESTED_ON = 64 << 20
-#: Logs tried before giving up: the smallest may hold no identifier.
+#: Most logs tried: the smallest may hold no identifier.
 _TRIES = 3
 
 
 def adopt_key(store: Store, log: Path, settings: Config) -> str:
-    """Note the key at hand as the lake's, once hashes made of ``log`` with it meet those that are stored.
+    """Note the present key as the lake's, if hashes of ``log`` under it are stored in the lake.
 
     Raises
     ------
-    ConfigError : no key, no identifiers in the log, or none that meet.
+    ConfigError : no key, no identifiers in the log, or none of them in the lake.
     LogError : the log cannot be read.
     """
     key = present_key(store.root)
@@ -57,19 +57,19 @@ def adopt_key(store: Store, log: Path, settings: Config) -> str:
 
 
 def adopt_file_key(store: Store, settings: Config) -> str | Finding | None:
-    """Take ``root/key`` for the key of a lake without a check value, as far as that can be told.
+    """Adopt ``root/key`` as the key of a lake without a check value, if it passes a test.
 
-    The key is tested on a log that the lake has read and that is still there. Where there is none, a lake of a version
-    that kept no check value is taken to be filled with it, and that is said; one that has lost its check value is
-    left alone. Returns what was noted, or what is wrong; None: there is nothing to adopt, or nothing to tell by.
+    The key is tested on a log that the lake has read and that is still there. Without such a log, a lake of a version
+    that kept no check value is assumed to be filled with this key, and the note says so. A lake that has lost its check
+    value is left alone. Return what was noted, or what is wrong; None: there is nothing to adopt, or no way to test.
     """
     root, lost = store.root, had_marks(store.root)
     try:
-        known = read_marks(root).key_check is not None
+        has_check = read_marks(root).key_check is not None
     except HydrawatchError:
-        known, lost = False, True
+        has_check, lost = False, True
         (root / "lake.json").rename(root / "lake.json.damaged")
-    if known or not (root / "key").exists():
+    if has_check or not (root / "key").exists():
         return None
     key = file_key(root)
     noted = f"{root / 'lake.json'}: noted {root / 'key'} as the key that the lake was filled with"
@@ -94,7 +94,7 @@ def adopt_file_key(store: Store, settings: Config) -> str | Finding | None:
 
 
 def _logs(store: Store) -> list[Path]:
-    """Logs to test a key on, the smallest first: those that lie where they lay, with as many bytes."""
+    """Logs to test a key on, the smallest first: those still at their path with the same size."""
     rows = store.engine.query(
         f"""SELECT path, any_value(n_bytes) AS n_bytes FROM {store.relation("files")}
         WHERE content IN ('requests', 'accounts') AND n_requests > 0 AND n_bytes <= {_TESTED_ON}
@@ -113,9 +113,9 @@ def _size(log: Path) -> int | None:
 
 
 def _meeting(store: Store, log: Path, settings: Config, key: bytes) -> tuple[int, int]:
-    """How many identifiers ``log`` holds, and how many of their hashes under ``key`` are in the lake.
+    """Number of identifiers in ``log``, and how many of their hashes under ``key`` are in the lake.
 
-    The log is read into a lake of its own, which is removed; like any lake it takes no text.
+    The log is read into a temporary lake; like any lake it stores no text.
     """
     n_made, n_met = 0, 0
     with tempfile.TemporaryDirectory(prefix="hydrawatch-") as folder:

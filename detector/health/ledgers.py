@@ -1,4 +1,4 @@
-"""What the ledgers tell against what the tables hold: files, days, rejects."""
+"""Compares the ledgers with the tables: files, days, rejects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from detector.lake.engine import literal
 from detector.lake.store import Store
 
 Parts = dict[str, list[Path]]
-#: Contents of log files; each fills the table of its name.
+#: Contents of log files; each one fills the table of its name.
 _CONTENTS = ("requests", "accounts", "account_events", "model_releases")
 
 
@@ -31,7 +31,7 @@ def logs_by_id(store: Store, sound: Parts) -> dict[str, str]:
 
 
 def counts(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding]:
-    """Files whose rows are not all there, or more than there should be."""
+    """Files with missing rows, or with more rows than the ledger counts."""
     files = store.relation("files", parts=sound["files"])
     for row in store.engine.query(
         f"""SELECT path, file_id, n_lines, n_requests + n_rejects + n_duplicates AS told FROM {files}
@@ -42,25 +42,25 @@ def counts(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding
             cure_of(store, row["file_id"], logs),
         )
     for content in _CONTENTS:
-        held = store.relation(content, parts=sound[content])
+        table = store.relation(content, parts=sound[content])
         rows = store.engine.query(
             f"""SELECT coalesce(told.file_id, held.file_id) AS file_id, told.file_id IS NOT NULL AS known,
                 coalesce(told.n, 0) AS told, coalesce(held.n, 0) AS held
             FROM (SELECT file_id, sum(n_requests) AS n FROM {files} WHERE content = '{content}' GROUP BY file_id)
                 AS told
-            FULL JOIN (SELECT file_id, count(*) AS n FROM {held} GROUP BY file_id) AS held
+            FULL JOIN (SELECT file_id, count(*) AS n FROM {table} GROUP BY file_id) AS held
                 ON told.file_id = held.file_id
             WHERE coalesce(told.n, 0) <> coalesce(held.n, 0) ORDER BY file_id"""
         ).to_pylist()
         for row in rows:
             name = logs.get(row["file_id"]) or f"a log with id {row['file_id']}"
-            told = (
+            in_ledger = (
                 f"the ledger of files tells of {row['told']:,} rows"
                 if row["known"]
                 else "the ledger of files lacks it"
             )
             yield Finding(
-                f"{name}: {told}, table {content} holds {row['held']:,}",
+                f"{name}: {in_ledger}, table {content} holds {row['held']:,}",
                 _cure(store, row, sound[content], logs),
             )
     yield from _rejects(store, sound, logs)
@@ -68,7 +68,7 @@ def counts(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding
 
 
 def _cure(store: Store, row: dict[str, Any], parts: list[Path], logs: dict[str, str]) -> str:
-    """What makes rows and ledger of a file agree: parts of another name go first, since reading again leaves them."""
+    """The command that makes rows and ledger of a file agree. Parts under another name go first: reading keeps them."""
     name = row["file_id"] or "NULL"
     again = cure_of(store, name, logs)
     if row["held"] <= row["told"]:
@@ -76,11 +76,11 @@ def _cure(store: Store, row: dict[str, Any], parts: list[Path], logs: dict[str, 
     strays = []
     for part in parts:
         if not part.name.startswith(name[:16]):
-            held = store.engine.query(
+            hits = store.engine.query(
                 f"SELECT 1 FROM {store.relation(part.parent.parent.name, parts=[part])} "
                 f"WHERE file_id IS NOT DISTINCT FROM {literal(row['file_id']) if row['file_id'] else 'NULL'} LIMIT 1"
             )
-            strays += [part] * held.num_rows
+            strays += [part] * hits.num_rows
     if not strays:
         return again
     drop = f"rm -r {' '.join(quoted(part) for part in strays)}"
@@ -90,7 +90,7 @@ def _cure(store: Store, row: dict[str, Any], parts: list[Path], logs: dict[str, 
 
 
 def _rejects(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding]:
-    """Files of whose rejected lines not all are kept; older versions kept some, so there one is enough."""
+    """Files with missing rows of rejects. Older versions stored only some of them, so there one row is enough."""
     files = store.relation("files", parts=sound["files"])
     rejects = store.relation("rejects", parts=sound["rejects"])
     for row in store.engine.query(
@@ -110,7 +110,7 @@ def _rejects(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Findi
 
 
 def _templates(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Finding]:
-    """Files of requests that met a template for the second time, whose skeleton is nowhere."""
+    """Files that met a template for the second time although its skeleton is stored nowhere."""
     rows = store.engine.query(
         f"""SELECT file_id, count(*) AS n FROM (
             SELECT template_id, arg_max(file_id, ts) AS file_id FROM {store.relation("requests", parts=sound["requests"])}
@@ -130,7 +130,7 @@ def _templates(store: Store, sound: Parts, logs: dict[str, str]) -> Iterator[Fin
 
 
 def unreadable(store: Store, sound: Parts, *, gone: bool) -> Iterator[Finding]:
-    """Logs that the last ``ingest`` could not read: those still there, or those that are ``gone`` since."""
+    """Logs that the last ``ingest`` could not read: those that exist, or those that are ``gone``."""
     files = store.relation("files", parts=sound["files"])
     for row in store.engine.query(
         f"""SELECT path, arg_max(reason, ingested_at) AS reason, arg_max(file_id, ingested_at) AS file_id
@@ -153,7 +153,7 @@ def unreadable(store: Store, sound: Parts, *, gone: bool) -> Iterator[Finding]:
 
 
 def deliveries(store: Store, sound: Parts) -> Iterator[Finding]:
-    """What the ledgers of ``deliver`` lost: nothing brings it back, and no alert is lost by it."""
+    """Rows that the ledgers of ``deliver`` lost. Nothing brings them back, but no alert is lost."""
     deliveries = store.relation("deliveries", parts=sound["deliveries"])
     versions = store.relation("alert_versions", parts=sound["alert_versions"])
     failures = store.relation("delivery_failures", parts=sound["delivery_failures"])
@@ -187,7 +187,7 @@ def due(store: Store) -> Iterator[Finding]:
 
 
 def rejected(store: Store, sound: Parts, settings: Config) -> Iterator[Finding]:
-    """Files of which more was rejected than ``max_rejects``, and the share of all lines.
+    """Files with a larger share of rejects than ``max_rejects``, and the share of all lines.
 
     Calls that failed to authenticate count on neither side, as in ``ingest``.
     """
@@ -196,8 +196,10 @@ def rejected(store: Store, sound: Parts, settings: Config) -> Iterator[Finding]:
         f"hydrawatch query --lake {quoted(store.root)} "
         '"SELECT path, reason, count(*) AS n FROM rejects GROUP BY ALL ORDER BY n DESC"'
     )
-    apart = "coalesce(CAST(reject_codes->>'unauthenticated' AS BIGINT), 0)"  # no fault of the log
-    judged = f"SELECT path, n_rejects - {apart} AS n_rejects, n_lines - {apart} AS n_lines FROM {files}"
+    uncounted = "coalesce(CAST(reject_codes->>'unauthenticated' AS BIGINT), 0)"  # no fault of the log
+    judged = (
+        f"SELECT path, n_rejects - {uncounted} AS n_rejects, n_lines - {uncounted} AS n_lines FROM {files}"
+    )
     for row in store.engine.query(
         f"SELECT * FROM ({judged}) WHERE n_rejects > {settings.max_rejects} * n_lines ORDER BY path"
     ).to_pylist():

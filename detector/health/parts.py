@@ -1,4 +1,4 @@
-"""Parts that do not read, or lie where none belongs."""
+"""Parts that cannot be read, or that do not belong where they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from detector.config import Config
 from detector.health.report import Finding, quoted
 from detector.ingest.ledger import SKIPPED_PART
 from detector.lake import damage
-from detector.lake.store import PART, SCHEMA_PART, Store, arrow_schema, day_of
+from detector.lake.migration.shape import shape
+from detector.lake.migration.versions import VERSIONS
+from detector.lake.places import PART, SCHEMA_PART, day_of
+from detector.lake.rows import arrow_schema
+from detector.lake.store import Store
 from detector.lake.tables import Table, tables
 
 _ID = re.compile(r"[0-9a-f]{16,64}")
@@ -23,41 +27,41 @@ _ID = re.compile(r"[0-9a-f]{16,64}")
 _SKEW = timedelta(days=1)
 
 
-def sound_parts(store: Store, found: dict[Path, str]) -> dict[str, list[Path]]:
-    """Parts of every table that read, for the checks that look into them."""
-    return {name: [p for p in store.parts(name) if p not in found] for name in tables()}
+def sound_parts(store: Store, damaged: dict[Path, str]) -> dict[str, list[Path]]:
+    """Undamaged parts of every table, for the checks that read them."""
+    return {name: [p for p in store.parts(name) if p not in damaged] for name in tables()}
 
 
 def damaged_parts(store: Store, *, deep: bool) -> dict[Path, str]:
-    """Parts that do not read, and why; ``deep`` reads every value of every column."""
-    found = {}
+    """Damaged parts, each with the reason. ``deep`` reads every value of every column."""
+    reasons = {}
     for table in tables().values():
         for part in store.parts(table.name):
             try:
                 why = damage.of_footer(part) or (damage.of_values(part) if deep else None)
             except OSError as error:
                 why = f"cannot be read: {error.strerror or error}"
-            if why := why or _foreign(part, table):
-                found[part] = why
-    return found
+            if why := why or _foreign(part, store.shape.held(table.name)):
+                reasons[part] = why
+    return reasons
 
 
 def _foreign(part: Path, table: Table) -> str | None:
     declared = arrow_schema(table.columns)
-    found = pq.read_schema(part)
-    wrong = [f.name for f in found if f.name in declared.names and f.type != declared.field(f.name).type]
+    stored = pq.read_schema(part)
+    wrong = [f.name for f in stored if f.name in declared.names and f.type != declared.field(f.name).type]
     if wrong:
         return f"columns {', '.join(wrong)} have other types than table {table.name} declares"
-    if not set(found.names) & set(declared.names):
+    if not set(stored.names) & set(declared.names):
         return f"has none of the columns of table {table.name}"
     return None
 
 
-def told(store: Store, damaged: dict[Path, str], logs: dict[str, str]) -> Iterator[Finding]:
-    """Each damaged part with what brings its rows back. ``logs``: file id to the path of the log."""
+def damaged_findings(store: Store, damaged: dict[Path, str], logs: dict[str, str]) -> Iterator[Finding]:
+    """Each damaged part with the command that brings its rows back. ``logs``: file id to path of the log."""
     lake = quoted(store.root)
     for part, why in damaged.items():
-        table, day = tables()[part.parent.parent.name], day_of(part.parent)
+        table, day = store.table_of(part), day_of(part.parent)
         drop, before = f"rm -r {quoted(part)}", "restore it from a backup, or"
         if "cannot be read" in why:
             yield Finding(f"{part}: {why}", f"ls -ld {quoted(part)}; run doctor as the lake's owner")
@@ -80,23 +84,23 @@ def told(store: Store, damaged: dict[Path, str], logs: dict[str, str]) -> Iterat
 
 
 def ingest_again(store: Store, file_id: str, logs: dict[str, str]) -> tuple[str, str]:
-    """What to know first (or nothing), and the command that reads a log anew, by (the beginning of) its file id.
+    """A warning (or nothing), and the command that reads a log a second time, by its file id or its first digits.
 
-    Of a log that is no longer there the command drops what it gave, unless somebody brings it back.
+    For a log that is gone, the command drops its rows; the warning says how to bring it back.
     """
     lake = quoted(store.root)
-    if not _ID.fullmatch(file_id):  # made by nobody of ours, and not to be pasted
+    if not _ID.fullmatch(file_id):  # not our name, so it must not be pasted into a shell
         return "", f"hydrawatch ingest --again LOG --lake {lake}, LOG being the file that it came from"
-    known = next((path for name, path in logs.items() if name.startswith(file_id)), None)
-    if known and Path(known).exists():
-        return "", f"hydrawatch ingest --again {quoted(known)} --lake {lake}"
-    if known:
+    log = next((path for name, path in logs.items() if name.startswith(file_id)), None)
+    if log and Path(log).exists():
+        return "", f"hydrawatch ingest --again {quoted(log)} --lake {lake}"
+    if log:
         return (
-            f"(the log {known} is gone: bring it back and run hydrawatch ingest --again {quoted(known)} "
+            f"(the log {log} is gone: bring it back and run hydrawatch ingest --again {quoted(log)} "
             f"--lake {lake}, or else drop all that it gave)",
             drop_log(store, file_id),
         )
-    # No ledger tells the path any more, but the id is the checksum of the log, and logs lie where others do.
+    # No ledger has the path. The id is the checksum of the log, and the log is probably where other logs are.
     folders = sorted({str(Path(path).parent) for path in logs.values()})
     where = " ".join(quoted(folder) for folder in folders[:3]) or "FOLDER_OF_THE_LOGS"
     search = f"find {where} -type f -exec sha256sum {{}} + | sed -n 's/^{file_id}[0-9a-f]*  //p' | head -n 1"
@@ -110,14 +114,21 @@ def cure_of(store: Store, file_id: str, logs: dict[str, str]) -> str:
 
 
 def drop_log(store: Store, file_id: str) -> str:
-    """The command that takes all that a log gave out of the lake, its ledgers included."""
+    """The command that removes all rows of a log from the lake, also from the ledgers."""
     return f"rm -f {quoted(store.data)}/*/*/{file_id[:16]}*.parquet"
 
 
 def strange(store: Store) -> Iterator[Finding]:
-    """What lies in ``data`` and is no part of a table."""
+    """Files and folders in ``data`` that are no part of a table."""
+    retired = {name for version in VERSIONS for name in shape(version.number).retired}
     for folder in sorted(store.data.iterdir()):
-        if folder.name not in tables():
+        if folder.name in retired and store.shape.is_current:
+            yield Finding(
+                f"{folder}: a table of an earlier version, which wrote into this lake after it was upgraded",
+                f"rm -r {quoted(folder)}",
+            )
+            continue
+        if folder.name not in store.shape.stored:
             yield Finding(f"{folder}: no table of this version", f"look at it, then: rm -r {quoted(folder)}")
             continue
         if not folder.is_dir():
@@ -130,7 +141,7 @@ def strange(store: Store) -> Iterator[Finding]:
             if inner.name == "_":
                 yield from _beside_schema(inner)
                 continue
-            if inner.name == "all" and tables()[folder.name].writer != "run":
+            if inner.name == "all" and store.shape.stored[folder.name].writer != "run":
                 continue
             if day_of(inner) is None or not stat.S_ISDIR(inner.stat().st_mode):
                 yield Finding(
@@ -140,7 +151,7 @@ def strange(store: Store) -> Iterator[Finding]:
 
 
 def exchanged(store: Store, sound: list[Path]) -> Iterator[Finding]:
-    """Rows of ``runs`` that lie in another day's folder."""
+    """Parts of ``runs`` in the folder of another day."""
     for part in sound:
         days = (
             set(pq.read_table(part, columns=["day"]).column("day").to_pylist())
@@ -155,17 +166,17 @@ def exchanged(store: Store, sound: list[Path]) -> Iterator[Finding]:
 
 
 def copies(sound: list[Path], logs: dict[str, str]) -> Iterator[Finding]:
-    """Parts of templates that are another one byte by byte: nothing in their rows tells whose they are.
+    """Parts of templates with the same bytes as another part: their rows do not show which log they belong to.
 
-    ``sound``: parts of the table that read. ``logs``: file id to the path of the log; the one named after a log stays.
+    ``sound``: undamaged parts of the table. ``logs``: file id to path of the log. A part named after a log stays.
     """
     by_size: dict[int, list[Path]] = {}
     for part in sound:
         by_size.setdefault(part.stat().st_size, []).append(part)
-    known = {name[:16] for name in logs}
+    named = {name[:16] for name in logs}
     for same in by_size.values():
         first: dict[bytes, Path] = {}
-        for part in sorted(same, key=lambda p: (p.name[:16] not in known, p.name)):
+        for part in sorted(same, key=lambda p: (p.name[:16] not in named, p.name)):
             digest = hashlib.sha256(part.read_bytes()).digest()
             twin = first.setdefault(digest, part)
             if twin != part:
@@ -173,33 +184,34 @@ def copies(sound: list[Path], logs: dict[str, str]) -> Iterator[Finding]:
 
 
 def _beside_schema(folder: Path) -> Iterator[Finding]:
-    """Parts where only the one without rows belongs: readers would read them."""
+    """Parts in the folder of the empty schema part: readers would read their rows."""
     for part in sorted(folder.glob("*.parquet")):
         if part.name != SCHEMA_PART:
             yield Finding(f"{part}: no part belongs here", f"rm -r {quoted(part)}")
 
 
 def last_day(now: datetime, settings: Config) -> date:
-    """The latest day that a right clock, or one as wrong as ``ingest`` accepts, could have written."""
+    """The latest day that ``ingest`` could have written, with the clock skew that it accepts."""
     return (now + max(_SKEW, timedelta(days=settings.max_clock_skew))).date()
 
 
 def future(store: Store, now: datetime, settings: Config, logs: dict[str, str]) -> Iterator[Finding]:
-    """Days that have not come yet: their state would stand above that of every real day.
+    """Days in the future: their state would replace that of every real day.
 
-    The logs are read again, since the ledger of files knows their rows: lines from the future are set aside now.
+    Their logs are read again, so that lines from the future are set aside and the ledger of files agrees.
     """
     last, lake = last_day(now, settings), quoted(store.root)
     for day in sorted({d for t in tables() for d in store.days(t) if d > last}):
         ids = sorted({part.name[:16] for part in store.parts("requests", day)})
         strays = [p for p in store.parts("requests", day) if not _ID.fullmatch(p.name[:16])]
         again = [ingest_again(store, name, logs) for name in ids if _ID.fullmatch(name)]
-        folders = [p for t in tables() if t != "requests" and (p := store.data / t / f"day={day}").exists()]
-        gone = [f"rm -r {' '.join(quoted(p) for p in [*folders, *strays])}"] if folders or strays else []
+        results = [store.data / store.shape.folder(t) / f"day={day}" for t in tables() if t != "requests"]
+        folders = [path for path in results if path.exists()]
+        removal = [f"rm -r {' '.join(quoted(p) for p in [*folders, *strays])}"] if folders or strays else []
         first = "".join(f"{words}: " for words, _ in again if words)
-        # All of a log may be from the future: that is no reason to stop here.
-        read = [
+        # A log may lie wholly in the future: its rejects must not stop the next command.
+        readings = [
             command.replace("ingest --again", "ingest --max-rejects 1 --again", 1) for _, command in again
         ]
-        commands = [*read, *gone, f"hydrawatch run --lake {lake}"]
+        commands = [*readings, *removal, f"hydrawatch run --lake {lake}"]
         yield Finding(f"day {day} lies in the future: a log has a wrong clock", first + " && ".join(commands))

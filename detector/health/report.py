@@ -1,4 +1,4 @@
-"""What ``doctor`` has to say: faults with their cure, things to know, and what it put right itself."""
+"""The report of ``doctor``: faults with their cure, notes, and what it mended itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-#: Findings of one kind that are told one by one.
-TOLD = 20
+#: Findings of one kind that are listed one by one; the rest is counted.
+LISTED = 20
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be. ``cure`` is a command to paste, or what to do in words."""
+    """Something that is not as it should be. ``cure`` is a command to paste, or advice in words."""
 
     what: str
     cure: str | None = None
@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """All findings about one lake. ``faults`` want something done; ``notes`` are worth knowing."""
+    """All findings about one lake. ``faults`` need a cure; ``notes`` are worth knowing."""
 
     version: str
     python: str
@@ -35,31 +35,32 @@ class Report:
     faults: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
-    #: Checks that damage made fail.
+    #: Number of checks that failed because of damage.
     n_failed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def gather(self, what: str, check: Callable[[], Iterable[Finding]], *, into: str = "faults") -> None:
-        """Run one check; one that damage makes fail is itself a finding, and the next goes on."""
+        """Run one check. A check that fails is itself a finding, and stops no other check."""
         listed: list[Finding] = self.faults if into == "faults" else self.notes
         try:
-            found = list(check())
-        except Exception as error:  # what is damaged may raise anything, and doctor has to go on
-            told = (str(error) or type(error).__name__).splitlines()[0]
+            findings = list(check())
+        except Exception as error:  # damaged parts may raise anything, and doctor has to go on
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             self.n_failed += 1
             self.faults.append(
                 Finding(
-                    f"{what} could not be checked: {told[:300]}", "put right the other faults, then ask again"
+                    f"{what} could not be checked: {reason[:300]}",
+                    "put right the other faults, then ask again",
                 )
             )
             return
-        listed.extend(found[:TOLD])
-        if more := found[TOLD:]:
+        listed.extend(findings[:LISTED])
+        if more := findings[LISTED:]:
             listed.append(Finding(f"{what}: {len(more)} more of the same kind", more[0].cure))
 
 
 def quoted(path: Path | str) -> str:
-    """A path as a shell takes it."""
+    """A path, quoted for a shell."""
     return shlex.quote(str(path))

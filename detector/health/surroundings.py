@@ -1,4 +1,4 @@
-"""What a lake depends on that is not in its tables: installation, key, permissions, sinks, settings, views."""
+"""Checks what a lake depends on besides its tables: installation, key, permissions, sinks, settings, views."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from detector.config import Config
 from detector.errors import ConfigError, HydrawatchError, LakeError
 from detector.health.report import Finding, quoted
 from detector.lake import key as keys
-from detector.lake import views as views_of
-from detector.lake.engine import analyst_query
+from detector.lake.engine import viewfile as views_of
+from detector.lake.engine.sandbox import analyst_query
+from detector.lake.journal import BEFORE
 from detector.lake.marks import Marks, pseudonymised, read_marks
 from detector.lake.store import Store
 from detector.lake.tables import tables
 from detector.lake.trouble import user_name
 from detector.pipeline.exempt import idle_entries
 
-#: Top-level names of ours in an environment.
+#: Our top-level packages.
 PACKAGES = ("detector", "features", "rules", "hydrawatch")
-#: Characters of a step of an address from which it is taken for a token.
+#: A step of a URL's path with this many characters counts as a token.
 _TOKEN = 16
-#: What hydrawatch makes in a lake's folder.
-_OWN = ("data", "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
+#: Names that hydrawatch creates in a lake's folder.
+_OWN = ("data", BEFORE, "journal", "staging", "key", "lake.json", "hydrawatch.duckdb", "lock", "deliver.lock")
 
 
 def names() -> Iterator[Finding]:
-    """Top-level packages of ours that another distribution owns as well."""
+    """Our top-level packages that another distribution installs as well."""
     owners = importlib.metadata.packages_distributions()
     for name in PACKAGES:
         others = sorted(set(owners.get(name, [])) - {"hydrawatch"})
@@ -53,15 +54,15 @@ def names() -> Iterator[Finding]:
 
 
 def key(store: Store) -> Iterator[Finding]:
-    """Whether the key at hand is the one the lake was filled with."""
+    """Whether the present key is the one that the lake was filled with."""
     root, empty = store.root, store.is_empty()
     if empty and not (root / "key").exists() and not os.environ.get(keys.VARIABLE):
-        return  # the first ingest makes it
+        return  # the first ingest creates it
     try:
         present = keys.present_key(root)
         marks = read_marks(root)
     except HydrawatchError as error:
-        yield _told(error)
+        yield _finding(error)
         return
     if marks.key_check is not None:
         if not empty and not keys.fits(present, marks.key_check):
@@ -74,7 +75,7 @@ def key(store: Store) -> Iterator[Finding]:
             try:
                 stray = not empty and not keys.fits(keys.file_key(root), marks.key_check)
             except ConfigError as error:
-                yield _told(error)
+                yield _finding(error)
                 return
             if stray:
                 yield Finding(
@@ -90,18 +91,18 @@ def key(store: Store) -> Iterator[Finding]:
 
 
 def account_ids(store: Store, marks: Marks, settings: Config) -> Iterator[Finding]:
-    """Whether the settings would store account ids otherwise than the lake does."""
-    held = pseudonymised(store, marks)
-    if held is not None and held != settings.pseudonymise_accounts and not store.is_empty():
-        way = "keyed hashes" if held else "clear"
+    """Whether the settings would store account ids in another form than the lake does."""
+    keyed = pseudonymised(store, marks)
+    if keyed is not None and keyed != settings.pseudonymise_accounts and not store.is_empty():
+        way = "keyed hashes" if keyed else "clear"
         yield Finding(
-            f"the lake holds account ids as {way}, pseudonymise_accounts is {str(not held).lower()}",
-            f"set pseudonymise_accounts = {str(held).lower()} in {store.root / 'hydrawatch.toml'}",
+            f"the lake holds account ids as {way}, pseudonymise_accounts is {str(not keyed).lower()}",
+            f"set pseudonymise_accounts = {str(keyed).lower()} in {store.root / 'hydrawatch.toml'}",
         )
 
 
 def permissions(store: Store, settings: Config) -> Iterator[Finding]:
-    """What others than the owner (and ``lake_group``) may reach, and what belongs to somebody else."""
+    """Files that others than the owner (and ``lake_group``) may read, and files of another owner."""
     root, group = store.root, settings.lake_group
     allowed = 0o750 if group else 0o700
     owner, number = root.stat().st_uid, None
@@ -113,14 +114,14 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
             return
     loose, strangers, outside = [], [], []
     for path in _ours(root):
-        found = path.lstat()
-        if stat.S_ISLNK(found.st_mode):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
             continue
-        if found.st_mode & 0o777 & ~allowed:
+        if status.st_mode & 0o777 & ~allowed:
             loose.append(path)
-        if found.st_uid != owner:
+        if status.st_uid != owner:
             strangers.append(path)
-        if number is not None and found.st_mode & 0o050 and found.st_gid != number:
+        if number is not None and status.st_mode & 0o050 and status.st_gid != number:
             outside.append(path)
     lake = quoted(root)
     if loose or outside:
@@ -132,10 +133,10 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
         )
         key = f" && chmod 600 {quoted(root / 'key')}" if group and (root / "key").exists() else ""
         staging = f" && chmod 700 {quoted(root / 'staging')}" if group else ""
-        some = (loose or outside)[0]
+        first = (loose or outside)[0]
         yield Finding(
             f"the lake is personal data, but not kept to {whom}: {len(set(loose) | set(outside))} files and folders, "
-            f"the first {some}",
+            f"the first {first}",
             chmod + staging + key,
         )
     if strangers:
@@ -146,7 +147,7 @@ def permissions(store: Store, settings: Config) -> Iterator[Finding]:
 
 
 def settings_file(root: Path, settings: Config) -> Iterator[Finding]:
-    """Settings that others can read, if a secret stands in them: otherwise it is no fault that they can."""
+    """A settings file that others can read although it holds a secret."""
     path = root / "hydrawatch.toml"
     if not path.is_file() or not path.stat().st_mode & (0o007 if settings.lake_group else 0o077):
         return
@@ -158,7 +159,7 @@ def settings_file(root: Path, settings: Config) -> Iterator[Finding]:
 
 
 def _is_secret(name: str, value: object) -> bool:
-    """Whether a setting of a sink is one that lets whoever reads it in; names of environment variables are none."""
+    """Whether a setting of a sink is a secret. Names of environment variables are not secret."""
     if not isinstance(value, str) or name.endswith("_env"):
         return False
     if re.search("secret|token|password|api_?key", name, re.IGNORECASE):
@@ -171,18 +172,18 @@ def _is_secret(name: str, value: object) -> bool:
 
 
 def _ours(root: Path) -> Iterator[Path]:
-    """The lake's own files and folders; settings and what else an operator keeps there are theirs to judge."""
+    """Files and folders that hydrawatch created. Settings and other files belong to the operator."""
     yield root
     for name in _OWN:
         path = root / name
         if path.exists():
             yield path
-        for folder, folders, files in os.walk(path) if name != "staging" else ():  # nobody gets below it
+        for folder, folders, files in os.walk(path) if name != "staging" else ():  # its owner alone enters it
             yield from (Path(folder) / inner for inner in (*folders, *files))
 
 
 def sinks(settings: Config) -> Iterator[Finding]:
-    """Sinks that ``deliver`` could not open: unknown types, wrong settings, missing secrets."""
+    """Sinks that ``deliver`` cannot open: unknown types, wrong settings, missing secrets."""
     for each in open_each(settings.sinks):
         if isinstance(each, NotOpened):
             cure = each.error.hint or "put it right in hydrawatch.toml; see docs/configuration.md"
@@ -190,7 +191,7 @@ def sinks(settings: Config) -> Iterator[Finding]:
 
 
 def of_nobody(store: Store, settings: Config) -> Iterator[Finding]:
-    """Entries of the allow-list that name nobody the lake knows."""
+    """Entries of the allow-list whose account or organisation is not in the lake."""
     for words in idle_entries(store, settings, expired=False):
         yield Finding(words, "put the name right, or remove the entry")
 
@@ -206,7 +207,7 @@ def expired(settings: Config, today: date) -> Iterator[Finding]:
 
 
 def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
-    """Views that do not answer; those over tables with damaged parts are told of as such."""
+    """Views that do not answer. Views over ``broken`` tables are left out: the damaged parts are reported."""
     path = store.root / "hydrawatch.duckdb"
     cure = f"hydrawatch doctor --lake {quoted(store.root)}"
     if not path.exists():
@@ -221,14 +222,16 @@ def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
             f"as its owner: {cure}",
         )
         return
+    if not store.shape.is_current:
+        return  # those of the version before, which a reader passes over
     names = [name for name in tables() if name not in broken]
 
-    def ask(*asked: str) -> None:
-        rows = ", ".join(f'(SELECT count(*) FROM (SELECT 1 FROM "{name}" LIMIT 1))' for name in asked)
+    def ask(*wanted: str) -> None:
+        rows = ", ".join(f'(SELECT count(*) FROM (SELECT 1 FROM "{name}" LIMIT 1))' for name in wanted)
         analyst_query(path, f"SELECT {rows}", readable=[store.data])
 
     try:
-        ask(*names)  # all at once: the usual case
+        ask(*names)  # one query is enough when all is well
     except (HydrawatchError, duckdb.Error):
         for name in names:
             try:
@@ -238,7 +241,7 @@ def views(store: Store, *, broken: set[str]) -> Iterator[Finding]:
 
 
 def views_elsewhere(root: Path) -> str | None:
-    """The folder of another lake that the views of ``root`` read; None when all is well or nothing can be told."""
+    """The folder of another lake that the views of ``root`` read; None when there is none, or it is not known."""
     try:
         place = views_of.views_elsewhere(root / "hydrawatch.duckdb", [root / "data"])
     except LakeError:
@@ -246,5 +249,5 @@ def views_elsewhere(root: Path) -> str | None:
     return place and place.removesuffix("/data")
 
 
-def _told(error: HydrawatchError) -> Finding:
+def _finding(error: HydrawatchError) -> Finding:
     return Finding(f"{error.at}: {error.message}" if error.at else error.message, error.hint)

@@ -1,8 +1,8 @@
-"""Account facts, account events and model releases to the lake's rows.
+"""Turns account facts, account events and model releases into the lake's rows.
 
-The first row ever seen of an account holds from its sign-up (always, where that is not known), so that a log
-replayed months later still has its accounts; a later row holds from its own date, else from when it was read.
-A row that repeats what is known already is a duplicate.
+The first row of an account is valid from its sign-up, so that a log replayed months later still has its accounts.
+Without a sign-up date it is always valid. A later row is valid from its own date, or from when it was read.
+A row that repeats known facts is a duplicate.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def mail_domains() -> dict[str, str]:
 def to_rows(
     canonical: pl.DataFrame, *, key: bytes, file_id: str, pseudonymise: bool
 ) -> tuple[pl.DataFrame, list[Reject]]:
-    """Accounts in the lake's columns, ``valid_from`` as the log gave it, and those with wrong keys."""
-    read = [_keys(text) for text in canonical["keys"]]
+    """Accounts in the lake's columns, and a reject for each with wrong keys. ``valid_from`` is the log's own."""
+    key_maps = [_keys(text) for text in canonical["keys"]]
     rejects = [
         Reject(line, "wrong_type", "expected an object of kind to list of values", "keys")
-        for line, found in zip(canonical["line"], read, strict=True)
-        if found is None
+        for line, key_map in zip(canonical["line"], key_maps, strict=True)
+        if key_map is None
     ]
-    good = canonical.filter(pl.Series([found is not None for found in read], dtype=pl.Boolean))
-    keyed = _hash_keys([found for found in read if found is not None], key)
+    good = canonical.filter(pl.Series([key_map is not None for key_map in key_maps], dtype=pl.Boolean))
+    keyed = _hash_keys([key_map for key_map in key_maps if key_map is not None], key)
     ip = addresses(good["signup_ip"])
     domain = good["email_domain"].str.to_lowercase().str.strip_chars(" .").str.split("@").list.last()
     kinds = mail_domains()
-    made = good.with_columns(
+    rows = good.with_columns(
         account_id=keyed_hash(good["account_id"], key, "account") if pseudonymise else good["account_id"],
         payment_hash=keyed_hash(good["payment_fingerprint"], key, "payment"),
         payment_bin_hash=keyed_hash(good["payment_bin"], key, "payment_bin"),
@@ -65,11 +65,11 @@ def to_rows(
         keys=keyed,
         file_id=pl.lit(file_id),
     )
-    return made.select("account_id", *_FACTS, "valid_from", "file_id", "line"), rejects
+    return rows.select("account_id", *_FACTS, "valid_from", "file_id", "line"), rejects
 
 
 def _keys(text: str | None) -> dict[str, list[str]] | None:
-    """Kind to values; None when it is not that. A single value stands for a list of one."""
+    """Values by kind; None when ``text`` is no such object. A single value counts as a list of one."""
     if not text:
         return {}
     try:
@@ -80,22 +80,22 @@ def _keys(text: str | None) -> dict[str, list[str]] | None:
         parsed = {p["key"]: p["value"] for p in parsed}
     if not isinstance(parsed, dict):
         return None
-    found: dict[str, list[str]] = {}
+    by_kind: dict[str, list[str]] = {}
     for kind, values in parsed.items():
         listed = values if isinstance(values, list) else [values]
-        kept = [v for v in listed if v not in (None, "")]
-        if not kind or not all(isinstance(v, str | int) and not isinstance(v, bool) for v in kept):
+        filled = [v for v in listed if v not in (None, "")]
+        if not kind or not all(isinstance(v, str | int) and not isinstance(v, bool) for v in filled):
             return None
-        if kept:
-            found[kind[:64]] = [str(v) for v in kept]
-    return found
+        if filled:
+            by_kind[kind[:64]] = [str(v) for v in filled]
+    return by_kind
 
 
-def _hash_keys(found: list[dict[str, list[str]]], key: bytes) -> pl.Series:
-    """Each row's keys as a map of kind to keyed hashes, kinds and hashes sorted; NULL where it has none."""
+def _hash_keys(key_maps: list[dict[str, list[str]]], key: bytes) -> pl.Series:
+    """The keys of each row as a map of kind to keyed hashes, both sorted; NULL for a row without keys."""
     hashed: dict[str, dict[str, str]] = {}
-    for kind in {kind for row in found for kind in row}:
-        values = pl.Series(sorted({v for row in found for v in row.get(kind, [])}), dtype=pl.String)
+    for kind in {kind for row in key_maps for kind in row}:
+        values = pl.Series(sorted({v for row in key_maps for v in row.get(kind, [])}), dtype=pl.String)
         hashed[kind] = dict(zip(values, keyed_hash(values, key, f"keys:{kind}"), strict=True))
     rows = [
         [
@@ -103,13 +103,13 @@ def _hash_keys(found: list[dict[str, list[str]]], key: bytes) -> pl.Series:
             for kind, values in sorted(row.items())
         ]
         or None
-        for row in found
+        for row in key_maps
     ]
     return pl.Series("keys", rows, dtype=_KEYS)
 
 
 class KnownAccounts:
-    """The newest known facts of every account, to tell first rows, changes and repetitions apart."""
+    """The newest facts of every account: they tell a first row from a change and a change from a repetition."""
 
     def __init__(self, parts: Iterable[Path]) -> None:
         self._newest: dict[str, tuple[datetime | None, int]] = {}
@@ -119,28 +119,28 @@ class KnownAccounts:
 
     def _learn(self, rows: pl.DataFrame, digests: list[int]) -> None:
         for account, start, digest in zip(rows["account_id"], rows["valid_from"], digests, strict=True):
-            held = self._newest.get(account)
-            if held is None or held[0] is None or (start is not None and start >= held[0]):
+            newest = self._newest.get(account)
+            if newest is None or newest[0] is None or (start is not None and start >= newest[0]):
                 self._newest[account] = (start, digest)
 
     def dated(self, rows: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, int]:
-        """``rows`` with the time from which each holds, without repetitions, and how many those were."""
+        """``rows`` without repetitions, each with the time it is valid from, and the number of repetitions."""
         digests = _digests(rows)
         starts: list[datetime | None] = []
         keep: list[bool] = []
-        given = zip(rows["account_id"], rows["created_at"], rows["valid_from"], digests, strict=True)
-        for account, created, start, digest in given:
-            held = self._newest.get(account)
-            begins = created if held is None else (start or now)
+        facts = zip(rows["account_id"], rows["created_at"], rows["valid_from"], digests, strict=True)
+        for account, created, start, digest in facts:
+            newest = self._newest.get(account)
+            begins = created if newest is None else (start or now)
             repeats = (
-                held is not None
-                and held[1] == digest
-                and (held[0] is None or begins is None or begins >= held[0])
+                newest is not None
+                and newest[1] == digest
+                and (newest[0] is None or begins is None or begins >= newest[0])
             )
             keep.append(not repeats)
             starts.append(begins)
             if not repeats and (
-                held is None or held[0] is None or (begins is not None and begins >= held[0])
+                newest is None or newest[0] is None or (begins is not None and begins >= newest[0])
             ):
                 self._newest[account] = (begins, digest)
         dated = rows.with_columns(pl.Series("valid_from", starts, dtype=pl.Datetime("us")))
@@ -148,7 +148,7 @@ class KnownAccounts:
 
 
 def _digests(rows: pl.DataFrame) -> list[int]:
-    """A hash of each row's facts, alike for alike facts."""
+    """A hash of each row's facts; equal facts have equal hashes."""
     plain = rows.select(
         pl.col("keys").cast(_KEYS).list.eval(
             pl.concat_str(
@@ -163,7 +163,7 @@ def _digests(rows: pl.DataFrame) -> list[int]:
 
 
 def keys(table: str, rows: pl.DataFrame) -> U64:
-    """A hash of each row of accounts, events or releases, alike for rows that say the same."""
+    """A hash of each row of accounts, events or releases; rows that say the same have equal hashes."""
     if table == "accounts":
         plain = pl.DataFrame({"account": rows["account_id"], "facts": _digests(rows)})
     else:
@@ -172,7 +172,7 @@ def keys(table: str, rows: pl.DataFrame) -> U64:
 
 
 class KnownFacts:
-    """Events or releases seen already; the same one twice counts once."""
+    """Events or releases that were read before; the same one twice counts once."""
 
     def __init__(self, columns: tuple[str, ...], parts: Iterable[Path]) -> None:
         self._columns = list(columns)
@@ -181,7 +181,7 @@ class KnownFacts:
             self._seen.update(pl.read_parquet(part, columns=self._columns).select(self._columns).iter_rows())
 
     def new(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows not seen before; they are seen from now on."""
+        """The rows that were not seen before. They count as seen from now on."""
         keep = []
         for row in rows.select(self._columns).iter_rows():
             keep.append(row not in self._seen)

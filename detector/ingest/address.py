@@ -1,7 +1,7 @@
 """Client addresses in one spelling, with their network: /24 for IPv4, /48 for IPv6.
 
-A log writes the same address as ``192.0.2.7``, ``192.0.2.7:443``, ``::ffff:192.0.2.7`` or
-``[2001:db8::1%eth0]:443``; hashed as written they would be strangers to one another.
+A log writes the same address as ``192.0.2.7``, ``192.0.2.7:443`` or ``::ffff:192.0.2.7``, and an IPv6 address as
+``[2001:db8::1%eth0]:443``. Each spelling would have a hash of its own.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _QUAD = r"^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d
 
 
 def addresses(values: pl.Series) -> pl.DataFrame:
-    """``ip`` and ``prefix`` (both text) for each value; NULL for what is no address.
+    """``ip`` and ``prefix`` (both text) of each value; NULL where the value is no address.
 
-    Loopback and unspecified addresses say nothing about a client and are NULL too.
+    Loopback and unspecified addresses are NULL too, because they say nothing about a client.
     """
     text = pl.col("raw")
     plain = pl.DataFrame({"raw": values.cast(pl.String)}).select(
@@ -25,18 +25,17 @@ def addresses(values: pl.Series) -> pl.DataFrame:
         pl.when(text.str.contains(_QUAD)).then(text).alias("ip"),
     )
     odd = plain.filter(pl.col("ip").is_null() & text.is_not_null())["raw"].unique()
-    read = [_parse(value) for value in odd]
-    known = dict(zip(odd, read, strict=True))
+    parsed = [_parse(value) for value in odd]
     ip = (
         plain.select(
-            pl.coalesce("ip", text.replace_strict(odd, pl.Series(read, dtype=pl.String), default=None)).alias(
-                "ip"
-            )
+            pl.coalesce(
+                "ip", text.replace_strict(odd, pl.Series(parsed, dtype=pl.String), default=None)
+            ).alias("ip")
         )
-        if known
+        if parsed
         else plain.select("ip")
     )
-    # No colon: a dotted quad, as nothing else gets so far.
+    # Only dotted quads have no colon here: everything else was parsed or dropped.
     v4 = pl.when(~pl.col("ip").str.contains(":", literal=True)).then(
         pl.col("ip").str.strip_chars_end("0123456789")
     )
@@ -65,22 +64,22 @@ def _parse(raw: str) -> str | None:
     elif value.count(":") == 1:
         value = value.partition(":")[0]
     try:
-        found = ipaddress.ip_address(value.partition("%")[0])
+        address = ipaddress.ip_address(value.partition("%")[0])
     except ValueError:
         return None
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            found = found.ipv4_mapped
-        elif found.is_loopback or found.is_unspecified:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            address = address.ipv4_mapped
+        elif address.is_loopback or address.is_unspecified:
             return None
-    return str(found)
+    return str(address)
 
 
 def forwarded(value: object, trusted_hops: int) -> str | None:
-    """The client's address in an ``x-forwarded-for`` list, or a single address as it stands.
+    """The client's address in an ``x-forwarded-for`` list, or a single address unchanged; None if there is none.
 
-    A client can write what it likes at the list's start; with ``trusted_hops`` proxies of one's own that append, the
-    address that many places left of the last was written by the first of them. None: nothing there.
+    A client can write anything at the start of the list. Each of the site's ``trusted_hops`` proxies appends one
+    address, so the one that many places before the last was written by the first of these proxies.
     """
     if not isinstance(value, str):
         return None
@@ -91,5 +90,5 @@ def forwarded(value: object, trusted_hops: int) -> str | None:
 
 
 def is_address(value: str) -> bool:
-    """Whether a text is an address, a port or zone aside."""
+    """Whether a text is an address, with or without a port or a zone."""
     return _parse(value) is not None

@@ -1,4 +1,4 @@
-"""What to set where a file gave nothing because nobody told which of its keys holds what."""
+"""The setting to suggest when a file gave no requests because no key of it is known to name the account."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from detector.ingest.formats import Format
 from detector.ingest.report import FileReport
 from detector.ingest.unpack import text_of
 
-#: Share of the lines that must lack the account before it is the map's fault and not some lines'.
+#: Share of lines without an account from which on the map is at fault, and not single lines (0..1).
 _NEARLY_ALL = 0.9
-#: Keys listed, and the longest one.
+#: Most keys listed, and the most characters shown of one.
 _LISTED, _LONGEST = 25, 60
 _TELLING = re.compile(
     r"(?i)account|user(?!.?agent)|tenant|customer|consumer|client.?id|\borg|team|project|key|token.?(id|name)|\bsub\b|owner"
@@ -20,7 +20,7 @@ _TELLING = re.compile(
 
 
 def of(report: FileReport, form: Format, lake: Path) -> str:
-    """The setting to write, with the keys that the entries have; empty where there is nothing to say."""
+    """The setting to write, with the keys of the entries to choose from; empty when no advice is needed."""
     if form.setting is None or report.content != "requests":
         return ""
     n = report.reasons["account_id is missing"]

@@ -1,7 +1,7 @@
 """Logs that complete another log's requests by their ids: CloudTrail has the addresses that Bedrock's own log lacks.
 
-They are read before the files of one call are taken, kept in memory while it lasts, and stored nowhere. What they hold is
-filled into requests of the same call; a record alone makes no request, since the call is in the other log.
+These logs are read before the other files of a call of ``ingest``. Their values are kept in memory for that call, filled
+into its requests, and stored nowhere. A record of such a log makes no request, since the call is in the other log.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from detector.ingest.reader import Reader
 from detector.ingest.sources import Source
 from detector.ingest.splitting import Block
 
-#: Records kept of one call of ``ingest`` (about 300 bytes each); more are counted and not used.
+#: Most records kept in one call of ``ingest`` (about 300 bytes each). Further ones are counted and not used.
 MAX_KEPT = 1_000_000
 LEFT_OUT = f"record of a log beside this one, more than {MAX_KEPT:,} in one call: not used, ingest fewer days at once"
-#: Files that are in the lake already are read again for this long, in seconds: a log may come later than the one that
-#: completes it.
+#: Age up to which a file that is in the lake is read again (s): it may arrive before the log that it completes.
 _RECENT = 2 * 86_400
 
 Values = Mapping[str, str]
@@ -41,57 +40,57 @@ class Completed:
     n_left_out: int = 0
 
     def rows(self, form: str, requests: pl.Series) -> pl.DataFrame | None:
-        """What is known of these requests, row by row and NULL where nothing is; None where it is nothing of all."""
-        kept = self.kept.get(form)
-        if not kept:
+        """The values of these requests row by row, NULL where there are none; None when no request has any."""
+        by_request = self.kept.get(form)
+        if not by_request:
             return None
-        found = [kept.get(number) for number in requests]
-        names = {name for values in found if values for name in values}
+        rows = [by_request.get(number) for number in requests]
+        names = {name for values in rows if values for name in values}
         if not names:
             return None
         return pl.DataFrame(
-            {name: [values.get(name) if values else None for values in found] for name in sorted(names)},
+            {name: [values.get(name) if values else None for values in rows] for name in sorted(names)},
             schema=dict.fromkeys(sorted(names), pl.String()),
         )
 
 
 def gather(sources: Iterable[Source], files: Iterable[Mapping[str, Any]], now: datetime) -> Completed:
-    """What those of ``sources`` hold that complete others, as far as they are new or of the last days.
+    """The values in those ``sources`` that complete other logs and are new or recent.
 
-    ``files`` are the ledger's rows. What cannot be read is passed over here: it is told of when its turn comes.
+    ``files`` are the ledger's rows. A file that cannot be read is passed over: its own turn reports the error.
     """
     completing = {name: form.beside for name, form in formats().items() if form.beside}
-    read = {(row["path"], row["n_bytes"]) for row in files}
-    made = Completed()
+    in_lake = {(row["path"], row["n_bytes"]) for row in files}
+    completed = Completed()
     for source in sources:
         try:
             age = now.replace(tzinfo=UTC).timestamp() - source.path.stat().st_mtime
             if source.layout != "parquet" and (
-                age < _RECENT or (full_path(source.path), source.n_bytes) not in read
+                age < _RECENT or (full_path(source.path), source.n_bytes) not in in_lake
             ):
-                _read(source, completing, made)
-        except Exception:  # told when its turn comes
+                _read(source, completing, completed)
+        except Exception:  # its own turn reports the error
             continue
-    return made
+    return completed
 
 
-def _read(source: Source, completing: Mapping[str, Beside], made: Completed) -> None:
+def _read(source: Source, completing: Mapping[str, Beside], completed: Completed) -> None:
     reader = Reader(source)
     records, _ = records_in(reader.head())
     name = next((n for n, log in completing.items() if any(log.sniff(r) for r in records)), None)
     if name is None:
         return
-    log, kept = completing[name], made.kept.setdefault(name, {})
+    log, by_request = completing[name], completed.kept.setdefault(name, {})
     for block in reader:
         for entry in _entries(block, log):
-            found = log.read(entry)
-            if found is None:
+            record = log.read(entry)
+            if record is None:
                 continue
-            number, values = found
-            if len(kept) >= MAX_KEPT and number not in kept:
-                made.n_left_out += 1
+            number, values = record
+            if len(by_request) >= MAX_KEPT and number not in by_request:
+                completed.n_left_out += 1
             else:
-                kept[number] = {column: intern(value) for column, value in values.items()}
+                by_request[number] = {column: intern(value) for column, value in values.items()}
 
 
 def _entries(block: Block, log: Beside) -> Iterator[Mapping[str, Any]]:

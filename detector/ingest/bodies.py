@@ -1,7 +1,7 @@
-"""What the body of a request asks for and what the body of an answer says, in every maker's spelling, as columns.
+"""Columns of request bodies and of answer bodies, in the spelling of every model maker.
 
-Gateways log bodies as they went by, so one log holds those of many makers: OpenAI (chat, responses), Anthropic, Gemini,
-Converse, and the makers that Bedrock serves. They are told by key, not by a maker's name.
+Gateways log bodies as they pass, so one log holds those of many makers: OpenAI (chat, responses), Anthropic, Gemini,
+Converse, and the makers that Bedrock serves. The keys of a body decide how it is read, not the name of a maker.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from detector.ingest.messages import (
 from detector.ingest.records import Path, Records, as_list, as_object, first_of
 
 Body = Mapping[str, Any]
-#: Objects in which a maker keeps its parameters; "" is the body itself.
+#: Objects that hold a maker's parameters; "" is the body itself.
 _HOLDERS = (
     "",
     "inferenceConfig/",
@@ -42,7 +42,7 @@ def _in_holders(*names: str) -> tuple[Path, ...]:
     return tuple(holder + name for name in names for holder in _HOLDERS)
 
 
-#: Column <- where request bodies keep it.
+#: Column <- its paths in request bodies.
 PARAMETERS: dict[str, tuple[Path, ...]] = {
     "temperature": _in_holders("temperature"),
     "max_tokens": _in_holders(
@@ -65,7 +65,7 @@ _OUTPUT = (
     "usage/outputTokens", "usage/output_tokens", "usage/completion_tokens", "metrics/outputTokenCount",
     "usageMetadata/candidatesTokenCount", "usage_metadata/candidates_token_count", "generation_token_count", "eval_count",
 )  # fmt: skip
-#: Tokens read from and written to a cache that these makers count beside the input.
+#: Cached tokens that these makers count beside the input.
 CACHE_READ = (
     "usage/cacheReadInputTokens",
     "usage/cache_read_input_tokens",
@@ -76,7 +76,7 @@ CACHE_WRITTEN = (
     "usage/cache_creation_input_tokens",
     "metrics/cacheWriteInputTokenCount",
 )
-#: Tokens read from a cache that these makers count as a part of the input.
+#: Cached tokens that these makers count as a part of the input.
 _CACHED = (
     "usage/prompt_tokens_details/cached_tokens", "usage/input_tokens_details/cached_tokens", "usage/prompt_cache_hit_tokens",
     "usageMetadata/cachedContentTokenCount", "usage_metadata/cached_content_token_count",
@@ -87,21 +87,21 @@ _REASONING = (
 )  # fmt: skip
 
 
-def asked(bodies: Sequence[Body]) -> Columns:
-    """Columns of the request bodies: the conversation, parameters and tools. An empty body is not known."""
+def request_columns(bodies: Sequence[Body]) -> Columns:
+    """Columns of the request bodies: conversation, parameters and tools. An empty body gives NULLs."""
     body = Records(range(len(bodies)), bodies)
-    talks = [talk(b) for b in bodies]
-    offered = [tools(as_object(b.get("toolConfig")).get("tools") or b.get("tools")) for b in bodies]
+    conversations = [conversation_of(b) for b in bodies]
+    tool_lists = [tools(as_object(b.get("toolConfig")).get("tools") or b.get("tools")) for b in bodies]
     return (
         {name: body.first(*paths) for name, paths in PARAMETERS.items()}
-        | columns_of(talks)
+        | columns_of(conversations)
         | {
             "carried": [
                 carried(t.carried, previous) if previous else t.carried
-                for t, previous in zip(talks, body.at("previous_response_id"), strict=True)
+                for t, previous in zip(conversations, body.at("previous_response_id"), strict=True)
             ],
-            "tool_count": [n for n, _ in offered],
-            "tool_names": [names for _, names in offered],
+            "tool_count": [n for n, _ in tool_lists],
+            "tool_names": [names for _, names in tool_lists],
             "stop_count": [n_stops(v) for v in first_of(*(body.at(path) for path in _STOPS))],
             "top_logprobs": [
                 n_logprobs(top, flag)
@@ -116,16 +116,16 @@ def asked(bodies: Sequence[Body]) -> Columns:
     )
 
 
-def answered(logged: Sequence[Any]) -> Columns:
+def answer_columns(logged: Sequence[Any]) -> Columns:
     """Columns of the answers, as bodies, their JSON text, or the events of a stream."""
     answers = [streams.answer(v) for v in logged]
     out = Records(range(len(answers)), answers)
-    read, written = out.first(*CACHE_READ), out.first(*CACHE_WRITTEN)
+    cache_reads, cache_writes = out.first(*CACHE_READ), out.first(*CACHE_WRITTEN)
     return {
         "input_tokens": [
-            total(n, r, w) for n, r, w in zip(out.first(*_INPUT), read, written, strict=True)
+            total(n, r, w) for n, r, w in zip(out.first(*_INPUT), cache_reads, cache_writes, strict=True)
         ],
-        "cached_tokens": first_of(read, out.first(*_CACHED)),
+        "cached_tokens": first_of(cache_reads, out.first(*_CACHED)),
         "output_tokens": out.first(*_OUTPUT),
         "reasoning_tokens": out.first(*_REASONING),
         "finish_reason": [_ended(a) for a in answers],
@@ -134,14 +134,14 @@ def answered(logged: Sequence[Any]) -> Columns:
     }  # fmt: skip
 
 
-def inputs_apart(logged: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-    """Tokens of the input, read from and written to a cache, as answers count them: for logs with counts of their own."""
+def input_counts(logged: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Tokens of the input, cache reads and cache writes as answers count them, for logs that have counts of their own."""
     out = Records(range(len(logged)), [streams.answer(v) for v in logged])
     return out.first(*_INPUT), out.first(*CACHE_READ), out.first(*CACHE_WRITTEN)
 
 
 def _ended(body: Body) -> Any:
-    """How the answer ended; a refusal by a content filter is an error in some makers' words, and ends it all the same."""
+    """How the answer ended. Some makers report a refusal by a content filter as an error; it is an ending here too."""
     if body.get(streams.GUARDRAIL) == "INTERVENED":
         return "guardrail_intervened"
     error = as_object(body.get("error"))
@@ -154,8 +154,8 @@ def _ended(body: Body) -> Any:
     return streams.finish(body)
 
 
-def talk(body: Body) -> Conversation:
-    """The conversation in one request body, whoever made the model."""
+def conversation_of(body: Body) -> Conversation:
+    """The conversation in one request body of any maker."""
     if not body:
         return NONE
     for key in ("messages", "input", "contents"):
@@ -164,14 +164,14 @@ def talk(body: Body) -> Conversation:
                 body.get(k) for k in ("system", "instructions", "systemInstruction", "system_instruction")
             )
             return conversation(messages, next((s for s in system if s), None))
-    if (said := body.get("message")).__class__ is str and said:  # Cohere
-        turns = [*(as_list(body.get("chat_history")) or ()), {"role": "user", "content": said}]
+    if (message := body.get("message")).__class__ is str and message:  # Cohere
+        turns = [*(as_list(body.get("chat_history")) or ()), {"role": "user", "content": message}]
         return conversation(turns, body.get("preamble"))
     return Conversation(_text(body), text_of(body.get("system")))
 
 
 def _text(body: Body) -> str | None:
-    """Text of a body that is no conversation: completion, embedding, search, pictures, a stored prompt's variables."""
+    """Text of a body without a conversation: completion, embedding, search, images, variables of a stored prompt."""
     for key in ("inputText", "prompt", "inputPrompt", "query", "text"):
         if (text := body.get(key)).__class__ is str and text:
             return conversation(text).prompt
@@ -185,5 +185,5 @@ def _text(body: Body) -> str | None:
 
 
 def _turn(item: Any) -> Any:
-    """An input of an embedding as a message, where it has parts of its own."""
+    """An embedding input as a message, if it has parts."""
     return {"role": "user", **item} if item.__class__ is dict and "content" in item else item

@@ -1,7 +1,7 @@
 """Which times of a log are believed: no single line may move the lake into the future or far into the past.
 
-A line dated ahead of the clock would open a day in which nothing is found, and a late one makes every day
-after it run again. Both are set aside as rejects and taken by ``ingest --again`` once they are acceptable.
+A line dated ahead of the clock would open a day too early. A late line makes every day after it run again.
+Both are set aside as rejects, and ``ingest --again`` takes them once their time is acceptable.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import polars as pl
 
 from detector.ingest.splitting import Code
 
-#: Column of each content that must not lie in the future. Facts about accounts may: a run of a day uses only
-#: what is dated to its end, so they wait.
+#: The time column of each content that must not lie in the future. Facts about accounts may lie there: a run of a
+#: day uses only facts dated up to its end.
 DATED = {"requests": "ts", "account_events": "ts", "model_releases": "released_at"}
-#: Contents of which old rows are set aside.
+#: Contents whose late rows are set aside.
 AGEING = ("requests",)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """``latest``: newest time taken. ``earliest``: oldest; None takes any past. ``backfill``: late lines asked for."""
+    """The newest and oldest time taken; ``earliest`` None takes any past. ``backfill``: the operator wants late lines."""
 
     latest: datetime
     earliest: datetime | None = None
@@ -39,9 +39,9 @@ class Bounds:
         max_lateness: float,
         backfill: bool,
     ) -> Bounds:
-        """Bounds at ``now`` in a lake in which the days ``runs`` were run; the two lengths in days.
+        """Bounds at ``now`` in a lake whose runs cover the days ``runs``. Skew and lateness are in days.
 
-        A day run though it lies in the future counts for nothing: it must not make the present late.
+        A run of a future day does not count: it must not make the present late.
         """
         latest = _shifted(now, max_clock_skew)
         newest = max((day for day in runs if day <= latest.date()), default=None)
@@ -50,26 +50,26 @@ class Bounds:
         return cls(latest, _shifted(datetime.combine(newest, time.min), -max_lateness), backfill)
 
     def faults(self, rows: pl.DataFrame, content: str) -> list[tuple[Code, str, pl.Series]]:
-        """What is set aside: code, detail for people, and which of ``rows``."""
-        found: list[tuple[Code, str, pl.Series]] = []
+        """What is set aside: code, detail for people, and a mask of ``rows``."""
+        faults: list[tuple[Code, str, pl.Series]] = []
         if not rows.height or content not in DATED:
-            return found
+            return faults
         times = rows[DATED[content]]
         if (ahead := times > self.latest).any():
-            found.append(("future", f"after {self.latest:%Y-%m-%d %H:%M} UTC", ahead))
+            faults.append(("future", f"after {self.latest:%Y-%m-%d %H:%M} UTC", ahead))
         if self.earliest and content in AGEING and (behind := times < self.earliest).any():
-            found.append(("late", f"before {self.earliest:%Y-%m-%d}", behind))
-        return found
+            faults.append(("late", f"before {self.earliest:%Y-%m-%d}", behind))
+        return faults
 
     def accept(self, future_from: datetime | None, late_to: datetime | None) -> bool:
-        """Whether any line of a file set aside with these times would be taken by now."""
+        """Whether some line that a file set aside would be taken now. The times are those of its ledger row."""
         if future_from is not None and future_from <= self.latest:
             return True
         return late_to is not None and (self.earliest is None or late_to >= self.earliest)
 
 
 def _shifted(moment: datetime, days: float) -> datetime:
-    """``moment`` plus ``days``, held to what a date can say."""
+    """``moment`` plus ``days``, clipped to the range of ``datetime``."""
     try:
         return moment + timedelta(days=days)
     except OverflowError:

@@ -1,7 +1,7 @@
 """Where instrumentations put a conversation: one value, an attribute a message, events of the span, or log records.
 
-All end as a list of messages that ``messages`` reads. Content that a carrier stores as JSON text is opened there, since
-an attribute holds no objects.
+Every carrier ends as a list of messages that ``messages`` reads. Content stored as JSON text is opened there, since an
+attribute holds no objects.
 """
 
 from __future__ import annotations
@@ -17,111 +17,113 @@ from detector.ingest.otlp import DETAILS, attributes
 from detector.ingest.records import Path, Records, as_list, as_object, something
 from detector.ingest.semconv import rooted
 
-#: Events that are one message each, and the role of each; what else an event may be called for its answer.
+#: Events that are one message each, with their role. Below: events that are one answer.
 _ROLES = {
     "gen_ai.user.message": "user", "gen_ai.system.message": "system", "gen_ai.developer.message": "system",
     "gen_ai.assistant.message": "assistant", "gen_ai.tool.message": "tool",
 }  # fmt: skip
 _CHOICES = frozenset(("gen_ai.choice", "gen_ai.content.completion"))
-#: Events that hold a list of messages, and their answer and system text (Azure).
+#: Events that hold the list of input messages, the answer and the system text (Azure).
 _LISTS, _ANSWER_LIST, _SYSTEM_LIST = (
     "gen_ai.input.messages",
     "gen_ai.output.messages",
     "gen_ai.system.instructions",
 )
-#: Attributes of an event in which a whole message lies as JSON text (Azure), or its content.
+#: Attributes of an event that hold a whole message as JSON text (Azure), or its content.
 _WHOLE, _CONTENT = "gen_ai.event.content", ("content", "gen_ai.prompt", "message")
 #: ``user: text`` a line, as openlit writes a conversation as one text.
 _TURN = re.compile(r"(?m)^(system|developer|user|assistant|tool|function): ")
-#: Most members of a flat list, so that a made-up index costs nothing.
+#: Most members of a flat list, so that a forged index costs nothing.
 MAX_MEMBERS = 10_000
 
 
-def conversations(records: Records) -> Columns:
-    """The conversation of each entry, from the first of its carriers that holds one."""
-    systems = records.first_held(*rooted(semconv.SYSTEM, "a"))
-    talks = _from(records, semconv.MESSAGES, said, systems, [NONE] * len(records))
-    talks = _from(records, semconv.TEXTS, written, systems, talks)
-    if NONE in talks and _scatter(records):
-        rows = zip(talks, records.entries, strict=True)
-        talks = [scattered(entry) if talk is NONE else talk for talk, entry in rows]
-    talks = _from(records, semconv.LAST_TEXTS, written, systems, talks)
+def conversation_columns(records: Records) -> Columns:
+    """Columns of the conversation of each entry, from its first carrier that holds one."""
+    systems = records.first_any(*rooted(semconv.SYSTEM, "a"))
+    by_entry = _from(records, semconv.MESSAGES, conversation_in, systems, [NONE] * len(records))
+    by_entry = _from(records, semconv.TEXTS, conversation_or_text, systems, by_entry)
+    if NONE in by_entry and _scatter(records):
+        rows = zip(by_entry, records.entries, strict=True)
+        by_entry = [scattered(entry) if one is NONE else one for one, entry in rows]
+    by_entry = _from(records, semconv.LAST_TEXTS, conversation_or_text, systems, by_entry)
     if any(systems):
-        beside = zip(talks, systems, strict=True)
-        talks = [t if t.system is not None or s is None else t._replace(system=text_of(s)) for t, s in beside]
-    held = [talk.carried for talk in talks]
+        pairs = zip(by_entry, systems, strict=True)
+        by_entry = [
+            t if t.system is not None or s is None else t._replace(system=text_of(s)) for t, s in pairs
+        ]
+    states = [one.carried for one in by_entry]
     previous = records.first(*rooted(semconv.PREVIOUS, "a"))
     if any(previous):
-        held = [carried(h, p) if p is not None else h for h, p in zip(held, previous, strict=True)]
-    return columns_of(talks) | {"carried": held}
+        states = [carried(h, p) if p is not None else h for h, p in zip(states, previous, strict=True)]
+    return columns_of(by_entry) | {"carried": states}
 
 
 def _from(
     records: Records,
     names: tuple[Path, ...],
-    read: Callable[[Any, Any], Conversation],
+    parse: Callable[[Any, Any], Conversation],
     systems: list[Any],
-    talks: list[Conversation],
+    by_entry: list[Conversation],
 ) -> list[Conversation]:
-    """``talks``, and where there is none yet what ``read`` finds in the first of the attributes that is there."""
-    values = records.first_held(*rooted(names, "a"))
+    """``by_entry``, where ``parse`` fills the gaps from the first attribute of ``names`` that has a value."""
+    values = records.first_any(*rooted(names, "a"))
     if not any(values):
-        return talks
-    rows = zip(talks, values, systems, strict=True)
-    return [read(v, system) if talk is NONE and v is not None else talk for talk, v, system in rows]
+        return by_entry
+    rows = zip(by_entry, values, systems, strict=True)
+    return [parse(v, system) if one is NONE and v is not None else one for one, v, system in rows]
 
 
 def _scatter(records: Records) -> bool:
-    """Whether any entry may hold its conversation in several attributes, events or log records."""
+    """Whether some entry may spread its conversation over several attributes, events or log records."""
     names = (name for name in records.names("a") if name.__class__ is str)
     return any(name.startswith(semconv.FLAT_MESSAGES) for name in names) or has_events(records)
 
 
 def has_events(records: Records) -> bool:
-    """Whether any entry has events of its span, or log records that belong to it."""
-    return any(records.at("span/events")) or any(records.at("said"))
+    """Whether some entry has span events, or log records of its span."""
+    return any(records.at("span/events")) or any(records.at("logs"))
 
 
-def said(value: Any, system: Any) -> Conversation:
-    """The conversation in one value: messages, or an object that holds them beside other parameters."""
+def conversation_in(value: Any, system: Any) -> Conversation:
+    """The conversation in one value: messages, or an object of them and other parameters."""
     holder = as_object(value)
     if holder and "role" not in holder:
-        for key in _TALK:
+        for key in _CONVERSATION_KEYS:
             if holder.get(key):
-                beside = (
+                system_text = (
                     system
                     or holder.get("system")
                     or holder.get("instructions")
                     or holder.get("system_instruction")
                 )
-                return _listed_talk(holder[key], beside)
+                return _listed_conversation(holder[key], system_text)
         return conversation(None, system)
-    return _listed_talk(value, system)
+    return _listed_conversation(value, system)
 
 
-def written(value: Any, system: Any) -> Conversation:
-    """The conversation in a value that may also be just what the caller wrote.
+def conversation_or_text(value: Any, system: Any) -> Conversation:
+    """The conversation in a value that may also be plain text of the caller.
 
-    JSON text in which no user speaks, or that holds more than a request does, is then text: opened, it would hide the
-    rest of itself from measurement.
+    JSON text counts as plain text when no user speaks in it or when it holds more than a request does: opened, it would
+    hide its other parts from measurement.
     """
     if value.__class__ is not str:
-        return said(value, system)
+        return conversation_in(value, system)
     holder = as_object(value)
     if not holder or _PARAMETERS.issuperset(holder):
-        found = said(holder or value, system)  # opened once
-        if found.turn is not None or (found.prompt is not None and (holder or found.prompt == value)):
-            return found
+        opened = conversation_in(holder or value, system)  # opened once
+        if opened.turn is not None or (opened.prompt is not None and (holder or opened.prompt == value)):
+            return opened
     return (
         conversation([value], system) if holder or as_list(value) is not None else conversation(value, system)
     )
 
 
 #: Where an object holds its conversation.
-_TALK = ("messages", "input", "contents", "prompt", "inputs", "texts")
-#: What else an object beside its messages or its prompt may have, for it to be a request and no text.
+_CONVERSATION_KEYS = ("messages", "input", "contents", "prompt", "inputs", "texts")
+#: The only keys of an object that is a request and not a caller's text.
 _PARAMETERS = frozenset(
-    (*_TALK, "role", "content", "system", "instructions", "system_instruction", "model",
+    (*_CONVERSATION_KEYS, "role", "content", "system", "instructions", "system_instruction", "model",
      "temperature", "top_p", "top_k", "max_tokens", "max_output_tokens", "max_completion_tokens", "stream", "n", "stop",
      "seed", "tools", "tool_choice", "user", "config", "generation_config", "response_format", "frequency_penalty",
      "presence_penalty", "logprobs", "top_logprobs", "logit_bias", "stream_options", "text", "reasoning", "store",
@@ -130,13 +132,13 @@ _PARAMETERS = frozenset(
 )  # fmt: skip
 
 
-def _listed_talk(value: Any, system: Any) -> Conversation:
+def _listed_conversation(value: Any, system: Any) -> Conversation:
     listed = as_list(value)
     return conversation(value if listed is None else _plain_messages(listed), system, stored=True)
 
 
 def _plain_messages(listed: list[Any]) -> list[Any]:
-    """Messages without what frameworks wrap around them: LangChain's constructors, a list around the list, JSON text."""
+    """Messages without the wrapping of frameworks: LangChain's constructors, a list around the list, JSON text."""
     if len(listed) == 1 and listed[0].__class__ is list:
         listed = listed[0]
     if not listed or (listed[0].__class__ is dict and "role" in listed[0]):
@@ -155,17 +157,17 @@ def _plain_messages(listed: list[Any]) -> list[Any]:
 
 
 def scattered(entry: Mapping[str, Any]) -> Conversation:
-    """The conversation of an entry that holds it in no one value: in flat attributes, else in events."""
+    """The conversation of an entry that has it in no single value: from flat attributes, or from events."""
     own = entry["a"]
     for prefix in semconv.FLAT_MESSAGES:
         if members := flat(own, prefix):
             return conversation([_message(m) for m in members], in_text=True)
-    events = _told(entry)
+    events = _events_of(entry)
     return _from_events(events) if events else NONE
 
 
 def flat(own: Mapping[str, Any], prefix: str) -> list[Any]:
-    """The members of a list that lies flat under ``prefix``, in order of their numbers."""
+    """The members of a list that was flattened under ``prefix``, in order of their numbers."""
     names = [name for name in own if name.__class__ is str and name.startswith(prefix)]
     if not names:
         return []
@@ -189,7 +191,7 @@ def _listed(holder: dict[str, Any]) -> list[Any]:
 
 
 def _message(member: Any) -> Any:
-    """A flat member as a message: OpenLLMetry's as it is, OpenInference's taken out of its own names."""
+    """A flat member as a message: OpenLLMetry's is one already, OpenInference's is translated."""
     if member.__class__ is not dict:
         return member
     inner = member.get("message")
@@ -207,17 +209,17 @@ def _message(member: Any) -> Any:
 
 
 def _part(part: Any) -> Any:
-    held = part.get("message_content") if part.__class__ is dict else None
-    if held.__class__ is not dict:
+    content = part.get("message_content") if part.__class__ is dict else None
+    if content.__class__ is not dict:
         return part
-    if held.get("type") == "reasoning" and "data" in held:  # redacted, as the provider minted it
-        return held | {"type": "redacted_thinking"}
-    return held
+    if content.get("type") == "reasoning" and "data" in content:  # redacted, as the provider minted it
+        return content | {"type": "redacted_thinking"}
+    return content
 
 
-def _told(entry: Mapping[str, Any]) -> list[tuple[str, Any, dict[str, Any]]]:
-    """Name, body and attributes of an entry's own events, and of the log records that belong to it."""
-    return [*span_events(entry["span"].get("events")), *entry.get("said", ())]
+def _events_of(entry: Mapping[str, Any]) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Name, body and attributes of the events of an entry's span, and of its log records."""
+    return [*span_events(entry["span"].get("events")), *entry.get("logs", ())]
 
 
 def span_events(events: Any) -> list[tuple[str, Any, dict[str, Any]]]:
@@ -232,16 +234,16 @@ def span_events(events: Any) -> list[tuple[str, Any, dict[str, Any]]]:
 
 
 def _from_events(events: Sequence[tuple[str, Any, dict[str, Any]]]) -> Conversation:
-    told: list[Any] = []
+    messages: list[Any] = []
     system: Any = None
     for name, body, own in events:
         if name == DETAILS or "gen_ai.input.messages" in own:
             if (value := own.get("gen_ai.input.messages")) is not None:
-                return said(value, own.get("gen_ai.system_instructions"))
+                return conversation_in(value, own.get("gen_ai.system_instructions"))
         elif name in _ROLES:
-            told.append(_told_message(name, body, own))
+            messages.append(_event_message(name, body, own))
         elif name == _LISTS:
-            told += _listed_messages(own.get(_WHOLE))
+            messages += _listed_messages(own.get(_WHOLE))
         elif name == _SYSTEM_LIST:
             system = own.get(_WHOLE)
         elif (
@@ -249,29 +251,29 @@ def _from_events(events: Sequence[tuple[str, Any, dict[str, Any]]]) -> Conversat
             and (prompt := own.get("gen_ai.prompt")) is not None
         ):
             if (role := as_object(body).get("role")).__class__ is str:  # LiteLLM: a message an event
-                told.append({"role": role, "content": prompt})
+                messages.append({"role": role, "content": prompt})
             elif as_list(prompt) is None and not as_object(prompt) and prompt.__class__ is str:
-                told += _turns(prompt)
+                messages += _turns(prompt)
             else:
-                return said(prompt, None)
-    return conversation(told, system, in_text=True) if told or system else NONE
+                return conversation_in(prompt, None)
+    return conversation(messages, system, in_text=True) if messages or system else NONE
 
 
-def _told_message(name: str, body: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+def _event_message(name: str, body: Any, own: Mapping[str, Any]) -> dict[str, Any]:
     message = as_object(own.get(_WHOLE)) or as_object(body)
-    held = [message.get("content"), *(own.get(key) for key in _CONTENT)]
-    content = next((c for c in held if c is not None), body if body.__class__ is str else None)
+    contents = [message.get("content"), *(own.get(key) for key in _CONTENT)]
+    content = next((c for c in contents if c is not None), body if body.__class__ is str else None)
     return {**message, "role": message.get("role") or _ROLES[name], "content": content}
 
 
 def _listed_messages(value: Any) -> list[Any]:
-    """The messages of an event that holds several, or one."""
+    """The messages of an event that holds one or several."""
     listed = as_list(value)
     return listed if listed is not None else [one] if (one := as_object(value)) else []
 
 
 def _turns(text: str) -> list[dict[str, str]]:
-    """Messages of ``role: text`` lines; what a user wrote in several pieces is one turn, whatever it looks like."""
+    """Messages of ``role: text`` lines. Several pieces of a user in a row are one turn: its text may hold such lines."""
     marks = list(_TURN.finditer(text))
     if not marks or marks[0].start():
         return [{"role": "user", "content": text}]
@@ -287,27 +289,27 @@ def _turns(text: str) -> list[dict[str, str]]:
 
 
 def answers_lie_flat(records: Records) -> bool:
-    """Whether any entry may hold its answer an attribute a message."""
+    """Whether some entry may hold its answer in flat attributes."""
     return any(name.startswith(semconv.FLAT_ANSWERS) for name in records.names("a") if name.__class__ is str)
 
 
 def answer_of(entry: Mapping[str, Any]) -> list[Any] | None:
-    """The answer's messages, where events or flat attributes hold them; None where there are none."""
-    found: list[Any] = []
+    """The messages of an answer in events or flat attributes; None when there are none."""
+    messages: list[Any] = []
     for prefix in semconv.FLAT_ANSWERS:
-        found += [_message(m) for m in flat(entry["a"], prefix)]
-    for name, body, own in _told(entry):
+        messages += [_message(m) for m in flat(entry["a"], prefix)]
+    for name, body, own in _events_of(entry):
         if name in _CHOICES:
-            found.append({**own, **as_object(body), **as_object(own.get(_WHOLE))})
+            messages.append({**own, **as_object(body), **as_object(own.get(_WHOLE))})
         elif name == DETAILS:
-            found += as_list(own.get("gen_ai.output.messages")) or []
+            messages += as_list(own.get("gen_ai.output.messages")) or []
         elif name == _ANSWER_LIST:
-            found += _listed_messages(own.get(_WHOLE))
-    return found or None
+            messages += _listed_messages(own.get(_WHOLE))
+    return messages or None
 
 
 def finish_in(answer: Any) -> Any:
-    """How the first message of an answer, or an answer with choices, says that it ended."""
+    """How an answer ended, by its first message or its first choice."""
     listed = as_list(answer)
     first = listed[0] if listed else as_object(answer)
     if first.__class__ is not dict:
@@ -321,8 +323,8 @@ def finish_in(answer: Any) -> Any:
     return None
 
 
-def offered(entry: Mapping[str, Any]) -> list[Any] | None:
-    """Tools that lie flat, an attribute a tool."""
+def flat_tools(entry: Mapping[str, Any]) -> list[Any] | None:
+    """Tools in flat attributes; None when there are none."""
     for prefix in semconv.FLAT_TOOLS:
         if members := flat(entry["a"], prefix):
             return [_tool(m) for m in members]
@@ -330,5 +332,5 @@ def offered(entry: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _tool(member: Any) -> Any:
-    held = member.get("tool") if member.__class__ is dict else None
-    return held.get("json_schema") or held if held.__class__ is dict else member
+    tool = member.get("tool") if member.__class__ is dict else None
+    return tool.get("json_schema") or tool if tool.__class__ is dict else member

@@ -1,7 +1,7 @@
-"""From the values of a log to the types of the canonical record, a column at a time.
+"""Casts the values of a log to the types of the canonical record, a column at a time.
 
-A value that is no value of its column is not known (NULL) and counted, so that a caller who may set a header or
-a parameter cannot keep a request out of the lake with it. Only what a request cannot do without makes a reject.
+A value of the wrong type becomes NULL and is counted. A caller may set headers and parameters, and must not be able
+to keep a request out of the lake with them. Only a required column makes a reject.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ MAX_NAMES = 256
 IDS = frozenset(("request_id", "account_id", "api_key_id", "org_id", "end_user_id", "session_id"))
 FREE = frozenset(("prompt", "system_prompt", "keys"))
 
-#: What formats call the way an answer ended, lower case, to the five words of the canonical record. Words without a bar
-#: between them are those of the .NET clients (``ToolCalls``).
+#: The five canonical words for the way an answer ended, with those of the formats in lower case. Words written together
+#: are those of the .NET clients (``ToolCalls``).
 FINISH = {
     "stop": ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed", "finish",
              "finished", "endoftext", "pause_turn", "end", "done", "success"),
@@ -59,13 +59,13 @@ _EXPECTED = {
     "MAP(VARCHAR, VARCHAR[])": "an object of lists",
 }
 _LIMIT = {"BIGINT": 2**63 - 1, "INTEGER": 2**31 - 1}
-#: Words for nothing, in an order.
+#: Words for nothing, sorted: polars wants a list.
 WORDS = sorted(NOTHING)
 #: Numbers that may be negative.
 _SIGNED = frozenset(("seed",))
 _EPOCH = datetime(1970, 1, 1)
 _FIRST, _LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)
-#: The ways of writing no zone, or UTC, that a whole column of times is tried with at once.
+#: Spellings of times in UTC or without a zone that are tried on a whole column at once.
 SHAPES = (
     "%Y-%m-%dT%H:%M:%S%.fZ",
     "%Y-%m-%dT%H:%M:%S%.f+00:00",
@@ -83,7 +83,7 @@ _FALSE = frozenset(("false", "f", "no", "off", "0", "0.0"))
 
 
 class Inferred(int):
-    """A status that the log does not state: read from the name or the words of an error."""
+    """A status that the log does not state: it is inferred from the name or the words of an error."""
 
 
 def expected(column: Column) -> str:
@@ -94,10 +94,10 @@ def expected(column: Column) -> str:
 
 
 def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
-    """``values`` as the type of ``column``, and the rows whose value was none.
+    """``values`` as the type of ``column``, and the rows with a wrong value.
 
-    Words for nothing (``None``, ``-``, ``nan`` ...), negative numbers where there can be none and unknown finish
-    reasons are NULL without being wrong.
+    Words for nothing (``None``, ``-``, ``nan`` ...), negative counts and unknown finish reasons become NULL and are not
+    wrong.
     """
     dtype = TYPES[column.type].polars
     if column.type.startswith("MAP"):
@@ -108,37 +108,37 @@ def cast(column: Column, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
         return _times(column.name, values)
     if column.name in FREE:
         other = _text if column.name == "keys" else text_of
-        made = [v if v.__class__ is str and v else other(v) for v in values]
-        wrong = [] if column.name == "keys" else _unread(values, made)
-        return pl.Series(column.name, made, dtype=pl.String), wrong
+        typed = [v if v.__class__ is str and v else other(v) for v in values]
+        wrong = [] if column.name == "keys" else _unread(values, typed)
+        return pl.Series(column.name, typed, dtype=pl.String), wrong
     at_once = _at_once(column, values, dtype)
     if at_once is not None:
         return at_once, []
     convert = _converter(column)
     wrong = []
-    made = []
+    typed = []
     for row, value in enumerate(values):
         if value is None:
-            made.append(None)
+            typed.append(None)
             continue
         try:
-            made.append(convert(value))
+            typed.append(convert(value))
         except (ValueError, OverflowError, TypeError, RecursionError):
-            made.append(None)
+            typed.append(None)
             wrong.append(row)
-    return pl.Series(column.name, made, dtype=dtype), wrong
+    return pl.Series(column.name, typed, dtype=dtype), wrong
 
 
-def _unread(values: Sequence[Any], made: Sequence[str | None]) -> list[int]:
-    """Rows whose value held no text."""
-    if made.count(None) == values.count(None):
+def _unread(values: Sequence[Any], texts: Sequence[str | None]) -> list[int]:
+    """Rows with a value that holds no text."""
+    if texts.count(None) == values.count(None):
         return []
-    rows = enumerate(zip(values, made, strict=True))
+    rows = enumerate(zip(values, texts, strict=True))
     return [row for row, (value, text) in rows if text is None and value is not None and value != ""]
 
 
 def _at_once(column: Column, values: Sequence[Any], dtype: pl.DataType) -> pl.Series | None:
-    """A column whose values all have the Python type one expects of it; None where any needs a look of its own."""
+    """A column whose values all have the expected Python type; None when some value needs a closer look."""
     types = set(map(type, values)) - {type(None)}
     name = column.name
     if types == {str} and column.type == "VARCHAR" and name not in _SPECIAL:
@@ -192,9 +192,9 @@ def _converter(column: Column) -> Callable[[Any], Any]:
 
 
 def _text(value: Any) -> str | None:
-    """A scalar as text; None for an empty one. Objects and lists keep their JSON (keys of accounts).
+    """A scalar as text; None for an empty one. Objects and lists become JSON (keys of accounts).
 
-    A whole number is the same text however it was written: ``7.0`` is ``7``, as exports make of numbers with gaps.
+    ``7.0`` is written ``7``, because exports turn whole numbers into floats when a column has gaps.
     """
     if value is None or value == "":
         return None
@@ -270,9 +270,9 @@ def _whole(value: Any, limit: int) -> int | None:
 
 
 def total(count: Any, *apart: Any) -> Any:
-    """``count`` with the counts that a log keeps ``apart`` from it (tokens read from and written to a cache).
+    """``count`` plus the counts that a log keeps ``apart`` from it (tokens read from and written to a cache).
 
-    ``count`` as it stands where it is not known or no count itself.
+    ``count`` is returned unchanged when it is None or no count.
     """
     try:
         whole = _whole(count, _LIMIT["BIGINT"]) if count is not None else None
@@ -289,7 +289,7 @@ def total(count: Any, *apart: Any) -> Any:
 
 
 def scaled(value: Any, factor: float) -> Any:
-    """A number in another unit; ``value`` as it stands where it is none."""
+    """A number in another unit; ``value`` unchanged when it is no number."""
     try:
         number = _float(value) if value is not None else None
     except (ValueError, OverflowError):
@@ -348,7 +348,7 @@ def _logit_bias(value: Any) -> bool | None:
 
 
 def _top_logprobs(value: Any) -> int | None:
-    """A number of alternatives; ``true`` asks for one (some callers write it so), ``false`` for none."""
+    """The number of alternatives. Some callers write ``true`` for one and ``false`` for none."""
     return int(value) if isinstance(value, bool) else _whole(value, 2**31 - 1)
 
 
@@ -384,13 +384,13 @@ def _seed(value: Any) -> int | None:
 
 
 def _state(value: Any) -> list[str] | None:
-    """Opaque values, one or a list; never cut, since only the whole of them means anything."""
+    """Opaque values, one or a list. They are never cut: a part of one means nothing."""
     if isinstance(value, str):
         value = orjson.loads(value) if value[:1] == "[" else [value] if value not in NOTHING else []
     if not isinstance(value, list):
         raise ValueError("neither text nor a list")
-    found = [v for v in value[:MAX_NAMES] if v.__class__ is str and v]
-    return found or None
+    states = [v for v in value[:MAX_NAMES] if v.__class__ is str and v]
+    return states or None
 
 
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
@@ -400,7 +400,7 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
 
 
 def _times(name: str, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
-    """Times in UTC. A column of one plain shape is read at once, any other value by value."""
+    """Times in UTC. A column of one plain shape is read at once, any other column value by value."""
     first = next(v for v in values if v is not None)
     if first.__class__ is str:
         try:
@@ -409,10 +409,10 @@ def _times(name: str, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
             text = None
         if text is not None:
             for shape in SHAPES:
-                read = text.str.to_datetime(shape, time_unit="us", strict=False)
-                if read.null_count() == text.null_count() and read.dt.year().is_between(2000, 2099).all():
-                    return read, []
-    made: list[datetime | None] = []
+                times = text.str.to_datetime(shape, time_unit="us", strict=False)
+                if times.null_count() == text.null_count() and times.dt.year().is_between(2000, 2099).all():
+                    return times, []
+    moments: list[datetime | None] = []
     wrong: list[int] = []
     for row, value in enumerate(values):
         moment = None
@@ -420,14 +420,15 @@ def _times(name: str, values: Sequence[Any]) -> tuple[pl.Series, list[int]]:
             moment = time_of(value)
             if moment is None:
                 wrong.append(row)
-        made.append(moment)
-    return pl.Series(name, made, dtype=pl.Datetime("us")), wrong
+        moments.append(moment)
+    return pl.Series(name, moments, dtype=pl.Datetime("us")), wrong
 
 
 def time_of(value: Any) -> datetime | None:
-    """A time in UTC, without zone, from ISO 8601 (no zone: UTC) or an epoch number whose unit shows in its size.
+    """A time in UTC without zone; None when ``value`` is no time of the years 2000 to 2099.
 
-    Years 2000 to 2099; seconds 9.4e8..4.1e9, ms, us and ns a thousand times each. None: it is no such time.
+    Text is ISO 8601; without a zone it is UTC. The size of an epoch number shows its unit: seconds are 9.4e8 to 4.1e9;
+    ms, us and ns are a thousand times as large each.
     """
     micros = epoch_us(value)
     if micros is None:
@@ -437,7 +438,7 @@ def time_of(value: Any) -> datetime | None:
 
 
 def epoch_us(value: Any) -> int | None:
-    """Microseconds since 1970 of a time as logs write it; None when it is none."""
+    """Microseconds since 1970 of a time as logs write it; None when ``value`` is no time."""
     if value.__class__ is str:
         text = value.strip()
         if text[4:5] == "-":
@@ -458,12 +459,12 @@ def epoch_us(value: Any) -> int | None:
 
 def _web_server(text: str) -> int | None:
     """A time as web servers write it: ``01/Nov/2026:10:00:00 +0000``."""
-    found = _WEB_SERVER.fullmatch(text)
-    if found is None or found["month"].lower() not in _MONTHS:
+    match = _WEB_SERVER.fullmatch(text)
+    if match is None or match["month"].lower() not in _MONTHS:
         return None
-    zone = found["zone"] or "+0000"
-    month = _MONTHS.index(found["month"].lower()) + 1
-    return _iso(f"{found['year']}-{month:02}-{found['day']}T{found['time']}{zone}")
+    zone = match["zone"] or "+0000"
+    month = _MONTHS.index(match["month"].lower()) + 1
+    return _iso(f"{match['year']}-{month:02}-{match['day']}T{match['time']}{zone}")
 
 
 def _iso(text: str) -> int | None:

@@ -1,10 +1,10 @@
-"""Lines that a container runtime wrapped, and cut: its wrapper is taken off and the pieces are put together.
+"""Takes off the wrapper that a container runtime puts around lines, and joins the pieces it cut them into.
 
     2026-03-01T00:00:00.0Z stdout P {"request_id": ...            CRI (containerd, CRI-O): P goes on, F ends
     {"log": "{\"request_id\": ...\n", "stream": "stdout", ...}      docker: what ends in no newline goes on
 
-Both runtimes cut a line every 16 KiB, which one long prompt fills. A record of several physical lines is one
-entry under the number of its first.
+Both runtimes cut a line every 16 KiB, and one long prompt is longer. A record of several physical lines is one
+entry with the number of the first line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DOCKER = {"log", "stream", "time", "attrs"}
 
 
 def style_of(lines: Sequence[bytes]) -> Style | None:
-    """The runtime that wrote most of ``lines``; None: none did."""
+    """The runtime that wrote most of ``lines``; None when none did."""
     filled = [line for line in lines if line.strip()]
     if not filled:
         return None
@@ -37,7 +37,7 @@ def style_of(lines: Sequence[bytes]) -> Style | None:
 
 
 def opens_object(line: bytes) -> bool:
-    """Whether a CRI line begins with an object, be it cut off: all records of a log may be that long."""
+    """Whether a CRI line begins with an object, complete or cut off: every record of a log may be that long."""
     match = _CRI.match(line)
     return match is not None and line[match.end() :].startswith(b"{")
 
@@ -52,22 +52,22 @@ class _Open:
 
 
 def joined(blocks: Iterable[Block], style: Style, max_line: int) -> Iterator[Block]:
-    """Blocks with the runtime's wrapper taken off. Lines without it are handed on as they are."""
+    """Blocks without the runtime's wrapper. Lines that have none pass unchanged."""
     waiting: dict[bytes, _Open] = {}
 
     def end(stream: bytes) -> None:
-        found = waiting.pop(stream)
-        text = b"".join(found.parts).strip()
-        if found.size > max_line:
-            rejects.append(Reject(found.line, "too_long", str(max_line), n_bytes=found.size))
+        record = waiting.pop(stream)
+        text = b"".join(record.parts).strip()
+        if record.size > max_line:
+            rejects.append(Reject(record.line, "too_long", str(max_line), n_bytes=record.size))
         elif not text:
-            rejects.append(Reject(found.line, "blank", n_bytes=found.size))
+            rejects.append(Reject(record.line, "blank", n_bytes=record.size))
         else:
-            entries.append((found.line, text))
+            entries.append((record.line, text))
 
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
-    read = _cri if style == "cri" else _docker
+    unwrap = _cri if style == "cri" else _docker
     for block in blocks:
         entries, rejects = [], list(block.rejects)
         lines = block.lines
@@ -75,11 +75,11 @@ def joined(blocks: Iterable[Block], style: Style, max_line: int) -> Iterator[Blo
             lines.column("line").to_pylist(), lines.column("text").to_pylist(), strict=True
         ):
             raw = text.encode().rstrip(b"\r\n")
-            found = read(raw)
-            if found is None:
+            piece = unwrap(raw)
+            if piece is None:
                 entries.append((number, raw))
                 continue
-            stream, payload, goes_on = found
+            stream, payload, goes_on = piece
             record = waiting.setdefault(stream, _Open(number))
             record.size += len(payload)
             if record.size <= max_line:
@@ -97,7 +97,7 @@ def joined(blocks: Iterable[Block], style: Style, max_line: int) -> Iterator[Blo
 
 
 def _cri(line: bytes) -> tuple[bytes, bytes, bool] | None:
-    """Stream, content, and whether it goes on in the stream's next line."""
+    """Stream, content, and whether the record goes on in the stream's next line."""
     match = _CRI.match(line)
     return (match[1], line[match.end() :], match[2] == b"P") if match else None
 
@@ -106,12 +106,12 @@ def _docker(line: bytes) -> tuple[bytes, bytes, bool] | None:
     if not line.lstrip().startswith(b"{") or b'"log"' not in line:
         return None
     try:
-        found = orjson.loads(line)
+        wrapper = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(found, dict) or not _DOCKER.issuperset(found) or "stream" not in found:
+    if not isinstance(wrapper, dict) or not _DOCKER.issuperset(wrapper) or "stream" not in wrapper:
         return None
-    log = found.get("log")
-    if not isinstance(log, str) or found["stream"] not in ("stdout", "stderr"):
+    log = wrapper.get("log")
+    if not isinstance(log, str) or wrapper["stream"] not in ("stdout", "stderr"):
         return None
-    return found["stream"].encode(), log.encode(), not log.endswith("\n")
+    return wrapper["stream"].encode(), log.encode(), not log.endswith("\n")

@@ -1,4 +1,4 @@
-"""Which format a file has, by a vote of its first entries and, where they leave it open, by its name."""
+"""Detects the format of a file: its first entries vote, and its name decides when they do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from detector.ingest.splitting import Block
 from detector.ingest.unpack import text_of
 
 NO_OPTIONS = Options()
-#: Entries that vote, and lines looked at for them: a container's log starts with its program's own text.
+#: Most entries that vote, and most lines searched for them: a container's log starts with its program's own text.
 _LOOK_AT, _LINES = 200, 20_000
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _TIME_NAME = re.compile(r"(?i)ts|.*(time|date|created|_at)")
@@ -39,7 +39,7 @@ def named(name: str) -> Format | None:
 
 
 def is_record(record: Record, options: Options = NO_OPTIONS) -> bool:
-    """Whether any format knows ``record`` as it stands: then nothing in it is a wrapper."""
+    """Whether some format knows ``record`` itself; then nothing in it is a wrapper."""
     return any(f.knows(record, options) for f in formats().values())
 
 
@@ -48,14 +48,14 @@ def detect(
 ) -> tuple[Format, str]:
     """Format and content of the file whose first blocks are ``head``.
 
-    Every readable entry has a vote, wrappers taken off; lines that are no entries have none. Account facts
-    come in native files only, so those are read as native whatever is forced. A format that the site's ``options``
-    name for most entries (a map of its own) goes before those that are told by what entries look like.
+    Every readable entry has a vote, without its wrappers; other lines have none. Account facts come in native files only,
+    so such a file is read as native even if another format is forced. A format that the site's ``options`` name for most
+    entries (a map of its own) comes before those that recognise entries by their looks.
 
     Raises
     ------
-    NotALog : nothing tells, and no entry has a time in it.
-    LogError : nothing tells.
+    NotALog : the format is unknown, and no entry has a time in it.
+    LogError : the format is unknown.
     """
     blocks = [head] if isinstance(head, Block) else list(head)
     records, n_other = records_in(blocks, options)
@@ -64,19 +64,19 @@ def detect(
     form = forced
     if forced is None or (forced.name not in votes and "native" in votes):
         best = max(votes.values(), default=0)
-        found = [formats()[name] for name, n in votes.items() if n == best]
-        if len(found) == 1 and (forced is None or native.content_of("", records) != "requests"):
-            form = found[0]
+        leading = [formats()[name] for name, n in votes.items() if n == best]
+        if len(leading) == 1 and (forced is None or native.content_of("", records) != "requests"):
+            form = leading[0]
     bare = not records and (n_other or not any(b.lines.num_rows for b in blocks))
     if form is None and (bare or (_named_native(path) and _may_be_native(records))):
         form = formats()["native"]
     if form is None:
-        raise _untold(path, blocks, records, votes)
+        raise _undetected(path, blocks, records, votes)
     return form, native.content_of(path.name, records) if form.name == "native" else "requests"
 
 
 def _any_time(blocks: list[Block]) -> bool:
-    """Whether a time stands in the first lines themselves, beside what is taken for a record in them."""
+    """Whether some of the first lines holds a time, inside or outside of its records."""
     for text in islice(_texts(blocks), _LOOK_AT):
         try:
             if _has_time(envelopes.loads(text), 1):
@@ -86,8 +86,8 @@ def _any_time(blocks: list[Block]) -> bool:
     return False
 
 
-def _untold(path: Path, blocks: list[Block], records: list[Record], votes: Counter[str]) -> LogError:
-    told = "; ".join(f"{f.name}: {f.meaning}" for f in formats().values())
+def _undetected(path: Path, blocks: list[Block], records: list[Record], votes: Counter[str]) -> LogError:
+    meanings = "; ".join(f"{f.name}: {f.meaning}" for f in formats().values())
     tied = f" (could be {' or '.join(sorted(votes))})" if votes else ""
     message = f"cannot tell the log format from its first {len(records)} readable entries{tied}"
     timeless = not _any_time(blocks) and not any(_has_time(r, 1 if len(r) > 3 else 2) for r in records)
@@ -99,7 +99,7 @@ def _untold(path: Path, blocks: list[Block], records: list[Record], votes: Count
     return kind(
         message,
         at=Location(text_of(path)),
-        hint=f"force one with --format NAME, or let a map be proposed: hydrawatch ingest --suggest FILE - {told}",
+        hint=f"force one with --format NAME, or let a map be proposed: hydrawatch ingest --suggest FILE - {meanings}",
     )
 
 
@@ -113,12 +113,12 @@ def _named_by_site(records: list[Record], options: Options) -> Format | None:
 def records_in(
     blocks: list[Block], options: Options = NO_OPTIONS, *, whole: bool = False
 ) -> tuple[list[Record], int]:
-    """The first records, and how many entries before the last of them are no calls.
+    """The first records, and the number of entries before the last of them that are no calls.
 
-    ``whole``: objects as they stand, whatever may be wrapped in them.
+    ``whole``: take every object as a record, even if it may be a wrapper.
     """
     n_other = 0
-    found: list[Record] = []
+    records: list[Record] = []
     for text in islice(_texts(blocks), _LINES):
         if is_too_complex(text):
             continue
@@ -130,10 +130,10 @@ def records_in(
             if isinstance(entry, envelopes.Fault):
                 n_other += entry.code == "not_a_call"
             elif entry:
-                found.append(entry)
-        if len(found) >= _LOOK_AT:
+                records.append(entry)
+        if len(records) >= _LOOK_AT:
             break
-    return found, n_other
+    return records, n_other
 
 
 def _texts(blocks: list[Block]) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _texts(blocks: list[Block]) -> Iterator[str]:
 
 
 def _has_time(value: object, depth: int, name: str = "") -> bool:
-    """Whether a time stands in ``value``, within ``depth`` objects of one another."""
+    """Whether ``value`` holds a time, at most ``depth`` objects deep."""
     if isinstance(value, dict):
         return depth > 0 and any(_has_time(inner, depth - 1, key) for key, inner in value.items())
     if isinstance(value, list):
@@ -158,8 +158,8 @@ def _has_time(value: object, depth: int, name: str = "") -> bool:
 
 def _may_be_native(records: list[Record]) -> bool:
     """Whether a file named as a native one has no entry, or one with a canonical key."""
-    known = {c.name for columns in native.COLUMNS.values() for c in columns}
-    return not records or any(not known.isdisjoint(record) for record in records)
+    names = {c.name for columns in native.COLUMNS.values() for c in columns}
+    return not records or any(not names.isdisjoint(record) for record in records)
 
 
 def _named_native(path: Path) -> bool:

@@ -1,10 +1,10 @@
-"""Wrappers that log shippers put around a record, taken off in one place for all formats.
+"""Takes off the wrappers that log shippers put around a record, in one place for all formats.
 
     {"Records": [record, ...]}   {"log": "{record}\n", "stream": "stdout", ...}   2026-03-01T00:00:00Z {record}
 
-``loads`` parses a line whatever stands before its JSON, ``unwrap`` gives the records in what was parsed. A
-wrapper is told by the names beside what it holds, and never when ``is_record`` knows the whole as a record: a
-record has text of its callers in it, and that text must not pass for a record.
+``loads`` parses a line, with or without a prefix before its JSON; ``unwrap`` returns the records in the parsed value.
+The names beside its content show that an object is a wrapper. An object that ``is_record`` knows is never a wrapper:
+a record holds text of callers, and that text must not pass for a record.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from detector.ingest.complexity import is_too_complex
 from detector.ingest.records import mended, parse
 from detector.ingest.splitting import Code
 
-#: Wrappers within one another, and entries of one line.
+#: Most wrappers within one another, and most entries of one line.
 MAX_DEPTH = 10
 MAX_ENTRIES = 1_000_000
-#: Bytes that base64 and gzip inside a wrapper may come to.
+#: Most bytes that base64 and gzip inside a wrapper may unpack to.
 MAX_INNER = 64 << 20
 
 Record = Mapping[str, object]
@@ -32,7 +32,7 @@ Record = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Fault:
-    """What a wrapper held instead of a record: a reject's code and detail."""
+    """What a wrapper holds instead of a record: code and detail of the reject."""
 
     code: Code
     detail: str = ""
@@ -40,7 +40,7 @@ class Fault:
 
 Entry = Record | Fault
 
-#: Members that hold a list of entries, or an object in which one of these does.
+#: Members that hold a list of entries, or an object with such a member.
 _LISTS = (
     "Records", "records", "logEvents", "events", "data", "result", "results", "value", "items", "hits",
     "streams", "receivedMessages", "entries", "rows",
@@ -51,7 +51,7 @@ _ONES = (
     "_raw", "raw", "event", "detail", "awslogs", "kinesis", "Sns", "Message", "data", "result", "value",
 )  # fmt: skip
 _ANY = frozenset(_LISTS) | frozenset(_ONES)
-#: What shippers write beside a record, in small letters: where it came from, when, how it was carried.
+#: What shippers write beside a record, in lower case: its origin, its time, and how it was carried.
 _BESIDE = frozenset((
     "@log", "@logstream", "@ptr", "@timestamp", "@version", "__cursor", "__realtime_timestamp",
     "_hostname", "_id", "_index", "_score", "_systemd_unit", "_type", "account", "ackid", "agent", "app",
@@ -71,8 +71,8 @@ _BESIDE = frozenset((
 
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[ ]?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _TAG = r"[^\s:\[\]{}\"]{1,128}(?:\[\d{1,10}\])?"
-#: What may stand before the JSON of a line. Free words are not among them: ``prompt: {...}`` is text of an
-#: application that a caller wrote, and must not be read as a record.
+#: What may come before the JSON of a line. Free words may not: ``prompt: {...}`` is an application's text with words of
+#: a caller in it, and must not be read as a record.
 _PREFIX = re.compile(
     rf"""\s*(?:
       (?:\[[a-z]{{1,16}}/[^\s\]{{}}]{{1,253}}\]|[^\s|{{}}"]{{1,128}}\s*\|)\s*(?:{_TIME}\s+)?   # kubectl, docker compose
@@ -93,11 +93,11 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 def loads(text: str | bytes) -> object:
-    """JSON of a line; a time, syslog, container or compose prefix is taken off, values in a row make a list.
+    """The JSON of a line without a time, syslog, container or compose prefix. Several objects in a row make a list.
 
     Raises
     ------
-    ValueError : neither JSON nor a known prefix before JSON.
+    ValueError : no JSON, with or without a known prefix.
     """
     try:
         return parse(text)
@@ -114,23 +114,23 @@ def loads(text: str | bytes) -> object:
 
 
 def _in_a_row(raw: bytes) -> object:
-    """Objects in a row without anything between them, as Firehose writes them; one object, where it is one."""
+    """Objects in a row without a separator, as Firehose writes them; a single object is returned as itself."""
     try:
         return parse(raw)
     except ValueError:
         if len(raw) > MAX_INNER:
             raise
     text = raw.decode()
-    found: list[object] = []
+    values: list[object] = []
     at = 0
     while at < len(text):
         try:
             value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
             raise ValueError("not valid JSON") from None
-        found.append(mended(value))
+        values.append(mended(value))
         at = _GAP.match(text, end).end()  # type: ignore[union-attr]
-    return found
+    return values
 
 
 def _never(record: Record) -> bool:
@@ -138,20 +138,20 @@ def _never(record: Record) -> bool:
 
 
 def unwrap(value: object, is_record: Callable[[Record], bool] = _never) -> tuple[Entry, ...]:
-    """Entries in a parsed line, each once; a bare record is the only one of its line.
+    """The entries in a parsed line; a bare record is the only one of its line.
 
-    ``is_record``: whether an object is a record of the log's format as it stands. There is always an entry: a
-    wrapper without any is a fault ``not_a_call``.
+    ``is_record``: whether an object itself is a record of the log's format. The result is never empty: a wrapper
+    without entries is a fault ``not_a_call``.
     """
     if isinstance(value, dict) and _ANY.isdisjoint(value):  # most lines are bare
         return (value,)
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for entry in _entries(value, is_record, MAX_DEPTH):
-        if len(found) >= MAX_ENTRIES:
-            found.append(Fault("bad_envelope", f"more than {MAX_ENTRIES:,} entries in one line"))
+        if len(entries) >= MAX_ENTRIES:
+            entries.append(Fault("bad_envelope", f"more than {MAX_ENTRIES:,} entries in one line"))
             break
-        found.append(entry)
-    return tuple(found) or (Fault("not_a_call", "a wrapper without entries"),)
+        entries.append(entry)
+    return tuple(entries) or (Fault("not_a_call", "a wrapper without entries"),)
 
 
 def _entries(value: object, is_record: Callable[[Record], bool], depth: int) -> Iterator[Entry]:
@@ -175,15 +175,15 @@ def _entries(value: object, is_record: Callable[[Record], bool], depth: int) -> 
     elif value.get("messageType") == "CONTROL_MESSAGE":
         yield Fault("not_a_call", "control message of CloudWatch Logs")
     else:
-        held = _held(value)
-        if held is None:
+        content = _content(value)
+        if content is None:
             yield Fault("not_json", "text in a wrapper") if _is_text(value) else value
         else:
-            yield from _entries(held, is_record, depth - 1)
+            yield from _entries(content, is_record, depth - 1)
 
 
-def _held(wrapper: Mapping[str, object], depth: int = MAX_DEPTH) -> object | None:
-    """What ``wrapper`` holds; None when it is none."""
+def _content(wrapper: Mapping[str, object], depth: int = MAX_DEPTH) -> object | None:
+    """The content of ``wrapper``; None when it is no wrapper."""
     for name in _LISTS:
         inner = wrapper.get(name)
         if name == "results" and isinstance(inner, list) and (rows := _insights(inner)):
@@ -191,7 +191,7 @@ def _held(wrapper: Mapping[str, object], depth: int = MAX_DEPTH) -> object | Non
         if isinstance(inner, list) and _are_entries(inner):
             return _loki(inner) if name in ("streams", "result") else inner
         if isinstance(inner, dict) and name in ("data", "hits", "result") and depth:
-            within = _held(inner, depth - 1)
+            within = _content(inner, depth - 1)
             if within is not None:
                 return within
     n_beside = sum(name.lower() in _BESIDE for name in wrapper)
@@ -214,52 +214,52 @@ def _held(wrapper: Mapping[str, object], depth: int = MAX_DEPTH) -> object | Non
     return None
 
 
-#: These are objects of their own in records that are no wrappers.
+#: Records that are no wrappers have objects under these names.
 _STRINGS_ONLY = frozenset(("log", "event", "result", "value", "body", "line", "msg", "raw"))
 
 
 def _may_hold(text: str) -> bool:
-    """Whether JSON may be in a text: a cheap look before it is parsed."""
+    """Whether a text may hold JSON: a cheap look before it is parsed."""
     start = text.lstrip()[:1]
     return start in ("{", "[") or (start != "" and "{" in text[:400])
 
 
 def _is_text(wrapper: Mapping[str, object]) -> bool:
-    """Whether a wrapper, and nothing but a wrapper, holds text that is no JSON."""
+    """Whether an object is nothing but a wrapper around text that is no JSON."""
     texts = [n for n in wrapper if n in _ONES and isinstance(wrapper[n], str)]
     return bool(texts) and len(wrapper) > 1 and all(n.lower() in _BESIDE or n in texts for n in wrapper)
 
 
 def _are_entries(inner: list[object]) -> bool:
-    """Whether a list is one of entries: objects, or their JSON; an empty one is, too."""
+    """Whether a list holds entries: objects or their JSON. An empty list counts."""
     return all(isinstance(i, dict) or (isinstance(i, str) and i.lstrip()[:1] == "{") for i in inner[:20])
 
 
 def _loki(streams: list[object]) -> list[object]:
-    """Lines of Loki's answer, ``{"stream": labels, "values": [[time, line], ...]}``; else the list itself."""
-    found: list[object] = []
+    """Lines of Loki's answer, ``{"stream": labels, "values": [[time, line], ...]}``; the list itself for any other."""
+    lines: list[object] = []
     for stream in streams:
         values = stream.get("values") if isinstance(stream, dict) else None
         if not isinstance(values, list) or not all(isinstance(v, list) and len(v) > 1 for v in values):
             return streams
-        found.extend(v[1] for v in values)
-    return found
+        lines.extend(v[1] for v in values)
+    return lines
 
 
 def _insights(results: list[object]) -> list[object] | None:
-    """Rows of CloudWatch Insights' answer, a list of ``{"field", "value"}`` each, as objects; None: it is none."""
-    found: list[object] = []
+    """Rows of CloudWatch Insights' answer as objects; None for another list. A row is a list of ``{"field", "value"}``."""
+    rows: list[object] = []
     for row in results:
         if not isinstance(row, list) or not row:
             return None
         if not all(isinstance(f, dict) and isinstance(f.get("field"), str) and "value" in f for f in row):
             return None
-        found.append({f["field"]: f["value"] for f in row})
-    return found
+        rows.append({f["field"]: f["value"] for f in row})
+    return rows
 
 
 def _parsed(text: str) -> object:
-    """JSON in a string, or why there is none."""
+    """The JSON in a string, or a fault that says why there is none."""
     if is_too_complex(text):
         return Fault("too_complex")
     try:
@@ -269,7 +269,7 @@ def _parsed(text: str) -> object:
 
 
 def _decoded(text: str) -> str | None:
-    """base64, and gzip in it, as Kinesis, Firehose and Pub/Sub carry a record; None when it is not that."""
+    """Text from base64, or from gzip in base64, as Kinesis, Firehose and Pub/Sub carry records; None for other text."""
     if text.lstrip()[:1] in ("{", "["):
         return text
     try:
@@ -291,7 +291,7 @@ def _decoded(text: str) -> str | None:
 
 
 def _characters(codes: Iterable[object]) -> str | None:
-    """The bytes of a journal message that is no plain text."""
+    """Text from a list of bytes, as the journal writes a message with control characters."""
     try:
         return bytes(c for c in codes if isinstance(c, int)).decode("utf-8", "replace")
     except ValueError:

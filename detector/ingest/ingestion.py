@@ -1,10 +1,10 @@
-"""Log files in, rows of the lake out. Text is measured here and goes no further.
+"""Log files in, rows of the lake out. Text is measured here and not kept.
 
     file -> blocks of lines -> canonical rows | rejects | duplicates -> measured, keyed -> parts by day
 
-One transaction a file: a file is in the lake whole, with its rejects and its row in ``files``, or not at all.
-Every entry is accounted for: lines = requests + rejects + duplicates. Every path given ends as read, passed
-over or unreadable; no file stops the others.
+Each file has one transaction: the lake gets the whole file, with its rejects and its row in ``files``, or nothing
+of it. Every entry is accounted for: lines = requests + rejects + duplicates. Every path ends as read, passed over
+or unreadable. No file stops the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from detector.ingest.processing import ALL_ROWS, Pool, Task, process
 from detector.ingest.reader import Reader
 from detector.ingest.replace import Given, Replacement
 from detector.ingest.report import UNAUTHENTICATED, FileReport, reject_share
-from detector.ingest.sources import Found, Source, find
+from detector.ingest.sources import Selection, Source, find
 from detector.ingest.splitting import Block, Reject
 from features import schema
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from detector.lake.store import Store
 
 Progress = Callable[[int, int, Path], None]
-#: Bytes of a file from which on it pays to start further processes, which takes a second or two.
+#: Size of a file from which on further processes pay off (bytes): starting them takes a second or two.
 _WORTH = 32 << 20
 
 
@@ -61,7 +61,7 @@ def ingest(
     again: bool = False,
     backfill: bool = False,
     ignore: Sequence[str] = (),
-    found: Found | None = None,
+    selection: Selection | None = None,
     progress: Progress | None = None,
     announce: Callable[[Path, int, list[date]], None] | None = None,
     each: Callable[[FileReport], None] | None = None,
@@ -78,19 +78,19 @@ def ingest(
     account_attribute : log attribute that names the account, before the format's own order.
     envoy_keys : canonical name -> JSON key, for Envoy.
     mapped_keys : canonical name -> path or paths, for ``mapped``.
-    placeholders : texts that stand for content which was not logged, beside those shipped.
-    trusted_hops : proxies of one's own that append to x-forwarded-for.
+    placeholders : texts that stand for content which was not logged, in addition to the shipped ones.
+    trusted_hops : the site's own proxies that append to x-forwarded-for.
     pseudonymise : store account ids as keyed hashes.
     max_rejects : share of all lines of this call that may be rejected (0..1).
     max_clock_skew : lines further ahead of ``now`` are set aside (days).
     max_lateness : lines further before the newest day run are set aside (days).
-    again : read files anew that were read before, and replace what they gave.
-    backfill : take lines however late.
+    again : read files a second time and replace their rows.
+    backfill : take lines of any age.
     ignore : patterns of file names or paths to pass over.
-    found : what ``find`` made of ``paths``, where it was asked already.
+    selection : result of ``find`` for ``paths``, if the caller has it already.
     progress : called with bytes done, bytes in all, and the file.
-    announce : told, before anything is done, of each file read again: rows that go, days they are of.
-    each : told of each report as soon as it is complete.
+    announce : called for each file that is read again, before anything is done: its rows that go, and their days.
+    each : called with each report as soon as it is complete.
     now : time of ingestion (UTC); the clock's, if not given.
     workers : processes that read a large file; as many as there are cores, up to eight, if not given.
 
@@ -98,7 +98,7 @@ def ingest(
     ------
     LogError : a named path does not exist.
     ConfigError : no such format, an Envoy key for a column that does not exist, or a map that cannot work.
-    DataQualityError : more rejects than ``max_rejects``, what was kept is stored.
+    DataQualityError : more rejects than ``max_rejects``. The accepted lines are stored.
     """
     forced = named(format)
     options = Options(
@@ -118,7 +118,7 @@ def ingest(
             f"mapped_keys: {'; '.join(wrong) if options.mapped_keys else 'not set, and --format mapped needs it'}",
             hint="let a map be proposed: hydrawatch ingest --suggest FILE (columns: see docs/formats.md, mapped)",
         )
-    found = found or find(paths, ignore=ignore, lake=store.root)
+    selection = selection or find(paths, ignore=ignore, lake=store.root)
     moment = (now.astimezone(UTC) if now and now.tzinfo else now or datetime.now(UTC)).replace(tzinfo=None)
     reports: list[FileReport] = []
 
@@ -127,18 +127,18 @@ def ingest(
         if each:
             each(report)
 
-    for skip in found.skips:
+    for skip in selection.skips:
         done(FileReport(skip.path, status=skip.status, reason=skip.reason))
     with store.exclusive():
         bounds = Bounds.of(
             moment, store.days("runs"), max_clock_skew=max_clock_skew, max_lateness=max_lateness,
             backfill=backfill,
         )  # fmt: skip
-        known = KnownState(store, key, pseudonymise=pseudonymise, now=moment)
-        n_processes = workers or _workers(found.sources)
-        completed = beside.gather(found.sources, known.ledger.files.values(), moment)
+        state = KnownState(store, key, pseudonymise=pseudonymise, now=moment)
+        n_processes = workers or _workers(selection.sources)
+        completed = beside.gather(selection.sources, state.ledger.files.values(), moment)
         call = _Call(
-            known,
+            state,
             forced,
             Settings(format, options, pseudonymise),
             bounds,
@@ -147,12 +147,12 @@ def ingest(
             completed,
         )
         if again and announce:
-            call.announce(found.sources, announce)
+            call.announce(selection.sources, announce)
         try:
-            call.take_all(found.sources, done, progress)
+            call.take_all(selection.sources, done, progress)
         finally:
             call.pool.close()
-        known.ledger.write_skipped(store, [Path(p) for p in paths], reports, moment)
+        state.ledger.write_skipped(store, [Path(p) for p in paths], reports, moment)
     reports.sort(key=lambda r: str(r.path))
     _judge(reports, max_rejects, store.root)
     return reports
@@ -165,8 +165,8 @@ def _judge(reports: list[FileReport], max_rejects: float, lake: Path) -> None:
     if reject_share(n_lines, n_rejects, n_apart) > max_rejects:
         n_lines, n_rejects = n_lines - n_apart, n_rejects - n_apart
         worst = max(reports, key=lambda r: r.n_rejects - r.n_unauthenticated)
-        apart = Reject(0, UNAUTHENTICATED).reason
-        reason, n = next(found for found in worst.reasons.most_common() if found[0] != apart)
+        uncounted = Reject(0, UNAUTHENTICATED).reason
+        reason, n = next(pair for pair in worst.reasons.most_common() if pair[0] != uncounted)
         raise DataQualityError(
             f"{n_rejects} of {n_lines} lines were rejected, more than {max_rejects:.4g} of them; most often in "
             f"{worst.path.name}: {reason} ({n} times)",
@@ -174,7 +174,7 @@ def _judge(reports: list[FileReport], max_rejects: float, lake: Path) -> None:
         )
 
 
-def _told(reader: Reader, tell: Callable[[int], None]) -> Iterator[Block]:
+def _reporting(reader: Reader, tell: Callable[[int], None]) -> Iterator[Block]:
     for block in reader:
         yield block
         tell(reader.n_read)
@@ -189,9 +189,9 @@ def _workers(sources: Iterable[Source]) -> int:
 
 @dataclass
 class _Call:
-    """One call of ``ingest``: what it knows and how it was told to read."""
+    """One call of ``ingest``: its view of the lake and its settings."""
 
-    known: KnownState
+    state: KnownState
     forced: Format | None
     settings: Settings
     bounds: Bounds
@@ -200,19 +200,19 @@ class _Call:
     completed: beside.Completed
 
     def announce(self, sources: Iterable[Source], tell: Callable[[Path, int, list[date]], None]) -> None:
-        """Say of each file what of it goes, before anything is done."""
+        """Announce which rows of each file go, before anything is done."""
         for source in sources:
             try:
                 _, rows = self._identify(source)
             except LogError:
-                continue  # told when its turn comes
-            replacement = Replacement(self.known, rows, self.settings)
+                continue  # its own turn reports the error
+            replacement = Replacement(self.state, rows, self.settings)
             tell(source.path, replacement.n_rows, replacement.days)
 
     def take_all(
         self, sources: Sequence[Source], done: Callable[[FileReport], None], progress: Progress | None
     ) -> None:
-        """Every file, each by itself: one that cannot be read is reported and stops no other."""
+        """Take one file after the other. A file that cannot be read is reported and stops no other."""
         total, n_done = sum(s.n_bytes for s in sources), 0
         for source in sources:
 
@@ -228,8 +228,8 @@ class _Call:
                 words = f"{error.message}; {error.hint}" if error.hint else error.message
                 report = FileReport(source.path, status="unreadable", reason=words)
             except (HydrawatchError, OSError):
-                raise  # of the lake or the machine: no other file would fare better
-            except Exception as error:  # whatever a file holds, the others are read
+                raise  # a fault of the lake or the machine would stop every other file too
+            except Exception as error:  # no content of one file may stop the others
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 words = f"a fault of hydrawatch: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
                 report = FileReport(source.path, status="unreadable", reason=f"{words}; please report it")
@@ -238,60 +238,60 @@ class _Call:
             tell(0, source, n_done)
 
     def take(self, source: Source, tell: Callable[[int], None]) -> FileReport:
-        """Read one file in one transaction; nothing is done when its very bytes were read before."""
+        """Read one file in one transaction. A file with the same bytes as one in the lake is not read."""
         identity, rows = self._identify(source)
-        row = self.known.ledger.files.get(identity)
+        row = self.state.ledger.files.get(identity)
         if row and not self.again:
-            report, anew = self._of_known(source, row)
+            report, anew = self._of_stored(source, row)
             if not anew:
                 return report
         replacement = (
-            Replacement(self.known, rows, self.settings if self.again else None)
+            Replacement(self.state, rows, self.settings if self.again else None)
             if rows or self.again
             else None
         )
         reader = Reader(source)
         form, content = detect(source.path, reader.head(), self.forced, self.settings.options)
         report = FileReport(source.path, form.name, content)
-        given = Given(self.known.keying) if replacement else None
+        given = Given(self.state.keying) if replacement else None
         changed: list[Row] = []
-        with self.known.transaction(
+        with self.state.transaction(
             identity,
             unknown=replacement.unknown if replacement and (self.again or replacement.n_rows) else None,
         ) as txn:
-            intake = Intake(self.known, txn, identity, report, self.bounds, given, self.completed)
+            intake = Intake(self.state, txn, identity, report, self.bounds, given, self.completed)
             if replacement and replacement.ingested_at:
                 intake.now = replacement.ingested_at
             if content == "requests":
                 task = Task(
-                    form.name, self.settings.options, self.known.key, self.known.pseudonymise, identity,
+                    form.name, self.settings.options, self.state.key, self.state.pseudonymise, identity,
                     str(txn.folder()), ALL_ROWS // self.pool.workers,
                 )  # fmt: skip
                 with self.pool.processors(task, source.n_bytes) as processors:
-                    process(processors, _told(reader, tell), intake)
+                    process(processors, _reporting(reader, tell), intake)
             else:
                 mapper = mapping.RecordMapper(form, content, self.settings.options)
-                for block in _told(reader, tell):
+                for block in _reporting(reader, tell):
                     intake.add(mapper.map(block))
             intake.finish()
             if replacement and given:
                 changed, report.remarks = replacement.carry_out(txn, given, self.settings)
                 report.n_replaced, report.days_replaced = replacement.n_rows, replacement.days
-            row = row_of(report, identity, source.n_bytes, self.settings, self.known.now)
+            row = row_of(report, identity, source.n_bytes, self.settings, self.state.now)
             if replacement and replacement.ingested_at:
-                row |= {"ingested_at": replacement.ingested_at, "reread_at": self.known.now}
-            txn.add("files", ledger.frame([row]), part=self.known.part(identity, "files"))
-        self.known.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
+                row |= {"ingested_at": replacement.ingested_at, "reread_at": self.state.now}
+            txn.add("files", ledger.frame([row]), part=self.state.part(identity, "files"))
+        self.state.record(row, *changed, gone=replacement.ids - {identity} if replacement else frozenset())
         self._remark(report, intake, identity)
         if form.beside and self.completed.n_left_out:
             report.notes[beside.LEFT_OUT] += self.completed.n_left_out
-        if words := advice.of(report, form, self.known.store.root):
+        if words := advice.of(report, form, self.state.store.root):
             report.remarks.append(words)
         return report
 
     def _identify(self, source: Source) -> tuple[str, list[Row]]:
-        """The file's id, and the ledger's rows of it and, when it is read again, of its shorter states."""
-        files = self.known.ledger.files
+        """The file's id and its ledger row; with ``again`` also the rows of its shorter states."""
+        files = self.state.ledger.files
         if not self.again:
             identity, _ = identify(source.path)
             return identity, [files[identity]] if identity in files else []
@@ -299,11 +299,11 @@ class _Call:
         identity, shorter = identify(source.path, sizes)
         return identity, [files[i] for i in dict.fromkeys([identity, *shorter.values()]) if i in files]
 
-    def _of_known(self, source: Source, row: Row) -> tuple[FileReport, bool]:
-        """Report of a file read before, and whether it is to be read anew by itself."""
+    def _of_stored(self, source: Source, row: Row) -> tuple[FileReport, bool]:
+        """Report of a file that was read before, and whether this call should read it a second time."""
         report = FileReport(
             source.path, row["format"], row["content"], status=row["status"] or "read",
-            reason=row["reason"] or "already in the lake", known=True,
+            reason=row["reason"] or "already in the lake", in_lake=True,
         )  # fmt: skip
         if row["path"] not in (ledger.full_path(source.path), str(source.path)):
             report.copy_of = row["path"]
@@ -320,7 +320,7 @@ class _Call:
         return report, False
 
     def _other_format(self, source: Source, row: Row) -> list[str]:
-        """Whether the format forced, then or now, makes the file another one; as words."""
+        """In words, how the format forced then or now changes the format of the file; empty if it does not."""
         then, now = forced_of(row), self.settings.format
         if then == now or now == row["format"] or row["content"] != "requests":
             return []
@@ -328,14 +328,14 @@ class _Call:
             try:
                 form, _ = detect(source.path, Reader(source).head(), None, self.settings.options)
             except LogError:
-                return []  # it had to be forced
+                return []  # the format had to be forced
             if form.name == row["format"]:
                 return []
             now = form.name
         return [f"format was {row['format']}, is {now}"]
 
     def _remark(self, report: FileReport, intake: Intake, identity: str) -> None:
-        """Say what the counts alone do not."""
+        """Add the remarks that the counts alone do not show."""
         attribute = self.settings.options.account_attribute
         if attribute and report.content == "requests" and report.n_lines and intake.n_named == 0:
             report.remarks.append(
@@ -344,7 +344,7 @@ class _Call:
             )
         if self.again:
             others = [
-                r for r in self.known.ledger.at(report.path) if r["file_id"] != identity and r["n_requests"]
+                r for r in self.state.ledger.at(report.path) if r["file_id"] != identity and r["n_requests"]
             ]
             if n := sum(r["n_requests"] for r in others):
                 report.remarks.append(f"{n} rows that other files gave, read at this path before, stay")

@@ -1,4 +1,4 @@
-"""Rows of one file on their way into the lake: de-duplicated, measured, gathered by day, written as parts."""
+"""Takes the rows of one file into the lake: de-duplicated, measured, gathered by day, written as parts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from detector.ingest import accounts, ledger, mapping
+from detector.ingest import accounts, ledger
 from detector.ingest.bounds import DATED, Bounds
+from detector.ingest.checks import Mapped
 from detector.ingest.known import KnownState
 from detector.ingest.processing import Kept
 from detector.ingest.rejected import Rejects
@@ -20,21 +21,21 @@ from detector.ingest.report import FileReport
 
 if TYPE_CHECKING:
     from detector.ingest.beside import Completed
-    from detector.lake.store import Transaction
+    from detector.lake.transaction import Transaction
 
-#: Skeletons that wait in memory before they are written as a part.
+#: Skeletons kept in memory before they are written as a part.
 _TEMPLATES = 131_072
 
 
 class Intake:
-    """Rows of one file on their way into a transaction, by day.
+    """Takes the rows of one file into a transaction, by day.
 
-    ``given`` is told of every row that the file gives, also of those that are in the lake already.
+    ``given`` notes every row of the file, also those that are in the lake already.
     """
 
     def __init__(
         self,
-        known: KnownState,
+        state: KnownState,
         txn: Transaction,
         identity: str,
         report: FileReport,
@@ -42,22 +43,22 @@ class Intake:
         given: Given | None = None,
         completed: Completed | None = None,
     ) -> None:
-        self.known = known
+        self.state = state
         self.txn = txn
         self.identity = identity
         self.report = report
         self.bounds = bounds
         self.given = given
         self._completed = completed
-        #: Lines on which the attribute that names the account was found; None: the mapping does not tell.
+        #: Lines that have the attribute that names the account; None: the mapping does not count them.
         self.n_named: int | None = None
-        #: When the file was read; an earlier moment when it is read again.
-        self.now = known.now
+        #: When the file was read. A file that is read again keeps its first time.
+        self.now = state.now
         self._rejects = Rejects()
         self._templates: list[pl.DataFrame] = []
         self._accounts: list[pl.Series] = []
 
-    def add(self, mapped: mapping.Mapped) -> None:
+    def add(self, mapped: Mapped) -> None:
         """Count and keep one block of accounts, events or releases."""
         self._count(mapped)
         rows = mapped.rows.filter(self._believed(mapped.rows))
@@ -66,14 +67,14 @@ class Intake:
         elif rows.height:
             self._add_facts(rows)
 
-    def judge(self, mapped: mapping.Mapped) -> pl.Series:
-        """Count one block of requests, and say which of its rows are kept."""
+    def judge(self, mapped: Mapped) -> pl.Series:
+        """Count one block of requests, and return which of its rows are kept."""
         self._count(mapped)
         believed = self._believed(mapped.rows)
         rows = mapped.rows if believed.all() else mapped.rows.filter(believed)
         if not rows.height:
             return believed
-        new, n_same_id = self.known.seen.new(rows.select("request_id", "account_id", "ts"))
+        new, n_same_id = self.state.seen.new(rows.select("request_id", "account_id", "ts"))
         if self.given:
             self.given.requests(rows)
         self._span(rows["ts"])
@@ -91,31 +92,31 @@ class Intake:
         which[np.flatnonzero(believed.to_numpy())[new.to_numpy()]] = True
         return pl.Series(which)
 
-    def beside(self, mapped: mapping.Mapped) -> pl.DataFrame | None:
-        """What another log knows of the rows of a block."""
+    def beside(self, mapped: Mapped) -> pl.DataFrame | None:
+        """Values of another log for the rows of a block."""
         return (
             self._completed.rows(self.report.format, mapped.rows["request_id"]) if self._completed else None
         )
 
     def kept(self, kept: Kept) -> list[int]:
-        """Take note of what was kept of a block; the templates whose skeletons are to be shown."""
+        """Take note of the rows kept of a block, and return the templates whose skeletons are wanted."""
         self.report.notes.update(kept.notes)
         self.written(kept.parts)
-        return self.known.templates_due(kept.templates)
+        return self.state.templates_due(kept.templates)
 
     def shown(self, skeletons: pl.DataFrame) -> None:
-        """Skeletons of templates met again."""
+        """Take skeletons of templates that were met a second time."""
         self._templates.append(skeletons)
         if sum(t.height for t in self._templates) >= _TEMPLATES:
             self._write_templates()
 
     def written(self, parts: Iterable[tuple[date, str]]) -> None:
-        """Parts of requests that lie in the transaction's folder."""
+        """Take parts of requests from the transaction's folder."""
         for day, path in parts:
-            name = self.known.part(self.identity, f"requests {day}")
+            name = self.state.part(self.identity, f"requests {day}")
             self.txn.adopt("requests", Path(path), day=day, part=name)
 
-    def _count(self, mapped: mapping.Mapped) -> None:
+    def _count(self, mapped: Mapped) -> None:
         report = self.report
         report.n_lines += mapped.rows.height + sum(r.n for r in mapped.rejects)
         self._rejects.add(mapped.rejects)
@@ -127,7 +128,7 @@ class Intake:
             self.n_named = (self.n_named or 0) + mapped.n_named
 
     def finish(self) -> None:
-        """Write what waits, rejects and templates; the report is complete from now on."""
+        """Write the pending rejects and templates. The report is complete after this."""
         report = self.report
         report.n_rejects, report.codes = self._rejects.n_lines, self._rejects.codes
         report.reasons = self._rejects.reasons
@@ -142,11 +143,11 @@ class Intake:
             self._add_part("rejects", rows)
         self._write_templates()
         for ids in self._accounts:
-            self.known.accounts_kept.new(ids.to_numpy())
-        report.n_accounts = len(self.known.accounts_kept)
+            self.state.accounts_kept.new(ids.to_numpy())
+        report.n_accounts = len(self.state.accounts_kept)
 
     def _believed(self, rows: pl.DataFrame) -> pl.Series:
-        """Which rows have a time that is believed; the others are set aside."""
+        """Which rows have a time that is believed. The others are set aside."""
         column = DATED.get(self.report.content, "")
         believed = pl.Series([True]).new_from_index(0, rows.height)
         for code, detail, which in self.bounds.faults(rows, self.report.content):
@@ -161,28 +162,28 @@ class Intake:
         return believed
 
     def _add_accounts(self, rows: pl.DataFrame) -> None:
-        made, rejects = accounts.to_rows(
-            rows, key=self.known.key, file_id=self.identity, pseudonymise=self.known.pseudonymise
+        facts, rejects = accounts.to_rows(
+            rows, key=self.state.key, file_id=self.identity, pseudonymise=self.state.pseudonymise
         )
         self._rejects.add(rejects)
         if self.given:
-            self.given.facts("accounts", made)
-        if n_ahead := _n_after(made, self.bounds.latest, "created_at", "valid_from"):
+            self.given.facts("accounts", facts)
+        if n_ahead := _n_after(facts, self.bounds.latest, "created_at", "valid_from"):
             self.report.notes["dated in the future, not used before then"] += n_ahead
-        kept, n_repeated = self.known.known_accounts.dated(made, self.now)
+        new, n_repeated = self.state.known_accounts.dated(facts, self.now)
         self.report.n_duplicates += n_repeated
-        self._add_kept("accounts", kept)
+        self._add_kept("accounts", new)
 
     def _add_facts(self, rows: pl.DataFrame) -> None:
         table = self.report.content
-        rows = self.known.stored_accounts(rows)
+        rows = self.state.stored_accounts(rows)
         if self.given:
             self.given.facts(table, rows)
-        kept = self.known.facts(table).new(rows)
-        self.report.n_duplicates += rows.height - kept.height
+        new = self.state.facts(table).new(rows)
+        self.report.n_duplicates += rows.height - new.height
         if "ts" in rows.columns:
             self._span(rows["ts"])
-        self._add_kept(table, kept.with_columns(pl.lit(self.identity).alias("file_id")))
+        self._add_kept(table, new.with_columns(pl.lit(self.identity).alias("file_id")))
 
     def _add_kept(self, table: str, rows: pl.DataFrame) -> None:
         self.report.n_requests += rows.height
@@ -195,14 +196,16 @@ class Intake:
         self.report.last_ts = max(high, self.report.last_ts or high)
 
     def _write_templates(self) -> None:
-        found = [t for t in self._templates if t.height]
+        skeletons = [t for t in self._templates if t.height]
         self._templates = []
-        if found:
-            rows = pl.concat(found).select("template_id", "skeleton", pl.lit(self.identity).alias("file_id"))
+        if skeletons:
+            rows = pl.concat(skeletons).select(
+                "template_id", "skeleton", pl.lit(self.identity).alias("file_id")
+            )
             self._add_part("templates", rows)
 
     def _add_part(self, table: str, rows: pl.DataFrame) -> None:
-        self.txn.add(table, rows, part=self.known.part(self.identity, table))
+        self.txn.add(table, rows, part=self.state.part(self.identity, table))
 
 
 def _ends(times: pl.Series) -> tuple[datetime, datetime]:
@@ -213,7 +216,7 @@ def _ends(times: pl.Series) -> tuple[datetime, datetime]:
 
 
 def _n_after(rows: pl.DataFrame, moment: datetime, *columns: str) -> int:
-    """Rows of which any of ``columns`` lies after ``moment``."""
+    """Number of rows with some time of ``columns`` after ``moment``."""
     ahead = np.zeros(rows.height, dtype=np.bool_)
     for name in columns:
         ahead |= (rows[name] > moment).fill_null(value=False).to_numpy()

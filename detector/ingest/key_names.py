@@ -1,8 +1,8 @@
-"""Names under which logs keep what a canonical column holds, for proposing a map."""
+"""Names that logs use for the canonical columns; ``suggest`` proposes a map from them."""
 
 from __future__ import annotations
 
-#: Column -> patterns of the last keys of a path, lower case with ``_`` between words; the earlier the better.
+#: Column -> last keys of a path, lower case with ``_`` between words, the best fit first.
 NAMES: dict[str, tuple[str, ...]] = {
     "request_id": ("request_id", "req_id", "x_request_id", "correlation_id", "call_id", "trace_id", "id"),
     "ts": ("timestamp", "ts", "start_time", "started_at", "created_at", "time", "event_time", "request_time", "date",

@@ -1,4 +1,4 @@
-"""What a file is, told by its content: a log and how to read it, no log at all, or one that cannot be read.
+"""Tells from its content what a file is: a log and how to read it, no log, or a log that cannot be read.
 
 Names only break ties. A rotated, renamed or oddly named log is a log; a README with a JSON example is none.
 """
@@ -14,15 +14,15 @@ from typing import Literal
 from detector.ingest import containers, tabular
 from detector.ingest.envelopes import loads
 from detector.ingest.formats import formats
-from detector.ingest.magic import BINARY, FOREIGN, PACKINGS, Told
+from detector.ingest.magic import BINARY, FOREIGN, PACKINGS, Refusal
 from detector.ingest.unpack import MAX_FRAME, ByteStream, Packing, opened
 
 Layout = Literal["lines", "csv", "parquet"]
 Status = Literal["passed", "unreadable"]
 
-#: Bytes looked at; more of them where the first do not tell.
+#: Bytes looked at, and how many when the first do not decide.
 _HEAD, _MORE = 1 << 16, 1 << 20
-#: Lines looked at, half of them the first.
+#: Most lines looked at: one half is the first, the other the last.
 _SAMPLE = 400
 _DOCS = "see docs/formats.md"
 _PARTS = re.compile(r"[.\-_]")
@@ -35,7 +35,7 @@ _NAMES = {
     "tsv": "csv", "psv": "csv", "tab": "csv", "parquet": "parquet", "parq": "parquet", "pq": "parquet",
     "log": "log", "logs": "log", "out": "log", "err": "log", "stdout": "log", "stderr": "log",
 }  # fmt: skip
-#: Names of what people write: a line of JSON in it is an example.
+#: Names of files that people write: a line of JSON in such a file is an example.
 _WRITTEN = re.compile(
     r"(readme|license|licence|changelog|notice|authors|makefile|dockerfile|contributing|security)(\.txt)?|.*\.("
     r"md|rst|adoc|html?|xml|ya?ml|toml|ini|cfg|conf|py|ipynb|js|mjs|ts|tsx|jsx|go|rs|java|kt|c|h|cc|cpp|hpp|cs|rb"
@@ -59,39 +59,41 @@ class Kind:
     encoding: str = ""
 
 
-def tell(path: Path, n_bytes: int) -> Kind | Told:
+def kind_of(path: Path, n_bytes: int) -> Kind | Refusal:
     """How to read ``path``, or why it is not read.
 
     Raises
     ------
-    OSError : its bytes cannot be had.
+    OSError : the file cannot be opened or read.
     """
     if not n_bytes:
-        return Told("passed", "empty")
+        return Refusal("passed", "empty")
     with opened(path) as handle:
         first = handle.read(1 << 10)
-    if told := _foreign(first, path):
-        return told
+    if refusal := _foreign(first, path):
+        return refusal
     if first.startswith(b"PAR1"):
         return Kind("parquet")
     if first[:1] == b"\0" and first[4:5] == b"\x0a" and 0 < int.from_bytes(first[:4], "big") <= n_bytes - 4:
-        return Told("unreadable", _PROTOBUF)
+        return Refusal("unreadable", _PROTOBUF)
     packing = _packing(first, n_bytes)
     head, damage = _read(path, packing, _HEAD)
     if packing and not head.strip(b"\0"):
-        return Told("unreadable", f"archive is damaged ({damage})") if damage else Told("passed", "empty")
-    if packing and (told := _inside(head, packing)):
-        return told
+        return (
+            Refusal("unreadable", f"archive is damaged ({damage})") if damage else Refusal("passed", "empty")
+        )
+    if packing and (refusal := _inside(head, packing)):
+        return refusal
     encoding = _encoding(head)
-    found = _judge(path, n_bytes, packing, encoding, head, whole=len(head) < _HEAD)
-    if isinstance(found, Told) and len(head) >= _HEAD:
+    kind = _judge(path, n_bytes, packing, encoding, head, whole=len(head) < _HEAD)
+    if isinstance(kind, Refusal) and len(head) >= _HEAD:
         head, _ = _read(path, packing, _MORE)
-        found = _judge(path, n_bytes, packing, encoding, head, whole=len(head) < _MORE)
-    return found
+        kind = _judge(path, n_bytes, packing, encoding, head, whole=len(head) < _MORE)
+    return kind
 
 
 def named(name: str) -> str:
-    """What a name promises, packing and rotation aside: ``json``, ``csv``, ``parquet``, ``log`` or nothing."""
+    """What a name promises without its packing and rotation: ``json``, ``csv``, ``parquet``, ``log`` or nothing."""
     for part in reversed(_PARTS.split(name.lower())[1:]):
         if part in _NAMES:
             return _NAMES[part]
@@ -100,23 +102,23 @@ def named(name: str) -> str:
     return ""
 
 
-def _foreign(first: bytes, path: Path) -> Told | None:
-    """A kind of file that is never a log of ours, by its first bytes, or for some packings by its name."""
-    for magic, told in FOREIGN:
+def _foreign(first: bytes, path: Path) -> Refusal | None:
+    """Why a file can be no log by its first bytes, or for some packings by its name; None if it may be one."""
+    for magic, refusal in FOREIGN:
         if first.startswith(magic):
-            return told if told.status == "passed" else _office(path) or told
+            return refusal if refusal.status == "passed" else _office(path) or refusal
     if first[257:262] == b"ustar":
-        return Told("unreadable", "a tar archive: unpack it (tar xf FILE -C FOLDER) and give the folder")
+        return Refusal("unreadable", "a tar archive: unpack it (tar xf FILE -C FOLDER) and give the folder")
     suffix = path.suffix.lower()
     if suffix in (".br", ".sz", ".snappy", ".lzo") and not _JSON_START.match(first.lstrip()):
-        return Told("unreadable", f"packed as {suffix}, which is not read: unpack it first")
+        return Refusal("unreadable", f"packed as {suffix}, which is not read: unpack it first")
     return None
 
 
-def _office(path: Path) -> Told | None:
+def _office(path: Path) -> Refusal | None:
     if path.suffix.lower() in (".zip", ""):
         return None
-    written = (
+    suffixes = (
         ".docx",
         ".xlsx",
         ".pptx",
@@ -130,7 +132,7 @@ def _office(path: Path) -> Told | None:
         ".npz",
         ".egg",
     )
-    return Told("passed", f"no log ({path.suffix.lower()})") if path.suffix.lower() in written else None
+    return Refusal("passed", f"no log ({path.suffix.lower()})") if path.suffix.lower() in suffixes else None
 
 
 def _packing(first: bytes, n_bytes: int) -> Packing:
@@ -153,19 +155,21 @@ def _read(path: Path, packing: Packing, size: int) -> tuple[bytes, str | None]:
     return head[:size], stream.damage
 
 
-def _inside(head: bytes, packing: Packing) -> Told | None:
-    """What a packed file may hold that is not read."""
+def _inside(head: bytes, packing: Packing) -> Refusal | None:
+    """Why the content of a packed file is not read; None if it may be a log."""
     if head.startswith(b"PAR1"):
-        return Told("unreadable", "a compressed Parquet file (Parquet compresses by itself): unpack it first")
+        return Refusal(
+            "unreadable", "a compressed Parquet file (Parquet compresses by itself): unpack it first"
+        )
     if head[257:262] == b"ustar":
-        return Told(
+        return Refusal(
             "unreadable", "a packed tar archive: unpack it (tar xf FILE -C FOLDER) and give the folder"
         )
     for magic, inner in PACKINGS:
         if head.startswith(magic):
-            return Told("unreadable", f"packed twice ({packing}, then {inner}): unpack it once")
+            return Refusal("unreadable", f"packed twice ({packing}, then {inner}): unpack it once")
     if packing == "frames" and not head.lstrip().startswith((b"{", b"[")):
-        return Told("unreadable", _PROTOBUF)
+        return Refusal("unreadable", _PROTOBUF)
     return None
 
 
@@ -173,7 +177,7 @@ _PROTOBUF = "OTLP as protobuf, which is not read: set format: json in the Collec
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-16 or UTF-32 by its mark, or by where the zero bytes of its first ASCII characters lie."""
+    """UTF-16 or UTF-32, by the byte order mark or by the zero bytes of the first ASCII characters; else empty."""
     for mark, name in (
         (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
     ):  # fmt: skip
@@ -189,7 +193,7 @@ def _encoding(head: bytes) -> str:
 
 def _judge(
     path: Path, n_bytes: int, packing: Packing, encoding: str, head: bytes, *, whole: bool
-) -> Kind | Told:
+) -> Kind | Refusal:
     text = head.decode(encoding, "replace").encode("utf-8", "replace") if encoding else head
     text = (
         text.removeprefix(b"\xef\xbb\xbf").strip(b"\0")
@@ -198,7 +202,7 @@ def _judge(
     )
     start, promise = text.lstrip(), named(path.name)
     if whole and start.rstrip() in _NOTHING and (text or encoding):
-        return Told("passed", "empty: it holds no entry")
+        return Refusal("passed", "empty: it holds no entry")
     lines = _lines(text, whole=whole)
     if not packing and not encoding and not whole:
         lines += _tail(path, n_bytes)
@@ -216,45 +220,45 @@ def _judge(
     if promise == "csv" or (not _WRITTEN.fullmatch(path.name) and _is_csv(text, whole=whole)):
         return Kind("csv", packing, encoding)
     if _is_access_log(lines):
-        return Told("passed", f"text access log, not JSON; {_DOCS}")
+        return Refusal("passed", f"text access log, not JSON; {_DOCS}")
     if promise in ("json", "parquet"):
-        return Told("unreadable", f"named as {promise}, but it holds neither JSON lines nor a JSON array")
+        return Refusal("unreadable", f"named as {promise}, but it holds neither JSON lines nor a JSON array")
     if encoding:
-        return Told("unreadable", f"{encoding.upper()[:6]} text without JSON or a CSV header in it")
-    return Told("passed", f"text, no log in JSON or CSV; {_DOCS}")
+        return Refusal("unreadable", f"{encoding.upper()[:6]} text without JSON or a CSV header in it")
+    return Refusal("passed", f"text, no log in JSON or CSV; {_DOCS}")
 
 
-def _binary(path: Path, packing: Packing, text: bytes, promise: str) -> Told:
+def _binary(path: Path, packing: Packing, text: bytes, promise: str) -> Refusal:
     suffix = path.suffix.lower().lstrip(".")
     if (
         not packing
         and _ROTATED.fullmatch(suffix)
         and suffix in ("gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4")
     ):
-        return Told("unreadable", f"named .{suffix} but does not start as such a file")
-    for magic, told in BINARY:
+        return Refusal("unreadable", f"named .{suffix} but does not start as such a file")
+    for magic, refusal in BINARY:
         if text.startswith(magic):
-            return told
+            return refusal
     if promise:
-        return Told("unreadable", f"named as {promise}, but it holds binary data of an unknown kind")
-    return Told("passed", "binary data, no log")
+        return Refusal("unreadable", f"named as {promise}, but it holds binary data of an unknown kind")
+    return Refusal("passed", "binary data, no log")
 
 
 def _lines(text: bytes, *, whole: bool) -> list[bytes]:
-    """Lines that are not blank, the first and the last of them; one that is cut off is left out."""
+    """The first and the last lines that are not blank, without one that is cut off."""
     cut = text.replace(b"\r", b"\n") if b"\n" not in text else text
-    found = [line for line in cut.split(b"\n") if line.strip()]
-    if not whole and len(found) > 1:
-        found.pop()
+    lines = [line for line in cut.split(b"\n") if line.strip()]
+    if not whole and len(lines) > 1:
+        lines.pop()
     half = _SAMPLE // 2
-    return found if len(found) <= _SAMPLE else found[:half] + found[-half:]
+    return lines if len(lines) <= _SAMPLE else lines[:half] + lines[-half:]
 
 
 def _tail(path: Path, n_bytes: int) -> list[bytes]:
     with opened(path) as handle:
         handle.seek(max(n_bytes - _HEAD, 0))
-        found = handle.read(_HEAD).split(b"\n")[1:]
-    return [line for line in found[-_SAMPLE // 4 :] if line.strip()]
+        lines = handle.read(_HEAD).split(b"\n")[1:]
+    return [line for line in lines[-_SAMPLE // 4 :] if line.strip()]
 
 
 def _is_json(line: bytes) -> bool:
@@ -272,7 +276,7 @@ def _is_binary(text: bytes) -> bool:
 
 
 def _is_csv(text: bytes, *, whole: bool) -> bool:
-    """Whether it is a table with a header whose rows one of the formats knows."""
+    """Whether ``text`` is a table with a header, and one of the formats knows its rows."""
     rows = tabular.sample(text if whole else text[: text.rfind(b"\n") + 1])
     return any(f.sniff(row) for row in islice(rows, 5) for f in formats().values())
 

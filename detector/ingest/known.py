@@ -1,4 +1,4 @@
-"""What one call of ``ingest`` knows of the lake: requests, files, templates and accounts that are there already."""
+"""What one call of ``ingest`` knows of the lake: its requests, files, templates and accounts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from detector.ingest.seen import Keying, SeenRequests
 from features.request.hashset import U64, HashSet
 
 if TYPE_CHECKING:
-    from detector.lake.store import Store, Transaction
+    from detector.lake.store import Store
+    from detector.lake.transaction import Transaction
 
 
 class KnownState:
-    """State of one call. Each part is read from the lake when first asked for."""
+    """State of one call. Each part is read from the lake when it is first needed."""
 
     def __init__(self, store: Store, key: bytes, *, pseudonymise: bool, now: datetime) -> None:
         self.store = store
@@ -37,7 +38,7 @@ class KnownState:
         self.forget()
 
     def forget(self) -> None:
-        """Drop what was learnt since the lake was read, as when a file is given up half-way."""
+        """Drop what was learnt since the lake was read. A file that was given up half-way must leave nothing."""
         self._met: HashSet | None = None
         self._told = HashSet()
         self._seen: SeenRequests | None = None
@@ -49,9 +50,9 @@ class KnownState:
     def transaction(
         self, identity: str, *, unknown: Callable[[Path], bool] | None = None
     ) -> Iterator[Transaction]:
-        """One file's transaction; what it teaches is remembered once it is in the lake, and forgotten if it fails.
+        """One file's transaction. Its rows are remembered when it succeeds, and forgotten when it fails.
 
-        ``unknown`` tells the parts whose rows are to be taken as not in the lake, since they are replaced.
+        ``unknown`` says which parts count as not in the lake, because they are being replaced.
         """
         if unknown:
             self.forget()
@@ -71,7 +72,7 @@ class KnownState:
             self._seen.shrink()
 
     def record(self, *rows: Row, gone: frozenset[str] = frozenset()) -> None:
-        """Take note of files whose rows have been stored, and of those that are gone from the ledger."""
+        """Take note of files whose rows were stored, and of files that are gone from the ledger."""
         for identity in gone:
             self.ledger.files.pop(identity, None)
         self.ledger.files.update({row["file_id"]: row for row in rows})
@@ -87,9 +88,9 @@ class KnownState:
         return pseudonymised(rows, self.key)
 
     def templates_due(self, met: pl.Series) -> list[int]:
-        """Templates whose skeleton is to be stored now: of those a block met, in order, the ones met for the second time.
+        """Templates whose skeleton is stored now: those of a block (``met``) that are met for the second time, in order.
 
-        A template met once takes eight bytes of memory, so that the second meeting is known for sure, however long after.
+        A template that was met once takes eight bytes of memory, so its second meeting is noticed however late it is.
         """
         if self._met is None:
             self._met, self._told = HashSet(), HashSet()
@@ -115,7 +116,7 @@ class KnownState:
         return self._accounts
 
     def facts(self, table: str) -> accounts.KnownFacts:
-        """Events or releases known already."""
+        """Events or releases that the lake has already."""
         if table not in self._facts:
             self._facts[table] = accounts.KnownFacts(accounts.FACTS[table], self._parts(table))
         return self._facts[table]
@@ -129,9 +130,9 @@ def _ids(templates: pl.Series) -> U64:
 
 
 class _PartNames:
-    """Names of parts: the file's id, how often it was read again, a number.
+    """Names of parts: the file's id, the number of times it was read again, and a number.
 
-    A part of another reading has another name, since a day whose parts are called the same counts as unchanged.
+    Each reading names its parts anew, since a day whose parts keep their names counts as unchanged.
     """
 
     def __init__(self, store: Store) -> None:
@@ -140,15 +141,15 @@ class _PartNames:
         self._n: Counter[tuple[str, str]] = Counter()
 
     def begin(self, identity: str, *, is_new: bool) -> None:
-        """A new transaction: names given out in the last one are taken by now."""
+        """Start a new transaction. Names of the last one are in the lake now."""
         self._stems, self._n = {}, Counter()
         if is_new:
             self._stems[identity] = identity[:16]
 
     def next(self, identity: str, where: str) -> str:
         if identity not in self._stems:
-            taken = [p.name.partition("-")[0] for p in parts_of(self._store, identity)]
-            times = [int(stem.partition(".")[2] or 0) for stem in taken]
+            stems = [p.name.partition("-")[0] for p in parts_of(self._store, identity)]
+            times = [int(stem.partition(".")[2] or 0) for stem in stems]
             self._stems[identity] = f"{identity[:16]}.{max(times) + 1}" if times else identity[:16]
         self._n[identity, where] += 1
         return f"{self._stems[identity]}-{self._n[identity, where] - 1:05d}.parquet"
@@ -159,5 +160,5 @@ TABLES = ("requests", "accounts", "account_events", "model_releases", "rejects",
 
 
 def parts_of(store: Store, identity: str, *tables: str) -> list[Path]:
-    """Parts that a file gave, of all tables or those named."""
+    """Parts of a file, of all tables or of ``tables``."""
     return [p for t in tables or TABLES for p in store.parts(t) if p.name.startswith(identity[:16])]

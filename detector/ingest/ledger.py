@@ -1,4 +1,4 @@
-"""The ledger of files: what was read and under which settings, what was passed over, what could not be read."""
+"""The ledger of files: which were read under which settings, which were passed over, which could not be read."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from detector.ingest.unpack import opened
 if TYPE_CHECKING:
     from detector.lake.store import Store
 
-#: Raised when the readers come to read what they did not: files that gave nothing are then read anew.
+#: Raised when the readers learn to read more: files that gave nothing are then read a second time.
 READER_VERSION = 3
-#: The one part of ``files`` that is replaced each time: paths passed over or unreadable.
+#: The part of ``files`` that every call replaces: paths that were passed over or unreadable.
 SKIPPED_PART = "skipped.parquet"
 
 Row = dict[str, Any]
@@ -52,21 +52,21 @@ class Settings:
     pseudonymise: bool
 
     def of(self, form: str, content: str) -> dict[str, Any]:
-        """Those that bear on a file of this format and content."""
-        found: dict[str, Any] = {
+        """The settings that matter for a file of this format and content."""
+        settings: dict[str, Any] = {
             "format": self.format, "reader": READER_VERSION, "pseudonymise_accounts": self.pseudonymise,
         }  # fmt: skip
         if content == "requests":
             for name, value in asdict(self.options).items():
-                theirs = name.partition("_")[0] if name.endswith("_keys") else form
-                if theirs == form:
-                    found[name] = value
-        return found
+                owner = name.partition("_")[0] if name.endswith("_keys") else form
+                if owner == form:
+                    settings[name] = value
+        return settings
 
     def changed(self, row: Row) -> list[str]:
-        """Which of them were otherwise when a file of the ledger was read, in words; the reader and format apart.
+        """In words, which settings were different when a file of the ledger was read, without reader and format.
 
-        A row without settings, of an older lake, counts as read under those of today.
+        A row without settings comes from an older lake and counts as read under those of today.
         """
         if not row["settings"]:
             return []
@@ -74,36 +74,36 @@ class Settings:
         return [
             f"{name} was {_shown(then.get(name))}, is {_shown(now.get(name))}"
             for name in sorted(set(then) | set(now))
-            # One that was not there when the file was read is one that is not set.
+            # A setting that did not exist when the file was read counts as not set.
             if name not in ("format", "reader") and (then.get(name) or None) != (now.get(name) or None)
         ]
 
     def reader_changed(self, row: Row) -> bool:
-        """Whether another version of the readers read the file."""
+        """Whether the file was read by another version of the readers."""
         return bool(row["settings"]) and settings_of(row).get("reader") != READER_VERSION
 
 
 def settings_of(row: Row) -> Mapping[str, Any]:
-    """Settings a file of the ledger was read under; empty where nothing is known, as in lakes of older releases."""
+    """The settings that a file of the ledger was read under; empty in lakes of older releases."""
     return _parsed(row["settings"] or "{}")
 
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Mapping[str, Any]:
-    """Most files of a lake were read under the same settings, and rejected for the same few codes."""
+    """Parsed JSON, cached: most files of a lake have the same settings and the same few reject codes."""
     return MappingProxyType(json.loads(text))
 
 
 def options_of(row: Row, today: Options) -> Options:
-    """Options a file of the ledger was read under; those of today where nothing is known."""
+    """The options that a file of the ledger was read under; those of today for options that it does not hold."""
     then = settings_of(row)
-    known = {f.name for f in fields(Options)}
-    theirs = {k: tuple(v) if isinstance(v, list) else v for k, v in then.items() if k in known}
-    return Options(**{**asdict(today), **theirs})
+    names = {f.name for f in fields(Options)}
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in then.items() if k in names}
+    return Options(**{**asdict(today), **settings})
 
 
 def forced_of(row: Row) -> str:
-    """Format that was forced when a file of the ledger was read, or ``auto``."""
+    """The format that was forced when a file of the ledger was read, or ``auto``."""
     return str(settings_of(row).get("format", "auto"))
 
 
@@ -116,12 +116,12 @@ def _text(settings: Mapping[str, Any]) -> str:
 
 
 def full_path(path: Path) -> str:
-    """Where a file lies, as text that any table can hold."""
+    """The absolute path of a file, as text that any table can hold."""
     return os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")
 
 
 class Ledger:
-    """Rows of ``files``: those read by their bytes, and the paths that were not."""
+    """Rows of ``files``: files that were read by the id of their bytes, and paths that were not read."""
 
     def __init__(self, store: Store) -> None:
         rows = store.engine.query(f"SELECT * FROM {store.relation('files')}").to_pylist()
@@ -129,16 +129,16 @@ class Ledger:
         self._skipped: dict[str, Row] = {r["path"]: r for r in rows if r["n_lines"] is None}
 
     def at(self, path: Path) -> list[Row]:
-        """Files read from this path, whatever their bytes."""
+        """Files that were read from this path, with any content."""
         names = (full_path(path), str(path))
         return [r for r in self.files.values() if r["path"] in names]
 
     def write_skipped(
         self, store: Store, given: Iterable[Path], reports: Iterable[FileReport], now: datetime
     ) -> None:
-        """Store which paths were not read, replacing what was known of the paths ``given`` and all below them.
+        """Store which paths were not read. Earlier rows of the paths ``given`` and below them are replaced.
 
-        A copy of a file that was read is one of them: its bytes have a row under the path they were read from.
+        A copy of a file that was read counts as not read: its bytes have a row under their first path.
         """
         roots = [full_path(path) for path in given]
         kept = {
@@ -149,7 +149,7 @@ class Ledger:
         for report in reports:
             if report.copy_of:
                 status, reason = "passed", f"the same bytes as {report.copy_of}, which was read"
-            elif report.status != "read" and report.skipped and not report.known:
+            elif report.status != "read" and report.skipped and not report.in_lake:
                 status, reason = report.status, report.reason
             else:
                 continue
@@ -191,12 +191,12 @@ def row_of(report: FileReport, identity: str, n_bytes: int, settings: Settings, 
 
 
 def n_unauthenticated(row: Row) -> int:
-    """Rejects of the file that no gate counts."""
+    """Rejects of the file that count against no limit: calls that failed to authenticate."""
     return int(_parsed(row["reject_codes"] or "{}").get(UNAUTHENTICATED, 0))
 
 
 def gave_nothing(row: Row) -> bool:
-    """Whether no line of the file is in the lake, be it through another file."""
+    """Whether no line of the file is in the lake, not even through another file."""
     return not row["n_requests"] and not row["n_duplicates"]
 
 

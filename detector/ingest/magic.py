@@ -9,8 +9,8 @@ from detector.ingest.unpack import Packing
 
 
 @dataclass(frozen=True)
-class Told:
-    """Why a file is not read. ``passed``: it is no log; ``unreadable``: somebody should see to it."""
+class Refusal:
+    """Why a file is not read. ``passed``: it is no log. ``unreadable``: somebody should look at it."""
 
     status: Literal["passed", "unreadable"]
     reason: str
@@ -28,13 +28,13 @@ PACKINGS: tuple[tuple[bytes, Packing], ...] = (
 )
 
 
-def _unpack(what: str, how: str) -> Told:
-    return Told("unreadable", f"{what}: {how}")
+def _unpack(what: str, how: str) -> Refusal:
+    return Refusal("unreadable", f"{what}: {how}")
 
 
 _CONVERT = "which is not read: write it as Parquet or JSON lines"
-#: Told whatever the name says.
-FOREIGN: tuple[tuple[bytes, Told], ...] = (
+#: Kinds that are recognised under any name.
+FOREIGN: tuple[tuple[bytes, Refusal], ...] = (
     (b"PK\x03\x04", _unpack("a zip archive", "unpack it (unzip FILE -d FOLDER) and give the folder")),
     (b"PK\x05\x06", _unpack("a zip archive", "unpack it (unzip FILE -d FOLDER) and give the folder")),
     (b"7z\xbc\xaf\x27\x1c", _unpack("a 7z archive", "unpack it and give the folder")),
@@ -45,25 +45,25 @@ FOREIGN: tuple[tuple[bytes, Told], ...] = (
     (b"\x5d\0\0", _unpack("packed as .lzma, which is not read", "unpack it first (unlzma FILE)")),
     (b"\x02\x21\x4c\x18", _unpack("lz4 of the old kind, which is not read", "unpack it first (lz4 -d FILE)")),
     (b"\xff\x06\0\0sNaPpY", _unpack("packed by snappy, which is not read", "unpack it first")),
-    (b"Obj\x01", Told("unreadable", f"Avro, {_CONVERT}")),
-    (b"ARROW1", Told("unreadable", f"Arrow IPC, {_CONVERT}")),
-    (b"FEA1", Told("unreadable", f"Feather, {_CONVERT}")),
-    (b"PARE", Told("unreadable", "an encrypted Parquet file: write it without encryption")),
-    (b"-----BEGIN PGP MESSAGE", Told("unreadable", "encrypted: decrypt it first (gpg -d FILE)")),
-    (b"age-encryption.org/", Told("unreadable", "encrypted: decrypt it first (age -d FILE)")),
-    (b"SQLite format 3\0", Told("passed", "a database, no log")),
-    (b"\x89PNG", Told("passed", "a picture, no log")),
-    (b"\xff\xd8\xff", Told("passed", "a picture, no log")),
-    (b"GIF8", Told("passed", "a picture, no log")),
-    (b"%PDF-", Told("passed", "a PDF, no log")),
-    (b"\x7fELF", Told("passed", "a program, no log")),
+    (b"Obj\x01", Refusal("unreadable", f"Avro, {_CONVERT}")),
+    (b"ARROW1", Refusal("unreadable", f"Arrow IPC, {_CONVERT}")),
+    (b"FEA1", Refusal("unreadable", f"Feather, {_CONVERT}")),
+    (b"PARE", Refusal("unreadable", "an encrypted Parquet file: write it without encryption")),
+    (b"-----BEGIN PGP MESSAGE", Refusal("unreadable", "encrypted: decrypt it first (gpg -d FILE)")),
+    (b"age-encryption.org/", Refusal("unreadable", "encrypted: decrypt it first (age -d FILE)")),
+    (b"SQLite format 3\0", Refusal("passed", "a database, no log")),
+    (b"\x89PNG", Refusal("passed", "a picture, no log")),
+    (b"\xff\xd8\xff", Refusal("passed", "a picture, no log")),
+    (b"GIF8", Refusal("passed", "a picture, no log")),
+    (b"%PDF-", Refusal("passed", "a PDF, no log")),
+    (b"\x7fELF", Refusal("passed", "a program, no log")),
 )
-#: Told only of what is no text.
-BINARY: tuple[tuple[bytes, Told], ...] = (
-    (b"ORC", Told("unreadable", f"ORC, {_CONVERT}")),
-    (b"MZ", Told("passed", "a program, no log")),
-    (b"\xca\xfe\xba\xbe", Told("passed", "a program, no log")),
-    (b"\0asm", Told("passed", "a program, no log")),
-    (b"RIFF", Told("passed", "sound or video, no log")),
-    (b"\x89HDF", Told("passed", "scientific data, no log")),
+#: Kinds that are recognised only in data that is no text.
+BINARY: tuple[tuple[bytes, Refusal], ...] = (
+    (b"ORC", Refusal("unreadable", f"ORC, {_CONVERT}")),
+    (b"MZ", Refusal("passed", "a program, no log")),
+    (b"\xca\xfe\xba\xbe", Refusal("passed", "a program, no log")),
+    (b"\0asm", Refusal("passed", "a program, no log")),
+    (b"RIFF", Refusal("passed", "sound or video, no log")),
+    (b"\x89HDF", Refusal("passed", "scientific data, no log")),
 )

@@ -1,87 +1,38 @@
-"""One block of entries through a format: canonical rows, rejects with code and field, what is no call.
+"""Maps one block of entries through a format to canonical rows, rejects with code and field, and a count of non-calls.
 
     lines -> JSON -> envelopes taken off -> entries -> columns (a table of paths, one function) -> types -> checks
 
-Plain lines of canonical records take a shorter way (``quick``); what is odd in them comes back here.
+Plain lines of canonical records take a shorter way (``quick``). Lines that are not plain come back here.
 """
 
 from __future__ import annotations
 
 import gc
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from detector.ingest import casting, envelopes, placeholders, quick
-from detector.ingest.casting import Inferred
+from detector.ingest.checks import REQUIRED, Gathered, Mapped, check
 from detector.ingest.complexity import is_too_complex
 from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.formats.native import COLUMNS
 from detector.ingest.records import Path, Records, first_of, pruned, steps
 from detector.ingest.splitting import Block, Reject
-from features import schema
-from features.types import TYPES
 
-#: What an entry of each content cannot do without. A failed request may lack its model.
-REQUIRED: dict[str, tuple[str, ...]] = {
-    "requests": schema.REQUIRED,
-    "accounts": ("account_id",),
-    "account_events": ("ts", "account_id", "event"),
-    "model_releases": ("model", "released_at"),
-}
 #: How nginx writes quotes and control characters unless it is told to escape for JSON.
 _NGINX_ESCAPE = re.compile(r"\\x[0-9A-F]{2}")
-#: Statuses of a call that failed before anyone was known.
-_UNAUTHENTICATED = (401, 403)
-#: Entries of each block whose keys are looked at to count those no column takes.
+#: Entries of each block whose keys are compared with the columns, to count unused keys.
 _SAMPLE = 200
-#: Entries worked on at once: few enough that what was parsed is still in the processor's cache when its columns are read.
+#: Entries worked on at once: few enough that parsed values are still in the processor's cache when columns are read.
 _CHUNK = 512
-#: Blocks in a row that could not be parsed at once, after which it is no longer tried.
+#: After this many failed blocks in a row, the short way is no longer tried.
 _GIVE_UP = 3
-
-
-@dataclass
-class Mapped:
-    """``rows``: ``line`` and the canonical columns. ``n_other``: entries that are no model calls."""
-
-    rows: pl.DataFrame
-    rejects: list[Reject] = field(default_factory=list)
-    n_other: int = 0
-    unknown: set[str] = field(default_factory=set)
-    #: Keys of some entries, for formats whose keys a site sets.
-    keys: set[str] = field(default_factory=set)
-    #: Kept entries in which something was taken as not known: what, and how often.
-    notes: Counter[str] = field(default_factory=Counter)
-    #: Entries on which ``account_attribute`` was found; None: none is set.
-    n_named: int | None = None
-
-
-@dataclass
-class _Raw:
-    """Columns of a block as they gather, a value an entry; a column that only some entries had is filled with None."""
-
-    lines: list[int] = field(default_factory=list)
-    columns: Columns = field(default_factory=dict)
-
-    def add(self, lines: Sequence[int], columns: Columns) -> None:
-        for name, values in columns.items():
-            held = self.columns.get(name)
-            if held is None:
-                held = self.columns[name] = [None] * len(self.lines)
-            held.extend(values)
-        self.lines.extend(lines)
-        for name, held in self.columns.items():
-            if name not in columns:
-                held.extend([None] * len(lines))
 
 
 class RecordMapper:
@@ -96,14 +47,14 @@ class RecordMapper:
         self._paths = {c.name: p for c in self._columns if (p := table.get(c.name))}
         self._named = _attribute_paths(form, options.account_attribute)
         further = {name: paths for name, paths in table.items() if name not in form.fields}
-        self._known = _known(form, self._paths | further, options)
-        self._placeholders = placeholders.known(options.placeholders)
-        # A site's own attribute lies beside the canonical columns, where only the longer way looks.
+        self._taken = _taken_names(form, self._paths | further, options)
+        self._placeholders = placeholders.all_words(options.placeholders)
+        # A site's own attribute is no canonical column, and only the longer way reads it.
         self._quick = form.name == "native" and content == "requests" and not options.account_attribute
         self._n_failed = 0
 
     def map(self, block: Block) -> Mapped:
-        """Canonical rows of ``block`` and the rejects, those of the reader among them."""
+        """Canonical rows of ``block`` and all its rejects, also those of the reader."""
         with _uncollected():
             mapped = self._at_once(block) or self._read(block.lines)
         if not block.untouched:
@@ -111,22 +62,24 @@ class RecordMapper:
         return mapped
 
     def _at_once(self, block: Block) -> Mapped | None:
-        """A block of plain canonical records, parsed whole; None where that is no way."""
+        """A block of plain canonical records, parsed as a whole; None when that is not possible."""
         if not self._quick or not block.raw:
             return None
-        found = quick.parse(block.raw, self._columns, ("account_id", "org_id", "api_key_id"))
-        if found is None:
+        parsed = quick.parse(block.raw, self._columns, ("account_id", "org_id", "api_key_id"))
+        if parsed is None:
             self._n_failed += 1
             self._quick = self._n_failed < _GIVE_UP
             return None
         self._n_failed = 0
-        rows, plain = quick.typed(found, self._columns, REQUIRED[self._content])
+        rows, plain = quick.typed(parsed, self._columns, REQUIRED[self._content])
         unknown = self._unknown(entries_of(block.raw.head(_SAMPLE)))
         if plain.all():
             return self._without_placeholders(Mapped(rows, unknown=unknown))
-        if plain.sum() < found.height // 2:
-            self._quick = False  # what is plain in this log is not so here
-        odd = found["line"].filter(~plain)
+        if plain.sum() < parsed.height // 2:
+            self._quick = (
+                False  # most lines of this log are not plain: the short way costs more than it saves
+            )
+        odd = parsed["line"].filter(~plain)
         lines = block.lines
         mapped = self._read(lines.filter(pc.is_in(lines.column("line"), odd.to_arrow())))
         plain_rows = self._without_placeholders(Mapped(rows.filter(plain)))
@@ -136,26 +89,27 @@ class RecordMapper:
         return mapped
 
     def _read(self, lines: pa.Table) -> Mapped:
-        """Every line by itself, with every check there is."""
+        """A block line by line, with every check."""
         mapped = Mapped(pl.DataFrame(), n_named=0 if self._named else None)
-        raw = _Raw()
+        gathered = Gathered()
         whole = lines.num_rows if self._form.join else _CHUNK
         for at in range(0, lines.num_rows, whole or 1):
             numbers, entries = self._parse(lines.slice(at, whole), mapped)
             if self._form.join:
-                read = self._form.join(entries)
-                mapped.n_other += len(read) - sum(read)
-                numbers, entries = list(compress(numbers, read)), list(compress(entries, read))
-            if not raw.lines:
+                is_call = self._form.join(entries)
+                mapped.n_other += len(is_call) - sum(is_call)
+                numbers, entries = list(compress(numbers, is_call)), list(compress(entries, is_call))
+            if not gathered.lines:
                 mapped.unknown = self._unknown(entries[:_SAMPLE])
                 if self._form.setting:
                     mapped.keys = {name for entry in entries[:_SAMPLE] for name in entry}
             for low in range(0, len(entries), _CHUNK):
-                self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], raw, mapped)
-        return self._typed(raw, mapped)
+                self._pull(numbers[low : low + _CHUNK], entries[low : low + _CHUNK], gathered, mapped)
+        check(gathered, mapped, self._content, is_native=self._form.name == "native")
+        return self._without_placeholders(mapped)
 
     def _parse(self, lines: pa.Table, mapped: Mapped) -> tuple[list[int], list[Record]]:
-        """Entries of some lines and the line of each; what is none goes to ``mapped``."""
+        """Entries of some lines, with the line of each. Rejects and other entries are added to ``mapped``."""
         numbers: list[int] = []
         entries: list[Record] = []
         rejects, spread = mapped.rejects, self._form.spread
@@ -171,10 +125,10 @@ class RecordMapper:
                 rejects.append(Reject(number, "not_json", _why_no_json(text, error), n_bytes=_size(text)))
                 continue
             try:
-                found = envelopes.unwrap(parsed, sniff)
+                unwrapped = envelopes.unwrap(parsed, sniff)
             except RecursionError:
-                found = envelopes.unwrap(pruned(parsed), sniff)
-            for one in found:
+                unwrapped = envelopes.unwrap(pruned(parsed), sniff)
+            for one in unwrapped:
                 if isinstance(one, envelopes.Fault):
                     if one.code == "not_a_call":
                         mapped.n_other += 1
@@ -187,7 +141,7 @@ class RecordMapper:
                     n_before = len(entries)
                     try:
                         entries.extend(spread(one))
-                    except Exception as error:  # whatever a line holds, it costs only itself
+                    except Exception as error:  # no content of a line may cost other lines
                         del entries[n_before:]
                         why = str(error) if type(error) is ValueError else type(error).__name__
                         rejects.append(Reject(number, "bad_entry", why, n_bytes=_size(text)))
@@ -200,33 +154,39 @@ class RecordMapper:
         return self._form.knows(record, self._options)
 
     def _pull(
-        self, numbers: list[int], entries: list[Record], raw: _Raw, mapped: Mapped, *, again: bool = False
+        self,
+        numbers: list[int],
+        entries: list[Record],
+        gathered: Gathered,
+        mapped: Mapped,
+        *,
+        again: bool = False,
     ) -> None:
-        """Add the columns of some entries to ``raw``, by the format's table and function.
+        """Add the columns of some entries to ``gathered``, by the format's table and function.
 
-        When the format fails on them, ever smaller parts, so that one entry costs only itself.
+        When the format fails, the entries are halved until only the bad entry is left out.
         """
         records = Records(numbers, entries)
         try:
             columns, n_named = self._columns_of(records)
-        except Exception as error:  # whatever an entry holds, ingest goes on without that entry
+        except Exception as error:  # no content of an entry may cost other entries
             if len(entries) == 1 and isinstance(error, RecursionError) and not again:
-                self._pull(numbers, [pruned(entries[0])], raw, mapped, again=True)
+                self._pull(numbers, [pruned(entries[0])], gathered, mapped, again=True)
                 return
             if len(entries) == 1:
                 detail = f"{self._form.name}: {type(error).__name__}"
                 mapped.rejects.append(Reject(numbers[0], "bad_entry", detail))
                 return
             half = len(entries) // 2
-            self._pull(numbers[:half], entries[:half], raw, mapped)
-            self._pull(numbers[half:], entries[half:], raw, mapped)
+            self._pull(numbers[:half], entries[:half], gathered, mapped)
+            self._pull(numbers[half:], entries[half:], gathered, mapped)
             return
         if mapped.n_named is not None:
             mapped.n_named += n_named
-        raw.add(records.lines, columns)
+        gathered.add(records.lines, columns)
 
     def _columns_of(self, records: Records) -> tuple[Columns, int]:
-        """Values of each column as the log gives them, and on how many entries the site's attribute was found."""
+        """Uncast values of each column, and the number of entries that have the site's attribute."""
         n_named = 0
         columns: Columns = {  # free text: not scalars only, and no word stands for nothing in it
             name: records.at(paths[0]) if name in casting.FREE else records.first(*paths)
@@ -247,75 +207,8 @@ class RecordMapper:
             raise ValueError("columns of different lengths")
         return columns, n_named
 
-    def _typed(self, raw: _Raw, mapped: Mapped) -> Mapped:
-        """Types and checks of all columns of a block."""
-        fault: dict[int, Reject] = {}
-        lines = raw.lines
-        series = [pl.Series("line", lines, dtype=pl.Int64)]
-        required = REQUIRED[self._content]
-        for column in self._columns:
-            values = raw.columns.get(column.name)
-            if values is None:
-                dtype = pl.String() if column.type.startswith("MAP") else TYPES[column.type].polars
-                series.append(pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(lines)))
-                continue
-            made, wrong = casting.cast(column, values)
-            series.append(made)
-            if column.name in required:
-                for row in wrong:
-                    detail = f"expected {casting.expected(column)}, found {_shape(values[row])}"
-                    fault.setdefault(row, Reject(lines[row], "wrong_type", detail, column.name))
-            elif wrong:
-                mapped.notes[f"{column.name}: expected {casting.expected(column)}; taken as not known"] += (
-                    len(wrong)
-                )
-        frame = pl.DataFrame(series)
-        if self._content == "requests" and self._form.name != "native":
-            frame = _with_cached(frame, mapped.notes)
-        self._missing(frame, raw, fault)
-        keep = [True] * len(lines)
-        for row, is_other in enumerate(raw.columns.get("other", ())):
-            if is_other:
-                keep[row] = False
-                mapped.n_other += 1
-                fault.pop(row, None)
-        for row in fault:
-            keep[row] = False
-        mapped.rows = frame if all(keep) else frame.filter(pl.Series(keep, dtype=pl.Boolean))
-        mapped.rejects.extend(fault[row] for row in sorted(fault))
-        return self._without_placeholders(mapped)
-
-    def _missing(self, frame: pl.DataFrame, raw: _Raw, fault: dict[int, Reject]) -> None:
-        """Add a reject for every row that lacks what it cannot do without."""
-        lines = raw.lines
-        for name in REQUIRED[self._content]:
-            absent = frame[name].is_null()
-            if not absent.any():
-                continue
-            if name == "model" and self._content == "requests":
-                absent &= ~(frame["status"] >= 400).fill_null(value=False)
-            for row in absent.arg_true():
-                fault.setdefault(row, Reject(lines[row], "missing", "", name))
-        if self._content == "requests":
-            self._set_apart_unauthenticated(frame["status"], raw, fault)
-
-    def _set_apart_unauthenticated(self, status: pl.Series, raw: _Raw, fault: dict[int, Reject]) -> None:
-        """Calls that failed to authenticate have no account: that is no fault of the log, and no gate counts them.
-
-        The log itself must state the status. One inferred from an error's words may be the caller's own words.
-        """
-        stated = raw.columns.get("status", [])
-        for row in status.is_in(_UNAUTHENTICATED).arg_true():
-            found = fault.get(row)
-            if (
-                found
-                and (found.code, found.field) == ("missing", "account_id")
-                and not isinstance(stated[row], Inferred)
-            ):
-                fault[row] = Reject(found.line, "unauthenticated", "", "account_id")
-
     def _without_placeholders(self, mapped: Mapped) -> Mapped:
-        """Texts that only say that content was not logged are not known."""
+        """Replace texts that only say that content was not logged by NULL."""
         if self._content == "requests":
             mapped.rows, n = placeholders.removed(mapped.rows, self._placeholders)
             if n:
@@ -323,14 +216,14 @@ class RecordMapper:
         return mapped
 
     def _unknown(self, entries: Iterable[Record]) -> set[str]:
-        """Names in some entries that no column takes."""
+        """Names in some entries that no column uses."""
         names = self._form.names
-        return {name for entry in entries for name in (names(entry) if names else entry)} - self._known
+        return {name for entry in entries for name in (names(entry) if names else entry)} - self._taken
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for cycles meanwhile: parsed JSON has none, and looking for them takes a tenth of the time."""
+    """Switch the garbage collector off: parsed JSON has no cycles, and looking for them takes a tenth of the time."""
     if not gc.isenabled():
         yield
         return
@@ -339,16 +232,6 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _with_cached(frame: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:
-    """Input tokens that include cached ones, as they do in every format; some providers count those apart."""
-    apart = (frame["cached_tokens"] > frame["input_tokens"]).fill_null(value=False)
-    if not apart.any():
-        return frame
-    notes["cached tokens, counted apart, added to the input"] += int(apart.sum())
-    both = pl.col("input_tokens") + pl.col("cached_tokens")
-    return frame.with_columns(pl.when(apart).then(both).otherwise("input_tokens").alias("input_tokens"))
 
 
 def _why_no_json(text: str, error: ValueError) -> str:
@@ -361,33 +244,25 @@ def _why_no_json(text: str, error: ValueError) -> str:
     return ""
 
 
-def _shape(value: Any) -> str:
-    """What a value is, without the value."""
-    if isinstance(value, str):
-        return f"text of {len(value)} characters"
-    kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return kinds.get(type(value), "something else")
-
-
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass")) - text.endswith("\n")
 
 
 def entries_of(lines: pa.Table) -> list[Record]:
-    """Entries in some lines that are entries as they stand."""
-    found: list[Record] = []
+    """Objects in some lines that need no unwrapping."""
+    entries: list[Record] = []
     for text in lines.column("text").to_pylist():
         try:
             parsed = envelopes.loads(text)
         except ValueError:
             continue
         if isinstance(parsed, dict):
-            found.append(parsed)
-    return found
+            entries.append(parsed)
+    return entries
 
 
 def _attribute_paths(form: Format, attribute: str | None) -> tuple[Path, ...]:
-    """Where a site's account attribute may lie: a key of that name, or a path with dots, under each of the roots."""
+    """Paths of a site's account attribute: a key of that name, or a path with dots, under each root of the format."""
     if not attribute:
         return ()
     roots = [steps(root) for root in form.roots]
@@ -400,14 +275,14 @@ def _attribute_paths(form: Format, attribute: str | None) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(paths))
 
 
-def _known(form: Format, paths: dict[str, tuple[Path, ...]], options: Options) -> frozenset[str]:
+def _taken_names(form: Format, paths: dict[str, tuple[Path, ...]], options: Options) -> frozenset[str]:
     depth = max((len(steps(root)) for root in form.roots), default=0) if form.names else 0
-    taken = {
+    names = {
         keys[depth]
-        for found in (*paths.values(), form.account)
-        for path in found
+        for candidates in (*paths.values(), form.account)
+        for path in candidates
         if len(keys := steps(path)) > depth
     }
     if options.account_attribute:
-        taken |= {options.account_attribute, options.account_attribute.split(".")[0]}
-    return frozenset(taken | form.passed)
+        names |= {options.account_attribute, options.account_attribute.split(".")[0]}
+    return frozenset(names | form.passed)

@@ -1,8 +1,8 @@
-"""What a conversation holds, in every shape in which providers and tools log one, told by its structure.
+"""Reads conversations in every shape in which providers and tools log them. Only structure decides, never words.
 
-A conversation is a list of messages, ``{"role", "content" | "parts" | "message"}``; content is text, or parts that
-are text, images, tool calls and tool results. The prompt is the last user turn that a person (or a script) wrote: a
-message that only carries tool results back is no turn. A part's own words never decide what it is.
+A conversation is a list of messages, ``{"role", "content" | "parts" | "message"}``. Content is text or a list of parts:
+text, images, tool calls, tool results. The prompt is the last user turn that a person or a script wrote. A message that
+only returns tool results is no turn.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from detector.ingest.records import as_list, as_object
 
 _USER = frozenset(("user", "human", "humanmessage"))
 _SYSTEM = frozenset(("system", "developer", "systemmessage"))
-#: Types of parts that hold the writer's own text, whatever key it lies under.
+#: Types of parts that hold the writer's own text, under any key.
 _TEXT = frozenset(("text", "input_text", "string", "plain_text"))
-#: Types of parts that hand a tool's result back.
+#: Types of parts that return the result of a tool.
 _RESULT = frozenset(
     ("tool_result", "tool-result", "tool_call_response", "function_call_output", "tool", "function_response",
      "web_search_tool_result", "code_execution_tool_result", "mcp_tool_result", "computer_call_output")
 )  # fmt: skip
-#: Types of parts in which the model asks for a tool, and roles of messages that are no one's words.
+#: Types of parts in which the model asks for a tool, and roles of messages that are a tool's output.
 _CALLS = frozenset(("tool_use", "tool_call", "tool-call", "function_call", "server_tool_use", "mcp_tool_use"))
 _TOOL_ROLES = frozenset(("tool", "function", "toolmessage"))
 _IMAGE = frozenset(("image", "image_url", "input_image"))
-#: Keys by which a part of Bedrock's Converse or of Gemini shows what it is, having no type.
+#: Keys that show what a part of Bedrock's Converse or of Gemini is; these parts have no type.
 _RESULT_KEYS = frozenset(("toolResult", "functionResponse", "function_response"))
 _IMAGE_KEYS = frozenset(("image", "image_url"))
-#: State that the provider minted and only the account it was given to can send back.
+#: Keys of provider-minted state. Only the account that received it can send it back.
 _MINTED_KEYS = ("signature", "encrypted_content", "thoughtSignature", "thought_signature", "redactedContent")
-#: Most values of such state kept of one request.
+#: Most state values kept of one request.
 MAX_STATE = 256
-#: Data written into a text: long, and without what words are made of. Anything shorter may be somebody's sentence.
+#: Data inside a text: at least 64 characters of base64 with a digit. Anything shorter may be somebody's sentence.
 _DATA_URI = ";base64,"
 _DATA = re.compile(r"data:[\w.+-]{1,64}/[\w.+-]{1,64};base64,(?=[A-Za-z]*\d)[A-Za-z0-9+/]{64,}={0,2}")
 
 
 class Conversation(NamedTuple):
-    """``prompt`` and ``system``: text or None. ``turn``: user turns so far, None where none was found."""
+    """One conversation; None is not known. ``turn`` counts the user turns, ``carried`` is state that was sent back."""
 
     prompt: str | None = None
     system: str | None = None
@@ -56,15 +56,15 @@ class _Body(NamedTuple):
 
 
 NONE = Conversation()
-#: Columns that come from a conversation, and where they lie in it.
+#: Column -> field of a conversation.
 COLUMNS = {
     "prompt": "prompt", "system_prompt": "system", "turn": "turn", "n_images": "n_images", "carried": "carried",
 }  # fmt: skip
 
 
-def columns_of(talks: Sequence[Conversation]) -> dict[str, list[Any]]:
+def columns_of(conversations: Sequence[Conversation]) -> dict[str, list[Any]]:
     """The canonical columns that conversations fill."""
-    return {name: [getattr(talk, held) for talk in talks] for name, held in COLUMNS.items()}
+    return {name: [getattr(one, field) for one in conversations] for name, field in COLUMNS.items()}
 
 
 def conversation(
@@ -73,25 +73,25 @@ def conversation(
     """The last user turn, the system text, the number of turns and the images of that turn.
 
     ``messages`` : a list of messages, one message, or bare text.
-    ``stored`` : whether the log stores a list of messages as JSON text. Elsewhere a text is what the caller wrote; one that
-        looks like messages would, opened, hide all but its last turn.
-    ``system`` : system text given beside them: text, parts or messages.
-    ``in_text`` : whether the log stores parts as JSON text, as attributes of spans must. Elsewhere a text is what the
-        caller wrote, and one that looks like a tool's result would hide from measurement.
+    ``stored`` : whether the log stores a list of messages as JSON text. In other logs a text is the caller's own: opened
+        as messages, it would hide all but its last turn from measurement.
+    ``system`` : system text from elsewhere in the request: text, parts or messages.
+    ``in_text`` : whether the log stores parts as JSON text, as attributes of spans must. In other logs a text is the
+        caller's own: opened, a forged tool result would be hidden from measurement.
     """
     is_text = messages.__class__ is str
     listed = None if is_text and not stored else _listed(messages)
-    beside = text_of(system)
+    system_text = text_of(system)
     if listed is None:
         text = messages if is_text and not (stored and messages in ("{}", "[]")) else None
         if not text:
-            return Conversation(system=beside) if beside else NONE
-        return Conversation(prose(text) or None, beside)
+            return Conversation(system=system_text) if system_text else NONE
+        return Conversation(prose(text) or None, system_text)
     last: dict[str, Any] | list[str] | None = None  # a message, or bare texts
     turns = 0
-    told: list[str] = [beside] if beside else []
-    held: list[str] = []
-    asked = False  # whether the model has asked for tools since the last turn
+    instructions: list[str] = [system_text] if system_text else []
+    state: list[str] = []
+    tools_asked = False  # by the model since the last turn
     for message in listed:
         if message.__class__ is str:  # a list of bare texts: inputs of an embedding, lines of a prompt
             if isinstance(last, list):
@@ -103,24 +103,24 @@ def conversation(
             continue
         role = _role(message)
         if role in _USER:
-            if in_text and not asked and (text := _unasked_results(message)):
+            if in_text and not tools_asked and (text := _unasked_results(message)):
                 last, turns = [text], turns + 1
             elif not _only_results(message, in_text):
-                last, turns, asked = message, turns + 1, False
+                last, turns, tools_asked = message, turns + 1, False
         elif role in _SYSTEM:
-            told += _body(message, in_text).texts
+            instructions += _body(message, in_text).texts
         else:
-            asked = asked or _asks_for_tools(message, in_text)
-            if len(held) < MAX_STATE:
-                _state(message, 4, held)
+            tools_asked = tools_asked or _asks_for_tools(message, in_text)
+            if len(state) < MAX_STATE:
+                _state(message, 4, state)
     body = _body(last, in_text) if isinstance(last, dict) else _Body(last or [], 0, 0, 1)
     prompt = "\n".join(t for t in body.texts if t)
     return Conversation(
         prose(prompt) or None,
-        prose("\n".join(t for t in told if t)) or None,
+        prose("\n".join(t for t in instructions if t)) or None,
         turns or None,
         body.n_images + data_images(prompt) if last else None,
-        list(dict.fromkeys(held))[:MAX_STATE] or None,
+        list(dict.fromkeys(state))[:MAX_STATE] or None,
     )
 
 
@@ -157,7 +157,7 @@ def _content(message: dict[str, Any]) -> Any:
 
 
 def _only_results(message: dict[str, Any], in_text: bool) -> bool:
-    """Whether a message of the user only hands results of tools back."""
+    """Whether a message of the user only returns results of tools."""
     content = _content(message)
     if content.__class__ is str and not (in_text and content[:1] == "["):
         return False
@@ -168,9 +168,9 @@ def _only_results(message: dict[str, Any], in_text: bool) -> bool:
 
 
 def _unasked_results(message: dict[str, Any]) -> str | None:
-    """JSON text of a user that holds results of tools, where no tool was asked for: so the user wrote it as text.
+    """JSON text of a user that looks like results of tools although no tool was asked for; None for other messages.
 
-    Opened, it would hide from measurement what a caller chose to call a tool's result.
+    The user wrote it as text. Opened, it would hide from measurement anything that the caller calls a tool's result.
     """
     content = _content(message)
     if content.__class__ is not str or content[:1] != "[":
@@ -180,7 +180,7 @@ def _unasked_results(message: dict[str, Any]) -> str | None:
 
 
 def _asks_for_tools(message: dict[str, Any], in_text: bool) -> bool:
-    """Whether a message that is no user's calls tools, or is the result of one."""
+    """Whether a message of another role than the user calls tools, or is the result of one."""
     if _role(message) in _TOOL_ROLES or message.get("tool_calls") or message.get("function_call"):
         return True
     content = _content(message)
@@ -212,7 +212,7 @@ def _body(message: dict[str, Any], in_text: bool = False) -> _Body:
 
 
 def _are_parts(listed: list[Any]) -> bool:
-    """Whether opened JSON text is parts (some instrumentations write them so) and not a prompt that is JSON."""
+    """Whether opened JSON text is a list of parts, as some instrumentations write them, and no prompt in JSON."""
     return all(
         p.__class__ is dict
         and (p["type"] in _PART_TYPES if p.get("type").__class__ is str else _PART_KEYS.issuperset(p))
@@ -280,7 +280,7 @@ def _is_image(part: dict[str, Any]) -> bool:
 
 
 def _part_text(part: dict[str, Any], kind: str | None) -> str | None:
-    """The writer's own text in one part; None where it holds none (reasoning, tool calls, files)."""
+    """The writer's own text in one part; None when it holds none (reasoning, tool calls, files)."""
     if kind in _DOCUMENTS or (kind is None and "document" in part):
         return _document_text(part)
     if kind is not None and kind not in _TEXT and kind != "message":
@@ -293,13 +293,13 @@ def _part_text(part: dict[str, Any], kind: str | None) -> str | None:
 
 
 def _document_text(part: dict[str, Any]) -> str | None:
-    """Text that the caller put into a document or a search result; None of a file."""
-    held = as_object(part.get("document")) or part
-    source = as_object(held.get("source"))
+    """Text that the caller put into a document or a search result; None for a file."""
+    document = as_object(part.get("document")) or part
+    source = as_object(document.get("source"))
     for text in (source.get("data") if source.get("type") == "text" else None, source.get("text")):
         if text.__class__ is str:
             return text
-    inner = source.get("content") or held.get("content")
+    inner = source.get("content") or document.get("content")
     return text_of(inner) if inner.__class__ is list else _plain(inner)
 
 
@@ -317,7 +317,7 @@ def text_of(content: Any) -> str | None:
         opened = (
             as_list(content) if content[:1] == "[" else as_object(content) if content[:1] == "{" else None
         )
-        # An object or a list that holds no text of its own is text that the caller wrote as JSON.
+        # JSON without any text part is itself the caller's text.
         return (text_of(opened) if opened else None) or prose(content)
     if content.__class__ is dict:
         content = [content]
@@ -333,14 +333,14 @@ def text_of(content: Any) -> str | None:
 
 
 def prose(text: str) -> str:
-    """``text`` without base64 data in it, which is no prose and would be measured as such."""
+    """``text`` without base64 data, which would be measured as prose."""
     if _DATA_URI not in text:
         return text
     return _DATA.sub("", text)
 
 
 def data_images(text: str) -> int:
-    """Images written into a text as data."""
+    """Number of images inside a text as data."""
     return text.count("data:image/") if _DATA_URI in text else 0
 
 
@@ -370,41 +370,41 @@ def tools(offered: Any) -> tuple[int | None, list[str] | None]:
     return n, names
 
 
-def n_stops(asked: Any) -> int | None:
-    """Stop sequences asked for: of a list, of its JSON text, or one given as text; None where none is spoken of."""
-    listed = as_list(asked)
-    return len(listed) if listed is not None else 1 if asked.__class__ is str and asked else None
+def n_stops(value: Any) -> int | None:
+    """Number of stop sequences: of a list, of its JSON text, or 1 for plain text; None when the request has none."""
+    listed = as_list(value)
+    return len(listed) if listed is not None else 1 if value.__class__ is str and value else None
 
 
-def n_logprobs(top: Any, asked: Any) -> Any:
-    """Alternatives asked for by ``top_logprobs`` and the older ``logprobs``, a flag or itself a number."""
-    if asked is True:
+def n_logprobs(top: Any, flag: Any) -> Any:
+    """Number of alternatives from ``top_logprobs`` and the older ``logprobs``, which is a flag or a number."""
+    if flag is True:
         return max(top, 1) if top.__class__ is int else 1
-    return 0 if asked is False else top if top is not None and top.__class__ not in (dict, list) else asked
+    return 0 if flag is False else top if top is not None and top.__class__ not in (dict, list) else flag
 
 
 def state_in(message: Any) -> list[str]:
     """Provider-minted state in one message or answer: signatures, encrypted reasoning, redacted thinking."""
-    found: list[str] = []
-    _state(message, 4, found)
-    return [value for value in found if value][:MAX_STATE]
+    state: list[str] = []
+    _state(message, 4, state)
+    return [value for value in state if value][:MAX_STATE]
 
 
-def _state(value: Any, depth: int, found: list[str]) -> None:
-    """Add the state in ``value`` to ``found``."""
+def _state(value: Any, depth: int, state: list[str]) -> None:
+    """Add the state in ``value`` to ``state``."""
     if value.__class__ is list:
         for item in value[:MAX_STATE] if depth else ():
-            _state(item, depth - 1, found)
+            _state(item, depth - 1, state)
         return
     if value.__class__ is not dict:
         return
     if not _MINTED.isdisjoint(value):
-        found += [held for key in _MINTED_KEYS if (held := value.get(key)).__class__ is str]
+        state += [text for key in _MINTED_KEYS if (text := value.get(key)).__class__ is str]
     if value.get("type") == "redacted_thinking" and value.get("data").__class__ is str:
-        found.append(value["data"])
+        state.append(value["data"])
     for key, inner in value.items() if depth else ():
         if (inner.__class__ is dict or inner.__class__ is list) and key in _STATE_HOLDERS:
-            _state(inner, depth - 1, found)
+            _state(inner, depth - 1, state)
 
 
 _MINTED = frozenset(_MINTED_KEYS)
@@ -415,21 +415,21 @@ _STATE_HOLDERS = frozenset(
 
 
 def minted(answer: Any) -> list[str] | None:
-    """State that an answer hands out: what :func:`state_in` finds, and the id of a stored response."""
+    """State that an answer hands out: signatures and the like, and the id of a stored response."""
     listed = as_list(answer)
     body = {"output": listed} if listed is not None else as_object(answer)
     if not body:
         return None
-    found: list[str] = []
-    _state(body, 6, found)
+    state: list[str] = []
+    _state(body, 6, state)
     if body.get("object") == "response" or str(body.get("id", "")).startswith("resp_"):
-        found.append(str(body.get("id")))
-    return list(dict.fromkeys(found))[:MAX_STATE] or None
+        state.append(str(body.get("id")))
+    return list(dict.fromkeys(state))[:MAX_STATE] or None
 
 
 def carried(previous: Iterable[str] | None, previous_response_id: Any) -> list[str] | None:
-    """State of earlier turns together with the stored response a request goes on from."""
-    found = list(previous or ())
+    """State of earlier turns, together with the id of the stored response that a request continues."""
+    state = list(previous or ())
     if previous_response_id.__class__ is str and previous_response_id:
-        found.append(previous_response_id)
-    return list(dict.fromkeys(found))[:MAX_STATE] or None
+        state.append(previous_response_id)
+    return list(dict.fromkeys(state))[:MAX_STATE] or None

@@ -1,9 +1,9 @@
-"""OTLP/JSON taken apart: spans and log records out of a line, attributes out of their wrapping.
+"""Takes OTLP/JSON apart: spans and log records out of a line, attributes out of their wrapping.
 
-OTLP writes ``{"key": k, "value": {"stringValue" | "intValue" | "arrayValue" | "kvlistValue" ...}}``, 64-bit numbers as
-text. Names are camelCase in OTLP/JSON and snake_case where an exporter kept those of protobuf; both are read.
-An entry is ``{"a": own attributes, "s": those of the spans around it, "r": its resource's, "span": the rest}``; that of a
-log record has ``event``, its name, and ``body`` too.
+OTLP writes ``{"key": k, "value": {"stringValue" | "intValue" | "arrayValue" | "kvlistValue" ...}}`` and 64-bit numbers
+as text. Names are camelCase in OTLP/JSON. Some exporters keep the snake_case of protobuf; both are read.
+An entry is ``{"a": own attributes, "s": those of the spans around it, "r": its resource's, "span": the rest}``. The entry
+of a log record also has ``event``, its name, and ``body``. A call may have ``logs``, the log records of its span.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-#: Names of the lists that lead to spans and to log records; the last spelling of a scope is that before OTLP 0.15.
+#: Names of the lists that lead to spans and to log records. ``instrumentation...`` is the spelling before OTLP 0.15.
 _SPANS = (
     ("resourceSpans", "resource_spans"),
     ("scopeSpans", "scope_spans", "instrumentationLibrarySpans", "instrumentation_library_spans"),
@@ -24,7 +24,7 @@ _LOGS = (
 )
 _METRICS = ("resourceMetrics", "resource_metrics")
 LISTS = frozenset((*_SPANS[0], *_LOGS[0]))
-#: Parts of a span or log record that are looked at, in both spellings.
+#: snake_case -> camelCase of the parts of a span or log record that are read.
 _CAMEL = {
     "trace_id": "traceId", "span_id": "spanId", "parent_span_id": "parentSpanId",
     "start_time_unix_nano": "startTimeUnixNano", "end_time_unix_nano": "endTimeUnixNano",
@@ -33,7 +33,7 @@ _CAMEL = {
 #: The event that holds a whole call.
 DETAILS = "gen_ai.client.inference.operation.details"
 _NONE: dict[str, Any] = {}
-#: What nested attribute values may hold at most, in levels.
+#: Deepest level of nested attribute values that is read.
 _DEEPEST = 64
 
 
@@ -42,7 +42,7 @@ def entries(record: Any) -> Iterator[dict[str, Any]]:
 
     Raises
     ------
-    ValueError : it holds neither spans nor log records (an empty list of them, and metrics, are nothing but empty).
+    ValueError : the line holds neither spans nor log records. An empty list of them, and metrics, give no entry.
     """
     n = 0
     for one, resource in _within(record, _SPANS):
@@ -60,8 +60,8 @@ def _within(record: Any, names: tuple[tuple[str, ...], ...]) -> Iterator[tuple[A
     for group in _lists(record, outer):
         if group.__class__ is not dict:
             continue
-        held = group.get("resource")
-        resource = attributes(held.get("attributes")) if held.__class__ is dict else _NONE
+        holder = group.get("resource")
+        resource = attributes(holder.get("attributes")) if holder.__class__ is dict else _NONE
         for scope in _lists(group, middle):
             if scope.__class__ is dict:
                 for one in _lists(scope, inner):
@@ -70,9 +70,9 @@ def _within(record: Any, names: tuple[tuple[str, ...], ...]) -> Iterator[tuple[A
 
 def _lists(holder: Any, names: tuple[str, ...]) -> Iterator[Any]:
     for name in names:
-        found = holder.get(name)
-        if found.__class__ is list:
-            yield from found
+        listed = holder.get(name)
+        if listed.__class__ is list:
+            yield from listed
 
 
 def _camel(one: dict[str, Any]) -> dict[str, Any]:
@@ -80,12 +80,12 @@ def _camel(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _span(one: Any, resource: dict[str, Any]) -> dict[str, Any]:
-    """An entry; one that holds nothing a span must have is no span and lacks all that a request needs."""
+    """A span as an entry. A value without anything of a span gives an empty entry, which becomes a reject."""
     if one.__class__ is not dict:
         return {"a": _NONE, "s": _NONE, "r": _NONE, "span": _NONE}
     if "trace_id" in one or "span_id" in one or "start_time_unix_nano" in one:
         one = _camel(one)
-    own = attributes(one.pop("attributes", None))  # what it was wrapped in need not be held for a whole block
+    own = attributes(one.pop("attributes", None))  # the wrapped form is not kept for a whole block
     if not own and one.get("spanId") is None and one.get("startTimeUnixNano") is None:
         one = _NONE
     return {"a": own, "s": _NONE, "r": resource, "span": one}
@@ -111,7 +111,7 @@ def _log_record(one: Any, resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def attributes(wrapped: Any) -> dict[str, Any]:
-    """Attributes as an object; the first of equal keys holds, and what is no attribute is passed over."""
+    """Attributes as an object. The first of equal keys wins; anything else in the list is passed over."""
     if wrapped.__class__ is not list:
         return wrapped if wrapped.__class__ is dict else _NONE
     try:
@@ -132,7 +132,7 @@ def attributes(wrapped: Any) -> dict[str, Any]:
 
 
 def plain(value: Any, depth: int = _DEEPEST) -> Any:
-    """A wrapped value as the Python value it stands for; None for an empty one and for what is none."""
+    """The Python value of a wrapped value; None for an empty one and for anything else."""
     if value.__class__ is not dict:
         return value if value.__class__ in (str, int, float, bool) else None
     for name, inner in value.items():
@@ -143,14 +143,14 @@ def plain(value: Any, depth: int = _DEEPEST) -> Any:
             return _whole(inner)
         if kind is None or not depth:
             continue
-        held = inner.get("values") if inner.__class__ is dict else inner
-        if held.__class__ is not list:
+        values = inner.get("values") if inner.__class__ is dict else inner
+        if values.__class__ is not list:
             return [] if kind == "list" else {}
         if kind == "list":
-            return [plain(one, depth - 1) for one in held]
+            return [plain(one, depth - 1) for one in values]
         return {
             one["key"]: plain(one.get("value"), depth - 1)
-            for one in reversed(held)
+            for one in reversed(values)
             if one.__class__ is dict and one.get("key").__class__ is str
         }
     return None

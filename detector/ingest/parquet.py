@@ -1,7 +1,7 @@
 """Rows of a Parquet file as JSON lines, in batches whose size in memory is known before they are made.
 
-What JSON has no word for becomes text (times, decimals, dates), what is no text at all becomes null under its
-name, so that it is counted like any other key that no column takes.
+Values without a form in JSON become text (times, decimals, dates). Values without a text become null under their
+name, so that they are counted like any other unused key.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from detector.ingest.splitting import BLOCK_BYTES, BLOCK_LINES, MAX_LINE, Block,
 from detector.ingest.unpack import shown
 
 _ROWS = 16_384
-#: Bytes of a column chunk from which on a dictionary, or shared beginnings, could unpack to too much: it is
-#: read as a dictionary, and measured before it is spelled out.
+#: Size of a column chunk from which on a dictionary or shared prefixes could unpack to too much (bytes). Such a
+#: chunk is read as a dictionary and measured before it is spelled out.
 _SMALL_CHUNK = 16 << 10
-#: Bytes that one batch of a column may come to at worst.
+#: Most bytes of one batch of a column in the worst case.
 _BATCH_BYTES = 64 << 20
-#: A page is unpacked whole and may be as large as its column chunk; one that large *and* that well packed is
-#: made to fill the memory.
+#: A page is unpacked as a whole and may be as large as its column chunk. A chunk that is this large (bytes) and this
+#: well packed (ratio) was made to fill the memory.
 _MAX_CHUNK, _MAX_RATIO = 1 << 30, 200
-#: Spelled-out bytes of a file beyond which it is given up, and the least multiple of its size.
+#: A file is refused when its spelled-out size exceeds both this many bytes and this multiple of its own size.
 _MAX_SPELLED, _MAX_GROWTH = 4 << 30, 1000
-#: Rows for a byte of the file; each has an id of its own, so a real one has less than one.
+#: Most rows for each byte of the file. Every row of a real log has its own id, so it needs more than a byte.
 _MAX_ROWS = 8
 
 Array = Any  # pyarrow has no types of its own
@@ -45,7 +45,7 @@ def parquet_blocks(
 
     Raises
     ------
-    LogError : not a whole Parquet file, or one that would unpack to more than its size can account for.
+    LogError : the file is no complete Parquet file, or would unpack to far more than its size.
     """
     try:
         yield from _blocks(path, max_line, block_bytes)
@@ -106,13 +106,13 @@ def _plan(group: Any) -> tuple[list[str], int]:
 
 
 def _sizes(array: Array) -> Any:
-    """About how many bytes each value of ``array`` takes as JSON."""
+    """Estimated bytes of each value of ``array`` as JSON."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         return _sizes(array.storage)
     if pa.types.is_dictionary(kind):
-        known = np.append(_sizes(array.dictionary), 4)
-        return known[pc.fill_null(array.indices, len(array.dictionary)).to_numpy(zero_copy_only=False)]
+        by_code = np.append(_sizes(array.dictionary), 4)
+        return by_code[pc.fill_null(array.indices, len(array.dictionary)).to_numpy(zero_copy_only=False)]
     if _is_text(kind) or _is_bytes(kind):
         if pa.types.is_fixed_size_binary(kind):
             return np.full(len(array), 2 * kind.byte_width + 8, np.int64)
@@ -131,7 +131,7 @@ def _sizes(array: Array) -> Any:
 
 
 def _items(array: Array) -> Array:
-    """What the lists or maps of ``array`` hold, and nothing of its neighbours."""
+    """The elements of the lists or maps of ``array``, without those of the array it is a slice of."""
     low, high = array.offsets[0].as_py(), array.offsets[-1].as_py()
     if pa.types.is_map(array.type):
         return pa.StructArray.from_arrays(
@@ -141,7 +141,7 @@ def _items(array: Array) -> Array:
 
 
 def _cuts(sizes: np.ndarray, block_bytes: int) -> Iterator[tuple[int, int]]:
-    """Spans of rows that come to about ``block_bytes``, at least a row each."""
+    """Spans of rows of about ``block_bytes`` each, but of at least one row."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
@@ -170,15 +170,15 @@ def _block(batch: pa.RecordBatch, first: int, max_line: int) -> Block:
 
 
 def _values(array: Array) -> list[Any]:
-    """Values as JSON can hold them; null where it cannot."""
+    """Values that JSON can hold; None for any other."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         if "uuid" in str(kind):
             return [None if v is None else _uuid(v) for v in array.storage.to_pylist()]
         return _values(array.storage)
     if pa.types.is_dictionary(kind):
-        known = _values(array.dictionary)
-        return [None if at is None else known[at] for at in array.indices.to_pylist()]
+        by_code = _values(array.dictionary)
+        return [None if at is None else by_code[at] for at in array.indices.to_pylist()]
     if pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16:
         return [None if v is None else _text(v, printable=True) or _uuid(v) for v in array.to_pylist()]
     if _is_bytes(kind):
@@ -192,15 +192,15 @@ def _values(array: Array) -> list[Any]:
         n, inner = kind.list_size, _values(array.flatten())
         whole = iter(range(0, len(inner), n)) if n else iter([0] * len(array))
         return [
-            inner[(at := next(whole)) : at + n] if known else None for known in array.is_valid().to_pylist()
+            inner[(at := next(whole)) : at + n] if valid else None for valid in array.is_valid().to_pylist()
         ]
     if pa.types.is_struct(kind):
         fields = [_values(array.field(at)) for at in range(kind.num_fields)]
         names = [kind.field(at).name for at in range(kind.num_fields)]
         rows = zip(*fields, strict=True) if fields else iter([()] * len(array))
         return [
-            dict(zip(names, row, strict=True)) if known else None
-            for known, row in zip(array.is_valid().to_pylist(), rows, strict=True)
+            dict(zip(names, row, strict=True)) if valid else None
+            for valid, row in zip(array.is_valid().to_pylist(), rows, strict=True)
         ]
     return _scalars(array)
 
@@ -209,8 +209,8 @@ def _gathered(array: Array, inner: list[Any], make: Any) -> list[Any]:
     """Lists or objects of the values between the offsets of ``array``."""
     offsets = array.offsets.to_pylist()
     return [
-        make(inner[offsets[at] : offsets[at + 1]]) if known else None
-        for at, known in enumerate(array.is_valid().to_pylist())
+        make(inner[offsets[at] : offsets[at + 1]]) if valid else None
+        for at, valid in enumerate(array.is_valid().to_pylist())
     ]
 
 
@@ -218,7 +218,7 @@ def _scalars(array: Array) -> list[Any]:
     kind = array.type
     try:
         if pa.types.is_timestamp(kind):
-            # Without a zone database: the moment is kept in UTC already, only the label goes.
+            # This needs no zone database: the values are UTC already, and only the label of the zone is dropped.
             array = array.view(pa.int64()).view(pa.timestamp(kind.unit))
             if kind.unit == "ns":
                 array = array.cast(pa.timestamp("us"), safe=False)
@@ -256,7 +256,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _text(value: bytes, *, printable: bool = False) -> str | None:
-    """``value`` as text; None when it is none."""
+    """``value`` as text; None when it is no UTF-8."""
     try:
         text = value.decode()
     except UnicodeDecodeError:

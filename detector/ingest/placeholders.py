@@ -1,7 +1,7 @@
-"""Texts that stand for content which was not logged: such a prompt is not known, and nobody shares it.
+"""Texts that stand for content which was not logged. Such a prompt is NULL, and no accounts share it.
 
-Gateways with message logging off write one word in place of every prompt; taken for content it would be the prompt
-that everybody sends.
+A gateway with message logging off writes one word in place of every prompt. Taken as content, it would be a prompt that
+all accounts share.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _LONGEST = 200
 
 @cache
 def shipped() -> frozenset[str]:
-    """Words that known tools write, lower case."""
+    """Placeholders of known tools, in lower case."""
     lines = rules.read_text("lexicons/placeholders.txt").splitlines()
     return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
 
 
-def known(own: Iterable[str] = ()) -> frozenset[str]:
-    """The shipped words and a site's own."""
+def all_words(own: Iterable[str] = ()) -> frozenset[str]:
+    """The shipped placeholders and those of a site."""
     return shipped() | {word.strip().lower() for word in own}
 
 
 def removed(rows: pl.DataFrame, words: frozenset[str]) -> tuple[pl.DataFrame, int]:
-    """``rows`` with placeholders in ``prompt`` and ``system_prompt`` as NULL, and how many those were."""
+    """``rows`` with NULL for placeholders in ``prompt`` and ``system_prompt``, and the number of placeholders."""
     n = 0
     for name in ("prompt", "system_prompt"):
         texts = rows[name]
@@ -45,9 +45,9 @@ def removed(rows: pl.DataFrame, words: frozenset[str]) -> tuple[pl.DataFrame, in
         short = texts.filter(texts.str.len_bytes() <= _LONGEST)
         if not len(short):
             continue
-        found = [t for t in short.unique() if is_placeholder(t, words)]
-        if found:
-            hit = texts.is_in(found) & texts.is_not_null()
+        matches = [t for t in short.unique() if is_placeholder(t, words)]
+        if matches:
+            hit = texts.is_in(matches) & texts.is_not_null()
             n += int(hit.sum())
             rows = rows.with_columns(pl.when(~hit).then(pl.col(name)).alias(name))
             if name == "prompt":
@@ -61,5 +61,5 @@ _PATTERN = re.compile(_BRACKETED)
 
 
 def is_placeholder(text: str, words: frozenset[str]) -> bool:
-    """Whether a whole text only says that there was content."""
+    """Whether a text says nothing but that there was content."""
     return text.strip().lower() in words or bool(_PATTERN.match(text))

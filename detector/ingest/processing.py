@@ -1,10 +1,10 @@
-"""Blocks of one file through mapping, measuring and writing; the same steps in this process or in others.
+"""Takes blocks of one file through mapping, measuring and writing, in this process or in others.
 
     map (block -> ids, accounts, times)   keep (which rows -> measured, written)   show (templates -> skeletons)
 
-What depends on the whole lake (duplicates, times that are not believed, templates met before) is decided between the
-steps, by the one process that knows it, block by block in the file's order. So the rows that a file gives are the same
-however many processes read it. Text never leaves the process that parsed it.
+Some decisions depend on the whole lake: duplicates, times that are not believed, templates met before. One process
+makes them between the steps, block by block in the file's order. So a file gives the same rows however many processes
+read it. Text never leaves the process that parsed it.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ import polars as pl
 
 from detector.errors import LakeError
 from detector.ingest import requests
+from detector.ingest.checks import Mapped
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.splitting import Block
 
 if TYPE_CHECKING:
     from features.request.measure import TextMeter
 
-#: Rows of one day, and of all days together, that wait in a process before they are written as a part (a row with its
-#: sketches takes about 1 KB).
+#: Rows of one day, and of all days together, that a process keeps before it writes a part (a row with its sketches takes
+#: about 1 KB).
 DAY_ROWS = 131_072
 ALL_ROWS = 393_216
-#: A file of fewer bytes than this is read by one process: to hand it out would cost more than it saves.
+#: A smaller file is read by one process (bytes): sharing it out would cost more than it saves.
 SHARED_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is the same for all blocks of a file. ``folder`` is where its parts of requests are written."""
+    """What all blocks of a file have in common. Parts of requests are written to ``folder``."""
 
     form: str
     options: Options
@@ -56,7 +57,7 @@ class Task:
 
 
 class Kept(NamedTuple):
-    """What was kept of a block: template ids row by row, notes, and the parts written so far (day, path)."""
+    """The kept rows of a block: their template ids, notes, and the parts written so far (day, path)."""
 
     templates: pl.Series
     notes: Counter[str]
@@ -64,7 +65,7 @@ class Kept(NamedTuple):
 
 
 class BlockProcessor:
-    """The steps themselves. One process handles the blocks it is given one after the other."""
+    """The steps themselves. A process handles its blocks one after the other."""
 
     def __init__(self) -> None:
         self._meters: dict[bytes, TextMeter] = {}
@@ -79,7 +80,7 @@ class BlockProcessor:
         self._n_parts = 0
 
     def map(self, block: Block) -> Mapped:
-        """What a block holds; of its rows the line, the request id, the account as it is stored, and the time."""
+        """Map a block. The rows returned have line, request id, account as it is stored, and time only."""
         mapped = self._mapper.map(block)
         self._rows = mapped.rows
         if self._task.pseudonymise:
@@ -88,13 +89,15 @@ class BlockProcessor:
         return mapped
 
     def keep(self, which: pl.Series, beside: pl.DataFrame | None = None) -> Kept:
-        """Measure the rows of the last block for which ``which`` is true, and write what has gathered.
+        """Measure the rows of the last block for which ``which`` is true, and write parts that are full.
 
-        ``beside``: what another log knows of the block's rows; it goes before what their own says.
+        ``beside``: columns of another log for the block's rows. They replace the values of the rows' own log.
         """
         rows = self._rows
         if beside is not None:
-            rows = rows.with_columns(pl.coalesce(known, rows[known.name]) for known in beside.get_columns())
+            rows = rows.with_columns(
+                pl.coalesce(better, rows[better.name]) for better in beside.get_columns()
+            )
         if not which.all():
             rows = rows.filter(which)
         self._rows = pl.DataFrame()
@@ -104,7 +107,7 @@ class BlockProcessor:
         from features.request.measure import logit_probe
 
         task = self._task
-        made = requests.to_rows(
+        measured = requests.to_rows(
             rows,
             meter=self._meter,
             logit_probe=logit_probe,
@@ -113,23 +116,23 @@ class BlockProcessor:
             notes=notes,
         )
         parts: list[tuple[date, str]] = []
-        for day, part in _by_day(made):
+        for day, part in _by_day(measured):
             self._waiting.setdefault(day, []).append(part)
             self._n_waiting[day] += part.height
             if self._n_waiting[day] >= DAY_ROWS:
                 parts.append(self._write(day))
         while self._n_waiting.total() >= task.all_rows:
             parts.append(self._write(self._n_waiting.most_common(1)[0][0]))
-        return Kept(made["template_id"], notes, parts)
+        return Kept(measured["template_id"], notes, parts)
 
     def show(self, templates: list[int]) -> pl.DataFrame:
-        """Skeletons of templates of the block kept last: ``template_id``, ``skeleton``."""
+        """Skeletons of templates of the last block: ``template_id``, ``skeleton``."""
         if not templates:
             return pl.DataFrame(schema={"template_id": pl.UInt64, "skeleton": pl.String})
         return self._meter.show(templates)
 
     def end(self) -> list[tuple[date, str]]:
-        """Write what waits; the parts (day, path)."""
+        """Write the rows that are left, and return the parts (day, path)."""
         return [self._write(day) for day in sorted(self._waiting)]
 
     @property
@@ -142,7 +145,7 @@ class BlockProcessor:
         return self._meters[key]
 
     def _write(self, day: date) -> tuple[date, str]:
-        from detector.lake.store import write_part
+        from detector.lake.rows import write_part
 
         rows = pl.concat(self._waiting.pop(day))
         del self._n_waiting[day]
@@ -162,7 +165,7 @@ def _by_day(rows: pl.DataFrame) -> list[tuple[date, pl.DataFrame]]:
 
 
 class Processor(Protocol):
-    """One that takes a step and gives its answer later."""
+    """Takes a step and gives its answer later."""
 
     def send(self, step: str, *given: Any) -> None: ...
     def receive(self) -> Any: ...
@@ -239,7 +242,7 @@ class Remote:
 
 @dataclass
 class Pool:
-    """Processors of one call of ``ingest``: one in this process, others made when a large file first comes."""
+    """Processors of one call of ``ingest``: one in this process, and others from the first large file on."""
 
     workers: int
     _local: Local = field(default_factory=Local)
@@ -247,17 +250,17 @@ class Pool:
 
     @contextmanager
     def processors(self, task: Task, n_bytes: int) -> Iterator[list[Processor]]:
-        """Processors that are ready for a file of ``n_bytes``; if its reading fails they are made anew."""
-        found: list[Processor] = [self._local]
+        """Processors that are ready for a file of ``n_bytes``. They are replaced if reading it fails."""
+        ready: list[Processor] = [self._local]
         if self.workers > 1 and n_bytes >= SHARED_BYTES:
             while len(self._remote) < self.workers:
                 self._remote.append(Remote())
-            found = list(self._remote)
-        for processor in found:
+            ready = list(self._remote)
+        for processor in ready:
             processor.send("begin", task)
             processor.receive()
         try:
-            yield found
+            yield ready
         except BaseException:
             self.close()
             self._local = Local()
@@ -271,7 +274,7 @@ class Pool:
 
 
 class Judge(Protocol):
-    """Decides between the steps; see ``intake.Intake``."""
+    """Makes the decisions between the steps; see ``intake.Intake``."""
 
     def judge(self, mapped: Mapped) -> pl.Series: ...
     def beside(self, mapped: Mapped) -> pl.DataFrame | None: ...
@@ -281,12 +284,12 @@ class Judge(Protocol):
 
 
 def process(processors: list[Processor], blocks: Iterable[Block], judge: Judge) -> None:
-    """Every block through the steps, each decision in the file's order."""
-    left = iter(blocks)
+    """Take every block through the steps. Decisions are made in the file's order."""
+    remaining = iter(blocks)
     busy: list[Processor] = []
 
     def feed(processor: Processor) -> None:
-        block = next(left, None)
+        block = next(remaining, None)
         if block is not None:
             processor.send("map", block)
             busy.append(processor)
@@ -320,7 +323,7 @@ def serve(descriptor: int) -> None:
         try:
             answer: tuple[bool, Any] = (True, getattr(processor, step)(*given))
         except Exception as error:
-            # The message only: what stands in the frames of a traceback may be text of a log.
+            # The kind and place of the error only: its message may quote text of a log.
             where = traceback.extract_tb(error.__traceback__)[-1]
             answer = (
                 False,

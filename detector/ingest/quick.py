@@ -1,8 +1,8 @@
 """The short way for blocks of plain canonical records: the same rows as the long way (``mapping``), sooner.
 
 Nearly every line of a log is plain: numbers are numbers, times have one shape, no text is empty. A block of such
-lines is parsed at once and typed column by column. A line with anything out of the ordinary is handed to the long
-way, which alone decides what is a reject; tests hold both to the same answers.
+lines is parsed at once and cast column by column. Any other line goes the long way, which alone makes rejects.
+Tests compare the rows of both ways.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from features.spec import Column
 from features.types import TYPES
 
 _NUMBERS = ("BIGINT", "INTEGER", "DOUBLE")
-#: What columns are parsed as where that is not their type: a number that is wanted whole is looked at before it is made
-#: so, and times have shapes to be tried.
+#: Types that columns are parsed as, where it is not their own: whole numbers are checked before they are cast, and times
+#: are tried in several shapes.
 _PARSED: dict[str, pl.DataType] = {**dict.fromkeys(_NUMBERS, pl.Float64()), "TIMESTAMP": pl.String()}
 #: A number that is not whole, or too large for 64 bits, where a text belongs.
 _FRACTION = r"^-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)$|^-?\d{19,}$"
-#: What may have been a number or a truth value where only text counts.
+#: Text that may have been a number or a truth value.
 _NO_TEXT = r"^(?:-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false)$"
-#: Whole numbers beyond lose digits as they are parsed here.
+#: Larger whole numbers lose digits when they are parsed as DOUBLE.
 _EXACT = 2**53 - 1
-#: Columns of numbers that are plain within other bounds.
+#: Columns of numbers with bounds of their own.
 _SPANS = {"status": (100, 599), "asn": (1, 2**32 - 1)}
 _FREE = {"prompt", "system_prompt"}
 #: Opaque values of any length.
 _STATE = {"minted", "carried"}
-#: Bytes that a word for nothing begins with (white space among them), and the longest such word.
+#: First bytes of the words for nothing and of white space, and the length of the longest such word.
 _BEGINS = np.array(
     sorted({word.encode()[0] for word in NOTHING if word} | set(b" \t\n\r\x0b\x0c")), dtype=np.uint32
 )
@@ -42,11 +42,11 @@ _LONGEST_WORD = max(map(len, NOTHING))
 
 
 def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.DataFrame | None:
-    """Lines of canonical records as columns, numbers as DOUBLE; None when any line is not of that shape.
+    """Lines of canonical records as columns, numbers as DOUBLE; None when some line has another shape.
 
-    Beside the canonical columns: ``line``, and whether it ``repeats`` a key, as the first one was read.
+    Two columns are added: ``line``, and ``repeats``, which is true for a line that has a key twice.
 
-    ``accounts``: keys that may name the account, the first present wins.
+    ``accounts``: keys that may name the account; the first that is present wins.
     """
     if len(raw.data) > raw.max_line:
         return None
@@ -54,30 +54,30 @@ def parse(raw: Raw, columns: Sequence[Column], accounts: Sequence[str]) -> pl.Da
         c.name: _PARSED.get(c.type, TYPES[c.type].polars) for c in columns
     }
     try:
-        found = pl.read_ndjson(raw.data, schema=shape)
+        frame = pl.read_ndjson(raw.data, schema=shape)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-    if found.height != raw.n_lines:  # blank lines are passed over
+    if frame.height != raw.n_lines:  # blank lines are passed over
         return None
     first, *others = accounts
-    if first != "account_id" or found["account_id"].null_count():
-        found = found.with_columns(pl.coalesce(first, *others).alias("account_id"))
-    from detector.ingest.repeated import repeats  # what compiles it takes long to import
+    if first != "account_id" or frame["account_id"].null_count():
+        frame = frame.with_columns(pl.coalesce(first, *others).alias("account_id"))
+    from detector.ingest.repeated import repeats  # its compiler takes long to import
 
     lines = pl.int_range(raw.first_line, raw.first_line + raw.n_lines, eager=True).alias("line")
     twice = repeats(np.frombuffer(raw.data, np.uint8), raw.n_lines)
-    return found.with_columns(lines, pl.Series("repeats", twice))
+    return frame.with_columns(lines, pl.Series("repeats", twice))
 
 
 def typed(
     raw: pl.DataFrame, columns: Sequence[Column], required: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.Series]:
-    """What ``parse`` gave with typed columns, and which rows are plain: none that gives a key twice is.
+    """The result of ``parse`` with its columns cast, and which rows are plain. A row with a key twice is not plain.
 
-    Rows that are not plain hold anything at all and are to be dropped.
+    The values of a row that is not plain mean nothing; the caller drops it.
     """
     plain = ~raw["repeats"]
-    made: list[pl.Series] = [raw["line"]]
+    typed_series: list[pl.Series] = [raw["line"]]
     for column in columns:
         series = raw[column.name]
         if series.null_count() == raw.height:
@@ -96,8 +96,8 @@ def typed(
                 odd = _or(odd, _odd_number(column, value))
         if odd is not None:
             plain &= ~odd.fill_null(value=False)
-        made.append(value.alias(column.name))
-    frame = pl.DataFrame(made)
+        typed_series.append(value.alias(column.name))
+    frame = pl.DataFrame(typed_series)
     for name in required:
         if frame[name].null_count():
             plain &= frame[name].is_not_null()
@@ -109,10 +109,10 @@ def _or(one: pl.Series | None, other: pl.Series | None) -> pl.Series | None:
 
 
 def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | None]:
-    """A text is plain unless it is empty, too long, or may stand for something else.
+    """A text column, and its rows that are not plain: empty, too long, or perhaps something else than text.
 
-    That is: an object or a list in place of a text, a number with a point (parsers write those differently),
-    half a surrogate pair (parsed as NUL).
+    That is an object or a list, a number with a point (parsers spell it differently), or half a surrogate pair
+    (parsed as NUL).
     """
     if _certainly_plain(series, column.name):
         return series, None
@@ -130,9 +130,9 @@ def _text(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | Non
 
 
 def _certainly_plain(series: pl.Series, name: str) -> bool:
-    """Whether a look at lengths and first bytes shows that every text is plain; most columns it clears.
+    """Whether the lengths and first bytes show that every text is plain, as they do for most columns.
 
-    Arrow keeps sixteen bytes a text: its length, then the first four bytes of it.
+    Arrow keeps sixteen bytes for each text: its length, then its first four bytes.
     """
     if series.str.contains("\0", literal=True).any():
         return False
@@ -152,7 +152,7 @@ def _certainly_plain(series: pl.Series, name: str) -> bool:
         short = length <= _LONGEST_WORD
         if short.any():
             suspect |= short & np.isin(first, _BEGINS)
-        suspect |= first >= 0x80  # white space of other scripts among them
+        suspect |= first >= 0x80  # it may be white space of another script
     suspect |= length == 0
     if series.null_count():
         suspect &= series.is_not_null().to_numpy()
@@ -160,15 +160,15 @@ def _certainly_plain(series: pl.Series, name: str) -> bool:
 
 
 def _value(column: Column, series: pl.Series) -> pl.Series:
-    """Typed values, NULL where the text is none that is plain."""
+    """Values cast to the type of the column, NULL where a value is not plain."""
     if column.type in _NUMBERS:
         value = series.cast(TYPES[column.type].polars, strict=False)
         broken = value.cast(pl.Float64) != series if series.dtype == pl.Float64 else None
         return value if broken is None or not broken.any() else value.set(broken.fill_null(value=False), None)
     if column.type == "TIMESTAMP":
-        read = _times(series)
-        sane = read.dt.year().is_between(2000, 2099)
-        return read if sane.all() else read.set(~sane.fill_null(value=False), None)
+        times = _times(series)
+        sane = times.dt.year().is_between(2000, 2099)
+        return times if sane.all() else times.set(~sane.fill_null(value=False), None)
     if series.dtype == pl.Boolean:
         return series
     words: dict[str, object] = (
@@ -202,7 +202,7 @@ def _odd_number(column: Column, value: pl.Series) -> pl.Series | None:
 
 
 def _lists(column: Column, series: pl.Series) -> tuple[pl.Series, pl.Series | None]:
-    """Lists of names; what may be no name is odd."""
+    """Lists of names, and the rows that hold anything that may be no name."""
     names = pl.element()
     if column.name in _STATE:
         bad = names.is_null() | (names == "") | names.str.contains(_NO_TEXT)

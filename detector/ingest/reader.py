@@ -1,4 +1,4 @@
-"""Opens any log file and yields its entries block by block; memory stays flat in the file's size."""
+"""Opens any log file and yields its entries block by block. Memory does not grow with the size of the file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from detector.ingest.splitting import BLOCK_BYTES, MAX_LINE, Block, Reject
 from detector.ingest.unpack import ByteStream, shown
 
 _HEAD = 1 << 20
-#: Blocks and bytes kept for a look at a file's first entries.
+#: Most blocks and bytes kept to look at the first entries of a file.
 _LOOK_BLOCKS, _LOOK_BYTES = 64, 32 << 20
 _ARRAY = re.compile(rb"\[\s*(\{\s*[\"}]|\]\s*$|$)")
 _SCALAR = rb'"[^"]{0,200}"\s*:\s*(?:"(?:[^"\\]|\\.){0,2000}"|[\w.+-]{1,40})\s*,\s*'
-#: An object whose list of entries is worth reading as a stream: it may be larger than any line may.
+#: An object whose list of entries is read as a stream, since the object may be longer than the longest line.
 _WRAPPED = re.compile(
     rb"\{\s*(?:"
     + _SCALAR
@@ -29,7 +29,7 @@ _WRAPPED = re.compile(
 )
 
 
-#: The start of a log that may have an object a line: nothing, or an array's bracket on a line before it.
+#: The start of a log that may have one object a line, perhaps after a line with the bracket of an array.
 _OBJECT_ON_ITS_LINE = re.compile(rb"\s*(?:\[\s*\n\s*)?\{")
 
 
@@ -41,8 +41,8 @@ class Reader:
         self._block_bytes = block_bytes
         self._max_line = max_line
         self._stream = ByteStream(source.path, source.packing, source.encoding)
-        self._looked: list[Block] = []
-        self._left: Iterator[Block] | None = None
+        self._head: list[Block] = []
+        self._rest: Iterator[Block] | None = None
 
     @property
     def n_read(self) -> int:
@@ -50,25 +50,25 @@ class Reader:
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the archive, known once the file was read: what came before was handed out."""
+        """What is wrong with the archive; set once the file was read. Entries before the damage were handed out."""
         return self._stream.damage
 
     def head(self) -> list[Block]:
-        """The first blocks, up to one in which there are lines; iterating gives them again.
+        """The first blocks, up to one that has lines. Iterating yields them again.
 
         Raises
         ------
         LogError : the file cannot be read at all.
         """
-        if self._left is None:
-            self._left = self._checked()
+        if self._rest is None:
+            self._rest = self._checked()
             n_bytes = 0
-            for block in self._left:
-                self._looked.append(block)
+            for block in self._rest:
+                self._head.append(block)
                 n_bytes += block.lines.nbytes
-                if block.lines.num_rows or len(self._looked) >= _LOOK_BLOCKS or n_bytes >= _LOOK_BYTES:
+                if block.lines.num_rows or len(self._head) >= _LOOK_BLOCKS or n_bytes >= _LOOK_BYTES:
                     break
-        return self._looked
+        return self._head
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the file's order.
@@ -77,11 +77,11 @@ class Reader:
         ------
         LogError : the file cannot be read at all.
         """
-        looked, left = self._looked, self._left if self._left is not None else self._checked()
-        self._looked, self._left = [], iter(())
-        while looked:
-            yield looked.pop(0)
-        yield from left
+        head, rest = self._head, self._rest if self._rest is not None else self._checked()
+        self._head, self._rest = [], iter(())
+        while head:
+            yield head.pop(0)
+        yield from rest
 
     def _checked(self) -> Iterator[Block]:
         last = 0
@@ -129,39 +129,39 @@ class Reader:
                 block_bytes=block_bytes,
                 max_line=max_line,
             )
-        found = splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
+        blocks = splitting.lines(chunks, block_bytes=block_bytes, max_line=max_line)
         style = containers.style_of(start.split(b"\n")[:50])
-        return containers.joined(found, style, max_line) if style else found
+        return containers.joined(blocks, style, max_line) if style else blocks
 
     def _with_first_line(self, head: bytes, chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-        """``head`` with more of the file where its first object does not end in it, and all chunks again.
+        """``head``, extended to the end of its first object, and an iterator over all chunks.
 
-        The first prompt of a log may be longer than a chunk. Only the lines after it tell that it is one of many.
+        The first prompt of a log may be longer than a chunk. Only the lines after it show that it is one of many.
         """
-        held = [next(chunks, b"")]
+        kept = [next(chunks, b"")]
         bare = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0")
         if _OBJECT_ON_ITS_LINE.match(bare) and b"\n" not in head[head.index(b"{") :]:
-            n_held, ended = len(held[0]), False
-            while n_held <= self._max_line and (chunk := next(chunks, b"")):
-                held.append(chunk)
-                n_held += len(chunk)
-                if ended:  # and what follows was seen
+            n_kept, ended = len(kept[0]), False
+            while n_kept <= self._max_line and (chunk := next(chunks, b"")):
+                kept.append(chunk)
+                n_kept += len(chunk)
+                if ended:  # the chunk after the end shows what follows
                     break
                 ended = b"\n" in chunk
-            head = b"".join(held)
-        return head, chain(held, chunks)
+            head = b"".join(kept)
+        return head, chain(kept, chunks)
 
     def _is_of_lines(self, start: bytes, first: bytes) -> bool:
-        """Whether an object a line follows. A single long object that holds a list is better read as a stream."""
+        """Whether the file has one object a line. A single long object with a list is better read as a stream."""
         if len(first) >= _HEAD and not start[len(first) :].strip() and _WRAPPED.match(start):
             return False
         return _is_object(first) or _has_whole_lines(start)
 
 
 def _has_whole_lines(start: bytes) -> bool:
-    """Whether lines after the first are objects of their own: then the first is merely broken."""
+    """Whether some line after the first is a whole object. The first line is merely broken then."""
     lines = start.split(b"\n")[1:50]
-    # An empty object is a part of a larger one that was written over many lines.
+    # An empty object may be a part of a larger one that spans many lines.
     return any(_is_object(line) for line in lines if line.startswith(b"{") and line.strip() != b"{}")
 
 
@@ -174,9 +174,9 @@ def _is_object(line: bytes) -> bool:
 
 @contextmanager
 def as_log_error(source: Source) -> Iterator[None]:
-    """Whatever a library makes of one file's bytes is an error of this file, and stops no other.
+    """Turn every error that a library raises over one file's bytes into a ``LogError`` of this file.
 
-    A panic of a Rust library is no ``Exception``; it is told by its name, as each library has a class of its own.
+    A panic of a Rust library is no ``Exception``. It is recognised by its name, as each library has a class of its own.
     """
     at = Location(shown(source.path))
     try:

@@ -1,7 +1,7 @@
 """Parsed entries of one block, read column by column: the values at a path, or at the first of several paths.
 
-A path names keys with ``/`` between them (``metadata/usage_object/cached_tokens``), since the keys of real logs
-hold dots. An object that a log stores as JSON text is opened where a path leads through it.
+A path is keys with ``/`` between them (``metadata/usage_object/cached_tokens``), since keys of real logs have dots in
+them. An object that a log stores as JSON text is opened when a path leads through it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ NOTHING = frozenset(
     ("", "-", "--", "none", "None", "NONE", "null", "NULL", "Null", "nil", "<nil>", "(null)", "<null>", "nan", "NaN", "NAN",
      "undefined", "N/A", "n/a", "\\N")
 )  # fmt: skip
-#: Objects and lists within one another that are followed; what lies deeper is no message, tool or parameter.
+#: Deepest nesting of objects and lists that is read; messages, tools and parameters are never deeper.
 MAX_DEPTH = 200
-#: Digits from which on a whole number is beyond any column of numbers, and is text.
+#: A whole number of more digits fits no column of numbers and stays text.
 _DIGITS = 300
-#: Digits as zeros, and the least of them that 64 bits may not hold.
+#: Maps every digit to zero; and the shortest runs of digits that 64 bits may not hold.
 _SHAPE = bytes.maketrans(b"0123456789", b"0000000000")
 _LONG, _LONG_NEGATIVE = b"0" * 20, b"-" + b"0" * 19
-#: Such a number where one may stand, also in JSON that a text holds.
+#: Such a number at a place where JSON allows one, also inside JSON text.
 _WHOLE = re.compile(rb"(?:^|[:,\[])\s*+(?:-0{19}|0{20})0*+(?![.eE0])")
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _SPACE = "\ufeff \t\r\n"
@@ -36,7 +36,7 @@ _NO_ENTRY: dict[str, Any] = {}
 
 
 def something(value: Any) -> Any:
-    """``value`` where it is a scalar that says something; None for a word for nothing, an object or a list."""
+    """``value`` if it is a scalar; None for a word for nothing, an object or a list."""
     kind = value.__class__
     if kind is str:
         return None if value in NOTHING or not value.strip() else value
@@ -44,9 +44,11 @@ def something(value: Any) -> Any:
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON as Python objects. A second, slower parser takes what the first refuses and clients do send: NaN, numbers that
-    no double holds, half surrogate pairs (replaced by U+FFFD), objects within objects without end (cut at ``MAX_DEPTH``).
-    Were such lines rejected, half a character would hide a campaign.
+    """JSON as Python objects.
+
+    Clients send JSON that the fast parser refuses: NaN, numbers that no double holds, half surrogate pairs, deep nesting.
+    A second parser reads it. It replaces half pairs by U+FFFD and cuts at ``MAX_DEPTH``. If such lines were rejected, half
+    a character would hide a campaign.
 
     Raises
     ------
@@ -67,9 +69,9 @@ def parse(text: str | bytes) -> Any:
 
 
 def _beyond_64_bits(text: str | bytes) -> bool:
-    """Whether a whole number that 64 bits may not hold stands in a text; as a float it would be another account's, too.
+    """Whether a text holds a whole number beyond 64 bits. Rounded to a float it could become the id of another account.
 
-    Most texts are cleared by a look for twenty digits in a row, with which nothing that is parsed costs much.
+    Most texts have no twenty digits in a row, and a cheap look for those comes first.
     """
     raw = text.encode() if isinstance(text, str) else text
     shape = raw.translate(_SHAPE)
@@ -88,7 +90,7 @@ def _whole(digits: str) -> int | str:
 
 
 def shallow(text: str) -> str:
-    """JSON text with what lies deeper than ``MAX_DEPTH`` objects and lists as null."""
+    """JSON text with null for everything deeper than ``MAX_DEPTH`` objects and lists."""
     kept: list[str] = []
     depth = at = 0
     for token in _TOKEN.finditer(text):
@@ -107,7 +109,7 @@ def shallow(text: str) -> str:
 
 
 def pruned(value: Any, depth: int = 64) -> Any:
-    """``value`` with what lies deeper than ``depth`` objects and lists as None."""
+    """``value`` with None for everything deeper than ``depth`` objects and lists."""
     if isinstance(value, list):
         return [pruned(v, depth - 1) for v in value] if depth else None
     if isinstance(value, dict):
@@ -127,7 +129,7 @@ def mended(value: Any) -> Any:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """``value`` as an object: itself, or its JSON text opened; an empty one when it is neither."""
+    """``value`` as an object: itself or its parsed JSON text; an empty object for any other value."""
     if value.__class__ is dict:
         return value
     if value.__class__ is str and value[:64].lstrip(_SPACE)[:1] == "{":
@@ -138,7 +140,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """``value`` as a list: itself, or its JSON text opened; None when it is neither."""
+    """``value`` as a list: itself or its parsed JSON text; None for any other value."""
     if value.__class__ is list:
         return value
     if value.__class__ is str and value[:64].lstrip(_SPACE)[:1] == "[":
@@ -149,7 +151,7 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def opened_json(value: str) -> Any:
-    """What a JSON text holds; None when it is none."""
+    """The value of a JSON text; None when it is not JSON."""
     try:
         return parse(value.lstrip(_SPACE))
     except ValueError:
@@ -157,10 +159,10 @@ def opened_json(value: str) -> Any:
 
 
 class Records:
-    """Entries of one block with their line numbers; columns are read once and kept.
+    """Entries of one block with their line numbers. Each column is read once and cached.
 
     ``lines[i]`` is the line that ``entries[i]`` came from; one line may give many entries. A path is a text with
-    ``/`` between its keys, or a tuple of keys; a number picks an element of a list (``choices/0/finish_reason``).
+    ``/`` between its keys, or a tuple of keys. A number picks an element of a list (``choices/0/finish_reason``).
     """
 
     def __init__(self, lines: Sequence[int], entries: Sequence[Entry]) -> None:
@@ -175,82 +177,82 @@ class Records:
         return len(self.entries)
 
     def at(self, path: Path) -> list[Any]:
-        """The values at ``path``, as they stand; None where it leads nowhere."""
+        """The unchanged values at ``path``; None for an entry without it."""
         keys = steps(path)
-        found = self._columns.get(keys)
-        if found is None:
+        column = self._columns.get(keys)
+        if column is None:
             name = keys[-1]
             if name.lstrip("-").isdigit():
-                found = [_element(value, int(name)) for value in self.at(keys[:-1])]
+                column = [_element(value, int(name)) for value in self.at(keys[:-1])]
             elif name not in self.names(keys[:-1]):  # most candidate names occur nowhere in a block
-                found = self._nothing
+                column = self._nothing
             else:
-                found = [holder.get(name) for holder in self.objects(keys[:-1])]
-            self._columns[keys] = found
-        return found
+                column = [holder.get(name) for holder in self.objects(keys[:-1])]
+            self._columns[keys] = column
+        return column
 
     def objects(self, path: Path) -> Sequence[Entry]:
-        """The objects at ``path``, opened from JSON text where needed; an empty one where there is none."""
+        """The objects at ``path``, parsed from JSON text if needed; an empty object for an entry without one."""
         keys = steps(path)
-        found = self._objects.get(keys)
-        if found is None:
+        opened = self._objects.get(keys)
+        if opened is None:
             values = self.at(keys)
             if values is self._nothing:
-                found = [_NO_ENTRY] * len(values)
+                opened = [_NO_ENTRY] * len(values)
             else:
-                found = [value if value.__class__ is dict else as_object(value) for value in values]
-            self._objects[keys] = found
-        return found
+                opened = [value if value.__class__ is dict else as_object(value) for value in values]
+            self._objects[keys] = opened
+        return opened
 
     def names(self, path: Path) -> set[str]:
         """The names that occur in the objects at ``path``."""
         keys = steps(path)
-        found = self._names.get(keys)
-        if found is None:
-            found = self._names[keys] = set().union(*self.objects(keys))
-        return found
+        names = self._names.get(keys)
+        if names is None:
+            names = self._names[keys] = set().union(*self.objects(keys))
+        return names
 
     def first(self, *paths: Path) -> list[Any]:
-        """The first scalar along ``paths`` that says something, entry by entry."""
-        found: list[Any] | None = None
+        """For each entry the first scalar along ``paths``; words for nothing do not count."""
+        merged: list[Any] | None = None
         for path in paths:
             values = self.at(path)
             if values is self._nothing:
                 continue
-            if found is None:
-                found = _said(values)
-            elif any_said(values):
-                found = [something(v) if f is None else f for f, v in zip(found, values, strict=True)]
-            if None not in found:
+            if merged is None:
+                merged = _cleaned(values)
+            elif any_value(values):
+                merged = [something(v) if f is None else f for f, v in zip(merged, values, strict=True)]
+            if None not in merged:
                 break
-        return self._nothing if found is None else found
+        return self._nothing if merged is None else merged
 
-    def first_held(self, *paths: Path) -> list[Any]:
-        """The first value along ``paths`` that says something, objects and lists too."""
-        found: list[Any] | None = None
+    def first_any(self, *paths: Path) -> list[Any]:
+        """For each entry the first value along ``paths``, also an object or a list; words for nothing do not count."""
+        merged: list[Any] | None = None
         for path in paths:
             values = self.at(path)
             if values is self._nothing:
                 continue
-            if found is None:
-                found = values
+            if merged is None:
+                merged = values
             else:
-                found = [
+                merged = [
                     v if f is None or (f.__class__ is str and f in NOTHING) else f
-                    for f, v in zip(found, values, strict=True)
+                    for f, v in zip(merged, values, strict=True)
                 ]
-        return self._nothing if found is None else found
+        return self._nothing if merged is None else merged
 
-    def somebody(self, found: list[Any], paths: Sequence[Path], nobody: Set[str]) -> list[Any]:
-        """``found``, the first along ``paths``, or where that is a word for ``nobody`` the first that is somebody."""
-        if not any(v in nobody for v in found):
-            return found
+    def somebody(self, column: list[Any], paths: Sequence[Path], nobody: Set[str]) -> list[Any]:
+        """``column``, with the first other value along ``paths`` where its value is a word for ``nobody``."""
+        if not any(v in nobody for v in column):
+            return column
         candidates = [self.first(path) for path in paths]
         return [
             next((c[row] for c in candidates if c[row] is not None and c[row] not in nobody), None)
             if v in nobody
             else v
-            for row, v in enumerate(found)
+            for row, v in enumerate(column)
         ]
 
 
@@ -259,21 +261,21 @@ _TEXT = {str, type(None)}
 
 
 def first_of(*columns: list[Any]) -> list[Any]:
-    """The first value there is of each row, an object or a list among them; it may be the first column itself."""
-    made, *others = columns
+    """For each row the first value that is not None. The result may be the first column itself."""
+    merged, *others = columns
     for other in others:
-        if None in made:
-            made = [o if m is None else m for m, o in zip(made, other, strict=True)]
-    return made
+        if None in merged:
+            merged = [o if m is None else m for m, o in zip(merged, other, strict=True)]
+    return merged
 
 
-def any_said(values: list[Any]) -> bool:
+def any_value(values: list[Any]) -> bool:
     """Whether any value is not None."""
     return values.count(None) < len(values)
 
 
-def _said(values: list[Any]) -> list[Any]:
-    """``values`` with what says nothing as None; the list itself where all is well, which most columns are."""
+def _cleaned(values: list[Any]) -> list[Any]:
+    """``values`` with None for words for nothing, objects and lists; the same list when it holds none of them."""
     types = set(map(type, values))
     if str not in types:
         return values if types <= _PLAIN else [something(v) for v in values]
@@ -288,19 +290,20 @@ def steps(path: Path) -> tuple[str, ...]:
 
 
 def named_paths(text: str) -> tuple[Path, ...]:
-    """The paths that a site may mean by ``text``: a key as it stands, keys with ``/`` or dots between them, and a key that
-    holds dots inside an object, or before one.
+    """The paths that a site may mean by ``text``.
+
+    That is the whole text as one key, keys with ``/`` or dots between them, and a dotted key inside or before an object.
     """
-    found: list[Path] = [(text,)]
+    paths: list[Path] = [(text,)]
     if "/" in text:
-        found.append(tuple(text.split("/")))
+        paths.append(tuple(text.split("/")))
     elif "." in text:
-        found.append(tuple(text.split(".")))
+        paths.append(tuple(text.split(".")))
         head, _, tail = text.partition(".")
-        found.append((head, tail))
+        paths.append((head, tail))
         head, _, tail = text.rpartition(".")
-        found.append((head, tail))
-    return tuple(dict.fromkeys(found))
+        paths.append((head, tail))
+    return tuple(dict.fromkeys(paths))
 
 
 def _element(value: Any, at: int) -> Any:

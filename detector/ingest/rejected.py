@@ -1,4 +1,4 @@
-"""Lines that were not taken: all are counted, a bounded number a file is written down."""
+"""Rejected lines: all are counted, and a bounded number of each file is stored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import polars as pl
 
 from detector.ingest.splitting import Code, Reject
 
-#: Rejects a file of which each has a row of its own. Enough to see what is wrong; a file may hold millions.
+#: Most rejects of a file with a row of their own. They are enough to see what is wrong; a file may have millions.
 KEPT = 10_000
-#: Different reasons counted by their words; beyond them, by their code.
+#: Most reasons counted by their words. Further ones are counted by their code.
 _REASONS = 1_000
 
 _COLUMNS = {
@@ -22,13 +22,13 @@ _Row = tuple[int | None, str, str, str | None, int | None, int]
 
 
 class Rejects:
-    """The rejects of one file. Memory is bounded by ``KEPT``, whatever their number."""
+    """The rejects of one file. Memory is bounded by ``KEPT`` and not by their number."""
 
     def __init__(self) -> None:
         self.n_lines = 0
         self.codes: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        #: Why the file could not be read to its end, if so.
+        #: Why the file could not be read to its end; empty if it could.
         self.damage = ""
         self._rows: list[_Row] = []
         self._beyond: dict[tuple[Code, str | None], tuple[int, int, int]] = {}
@@ -51,14 +51,14 @@ class Rejects:
                 self._beyond[r.code, r.field] = (line, n + r.n, n_bytes + (r.n_bytes or 0))
 
     def set_aside(self, lines: pl.Series, code: Code, detail: str, field: str) -> None:
-        """Count lines that are readable but not taken for ``code``."""
+        """Count lines that are readable but rejected with ``code``."""
         room = max(KEPT - len(self._rows), 0)
         self.add(Reject(line, code, detail, field) for line in lines.head(room))
         if rest := len(lines) - room if len(lines) > room else 0:
             self.add([Reject(int(lines[room]), code, detail, field, n=rest)])
 
     def frame(self) -> pl.DataFrame:
-        """A row a reject kept, and one for all others of a code and field; ``n`` sums to every line rejected."""
+        """One row for each stored reject, and one for the rest of each code and field. ``n`` adds up to all rejects."""
         rows = list(self._rows)
         for (code, field), (line, n, n_bytes) in self._beyond.items():
             reason = Reject(line, code, f"{n} lines from here on, not listed one by one", field).reason

@@ -1,7 +1,7 @@
-"""Which lines give a key of their object twice: parsers differ in which of the two holds.
+"""Which lines have a key of their object twice. JSON does not say which of the two values counts.
 
-JSON leaves it open. The last one holds everywhere in ingest, so a line that repeats a key is left to the parser that
-sees to it. Runs as machine code, as every byte of a log is looked at.
+In ingest the last one counts. Not every parser does that, so a line that repeats a key goes to the one that does. This
+runs as machine code, because it looks at every byte of a log.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from features.request.compiled import Kernel
 _QUOTE, _BACKSLASH, _COLON, _NEWLINE = 34, 92, 58, 10
 _OPEN_OBJECT, _OPEN_LIST, _CLOSE_OBJECT, _CLOSE_LIST = 123, 91, 125, 93
 _SPACE, _TAB, _RETURN = 32, 9, 13
-#: Keys of a line that are held against one another. A line of more counts as one that repeats a key.
+#: Most keys of a line that are compared. A line with more counts as one that repeats a key.
 _MAX_KEYS = 256
 _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
@@ -25,7 +25,7 @@ def repeats(data: NDArray[np.uint8], n_lines: int) -> NDArray[np.bool_]:
 
     A key with an escape in it counts as repeated: it may spell another one.
     """
-    found = np.zeros(n_lines, np.bool_)
+    twice = np.zeros(n_lines, np.bool_)
     hashes = np.empty(_MAX_KEYS, np.uint64)
     line = n_keys = depth = at = 0
     size = len(data)
@@ -54,15 +54,15 @@ def repeats(data: NDArray[np.uint8], n_lines: int) -> NDArray[np.bool_]:
                 after += 1
             if depth == 1 and after < size and data[after] == _COLON:
                 if escaped or n_keys == _MAX_KEYS:
-                    found[line] = True
+                    twice[line] = True
                 else:
                     key = _OFFSET
                     for inner in range(start, at):
                         key = (key ^ np.uint64(data[inner])) * _PRIME
                     for other in range(n_keys):
                         if hashes[other] == key:
-                            found[line] = True
+                            twice[line] = True
                     hashes[n_keys] = key
                     n_keys += 1
         at += 1
-    return found
+    return twice

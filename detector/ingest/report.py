@@ -18,7 +18,7 @@ Status = Literal["read", "passed", "unreadable"]
 
 @dataclass
 class FileReport:
-    """One path given. ``status`` is where it ended, ``reason`` why it was not read (to its end)."""
+    """What became of one path: its ``status``, and the ``reason`` if it was not read to its end."""
 
     path: Path
     format: str = ""
@@ -28,33 +28,33 @@ class FileReport:
     n_rejects: int = 0
     n_duplicates: int = 0
     n_other: int = 0
-    #: Different accounts of the requests kept so far in this call.
+    #: Distinct accounts of the requests kept so far in this call.
     n_accounts: int = 0
     status: Status = "read"
     reason: str = ""
-    #: Its bytes were in the lake already, so nothing was done.
-    known: bool = False
-    #: Where the same bytes lay when they were read, if elsewhere.
+    #: Its bytes were in the lake before, so nothing was done.
+    in_lake: bool = False
+    #: Path under which the same bytes were read, if another.
     copy_of: str = ""
-    #: Why it should be read again, which is left to the operator; empty: it need not.
+    #: Why the operator should read it again; empty: there is no need.
     outdated: str = ""
     #: Whether reading it again needs ``--backfill``.
     needs_backfill: bool = False
-    #: Share of its lines that was rejected when it was read, for a file that is known (0..1).
+    #: Share of its lines that was rejected when it was read (0..1), for a file that was in the lake before.
     reject_share: float = 0.0
-    #: Rows taken out of the lake before it was read again, and the days they were of.
+    #: Rows of it that were taken out of the lake when it was read again, and their days.
     n_replaced: int = 0
     days_replaced: list[date] = field(default_factory=list)
     #: Rejects by code, and by reason without the figures in it.
     codes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    #: What was put right or taken as not known in lines that were kept, and how often.
+    #: What was put right or read as NULL in lines that were kept, and how often.
     notes: Counter[str] = field(default_factory=Counter)
     #: Further things to know, in whole sentences.
     remarks: list[str] = field(default_factory=list)
-    #: Keys found in a sample of the lines that no column takes.
+    #: Keys in a sample of the lines that no column uses.
     unknown_keys: set[str] = field(default_factory=set)
-    #: Keys of a sample of the lines, taken or not, of formats whose keys a site sets.
+    #: All keys in a sample of the lines, for formats whose keys a site sets.
     keys: set[str] = field(default_factory=set)
     first_ts: datetime | None = None
     last_ts: datetime | None = None
@@ -63,20 +63,20 @@ class FileReport:
 
     @property
     def n_unauthenticated(self) -> int:
-        """Rejects that no gate counts: calls that failed to authenticate, so that nobody was known."""
+        """Rejects that count against no limit: calls that failed to authenticate."""
         return self.codes[UNAUTHENTICATED]
 
     @property
     def skipped(self) -> bool:
-        """Whether nothing of it was read this time."""
-        return self.known or (self.status != "read" and not self.n_lines)
+        """Whether this call read nothing of it."""
+        return self.in_lake or (self.status != "read" and not self.n_lines)
 
 
 def reject_share(n_lines: int, n_rejects: int, n_unauthenticated: int) -> float:
-    """Share of rejects (0..1) among the lines that speak of a log's quality.
+    """Share of rejects (0..1) among the lines that show a log's quality.
 
-    Calls that failed to authenticate count on neither side. A flood of them neither fills the share nor dilutes it, so
-    that it cannot hide a log whose other lines are all rejected.
+    Calls that failed to authenticate count on neither side. So a flood of them cannot hide a log whose other lines are
+    all rejected.
     """
     judged = n_lines - n_unauthenticated
     return (n_rejects - n_unauthenticated) / judged if judged > 0 else 0.0

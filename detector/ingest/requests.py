@@ -1,4 +1,4 @@
-"""Canonical requests to the lake's rows: text measured and dropped, identifiers keyed."""
+"""Turns canonical requests into the lake's rows: text is measured and dropped, identifiers become keyed hashes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def to_rows(
     file_id: str,
     notes: Counter[str],
 ) -> pl.DataFrame:
-    """Rows in the columns of ``schema.REQUESTS``, in the order given. ``notes`` counts what was let go."""
+    """Rows in the columns of ``schema.REQUESTS``, in the given order. ``notes`` counts values that were dropped."""
     ip = addresses(canonical["source_ip"])
     if n_bad := ip["ip"].null_count() - canonical["source_ip"].null_count():
         notes["address not usable"] += n_bad
@@ -59,7 +59,7 @@ def to_rows(
     }
     text = meter.measure(canonical["prompt"], canonical["system_prompt"])
     agent = pl.col("user_agent").str.replace_all(_CONTROL, "").str.slice(0, 256)
-    made = canonical.with_columns(
+    rows = canonical.with_columns(
         pl.col("ts").dt.date().alias("day"),
         pl.when(agent != "").then(agent).alias("user_agent"),
         pl.coalesce("tool_count", pl.col("tool_names").list.len().cast(pl.Int32)).alias("tool_count"),
@@ -67,11 +67,11 @@ def to_rows(
         *(series.alias(name) for name, series in ids.items()),
         *text.get_columns(),
     )
-    return made.select(pl.col(c.name).cast(TYPES[c.type].polars) for c in schema.REQUESTS)
+    return rows.select(pl.col(c.name).cast(TYPES[c.type].polars) for c in schema.REQUESTS)
 
 
 def _state(values: pl.Series, key: bytes) -> pl.Series:
-    """Lists of provider-minted state as lists of 64-bit keyed hashes, under one domain for both directions."""
+    """Lists of provider-minted state as lists of 64-bit keyed hashes. Minted and carried state share one domain."""
     empty = pl.Series([None], dtype=pl.List(pl.UInt64)).new_from_index(0, len(values))
     if values.null_count() == len(values):
         return empty

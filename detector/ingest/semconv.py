@@ -1,6 +1,6 @@
-"""Names of attributes of model calls, as the instrumentations of OpenTelemetry write them, for every format that holds them.
+"""Names of attributes of model calls, as the instrumentations of OpenTelemetry write them, for all formats that have them.
 
-A tuple is a path: an object under that name, or its JSON text, is opened. Every name is read in a public source:
+A tuple is a path into an object or its JSON text. Every name was read in a public source:
 
 * OpenTelemetry, ``gen_ai.*``: open-telemetry/semantic-conventions-genai ``model/gen-ai/registry.yaml``; before 1.37
   open-telemetry/semantic-conventions ``model/gen-ai``. Newest names: its Python package ``opentelemetry-util-genai``.
@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from detector.ingest.records import Path
 
 _NUMBER = re.compile(r"\.\d+(?=\.|$)")
-#: Parameters of the call as the client was given them, objects or their JSON text.
+#: Attributes that hold the parameters of the call, as objects or their JSON text.
 _GIVEN = (
     "llm.invocation_parameters",
     "embedding.invocation_parameters",
@@ -46,7 +46,7 @@ def _given(*names: str) -> tuple[Path, ...]:
     return tuple((holder, name) for name in names for holder in _GIVEN)
 
 
-#: Canonical column -> names, the first that says something wins: what the call itself says.
+#: Canonical column -> names on the call itself; the first with a value wins.
 OWN: dict[str, tuple[Path, ...]] = {
     "model": (
         "gen_ai.request.model", "llm.request.model_name", "llm.model_name", "ai.model.id", "llm.request.model",
@@ -81,7 +81,7 @@ OWN: dict[str, tuple[Path, ...]] = {
         ("mlflow.chat.tokenUsage", "cache_read_input_tokens"),
         ("langfuse.observation.usage_details", "cache_read_input_tokens"),
         ("langfuse.observation.usage_details", "input_cached_tokens"),
-        # No tool's own source names these two: they are written by hand, in gateways too, and mean nothing else.
+        # No public source of a tool has these two. People and gateways write them, and they mean nothing else.
         "gen_ai.usage.cached_input_tokens", "gen_ai.usage.cache_read_tokens",
     ),
     "reasoning_tokens": (
@@ -109,8 +109,8 @@ OWN: dict[str, tuple[Path, ...]] = {
         "gen_ai.response.streaming", "langsmith.request.streaming", "litellm.request.streaming", *_given("stream"),
     ),
 }  # fmt: skip
-#: The same for what may lie on a span around the call, or on the resource. ``api_key.id`` and ``tenant.id`` are nobody's
-#: convention: they are ours, for a site that sets them, since no public one names a key or a tenant.
+#: The same for names that may be on a span around the call, or on the resource. ``api_key.id`` and ``tenant.id`` are our
+#: own, for a site that sets them: no public convention names a key or a tenant.
 AROUND: dict[str, tuple[Path, ...]] = {
     "api_key_id": ("api_key.id", "metadata.user_api_key_hash", "litellm.api_key.hash"),
     "org_id": (
@@ -142,9 +142,9 @@ USER: tuple[Path, ...] = (
     "metadata.user_api_key_user_id", "litellm.metadata.user_api_key_user_id",
     "gen_ai.user.id",
 )  # fmt: skip
-#: What LiteLLM's proxy writes where it knows no user, and the team of its own pages.
+#: What LiteLLM's proxy writes when it knows no user, and the team of its own pages.
 NOBODY = frozenset(("default_user_id", "litellm-dashboard", "litellm_proxy_master_key"))
-#: Headers that an instrumentation of HTTP was told to keep: lists of the values sent.
+#: Request headers that an HTTP instrumentation can be set to keep: lists of values.
 HEADERS: dict[str, Path] = {
     "source_ip": "http.request.header.x-forwarded-for",
     "user_agent": "http.request.header.user-agent",
@@ -156,7 +156,7 @@ RESPONSE_ID: tuple[Path, ...] = (
     "gen_ai.response_id",
     "gen_ai.request.id",
 )
-#: Tokens written to a prompt cache: read too, by providers that count them apart.
+#: Tokens written to a prompt cache. Some providers count them apart from the input.
 CACHE_WRITTEN: tuple[Path, ...] = (
     "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
@@ -171,11 +171,11 @@ TOTAL: tuple[Path, ...] = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens"
 FIRST_CHUNK_S: tuple[Path, ...] = (
     "gen_ai.response.time_to_first_chunk", "gen_ai.response.time_to_first_token", "gen_ai.latency.time_to_first_token",
 )  # fmt: skip
-#: Seconds as openlit writes it; Strands Agents, known by its provider's name, means milliseconds.
+#: Seconds in openlit, milliseconds in Strands Agents; the provider's name tells them apart.
 FIRST_TOKEN = "gen_ai.server.time_to_first_token"
 PROVIDER: tuple[Path, ...] = ("gen_ai.provider.name", "gen_ai.system")
 IN_MS = frozenset(("strands-agents",))
-#: When the first chunk came, as a time.
+#: The time at which the first chunk came.
 FIRST_CHUNK_AT = "langfuse.observation.completion_start_time"
 FIRST_CHUNK_MS: tuple[Path, ...] = (
     "ai.response.msToFirstChunk",
@@ -196,7 +196,7 @@ PREVIOUS: tuple[Path, ...] = (
     "gen_ai.request.previous_response.id", "gen_ai.responses.previous_response_id", *_given("previous_response_id"),
 )  # fmt: skip
 ERROR: tuple[Path, ...] = ("error.type", "gen_ai.response.error_code")
-#: A code of the error, in most cases an HTTP status; what a tool says of the outcome in words of its own.
+#: A code of the error, in most cases an HTTP status; below, a tool's own words for the outcome.
 ERROR_CODE: tuple[Path, ...] = ("error.code", "gen_ai.error.code")
 LEVEL = "langfuse.observation.level"
 LEVEL_MESSAGE = "langfuse.observation.status_message"
@@ -205,7 +205,7 @@ MESSAGES: tuple[Path, ...] = (
     "gen_ai.input.messages", "ai.prompt.messages", "llm.input_messages", "events", "mlflow.chat.messages", "request_data",
     "gen_ai.request.messages", "ai.prompt", "pydantic_ai.all_messages", "all_messages_events", "mlflow.spanInputs",
 )  # fmt: skip
-#: The same, or just what the caller wrote; and those that an instrumentation writes beside a conversation in parts.
+#: The same, or plain text of the caller; below, names that also occur beside a conversation in parts.
 TEXTS: tuple[Path, ...] = (
     "gen_ai.prompt", "llm.prompts", "langfuse.observation.input", "gen_ai.embeddings.input", "gen_ai.input.text",
     "gen_ai.request.prompt",
@@ -228,7 +228,7 @@ TOOLS: tuple[Path, ...] = (
 FLAT_MESSAGES = ("gen_ai.prompt.", "llm.input_messages.", "llm.prompts.", "embedding.embeddings.")
 FLAT_TOOLS = ("llm.request.functions.", "llm.tools.", "gen_ai.request.tools.", "gen_ai.tool.")
 FLAT_ANSWERS = ("llm.output_messages.",)
-#: What shows that an entry holds a conversation.
+#: Names that show that an entry has a conversation.
 _FLAT_FIRST = (
     "gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "llm.input_messages.0.message.role",
     "llm.input_messages.0.message.content", "llm.prompts.0.prompt.text", "llm.prompts.0.content", "llm.prompts.0.role",
@@ -249,7 +249,7 @@ HAS_USAGE = frozenset(
     )
 )
 HAS_PROVIDER = frozenset(str(n) for n in PROVIDER)
-#: Operations that are one call of a model, and those of the conventions that are none or hold several.
+#: Operations that are one call of a model; below, operations of the conventions that are no call or several.
 INFERENCE = frozenset(
     (
         "chat",
@@ -269,7 +269,7 @@ NO_CALL = frozenset(
      "create_message", "list_messages", "rerank", "evaluate", "search_memory", "create_memory", "update_memory",
      "upsert_memory", "delete_memory")
 )  # fmt: skip
-#: Attributes in which tools name the kind of a span, and those kinds, lower case.
+#: Attributes by which tools name the kind of a span; below, those kinds in lower case.
 KINDS = ("openinference.span.kind", "traceloop.span.kind", "langsmith.span.kind", "mlflow.spanType",
          "langfuse.observation.type")  # fmt: skip
 CALL_KINDS = frozenset(("llm", "chat_model", "chat", "completion", "generation", "embedding", "embeddings"))
@@ -277,7 +277,7 @@ NO_CALL_KINDS = frozenset(
     ("chain", "agent", "tool", "retriever", "reranker", "guardrail", "evaluator", "workflow", "task", "prompt", "parser",
      "memory", "span", "event")
 )  # fmt: skip
-#: Names with one of these beginnings say nothing that a request has a place for.
+#: No column of a request takes names with one of these prefixes.
 PASSED = (
     "server.", "client.", "network.", "net.", "http.", "url.", "tls.", "thread.", "code.", "exception.", "telemetry.",
     "service.", "otel.", "az.", "aws.", "rpc.", "user_agent.", "logfire.", "openinference.", "traceloop.", "langsmith.",
@@ -290,7 +290,7 @@ PASSED = (
     "gen_ai.performance.", "gen_ai.policy.", "gen_ai.compliance.", "gen_ai.request.model.", "gen_ai.request.model_version",
     "gen_ai.response.timestamp", "gen_ai.request.timestamp", "aws_bedrock.",
 )  # fmt: skip
-#: Names that are known and taken by no column.
+#: Known names that no column takes.
 KNOWN = frozenset(
     ("gen_ai.response.model", "gen_ai.request.top_p", "gen_ai.request.top_k", "gen_ai.request.frequency_penalty",
      "gen_ai.request.presence_penalty", "gen_ai.request.reasoning.level", "gen_ai.request.encoding_formats",
@@ -316,7 +316,7 @@ def _named(*tables: tuple[Path, ...]) -> frozenset[str]:
     return frozenset(n if isinstance(n, str) else n[0] for names in tables for n in names)
 
 
-#: Every name that something is read from, or that is known to say nothing we need.
+#: Every name that is read, or that is known and not needed.
 TAKEN = KNOWN | _named(
     *OWN.values(), *AROUND.values(), USER, tuple(HEADERS.values()), HTTP, RESPONSE_ID, CACHE_WRITTEN, TOTAL, FIRST_CHUNK_S,
     FIRST_CHUNK_MS, (FIRST_TOKEN, FIRST_CHUNK_AT, LEVEL, LEVEL_MESSAGE), ERROR_CODE, FINISH, STOPS, BIAS, PREVIOUS, ERROR,

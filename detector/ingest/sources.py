@@ -1,7 +1,7 @@
 """Which files a call of ``ingest`` means, and what becomes of each: read, passed over or unreadable.
 
-Nothing is skipped in silence: every path given, and every file in a folder given, comes out as a ``Source``
-or as a ``Skip`` with its reason. What a file is, is told by its content (``kinds``).
+Nothing is skipped in silence: every given path, and every file in a given folder, becomes a ``Source`` or a
+``Skip`` with its reason. The content of a file decides what it is (``kinds``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from detector.ingest.kinds import Kind, Layout, Status
 from detector.ingest.unpack import Packing, shown, text_of
 
 KINDS = "JSON lines or arrays, CSV with a header, Parquet; each but Parquet also as gz, zst, bz2, xz or lz4"
-#: Files that tools put beside their data. Such a name alone is enough.
+#: Names of files that tools put beside their data. The name alone decides.
 _MARKERS = re.compile(
     r"_success|_started.*|_committed.*|_metadata|_common_metadata|.*\.(crc|md5|sha\d*|sha\d*sum|asc|sig|idx|pos|sst)"
     r"|(md5|sha\d+)sums?(\..*)?|checksums?(\..*)?|manifest([.\-_].*)?|.*\.manifest|.*[-_]manifest\.json"
@@ -29,7 +29,7 @@ _MARKERS = re.compile(
     r"|thumbs\.db|desktop\.ini|lost\+found|@eadir",
     re.I,
 )
-#: Bodies that Bedrock keeps beside its log, too long for a line of it.
+#: Bodies that are too long for a line of Bedrock's log, and lie in files beside it.
 _BODY = re.compile(r".*BedrockModelInvocationLogs/.*/data/[^/]*_(input|output)\.json(\.gz)?")
 _SPECIAL = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
@@ -56,8 +56,7 @@ class Source:
 class Skip:
     """A file or folder that is not read.
 
-    ``passed``: it is no log, or was meant to be passed over. ``unreadable``: somebody should see to it, or
-    add it to ``ignore``.
+    ``passed``: it is no log, or it is ignored. ``unreadable``: somebody should look at it, or add it to ``ignore``.
     """
 
     path: Path
@@ -66,36 +65,36 @@ class Skip:
 
 
 @dataclass
-class Found:
-    """Files to read, in order of their paths, and all that is not read with the reason."""
+class Selection:
+    """Files to read, in order of their paths, and those that are not read, with the reason."""
 
     sources: list[Source] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
 
-def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | None = None) -> Found:
+def find(paths: Iterable[Path | str], ignore: Sequence[str] = (), lake: Path | None = None) -> Selection:
     """Files meant by ``paths``; folders are read whole, links are followed, no file comes twice.
 
     Parameters
     ----------
     paths : files, folders, links.
-    ignore : shell patterns of names or paths to pass over; ``*`` also crosses folders. One without a slash is
-        held against every file's and folder's name, one with a slash against the path as given and below.
+    ignore : shell patterns of names or paths to pass over; ``*`` also crosses folders. A pattern without a slash is
+        compared with the name of every file and folder, one with a slash with paths.
     lake : the lake's own folder. It is never read, nor is any other lake.
 
     Raises
     ------
-    LogError : there is nothing at any of ``paths``, which can only be a slip.
+    LogError : none of ``paths`` exists, which can only be a slip.
     """
-    given = [Path(path) for path in paths]
-    if given and not any(os.path.lexists(path) for path in given):
-        raise LogError("no such file or folder", at=Location(shown(given[0])), hint=f"what is read: {KINDS}")
+    roots = [Path(path) for path in paths]
+    if roots and not any(os.path.lexists(path) for path in roots):
+        raise LogError("no such file or folder", at=Location(shown(roots[0])), hint=f"what is read: {KINDS}")
     walk = _Walk(tuple(ignore), _identity(lake) if lake else None)
-    for path in given:
+    for path in roots:
         walk.take(path)
-    walk.found.sources.sort(key=lambda s: str(s.path))
-    walk.found.skips.sort(key=lambda s: str(s.path))
-    return walk.found
+    walk.selection.sources.sort(key=lambda s: str(s.path))
+    walk.selection.skips.sort(key=lambda s: str(s.path))
+    return walk.selection
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -108,40 +107,40 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 class _Walk:
     def __init__(self, ignore: tuple[str, ...], lake: tuple[int, int] | None) -> None:
-        self.found = Found()
+        self.selection = Selection()
         self._ignore = ignore
         self._lake = lake
         self._files: dict[tuple[int, int], Path] = {}
         self._folders: dict[tuple[int, int], Path] = {}
 
-    def take(self, given: Path) -> None:
-        """One path of the command line."""
-        if pattern := self._ignored(given, given):
-            return self._skip(given, "passed", f"ignored ({pattern})")
+    def take(self, root: Path) -> None:
+        """Take one path of the command line."""
+        if pattern := self._ignored(root, root):
+            return self._skip(root, "passed", f"ignored ({pattern})")
         try:
-            status = given.stat()
-            holder = self._lake_above(given)
+            status = root.stat()
+            holder = self._lake_above(root)
         except OSError as error:  # also a link that leads to itself
-            return self._skip(given, "unreadable", f"cannot be read: {error.strerror}")
+            return self._skip(root, "unreadable", f"cannot be read: {error.strerror}")
         if holder:
             reason = f"part of a lake ({shown(holder)}), which is never read: keep logs outside of it"
-            return self._skip(given, "unreadable", reason)
+            return self._skip(root, "unreadable", reason)
         if not stat.S_ISDIR(status.st_mode):
-            return self._file(given, explicit=True)
-        for path in self._below(given):
+            return self._file(root, explicit=True)
+        for path in self._below(root):
             self._file(path, explicit=False)
         return None
 
     def _skip(self, path: Path, status: Status, reason: str) -> None:
-        self.found.skips.append(Skip(path, status, reason))
+        self.selection.skips.append(Skip(path, status, reason))
 
-    def _ignored(self, path: Path, given: Path) -> str | None:
+    def _ignored(self, path: Path, root: Path) -> str | None:
         for pattern in self._ignore:
             if "/" not in pattern.strip("/"):
                 if fnmatch.fnmatchcase(path.name, pattern.strip("/")):
                     return pattern
                 continue
-            below = path.relative_to(given) if path.is_relative_to(given) else path
+            below = path.relative_to(root) if path.is_relative_to(root) else path
             shapes = (str(below), str(path), os.path.abspath(path))
             if any(fnmatch.fnmatchcase(shape, pattern.rstrip("/")) for shape in shapes):
                 return pattern
@@ -158,9 +157,9 @@ class _Walk:
         real = Path(os.path.realpath(path))
         return next((folder for folder in (real, *real.parents) if self._is_lake(folder)), None)
 
-    def _below(self, given: Path) -> Iterator[Path]:
-        """Files in the folder ``given``; a folder met again (a loop of links) is not entered again."""
-        waiting = [given]
+    def _below(self, root: Path) -> Iterator[Path]:
+        """Files in the folder ``root`` and below. A folder that a loop of links leads to is entered once."""
+        waiting = [root]
         while waiting:
             folder = waiting.pop()
             try:
@@ -179,7 +178,7 @@ class _Walk:
             for name in names:
                 path = folder / name
                 is_folder = os.path.isdir(path)
-                if reason := self._passed_by_name(path, given, is_folder=is_folder):
+                if reason := self._passed_by_name(path, root, is_folder=is_folder):
                     self._skip(path, "passed", reason)
                 elif is_folder and self._is_lake(path):
                     self._skip(path, "passed", "a lake, which is never read")
@@ -191,8 +190,8 @@ class _Walk:
                     yield path
             waiting.extend(reversed(inner))
 
-    def _passed_by_name(self, path: Path, given: Path, *, is_folder: bool) -> str | None:
-        if pattern := self._ignored(path, given):
+    def _passed_by_name(self, path: Path, root: Path, *, is_folder: bool) -> str | None:
+        if pattern := self._ignored(path, root):
             return f"ignored ({pattern})"
         if path.name.startswith("."):
             return "hidden"
@@ -205,19 +204,21 @@ class _Walk:
     def _file(self, path: Path, *, explicit: bool) -> None:
         try:
             status = path.stat()
-            kind = stat.S_IFMT(status.st_mode)
-            if kind != stat.S_IFREG:
-                reason = f"{_SPECIAL.get(kind, 'no regular file')}, not a file: write it to a file first"
+            mode = stat.S_IFMT(status.st_mode)
+            if mode != stat.S_IFREG:
+                reason = f"{_SPECIAL.get(mode, 'no regular file')}, not a file: write it to a file first"
                 return self._skip(path, "unreadable" if explicit else "passed", reason)
             identity = (status.st_dev, status.st_ino)
             if identity in self._files:
                 return self._skip(path, "passed", f"the same file as {shown(self._files[identity])}")
-            told = kinds.tell(path, status.st_size)
+            kind = kinds.kind_of(path, status.st_size)
         except OSError as error:
             what = "a link to nothing" if path.is_symlink() and not path.exists() else error.strerror or error
             return self._skip(path, "unreadable", f"cannot be read: {what}")
         self._files[identity] = path
-        if isinstance(told, Kind):
-            self.found.sources.append(Source(path, told.layout, told.packing, status.st_size, told.encoding))
+        if isinstance(kind, Kind):
+            self.selection.sources.append(
+                Source(path, kind.layout, kind.packing, status.st_size, kind.encoding)
+            )
             return None
-        return self._skip(path, told.status, told.reason)
+        return self._skip(path, kind.status, kind.reason)

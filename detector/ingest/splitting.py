@@ -1,7 +1,7 @@
-"""Bytes to blocks of whole lines (or elements of a JSON array), as Arrow text without copying.
+"""Splits bytes into blocks of whole lines (or elements of a JSON array), as Arrow text without copying.
 
-A block holds some megabytes, so memory does not grow with the file. What cannot be a record at all - blank,
-longer than the cap, not UTF-8 - is set aside here, each line by itself.
+A block holds some megabytes, so memory does not grow with the file. A line that cannot be a record (blank, too
+long, not UTF-8) is rejected here, by itself.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ MAX_LINE = 64 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n\x0b\x0c\0"
-#: A line of that many bytes is not looked at for being blank; one that is all the same is no JSON.
+#: A line of that many bytes is not checked for being blank. If it is blank all the same, it is rejected as no JSON.
 _SURELY_FILLED = 64
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _FILLED = np.array([byte not in _BLANK for byte in range(256)])
 
 
-#: Every way in which an entry may fail, and the sentence for it. ``{detail}`` and ``{field}`` are the
-#: reject's own; a detail that the sentence has no place for follows it in brackets.
+#: The sentence for each code of a reject. ``{detail}`` and ``{field}`` are those of the reject; a detail without a
+#: place in the sentence follows in brackets.
 REASONS = {
     "blank": "blank line",
     "too_long": "line longer than {detail} bytes",
@@ -60,9 +60,9 @@ class Reject:
 
     Parameters
     ----------
-    line : its line, from 1; of a run of lines the first.
-    code : why, one of ``REASONS``.
-    detail : what the code leaves open, in words; never a value of the log.
+    line : its line, from 1; the first one of a run of lines.
+    code : one of ``REASONS``.
+    detail : further words; never a value of the log.
     field : the column at fault.
     n_bytes : length of the entry, or of the whole run.
     n : lines it stands for; more than 1 only for a run of blank lines.
@@ -86,7 +86,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Raw:
-    """Whole lines as they stand in the file, not yet looked at; the last may lack its newline."""
+    """Whole unchecked lines of a file. The last one may lack its newline."""
 
     data: bytes
     first_line: int
@@ -94,15 +94,15 @@ class Raw:
     max_line: int
 
     def head(self, n: int) -> pa.Table:
-        """Up to ``n`` of the first of them as lines; those that are not UTF-8 left out."""
-        found = self.data[: n * 4096].split(b"\n")[: min(n, self.n_lines)]
-        return of_list([(self.first_line + at, text) for at, text in enumerate(found)], [])[0]
+        """Up to ``n`` first lines, without those that are not UTF-8."""
+        texts = self.data[: n * 4096].split(b"\n")[: min(n, self.n_lines)]
+        return of_list([(self.first_line + at, text) for at, text in enumerate(texts)], [])[0]
 
 
 class Block:
-    """Whole entries. ``lines`` has ``line BIGINT, text VARCHAR``; ``rejects`` are those set aside already.
+    """Whole entries: ``lines`` has ``line BIGINT, text VARCHAR``, ``rejects`` are the lines that can be no record.
 
-    A block of ``raw`` lines is split when its lines are first asked for, which costs as much as to parse them.
+    A block of ``raw`` lines is split when its lines are first needed: splitting costs as much as parsing.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Block:
 
     @property
     def untouched(self) -> bool:
-        """Whether no one has asked for its lines yet: every one of them was a record, or has still to be."""
+        """Whether its lines were never split, so that it has no rejects yet."""
         return self._split is None
 
     @property
@@ -144,7 +144,7 @@ def _table(numbers: np.ndarray, texts: pa.Array) -> pa.Table:
 
 
 def of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> tuple[pa.Table, list[Reject]]:
-    """Separate byte strings as lines; those that are not UTF-8 are rejected."""
+    """Byte strings as lines. A string that is not UTF-8 is rejected."""
     numbers: list[int] = []
     texts: list[str] = []
     for number, raw in entries:
@@ -165,15 +165,14 @@ def block_of_list(entries: list[tuple[int, bytes]], rejects: list[Reject]) -> Bl
 def lines(
     chunks: Iterable[bytes], *, block_bytes: int = BLOCK_BYTES, max_line: int = MAX_LINE, array: bool = False
 ) -> Iterator[Block]:
-    """Blocks of physical lines. ``array``: a JSON array with one element a line, its commas taken off.
+    """Blocks of physical lines. ``array``: the lines are elements of a JSON array; their commas are taken off.
 
-    A final newline is no line of its own; a line over ``max_line`` bytes is skipped to its end and rejected.
-    NUL bytes before the first line are passed over: a log that was truncated while its writer went on starts
-    with them.
+    A final newline starts no further line. A line over ``max_line`` bytes is skipped to its end and rejected. NUL
+    bytes before the first line are passed over: a log has them when it was truncated while its writer went on.
     """
-    held: list[bytes] = []  # chunks of the block being gathered; the last may end inside a line
-    n_held = n_newlines = 0
-    cut = -1  # where the last newline stands in what is held
+    pending: list[bytes] = []  # chunks of the block being gathered; the last may end inside a line
+    n_pending = n_newlines = 0
+    cut = -1  # position of the last newline in ``pending``
     next_line = 1
     skipped = 0  # bytes of an overlong line passed over so far; 0: none
     first = True
@@ -191,25 +190,25 @@ def lines(
             yield _overlong(next_line, skipped + end, max_line)
             next_line, skipped, chunk = next_line + 1, 0, chunk[end + 1 :]
         if (end := chunk.rfind(b"\n")) >= 0:
-            cut = n_held + end
-        held.append(chunk)
-        n_held += len(chunk)
+            cut = n_pending + end
+        pending.append(chunk)
+        n_pending += len(chunk)
         n_newlines += chunk.count(b"\n")
-        if (n_held >= block_bytes or n_newlines >= BLOCK_LINES) and cut >= 0:
-            data = b"".join(held)
+        if (n_pending >= block_bytes or n_newlines >= BLOCK_LINES) and cut >= 0:
+            data = b"".join(pending)
             yield from _whole_lines(data[: cut + 1], next_line, max_line, array=array)
             next_line += n_newlines
-            held, n_held, n_newlines, cut = [data[cut + 1 :]], len(data) - cut - 1, 0, -1
-        elif n_held > max_line and cut < 0:
-            skipped, held, n_held = n_held, [], 0
+            pending, n_pending, n_newlines, cut = [data[cut + 1 :]], len(data) - cut - 1, 0, -1
+        elif n_pending > max_line and cut < 0:
+            skipped, pending, n_pending = n_pending, [], 0
     if skipped:
         yield _overlong(next_line, skipped, max_line)
-    elif data := b"".join(held):
+    elif data := b"".join(pending):
         yield from _whole_lines(data, next_line, max_line, array=array)
 
 
 def _whole_lines(data: bytes, first_line: int, max_line: int, *, array: bool) -> Iterator[Block]:
-    """Blocks of at most ``BLOCK_LINES`` lines each: what is kept a line must not grow with a block's bytes."""
+    """Blocks of at most ``BLOCK_LINES`` lines: memory for each line must not grow with the bytes of a block."""
     n_lines = data.count(b"\n") + (not data.endswith(b"\n"))
     if n_lines <= BLOCK_LINES:
         pieces = [data]
@@ -229,7 +228,7 @@ def _overlong(line: int, n_bytes: int, max_line: int) -> Block:
 
 
 def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
-    """The lines of ``raw`` that may be records, and the others."""
+    """The lines of ``raw`` that may be records, and rejects for the others."""
     data, first_line, max_line = raw.data, raw.first_line, raw.max_line
     codes = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(codes == 10)
@@ -247,7 +246,7 @@ def _split(raw: Raw, *, array: bool) -> tuple[pa.Table, list[Reject]]:
         try:
             texts.validate(full=True)
         except pa.ArrowInvalid:
-            pass  # some line is not UTF-8: find out which, below
+            pass  # some line is not UTF-8; the code below finds it
         else:
             return _table(np.arange(first_line, first_line + len(ends)), texts), []
     if array:
@@ -272,7 +271,7 @@ def _tidy(line: bytes) -> bytes:
 def _split_array(
     data: bytes, first_line: int, max_line: int, starts: np.ndarray, ends: np.ndarray
 ) -> tuple[pa.Table, list[Reject]]:
-    """The same for a JSON array's lines; those that hold brackets and commas alone are none."""
+    """The same for the lines of a JSON array. A line of brackets and commas alone is no entry."""
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
     for at, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
@@ -288,13 +287,13 @@ def _split_array(
 
 
 def _closes_more(text: bytes) -> bool:
-    """Whether more lists end in ``text`` than begin; brackets in a caller's text are none."""
+    """Whether ``text`` closes more lists than it opens, without brackets inside strings."""
     bare = _STRING.sub(b"", text)
     return bare.count(b"]") > bare.count(b"[")
 
 
 def _blank_runs(blank: np.ndarray, starts: np.ndarray, ends: np.ndarray, first_line: int) -> list[Reject]:
-    """One reject a run of blank lines, however long: a file of newlines alone costs nothing."""
+    """One reject for each run of blank lines, so that a file of newlines costs little."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], blank, [False])).astype(np.int8)))
     return [
         Reject(first_line + low, "blank", n_bytes=int(ends[high - 1] - starts[low]), n=high - low)

@@ -1,7 +1,7 @@
-"""A streamed answer, logged as the list of its events, as the one answer those events add up to.
+"""Folds a streamed answer, logged as the list of its events, into one answer.
 
-Logs keep the events as they went over the wire: a JSON list, or the text of server-sent events. How the answer ended,
-what it cost and what state it handed out stand in different events with every maker; they are told by key, not by maker.
+Logs keep the events as they were sent: a JSON list, or the text of server-sent events. Every maker puts the ending, the
+usage and the minted state into other events. Their keys decide, not the name of the maker.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from detector.ingest.messages import state_in
 from detector.ingest.records import as_list, as_object, opened_json, something
 
-#: Keys under which an answer, or one event of it, says how it ended.
+#: Keys by which an answer, or one of its events, says how it ended.
 FINISH_KEYS = (
     "stopReason",
     "stop_reason",
@@ -24,7 +24,7 @@ FINISH_KEYS = (
 #: Lists whose first element is the answer proper.
 CHOICES = ("choices", "results", "outputs", "generations", "candidates")
 GUARDRAIL, METRICS = "amazon-bedrock-guardrailAction", "amazon-bedrock-invocationMetrics"
-#: Objects inside an event that say what other makers' events say at their top.
+#: Objects inside an event that hold what other makers put at its top.
 _INNER = ("message", "delta", "messageStop", "metadata", "response", "chunk")
 #: Objects inside an event that may hold provider-minted state.
 _HOLDERS = ("content_block", "item", "message", "response")
@@ -32,7 +32,7 @@ _USAGE = ("usage", "usageMetadata", "usage_metadata")
 
 
 def answer(logged: Any) -> dict[str, Any]:
-    """What was answered: an object as it is (its JSON text opened), events folded; empty where there is neither."""
+    """The answer: an object or its JSON text, or events folded into one; empty when there is neither."""
     if logged.__class__ is dict:
         return logged
     events = as_list(logged)
@@ -51,7 +51,7 @@ def _folded(events: Iterable[Any]) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     signed: dict[int, str] = {}
     state: list[str] = []
-    made: dict[str, Any] = {}
+    folded: dict[str, Any] = {}
     for event in events:
         if event.__class__ is not dict:
             continue
@@ -61,13 +61,13 @@ def _folded(events: Iterable[Any]) -> dict[str, Any]:
             for key in ("metrics", METRICS):
                 metrics.update(as_object(part.get(key)))
             if part.get(GUARDRAIL) == "INTERVENED":
-                made[GUARDRAIL] = "INTERVENED"
+                folded[GUARDRAIL] = "INTERVENED"
             if part.get("object") == "response":
-                made |= part
+                folded |= part
             if (ended := finish(part)) is not None:
-                made["stop_reason"] = ended
+                folded["stop_reason"] = ended
             if part.get("error").__class__ is dict:
-                made["error"] = part["error"]
+                folded["error"] = part["error"]
         block = as_object(event.get("contentBlockDelta")) or event
         delta = as_object(block.get("delta"))
         piece = delta.get("signature") or as_object(delta.get("reasoningContent")).get("signature")
@@ -82,7 +82,7 @@ def _folded(events: Iterable[Any]) -> dict[str, Any]:
                 state += state_in(event[key])
         if (first := _first(event.get("choices"))) is not None:
             state += state_in(first.get("delta"))
-    return made | {
+    return folded | {
         "usage": usage,
         "metrics": metrics,
         "content": [{"signature": value} for value in dict.fromkeys([*signed.values(), *state]) if value],
@@ -90,7 +90,7 @@ def _folded(events: Iterable[Any]) -> dict[str, Any]:
 
 
 def finish(body: Mapping[str, Any]) -> Any:
-    """How an answer ended, in its maker's word; None where it does not say."""
+    """How an answer ended, in the words of its maker; None when it does not say."""
     if body.get("object") == "response":
         return as_object(body.get("incomplete_details")).get("reason") or body.get("status")
     for key in FINISH_KEYS:

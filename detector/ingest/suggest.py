@@ -1,6 +1,6 @@
-"""A map proposed for a log that no format knows, from the names of its keys and the shapes of their values.
+"""Proposes a map for a log that no format knows, from the names of its keys and the shapes of their values.
 
-What is shown of a value is its shape (``9999-99-99T99:99:99Z``, ``int 12..8114``), never the value: a log holds prompts.
+It shows shapes of values (``9999-99-99T99:99:99Z``) and never the values, since a log holds prompts.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from detector.ingest.reader import Reader
 from detector.ingest.records import as_list, as_object, something
 from detector.ingest.sources import find
 
-#: Objects within one another that are looked into, and paths kept.
+#: Deepest nesting that is searched, and most paths kept.
 _DEPTH, _PATHS = 5, 2000
-#: A path that fewer entries have than this share is not proposed where another fits.
+#: A path in a smaller share of the entries is not proposed (0..1).
 _RARE = 0.02
 
 _REQUIRED = ("request_id", "ts", "account_id", "model")
@@ -32,7 +32,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 @dataclass
 class _Column:
-    """What one path holds, over the entries that have it."""
+    """The values at one path, over the entries that have it."""
 
     n: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
@@ -65,8 +65,8 @@ def suggest(path: Path) -> str:
     ------
     LogError : the file cannot be read, or holds no entries.
     """
-    levels, known = _entries(path)
-    entries, proposed = max((_proposed(found) for found in levels), key=_n_required)
+    levels, format_name = _entries(path)
+    entries, proposed = max((_proposed(level) for level in levels), key=_n_required)
     if not entries:
         raise LogError(
             f"{path.name} holds no entries that could be mapped: expected JSON objects, or CSV with a header"
@@ -76,16 +76,16 @@ def suggest(path: Path) -> str:
         f"# Proposed from {len(entries):,} entries of {_shown(path.name)}: names and shapes only, so read it before use.",
         "# Put it into LAKE/hydrawatch.toml, correct it, then: hydrawatch ingest FILE --lake LAKE --format mapped",
     ]
-    if known:
-        lines.append(f"# This file is read as {known!r} without a map.")
+    if format_name:
+        lines.append(f"# This file is read as {format_name!r} without a map.")
     lines.append("[mapped_keys]")
     taken = set(proposed.values())
     for name in NAMES:
         best = proposed.get(name)
         if best is not None:
-            found = columns[best]
+            column = columns[best]
             lines.append(
-                f"{name} = {_quoted(_path(best))}  # {found.n / len(entries):.0%} of entries, {found.shape}"
+                f"{name} = {_quoted(_path(best))}  # {column.n / len(entries):.0%} of entries, {column.shape}"
             )
         elif name in _REQUIRED and not (name == "model" and "request_body" in proposed):
             lines.append(f'# {name} = "..."  # required: no key looks like it; "=text" stands for itself')
@@ -105,53 +105,53 @@ _Proposed = tuple[_Entries, dict[str, tuple[str, ...]]]
 
 def _proposed(entries: _Entries) -> _Proposed:
     """Entries, and the path proposed for each column that has one."""
-    columns, made = _columns(entries), dict[str, tuple[str, ...]]()
+    columns, paths = _columns(entries), dict[str, tuple[str, ...]]()
     for name in NAMES:
-        best = _best(name, columns, len(entries), set(made.values()))
+        best = _best(name, columns, len(entries), set(paths.values()))
         if best is not None:
-            made[name] = best
-    return entries, made
+            paths[name] = best
+    return entries, paths
 
 
 def _n_required(one: _Proposed) -> int:
-    """How many of the columns that a map cannot do without are proposed; a request's body tells the model."""
-    entries, made = one
+    """Number of required columns that are proposed. A request's body counts for the model."""
+    entries, paths = one
     return (
-        sum(name in made for name in _REQUIRED) + ("model" not in made and "request_body" in made)
+        sum(name in paths for name in _REQUIRED) + ("model" not in paths and "request_body" in paths)
         if entries
         else -1
     )
 
 
 def _entries(path: Path) -> tuple[tuple[_Entries, _Entries], str]:
-    """The first entries of a file, without and with what is wrapped around them, and the format it has without a map.
+    """The first entries of a file, without and with their wrappers, and the format it has without a map.
 
-    A log of one's own may keep the request in ``body`` and who sent it beside: that looks as a shipper's wrapper does.
+    A site's own log may keep the request in ``body`` and the sender beside it. That looks like a shipper's wrapper.
     """
     sources = find([path]).sources
     if not sources:
         return ([], []), ""
     head = Reader(sources[0]).head()
-    found, _ = records_in(head)
+    unwrapped, _ = records_in(head)
     whole, _ = records_in(head, whole=True)
     try:
-        known = detect(path, head, None)[0].name if found else ""
+        format_name = detect(path, head, None)[0].name if unwrapped else ""
     except LogError:
-        known = ""
-    return (found, whole), known
+        format_name = ""
+    return (unwrapped, whole), format_name
 
 
 def _columns(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], _Column]:
-    made: dict[tuple[str, ...], _Column] = {}
+    columns: dict[tuple[str, ...], _Column] = {}
     for entry in entries:
         for path, value in _leaves(entry, (), _DEPTH):
-            column = made.get(path)
+            column = columns.get(path)
             if column is None:
-                if len(made) >= _PATHS:
+                if len(columns) >= _PATHS:
                     continue
-                column = made[path] = _Column()
+                column = columns[path] = _Column()
             column.add(value)
-    return made
+    return columns
 
 
 def _leaves(
@@ -229,7 +229,7 @@ _SHORT = frozenset(("text", "number", "time", "address"))
 def _best(
     name: str, columns: Mapping[tuple[str, ...], _Column], n: int, taken: set[tuple[str, ...]]
 ) -> tuple[str, ...] | None:
-    """The path that fits a column best by name, then by how many entries have it."""
+    """The path that fits a column best: by its name, then by the share of entries that have it."""
     fits = _FITS.get(name, _SHORT)
     ranked: list[tuple[int, float, int, tuple[str, ...]]] = []
     for path, column in columns.items():
@@ -243,7 +243,7 @@ def _best(
         if rank is None:
             continue
         if name == "request_id" and (len(column.values) < min(column.n, 4096) * 0.9):
-            continue  # an id of something else: it repeats
+            continue  # it repeats, so it is the id of something else
         if name == "latency_s" and not _in_seconds(column):
             continue
         if name == "latency_ms" and words[-1] in ("duration", "latency") and _in_seconds(column):
@@ -256,7 +256,7 @@ def _best(
 
 
 def _by_shape(name: str, column: _Column, n: int) -> bool:
-    """Whether values alone tell what a column is, whatever its name."""
+    """Whether the values of a path alone show that it is the column."""
     if column.n < 0.9 * n:
         return False
     if name == "request_id":
@@ -265,7 +265,7 @@ def _by_shape(name: str, column: _Column, n: int) -> bool:
 
 
 def _in_seconds(column: _Column) -> bool:
-    """Whether durations look like seconds: text or numbers with a fraction, or whole numbers of no more than minutes."""
+    """Whether durations look like seconds: they have a fraction, or none is above ten minutes."""
     return "." in column.shape or (column.high is not None and column.high <= 600)
 
 
@@ -287,7 +287,7 @@ def _shape(value: Any, kind: str) -> str:
 
 
 def _path(path: tuple[str, ...]) -> str:
-    """A path as the configuration reads it: with slashes where a key holds a dot."""
+    """A path as the configuration reads it: with dots, or with slashes if a key has a dot."""
     return ("/" if any("." in key for key in path) else ".").join(path)
 
 

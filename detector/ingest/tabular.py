@@ -1,6 +1,6 @@
-"""Rows of a CSV file as JSON lines, so that every log goes one way from there on.
+"""Rows of a CSV file as JSON lines, so that every log takes one way from there on.
 
-The separator is told from the first rows (comma, semicolon, tab, bar) or by a first line ``sep=;``.
+The first rows show the separator (comma, semicolon, tab, bar), or a first line ``sep=;`` names it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from features import schema
 _ROWS = 16_384
 _SEPARATORS = (",", ";", "\t", "|")
 _BOM = b"\xef\xbb\xbf"
-#: Names with capitals in them that formats look for; a warehouse that knows no case writes them all upper.
+#: Names with capitals that formats look for. A warehouse without case writes them in capitals only.
 _CAMEL = (
     "startTime", "endTime", "completionStartTime", "schemaType", "schemaVersion", "requestId", "modelId",
     "accountId", "errorCode", "inferenceRegion", "requestMetadata", "resourceId", "traceId", "projectId",
@@ -31,20 +31,20 @@ _CAMEL = (
 )  # fmt: skip
 
 
-#: Lines looked at to tell how a CSV file is written.
+#: Lines that decide how a CSV file is written.
 _LOOK_LINES = 50
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written. ``skip``: lines before its header."""
+    """How a CSV file is written. ``skip``: number of lines before its header."""
 
     separator: str = ","
     skip: int = 0
 
 
 def dialect(head: bytes) -> Dialect:
-    """The dialect in which most of the first rows have as many fields as the header."""
+    """The dialect that gives most of the first rows as many fields as the header."""
     lines = _texts(head)
     if lines and lines[0].strip().lower()[:5] in ("sep=;", "sep=,", "sep=|", "sep=\t", "sep="):
         return Dialect(lines[0].strip("\r\n")[4:5] or "\t", 1)
@@ -61,10 +61,10 @@ def dialect(head: bytes) -> Dialect:
 
 
 def _rows(lines: list[str], separator: str) -> list[list[str]]:
-    found: list[list[str]] = []
+    rows: list[list[str]] = []
     with suppress(csv.Error):  # a row cut off at the end of the head
-        found.extend(row for row in csv.reader(lines, strict=True, delimiter=separator) if row)
-    return found
+        rows.extend(row for row in csv.reader(lines, strict=True, delimiter=separator) if row)
+    return rows
 
 
 def _texts(head: bytes) -> list[str]:
@@ -74,11 +74,11 @@ def _texts(head: bytes) -> list[str]:
 
 
 def sample(head: bytes) -> Iterator[dict[str, str]]:
-    """The first rows of ``head`` read as CSV, as far as they fit its header."""
+    """The first rows of ``head`` read as CSV, without those that do not fit its header."""
     if b"\n" not in head:
         head = head.replace(b"\r", b"\n")
-    found = dialect(head)
-    rows = _rows(_texts(head)[found.skip :], found.separator)
+    style = dialect(head)
+    rows = _rows(_texts(head)[style.skip :], style.separator)
     if rows and len(rows[0]) > 1:
         names = spelled([name.strip() for name in rows[0]])
         for row in rows[1:]:
@@ -95,23 +95,23 @@ def _spellings() -> dict[str, str]:
 def spelled(header: list[str]) -> list[str]:
     """Header names as the formats write them.
 
-    A name that differs from a known one in case only takes the known spelling. Where the whole header is in
-    capitals, as from a warehouse, the other names are handed out in small letters; else as they are written.
+    A name that differs from a known one only in case gets the known spelling. If the whole header is in capitals, as
+    from a warehouse, the other names become lower case.
     """
     shouted = any(n.isupper() for n in header) and not any(c.islower() for n in header for c in n)
     taken = set(header)
-    made: list[str] = []
+    names: list[str] = []
     for name in header:
-        known = _spellings().get(name.casefold(), name.lower() if shouted else name)
-        made.append(name if known != name and known in taken else known)
-    return made if len({n for n in made if n}) == len([n for n in made if n]) else header
+        spelling = _spellings().get(name.casefold(), name.lower() if shouted else name)
+        names.append(name if spelling != name and spelling in taken else spelling)
+    return names if len({n for n in names if n}) == len([n for n in names if n]) else header
 
 
 class _Physical:
-    """Physical lines of a CSV file for ``csv.reader``, kept back while a row is open.
+    """Physical lines of a CSV file for ``csv.reader``, remembered while a row is open.
 
-    When the row turns out broken its first line is given up and the others are read again, so that one
-    stray quote does not swallow what follows.
+    When a row is broken, its first line is given up and the others are read again, so that one stray quote does not
+    swallow the rows after it.
     """
 
     def __init__(self, chunks: Iterable[bytes], max_row: int) -> None:
@@ -173,15 +173,15 @@ def csv_blocks(
     csv.field_size_limit(max_line)
     rest = iter(chunks)
     head = next(rest, b"")
-    found = dialect(head)
+    style = dialect(head)
     physical = _Physical(chain([head.removeprefix(_BOM)], rest), max_line)
-    for _ in islice(physical, found.skip):
+    for _ in islice(physical, style.skip):
         physical.done()
-    header = _header(physical, path, found.separator)
-    rows = csv.reader(physical, strict=True, delimiter=found.separator)
+    header = _header(physical, path, style.separator)
+    rows = csv.reader(physical, strict=True, delimiter=style.separator)
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
-    n_held = 0
+    n_bytes = 0
     while True:
         try:
             row = next(rows)
@@ -191,7 +191,7 @@ def csv_blocks(
             size = _size(physical.row[:1])
             _add(rejects, Reject(physical.first_line, "bad_csv_row", f"not valid CSV: {error}", n_bytes=size))
             physical.give_up_first()
-            rows = csv.reader(physical, strict=True, delimiter=found.separator)
+            rows = csv.reader(physical, strict=True, delimiter=style.separator)
             continue
         number, size = physical.first_line, _size(physical.row)
         n_lines = len(physical.row)
@@ -203,17 +203,17 @@ def csv_blocks(
             rejects.append(Reject(number, "bad_csv_row", detail, n_bytes=size))
         else:
             text = _json(header, row)
-            n_held += len(text)
+            n_bytes += len(text)
             entries.append((number, text))
-        if len(entries) + len(rejects) >= _ROWS or n_held >= block_bytes:
+        if len(entries) + len(rejects) >= _ROWS or n_bytes >= block_bytes:
             yield block_of_list(entries, rejects)
-            entries, rejects, n_held = [], [], 0
+            entries, rejects, n_bytes = [], [], 0
     if entries or rejects:
         yield block_of_list(entries, rejects)
 
 
 def _add(rejects: list[Reject], new: Reject) -> None:
-    """Add to ``rejects``; blank lines in a run are one."""
+    """Add to ``rejects``; a run of blank lines is one reject."""
     last = rejects[-1] if rejects else None
     if last and last.code == new.code == "blank" and last.line + last.n == new.line:
         n_bytes = (last.n_bytes or 0) + (new.n_bytes or 0)
@@ -223,7 +223,7 @@ def _add(rejects: list[Reject], new: Reject) -> None:
 
 
 def _json(header: list[str], row: list[str]) -> bytes:
-    """A row as JSON; bytes that are no UTF-8 stay in it and make it a reject."""
+    """A row as JSON. Bytes that are not UTF-8 stay in it and make it a reject."""
     record = {k: v for k, v in zip(header, row, strict=True) if v != "" and k}
     try:
         return orjson.dumps(record)
@@ -238,8 +238,8 @@ def _header(physical: _Physical, path: Path, separator: str) -> list[str]:
         raise LogError(f"not a CSV header: {error}", at=Location(shown(path), 1)) from None
     physical.done()
     names = spelled([name.strip() for name in header])
-    given = [n for n in names if n]
-    if not given or len(set(given)) != len(given) or not all(n.isprintable() for n in names):
+    named = [n for n in names if n]
+    if not named or len(set(named)) != len(named) or not all(n.isprintable() for n in names):
         raise LogError(
             "expected a header line of distinct column names",
             at=Location(shown(path), 1),

@@ -1,8 +1,8 @@
 """Which spans of a block are model calls, and what the spans around a call say of it.
 
-A call is told by what it says: it names a model, and its operation is inference or it carries tokens or a conversation.
-Agents, tools, threads and plain HTTP are none. Where a framework's span and the client's span inside it describe the
-same call, the innermost is the call; what only the outer one says is kept.
+A call names a model, and its operation is inference, or it has tokens or a conversation. Agents, tools, threads and
+plain HTTP are no calls. A framework's span and the client's span inside it may describe the same call. The innermost is
+the call then, and gets the attributes that only the outer one has.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from detector.ingest.records import something
 
 _SERVER = (2, "2", "SPAN_KIND_SERVER", "SERVER")
 _CLIENT = (3, "3", "SPAN_KIND_CLIENT", "CLIENT")
-#: A span with one of these is a request to somebody else: its peer and client are not those of the call.
+#: A client span with one of these is a request to another service: its peer and client are not those of the call.
 _OUTGOING = ("http.request.method", "http.method", "rpc.system", "db.system")
 _KINDS = frozenset(semconv.KINDS)
-#: Spans looked up from a call to its root; a longer line of parents is a circle.
+#: Most spans between a call and its root; a longer chain of parents is a loop.
 _HIGHEST = 64
-#: Attributes that say whose call it is, those of stores of flat records among them.
+#: Attributes that name the user of a call, also in stores of flat records.
 _USERS = tuple(
     name
     for name in (*semconv.USER, "usr.id", "user.name", "user.email", "usr.email", "user")
@@ -38,7 +38,7 @@ Entry = dict[str, Any]
 
 
 def related(entries: list[Any]) -> list[bool]:
-    """Whether each entry is a call, after ``s`` of each call has been filled with what lies around it."""
+    """Whether each entry is a call. ``s`` of each call is filled with the attributes of the spans around it."""
     calls = [is_call(entry) for entry in entries]
     if not any(calls):
         return calls
@@ -61,21 +61,21 @@ def related(entries: list[Any]) -> list[bool]:
             if wrappers:
                 above += [up for up in wrappers.get(_inner_of(entry), ()) if up not in above]
             entry["s"] = _around(entry["span"], above, entries, servers)
-            if above and (found := _outer_calls(at, above, entries, calls)):
-                outer[at] = found
+            if above and (calls_around := _outer_calls(at, above, entries, calls)):
+                outer[at] = calls_around
     if outer:
         _innermost(entries, calls, outer)
     return calls
 
 
 def is_call(entry: Entry) -> bool:
-    """Whether an entry is one call of a model. One that holds nothing at all is taken for one, to be rejected."""
+    """Whether an entry is one call of a model. An empty entry counts as one, so that it is rejected and not lost."""
     own, span = entry["a"], entry["span"]
     if not span:
         return True
     if entry.get("event", DETAILS) != DETAILS:
         return False
-    # LangSmith calls the filling in of a template a chat and a look-up embeddings; its own kind knows better.
+    # LangSmith names a filled template "chat" and a look-up "embeddings"; its own attribute has the right kind.
     if str(own.get("langsmith.span.kind")).lower() in semconv.NO_CALL_KINDS:
         return False
     operation = own.get("gen_ai.operation.name")
@@ -103,14 +103,14 @@ def is_call(entry: Entry) -> bool:
 
 
 def _tells(events: Any) -> bool:
-    """Whether events of a span hold messages."""
+    """Whether some event of a span holds a message."""
     return events.__class__ is list and any(
         e.__class__ is dict and str(e.get("name", "")).startswith("gen_ai.") for e in events
     )
 
 
 def _add_logs(entries: Sequence[Entry], calls: list[bool], spans: dict[tuple[str, str], int]) -> None:
-    """Give log records to the call whose span they name: its details, and its messages one by one."""
+    """Move log records to the call whose span they name: its details, and its messages one by one."""
     for at, entry in enumerate(entries):
         event = entry.get("event")
         if event is None or event == "log":
@@ -118,50 +118,50 @@ def _add_logs(entries: Sequence[Entry], calls: list[bool], spans: dict[tuple[str
         trace, name = entry["span"].get("traceId"), entry["span"].get("spanId")
         if trace.__class__ is not str or name.__class__ is not str:
             continue
-        held = spans.get((trace, name))
-        if held is None or not calls[held]:
+        span_at = spans.get((trace, name))
+        if span_at is None or not calls[span_at]:
             continue
         if event == DETAILS:
-            entries[held]["a"] = entry["a"] | entries[held]["a"]
+            entries[span_at]["a"] = entry["a"] | entries[span_at]["a"]
             calls[at] = False
         elif event.startswith("gen_ai."):
-            entries[held].setdefault("said", []).append((event, entry["body"], entry["a"]))
+            entries[span_at].setdefault("logs", []).append((event, entry["body"], entry["a"]))
 
 
 def _ancestors(entry: Entry, entries: Sequence[Entry], spans: dict[tuple[str, str], int]) -> list[int]:
-    """The spans around one, the nearest first; of a log record, its span first."""
+    """The spans around an entry, the nearest first. The first one of a log record is its own span."""
     span = entry["span"]
     trace, up = span.get("traceId"), span.get("spanId" if "event" in entry else "parentSpanId")
-    found: list[int] = []
-    while up.__class__ is str and up and trace.__class__ is str and len(found) < _HIGHEST:
+    ancestors: list[int] = []
+    while up.__class__ is str and up and trace.__class__ is str and len(ancestors) < _HIGHEST:
         at = spans.get((trace, up))
-        if at is None or at in found:
+        if at is None or at in ancestors:
             break
-        found.append(at)
+        ancestors.append(at)
         up = entries[at]["span"].get("parentSpanId")
-    return found
+    return ancestors
 
 
 def _outer_calls(at: int, above: list[int], entries: Sequence[Entry], calls: Sequence[bool]) -> list[int]:
-    """Calls around one, up to the SERVER span that took the request: what lies beyond came with the caller's own header."""
-    found = []
+    """Calls around a call, up to the SERVER span that took the request. The caller's own header chose the spans beyond."""
+    outer = []
     for up in above:
         if calls[up] and up != at:
-            found.append(up)
+            outer.append(up)
         if entries[up]["span"].get("kind") in _SERVER:
             break
-    return found
+    return outer
 
 
 def _wrappers(entries: Sequence[Entry], calls: Sequence[bool]) -> dict[tuple[Any, str], list[int]]:
-    """Spans of the Vercel AI SDK around its calls, by trace and operation: their names tell where parents are missing."""
-    found: defaultdict[tuple[Any, str], list[int]] = defaultdict(list)
+    """Spans of the Vercel AI SDK around its calls, by trace and operation: names stand in for parents that are missing."""
+    wrappers: defaultdict[tuple[Any, str], list[int]] = defaultdict(list)
     for at, entry in enumerate(entries):
         if calls[at] and "ai.operationId" in entry["a"]:
             operation, trace = entry["a"]["ai.operationId"], entry["span"].get("traceId")
             if operation.__class__ is str and ".do" not in operation and trace.__class__ is str and trace:
-                found[trace, operation].append(at)
-    return dict(found)
+                wrappers[trace, operation].append(at)
+    return dict(wrappers)
 
 
 def _inner_of(entry: Entry) -> tuple[Any, str]:
@@ -175,33 +175,33 @@ def _inner_of(entry: Entry) -> tuple[Any, str]:
 def _around(
     span: dict[str, Any], above: list[int], entries: Sequence[Entry], servers: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """What the spans around a call say, the nearest first; at last the SERVER span of its trace, wherever that is."""
-    found: list[dict[str, Any]] = []
+    """Attributes of the spans around a call; nearer ones win. The SERVER span of its trace comes last."""
+    levels: list[dict[str, Any]] = []
     served = False
     for at in above:
         one = entries[at]
         served = served or one["span"].get("kind") in _SERVER
         if one["a"] and not (one["span"].get("kind") in _CLIENT and any(n in one["a"] for n in _OUTGOING)):
-            found.append(one["a"])
+            levels.append(one["a"])
     trace = span.get("traceId")
     if not served and trace.__class__ is str and trace in servers:
-        found.append(servers[trace])
-    if len(found) == 1:
-        return found[0]
+        levels.append(servers[trace])
+    if len(levels) == 1:
+        return levels[0]
     merged: dict[str, Any] = {}
-    for own in reversed(found):
+    for own in reversed(levels):
         merged |= own
     return merged
 
 
 def _innermost(entries: list[Entry], calls: list[bool], outer: dict[int, list[int]]) -> None:
-    """Of calls inside one another that describe the same call, leave the innermost."""
+    """Keep only the innermost of nested calls that describe the same call."""
     inside: defaultdict[int, list[int]] = defaultdict(list)
     for at, above in outer.items():
         for up in above:
             if at not in outer.get(up, ()) and _same(entries[up]["a"], entries[at]["a"]):
                 inside[up].append(at)
-    leaves = {up: [at for at in held if at not in inside] for up, held in inside.items()}
+    leaves = {up: [at for at in inner if at not in inside] for up, inner in inside.items()}
     for at, above in outer.items():
         for up in above:
             if leaves.get(up) == [at]:
@@ -211,9 +211,9 @@ def _innermost(entries: list[Entry], calls: list[bool], outer: dict[int, list[in
 
 
 def _same(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
-    """Whether a span and one inside it describe the same call: both of one sort, and of one model or one usage.
+    """Whether a span and one inside it describe the same call: of the same sort, with one model or one usage.
 
-    Never where they name different users: a caller may send any trace and parent along, another's among them.
+    Two spans that name different users are never the same call: a caller may send the trace and parent of another.
     """
     if not _of_one_user(outer, inner):
         return False
@@ -233,7 +233,7 @@ def _same(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
 
 
 def _of_one_user(outer: dict[str, Any], inner: dict[str, Any]) -> bool:
-    """Whether nothing tells the users of two spans apart: the first user that each names, and every name both have."""
+    """Whether two spans may have the same user: their first user, and every name that both have, must agree."""
     users = [
         next((str(own[n]) for n in _USERS if something(own.get(n)) is not None), None)
         for own in (outer, inner)
@@ -258,6 +258,6 @@ def _embeds(own: dict[str, Any]) -> bool:
 
 
 def _models(own: dict[str, Any]) -> set[str]:
-    """Names of the model, without what a router puts before them."""
+    """Names of the model, without the prefix of a router."""
     named = (own.get(name) for name in semconv.HAS_MODEL)
     return {str(model).rsplit("/", 1)[-1].lower() for model in named if model.__class__ is str and model}

@@ -1,6 +1,6 @@
-"""Bytes of a file, unpacked and decoded to UTF-8 as a stream; damage is kept apart and never raised.
+"""Bytes of a file, unpacked and decoded to UTF-8 as a stream. Damage is recorded and never raised.
 
-Many members or frames are read one after the other. What could be unpacked before the damage is used.
+Several members or frames are read one after the other. Bytes before the damage are used.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ import zstandard
 Packing = Literal["", "gz", "zst", "bz2", "xz", "lz4", "frames"]
 
 _CHUNK = 1 << 20
-#: Packed bytes fed at a time. A packed byte can hold 1,032 bytes (gzip) or some 32 KiB (zstd), so small
-#: bites keep a decompression bomb from filling the memory; bzip2 and xz are asked for a bounded answer.
+#: Packed bytes that are fed at a time. One packed byte can become 1,032 bytes (gzip) or 32 KiB (zstd), so small
+#: bites keep a decompression bomb from filling the memory. bzip2 and xz bound their output themselves.
 _BITE: dict[str, int] = {"gz": 1 << 15, "zst": 1 << 10, "bz2": 1 << 15, "xz": 1 << 15}
-#: Memory that an xz stream may ask for its dictionary; ``xz -9`` wants 65 MiB.
+#: Most memory for the dictionary of an xz stream (bytes); ``xz -9`` needs 65 MiB.
 _XZ_MEMORY = 256 << 20
-#: Packed bytes of one frame of the Collector.
+#: Most packed bytes of one frame of the Collector.
 MAX_FRAME = 64 << 20
 _SURROGATES = re.compile("[\ud800-\udfff]")  # as Python spells bytes of a name that are no UTF-8
 _ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
 
 
 def text_of(path: Path | str) -> str:
-    """A path as text that can be stored and sent: bytes that are no UTF-8 become U+FFFD."""
+    """A path as text that can be stored and sent: bytes that are not UTF-8 become U+FFFD."""
     return _SURROGATES.sub("\ufffd", str(path))
 
 
 def shown(text: Path | str) -> str:
-    """A path or a library's words for a message: one line, nothing in it that steers a terminal."""
+    """A path or a library's words for a message: one line without characters that steer a terminal."""
     plain = text_of(text)
     return "".join(c if c.isprintable() else "\ufffd" for c in plain)
 
@@ -50,7 +50,7 @@ def opened(path: Path) -> IO[bytes]:
 
     Raises
     ------
-    OSError : not readable, or no regular file; a pipe put in the file's place does not hang.
+    OSError : not readable, or no regular file. A pipe in the file's place does not block.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -78,7 +78,7 @@ class _Inflater:
 
 
 class _Gzip(_Inflater):
-    """On damage, what was whole before it is given out first."""
+    """gzip: on damage, the bytes before it are given out first."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         before = self._inflater.copy()
@@ -95,7 +95,7 @@ class _Gzip(_Inflater):
 
 
 class _Bounded(_Inflater):
-    """bzip2 and xz: their answers are asked for in pieces."""
+    """bzip2 and xz: output comes in pieces of bounded size."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         yield self._inflater.decompress(data, _CHUNK)
@@ -116,7 +116,7 @@ _INFLATERS: dict[str, Callable[[], _Inflater]] = {
 
 
 class ByteStream:
-    """Chunks of a file's content as UTF-8. ``damage`` says what was wrong with the packing, once read."""
+    """Chunks of a file's content as UTF-8. ``damage`` says what is wrong with the packing, once the file was read."""
 
     def __init__(self, path: Path, packing: Packing = "", encoding: str = "") -> None:
         self.path = path
@@ -130,7 +130,7 @@ class ByteStream:
         return self._decoded(pieces) if self.encoding else pieces
 
     def _decoded(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """UTF-16 or UTF-32 as UTF-8; what is no character becomes U+FFFD, as half a surrogate pair does."""
+        """UTF-16 or UTF-32 as UTF-8. Invalid bytes, such as half a surrogate pair, become U+FFFD."""
         decoder = codecs.getincrementaldecoder(self.encoding)(errors="replace")
         for piece in pieces:
             if text := decoder.decode(piece):
@@ -140,17 +140,17 @@ class ByteStream:
 
     def _gathered(self) -> Iterator[bytes]:
         """Pieces of about a megabyte."""
-        held: list[bytes] = []
-        n_held = 0
+        pieces: list[bytes] = []
+        n_bytes = 0
         with opened(self.path) as handle:
             for out in self._pieces(handle):
-                held.append(out)
-                n_held += len(out)
-                if n_held >= _CHUNK:
-                    yield b"".join(held)
-                    held, n_held = [], 0
-        if held:
-            yield b"".join(held)
+                pieces.append(out)
+                n_bytes += len(out)
+                if n_bytes >= _CHUNK:
+                    yield b"".join(pieces)
+                    pieces, n_bytes = [], 0
+        if pieces:
+            yield b"".join(pieces)
 
     def _pieces(self, handle: IO[bytes]) -> Iterator[bytes]:
         def take(size: int) -> bytes:
@@ -162,7 +162,7 @@ class ByteStream:
             while chunk := take(_CHUNK):
                 yield chunk
             return
-        made = (
+        unpacked = (
             self._lz4(handle)
             if self.packing == "lz4"
             else self._frames(take)
@@ -170,7 +170,7 @@ class ByteStream:
             else self._members(take)
         )
         try:
-            yield from made
+            yield from unpacked
         except _ERRORS as error:
             self.damage = _plain(str(error)) or type(error).__name__
 

@@ -1,6 +1,6 @@
-"""JSON values that do not keep to lines: elements of an array, or values one after another.
+"""Cuts a stream into JSON values that do not keep to lines: elements of an array, or values one after another.
 
-Cut by brackets outside of strings, as a stream; what a value holds is not looked at.
+Only brackets outside strings decide. The content of a value is not parsed.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ _OPEN = {b"{": ord("}"), b"[": ord("]")}
 
 
 class _Scanner:
-    """Cuts a stream of bytes into top-level values, by brackets outside of strings.
+    """Cuts a stream of bytes into top-level values, by brackets outside strings.
 
-    A value beyond ``max_line`` is let go piece by piece and comes out as its length alone.
+    A value longer than ``max_line`` is dropped piece by piece; only its length comes out.
     """
 
     def __init__(self, max_line: int, *, in_member: bool = False) -> None:
         self.max_line = max_line
         self.in_member = in_member  # the values are of a list that is a member of an object
-        self.is_closed = False  # that list has ended: what has a name before it now is no entry
+        self.is_closed = False  # that list has ended: a value with a name is no entry any more
         self.has_name = False
         self.buffer = b""
-        self.closers = bytearray()  # what closes the brackets still open, outermost first
-        self.start = -1  # where the present value begins in the buffer; -1: between values
-        self.at = 0  # how far the buffer was scanned
-        self.n_dropped = 0  # bytes of the present value already let go
+        self.closers = bytearray()  # closing brackets that are still missing, outermost first
+        self.start = -1  # start of the current value in the buffer; -1: between values
+        self.at = 0  # end of the scanned part of the buffer
+        self.n_dropped = 0  # bytes of the current value that were dropped
 
     def feed(self, chunk: bytes) -> Iterator[bytes | int]:
-        """Values that end in ``chunk``: their bytes, or the length of one too long."""
+        """Values that end in ``chunk``: their bytes, or the length of one that is too long."""
         self.buffer += chunk
         for token in _TOKEN.finditer(self.buffer, self.at):
             text = token.group()
@@ -45,8 +45,8 @@ class _Scanner:
                     self.start = token.start()
                 self.closers.append(_OPEN[text])
             elif text in self.closers:
-                # A closing bracket of an outer kind ends what was left open inside it: this value is
-                # broken, the ones after it are not.
+                # A closing bracket also ends the brackets left open inside it: this value is broken, but the
+                # values after it are not.
                 while self.closers.pop() != text[0]:
                     pass
                 if not self.closers:
@@ -59,10 +59,10 @@ class _Scanner:
                 self.has_name = text[:1] == b'"'
         else:
             self.at = len(self.buffer)
-        self._let_go()
+        self._drop()
 
     def rest(self) -> bytes | int | None:
-        """What is left of a value that does not end; None between values."""
+        """The rest of a value that does not end; None between values."""
         return self._value(len(self.buffer)) if self.start >= 0 else None
 
     def _value(self, end: int) -> bytes | int:
@@ -70,8 +70,8 @@ class _Scanner:
         self.n_dropped = 0
         return length if length > self.max_line else self.buffer[self.start : end]
 
-    def _let_go(self) -> None:
-        """Drop what is scanned and not part of an unfinished value, and all of one beyond the cap."""
+    def _drop(self) -> None:
+        """Drop scanned bytes outside of an unfinished value, and all bytes of a value that is too long."""
         if self.start < 0:
             self.buffer = self.buffer[self.at :]
             self.at = 0
@@ -99,14 +99,14 @@ def elements(
 ) -> Iterator[Block]:
     """Blocks of JSON values: an array's elements (``in_array``), or values one after another.
 
-    ``line`` counts values, from 1. Scalars between them are passed over. ``skip``: bytes before the first
-    value, or before the array's bracket. ``in_member``: that array is a member of an object, whose other
+    ``line`` counts values, from 1. Scalars between them are passed over. ``skip``: number of bytes before the first
+    value, or before the array's bracket. ``in_member``: the array is a member of an object, and the object's other
     members are no values.
     """
     scanner = _Scanner(max_line, in_member=in_member)
     entries: list[tuple[int, bytes]] = []
     rejects: list[Reject] = []
-    number, n_held = 0, 0
+    number, n_bytes = 0, 0
 
     def take(value: bytes | int) -> int:
         if isinstance(value, int):
@@ -123,12 +123,12 @@ def elements(
             opened, chunk = b"[" in chunk, chunk[chunk.find(b"[") + 1 :] if b"[" in chunk else b""
         for value in scanner.feed(chunk):
             number += 1
-            n_held += take(value)
-            if n_held >= block_bytes or len(entries) + len(rejects) >= BLOCK_LINES:
+            n_bytes += take(value)
+            if n_bytes >= block_bytes or len(entries) + len(rejects) >= BLOCK_LINES:
                 yield block_of_list(entries, rejects)
-                entries, rejects, n_held = [], [], 0
-    if (left := scanner.rest()) is not None:
+                entries, rejects, n_bytes = [], [], 0
+    if (unended := scanner.rest()) is not None:
         number += 1
-        take(left)
+        take(unended)
     if entries or rejects:
         yield block_of_list(entries, rejects)

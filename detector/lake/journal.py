@@ -15,10 +15,13 @@ from typing import Any, Literal, get_args
 
 from detector.errors import LakeError, Location
 
-Kind = Literal["swap", "add", "drop", "remove"]
+Kind = Literal["swap", "add", "drop", "remove", "replace", "retire", "note"]
+#: Where an upgrade puts the tables that it replaces, below the lake's folder; kept until the next run has ended.
+BEFORE = ".before-upgrade"
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _DAY = r"day=\d{4}-\d\d-\d\d"
+_TABLE = re.compile(r"[a-z_]+")
 _PARTITION = re.compile(rf"[a-z_]+/{_DAY}")
 _PART = re.compile(rf"[a-z_]+/(?:{_DAY}|all)/[\w-][\w.-]*\.parquet", re.ASCII)
 _PLACES: dict[Kind, re.Pattern[str]] = {
@@ -26,6 +29,9 @@ _PLACES: dict[Kind, re.Pattern[str]] = {
     "drop": _PARTITION,
     "add": _PART,
     "remove": _PART,
+    "replace": _TABLE,
+    "retire": _TABLE,
+    "note": re.compile(r"lake\.json"),
 }
 
 
@@ -35,7 +41,10 @@ class Damaged(LakeError):
 
 @dataclass(frozen=True)
 class Step:
-    """One rename below ``data``: a whole day's partition is swapped in or dropped, one part added or removed."""
+    """One rename below ``data``: a whole day's partition is swapped in or dropped, one part added or removed.
+
+    An upgrade replaces whole tables or retires them, and notes it in ``lake.json``; what was there it keeps.
+    """
 
     kind: Kind
     place: str
@@ -63,6 +72,8 @@ def in_order(steps: list[Step]) -> tuple[Step, ...]:
     """Readers trust the ledgers ``runs`` and ``files``: what comes into them comes last, what leaves leaves first."""
 
     def rank(step: Step) -> tuple[int, str]:
+        if step.kind == "note":  # a reader at work looks there whether the tables are still as it knows them
+            return -1, step.place
         ledger = step.place.split("/")[0] in ("runs", "files")
         leaves = step.kind in ("drop", "remove")
         return (0 if leaves else 2) if ledger else 1, step.place
@@ -114,7 +125,9 @@ def plan_from_staging(path: Path, staging: Path) -> Plan | None:
         return None
     own = staging / path.stem
     steps = []
-    staged: tuple[tuple[Kind, str], ...] = (("swap", "*/*"), ("add", "*/*/*"))
+    staged: tuple[tuple[Kind, str], ...] = (
+        ("swap", "*/*"), ("add", "*/*/*"), ("replace", "*"), ("retire", "*"), ("note", "*"),
+    )  # fmt: skip
     for kind, pattern in staged:
         for found in own.glob(f"{kind}/{pattern}"):
             place = found.relative_to(own / kind).as_posix()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from detector.errors import ConfigError, Location
 from detector.lake.marks import had_marks, new_marks, read_marks, write_marks
-from detector.lake.store import sync
+from detector.lake.places import sync
 from features.request.keyed import MIN_KEY_BYTES
 
 VARIABLE = "HYDRAWATCH_KEY"

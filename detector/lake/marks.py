@@ -13,15 +13,20 @@ import shlex
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from detector import __version__
 from detector.errors import ConfigError, LakeError, Location
 from detector.lake.access import access_of
-from detector.lake.store import Store, schema_of, sync
+from detector.lake.migration.versions import SCHEMA
+from detector.lake.places import sync
+from detector.lake.rows import schema_of
 from detector.lake.tables import tables
+
+if TYPE_CHECKING:
+    from detector.lake.store import Store
 
 _HASHED = re.compile(r"[0-9a-f]{32}")
 
@@ -35,18 +40,21 @@ class Marks:
     """Contents of ``lake.json``; None and empty: not known, as in a lake of version 0.1.
 
     ``key_check``: keyed hash of a constant (``detector.lake.key``). ``pseudonymised``: account ids are keyed
-    hashes. ``tables``: those of the version that made the lake. ``made_by``: that version.
+    hashes. ``tables``: those of the version that made the lake. ``made_by``: that version. ``schema``: number of the
+    lake's schema (``migration.versions``); ``schema_by``: the version that brought it there.
     """
 
     key_check: str | None = None
     pseudonymised: bool | None = None
     tables: tuple[str, ...] = ()
     made_by: str | None = None
+    schema: int | None = None
+    schema_by: str | None = None
 
 
 def new_marks() -> Marks:
     """Of a lake that holds nothing yet."""
-    return Marks(tables=tuple(sorted(tables())), made_by=__version__)
+    return Marks(tables=tuple(sorted(tables())), made_by=__version__, schema=SCHEMA, schema_by=__version__)
 
 
 def read_marks(root: Path) -> Marks:
@@ -80,6 +88,8 @@ def _marks(found: dict[str, Any]) -> Marks:
         pseudonymised,
         tuple(str(t) for t in found["tables"]),
         None if made_by is None else str(made_by),
+        schema if isinstance(schema := found.get("schema"), int) else None,
+        None if (by := found.get("schema_by")) is None else str(by),
     )
 
 
@@ -94,18 +104,25 @@ def had_marks(root: Path) -> bool:
     return False
 
 
-def write_marks(root: Path, marks: Marks) -> None:
-    """Write ``lake.json`` aside and put it in its place, durably: what is hashed next rests on it."""
+def dumps(marks: Marks) -> str:
+    """``marks`` as ``lake.json`` holds them."""
     told = {
         "made_by": marks.made_by,
+        "schema": marks.schema,
+        "schema_by": marks.schema_by,
         "key_check": marks.key_check,
         "pseudonymise_accounts": marks.pseudonymised,
         "tables": list(marks.tables),
     }
+    return json.dumps(told, indent=1) + "\n"
+
+
+def write_marks(root: Path, marks: Marks) -> None:
+    """Write ``lake.json`` aside and put it in its place, durably: what is hashed next rests on it."""
     path = root / "lake.json"
     aside = root / f"lake.json.{uuid.uuid4().hex}.new"
     try:
-        aside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        aside.write_text(dumps(marks), encoding="utf-8")
         access_of(root / "data").settle(aside)
         sync(aside)
         os.replace(aside, path)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from detector.errors import QueryError
 from detector.lake.journal import Damaged, plan_from_staging
-from detector.lake.store import Store, remove, schema_of
+from detector.lake.places import remove
+from detector.lake.rows import schema_of
+from detector.lake.store import Store
 from detector.lake.tables import tables
 
 #: Files that were being written aside when a command was stopped.
@@ -33,6 +35,7 @@ def mend(store: Store) -> list[str]:
         if n := len(list((store.root / "staging").iterdir())):
             done.append(f"{store.root / 'staging'}: cleared of {n} leftovers of a command that was stopped")
         store.repair()
+        store.look()  # an upgrade may have been among it
         lost = [part for t in tables() if schema_of(part := store.schema_part(t)) is None]
         for part in lost:
             remove(part)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -33,10 +37,10 @@ class OpenedLake:
         QueryError : no such view; the message lists them.
         ValueError : ``as_`` is neither.
         """
-        from detector.lake.tables import tables
+        from detector.lake.views import described
 
-        if view not in tables():
-            raise QueryError(f"no view {view!r}; there are {', '.join(sorted(tables()))}")
+        if view not in described():
+            raise QueryError(f"no view {view!r}; there are {', '.join(sorted(described()))}")
         return self.query(f'SELECT * FROM "{view}"', as_=as_)
 
     @overload
@@ -90,18 +94,39 @@ class OpenedLake:
         """The same answer as an Arrow table, which holds every type."""
         import duckdb
 
-        from detector.lake.engine import analyst_query
+        from detector.lake.engine.sandbox import analyst_query
         from detector.lake.trouble import told_of
 
-        views, data = self.root / "hydrawatch.duckdb", self.root / "data"
         try:
-            return analyst_query(views, sql, readable=[data], limit_s=limit_s, limit_gb=limit_gb)
+            with self._views() as (path, readable):
+                return analyst_query(path, sql, readable=readable, limit_s=limit_s, limit_gb=limit_gb)
         except QueryError as error:
             # Only what a reader of Parquet says is worth a look at the parts: a slip in the statement is not.
             reading = (duckdb.InvalidInputException, duckdb.IOException, OSError)
             if isinstance(error.__cause__, reading) and (told := told_of(error, self.root)):
                 raise told from error
             raise
+
+    @contextmanager
+    def _views(self) -> Iterator[tuple[Path, list[Path]]]:
+        """The file of views, and the folders its parts lie in.
+
+        Of a lake of an earlier version, a file of this version's views, which goes again.
+        """
+        from detector.lake.empties import part_apart, write_apart
+        from detector.lake.engine.viewfile import write_views
+        from detector.lake.migration.shape import shape_of
+        from detector.lake.views import views
+
+        shape, data = shape_of(self.root), self.root / "data"
+        if shape.is_current:
+            yield self.root / "hydrawatch.duckdb", [data]
+            return
+        with tempfile.TemporaryDirectory(prefix="hydrawatch-") as folder:
+            home = Path(folder)
+            write_apart(home, shape.stored)
+            write_views(home / "hydrawatch.duckdb", views(data, shape, partial(part_apart, home)))
+            yield home / "hydrawatch.duckdb", [data, home]
 
 
 def open_lake(path: str | Path) -> OpenedLake:
@@ -110,11 +135,14 @@ def open_lake(path: str | Path) -> OpenedLake:
     Raises
     ------
     ConfigError : there is no lake, or it has no views.
+    LakeError : a later version wrote it.
     """
+    from detector.lake.migration.shape import shape_of
+
     root = Path(path).absolute()
     given = shlex.quote(str(path))
     if not (root / "data").is_dir():
         raise ConfigError(f"{path} is not a lake", hint=f"make one: hydrawatch ingest PATH --lake {given}")
-    if not (root / "hydrawatch.duckdb").exists():
+    if shape_of(root).is_current and not (root / "hydrawatch.duckdb").exists():
         raise ConfigError(f"{path} has no views", hint=f"rewrite them: hydrawatch doctor --lake {given}")
     return OpenedLake(root)

@@ -21,10 +21,10 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 from scipy.sparse import csgraph
-from sknetwork.clustering import Louvain
 
 from detector.bits import NO_SCORE, probability
 from detector.link.graph import EvidenceGraph, buckets
+from detector.link.partition import communities, evidence_codes
 from detector.link.tracking import new_group_id
 from detector.link.uses import FAMILIES, NEIGHBOUR_FAMILIES
 from detector.tuning import (
@@ -67,7 +67,8 @@ def find(graph: EvidenceGraph, bits: Floats) -> Ints:
     met = np.flatnonzero(np.asarray(joint.getnnz(axis=1)).ravel())
     if not len(met):
         return label
-    found = np.asarray(Louvain(modularity="newman", random_state=0).fit_predict(joint[met][:, met]), np.int64)
+    evidence = evidence_codes(np.searchsorted(codes, used.account), used.key, len(codes))
+    found = communities(joint[met][:, met], evidence[met])
     if (used.among > size).any():
         piece = np.full(len(bits), -1, np.int64)
         piece[codes[met]] = found

@@ -25,7 +25,7 @@ from detector.link.graph import Codes, EvidenceGraph
 from detector.tuning import (
     COMMUNITY_FROM,
     CONFIRMED,
-    COPIED_DOUBT,
+    COPIED_UNSURE,
     FALSE_PAIRS,
     GROUP_MEMBERS,
     KEYED_MEMBERSHIP,
@@ -55,7 +55,7 @@ class Pairs:
     n_accounts: Ints
     bits: Floats
     spoofable: Bools
-    #: (account, pair) incidence, one entry a holding.
+    #: (account, pair) incidence, one entry for each account and pair.
     holder: Ints
     pair: Ints
 
@@ -157,7 +157,7 @@ def associate(graph: EvidenceGraph) -> Pairs:
     count = np.diff(np.r_[start, len(code)])
     first, second = code[start] // wide, code[start] % wide
     good = (count >= 2) & tried.improbable(count, first, second)
-    spoofable = graph.plantable_or_chance
+    spoofable = graph.spoofable_or_chance
     kept_pairs = np.flatnonzero(good)
     kept = np.repeat(good, count)
     return Pairs(
@@ -343,7 +343,7 @@ def _remerge(keys: sparse.csr_matrix, label: Ints, component: Ints) -> Ints:
 
 
 def _bonds(graph: sparse.csr_matrix, label: Ints, pairs: Pairs) -> tuple[Floats, Bools]:
-    """Best pair of each account that its group mostly owns, and whether one such pair could not be planted."""
+    """Best pair of each account that its group mostly owns, and whether one such pair is unspoofable."""
     rows, columns = graph.nonzero()
     n_labels = int(label.max(initial=-1)) + 2
     code = columns.astype(np.int64) * n_labels + label[rows] + 1
@@ -387,7 +387,7 @@ def _attach(graph: EvidenceGraph, label: Ints, strength: Floats, unspoofable: Bo
     label[taken[last]] = joined[last]
     inside = label[account] == owner[key]
     np.maximum.at(strength, account, np.log2(graph.n_accounts / graph.keys.degree[key]) * inside)
-    np.logical_or.at(unspoofable, account, inside & ~graph.plantable_or_chance[key])
+    np.logical_or.at(unspoofable, account, inside & ~graph.spoofable_or_chance[key])
 
 
 def _owners(graph: EvidenceGraph, label: Ints, n_labels: int) -> tuple[Ints, Floats]:
@@ -409,8 +409,8 @@ def _membership(graph: EvidenceGraph, label: Ints) -> Floats:
     """How sure it is that each account belongs to its group.
 
     A key of which the group holds the share s of the other holders says so with probability s (shrunk as if
-    ``STRANGERS`` held it too); families are independent, so the doubt is the product of (1 - s) over the best
-    key of each. What an outsider can copy leaves at least ``COPIED_DOUBT`` a family.
+    ``STRANGERS`` held it too); families are independent, so what remains is the product of (1 - s) over the best
+    key of each. What an outsider can copy leaves at least ``COPIED_UNSURE`` a family.
     """
     sure = np.zeros(len(label))
     entry = np.flatnonzero((label >= 0)[graph.account])
@@ -423,7 +423,7 @@ def _membership(graph: EvidenceGraph, label: Ints) -> Floats:
         key * np.int64(n_labels) + label[account], return_inverse=True, return_counts=True
     )
     share = (count[inverse] - 1) / (graph.keys.degree[key] - 1 + STRANGERS)
-    share = np.where(graph.plantable_or_chance[key], np.minimum(share, 1 - COPIED_DOUBT), share)
+    share = np.where(graph.spoofable_or_chance[key], np.minimum(share, 1 - COPIED_UNSURE), share)
     n_sources = int(graph.source.max()) + 1
     best = np.zeros(len(label) * n_sources)
     np.maximum.at(best, account * n_sources + graph.source[key], share)

@@ -46,7 +46,7 @@ class Carried:
     split: dict[str, str]
 
 
-def carry_over(
+def track(
     previous: pl.DataFrame,
     found: pl.DataFrame,
     *,

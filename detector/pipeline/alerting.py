@@ -62,7 +62,7 @@ def _as_run_before(store: Store, day: date) -> list[Mapping[str, Any]]:
 
 
 def _parts_of_worst_day(store: Store, scored: verdict.Day, day: date) -> pl.DataFrame:
-    """Score parts of each alerted subject as they were on the day its score is of."""
+    """Contributions to the score of each alerted subject as they were on the day its score is of."""
     alerted = pl.concat(
         frame.filter((pl.col("verdict") == "alert") & (pl.col("score_day") < day)).select(
             pl.lit(kind).alias("subject_type"),

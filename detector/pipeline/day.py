@@ -14,7 +14,8 @@ from detector.config import Config
 from detector.decide import verdict
 from detector.decide.verdict import Previous
 from detector.errors import DayMissing
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 from detector.link import tracking
 from detector.link.graph import EvidenceGraph
@@ -166,7 +167,7 @@ def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
     found = window.window(store, day, ties, config)
     graph = found.graph
     groups, known = (relations.state(store, table, day) for table in ("groups", "group_members"))
-    carried = _carry_over(day, graph, window.group(graph), groups, known)
+    carried = _track(day, graph, window.group(graph), groups, known)
     members = window.with_evidence(graph, window.member_states(store, carried.members, day))
     progress("weighing shared text")
     keys = template_reuse.measure_keys(graph, template_reuse.content_incidence(graph))
@@ -177,14 +178,14 @@ def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
     return Measured(account_days, ties, found, keys, carried, members, group_days, groups, known)
 
 
-def _carry_over(
+def _track(
     day: date, graph: EvidenceGraph, grouped: pl.DataFrame, groups: pl.DataFrame, members: pl.DataFrame
 ) -> Carried:
     """Today's groups under the names of those they continue. ``groups``, ``members``: as they stood the day before."""
     formed = members.filter(pl.col("origin_id").is_not_null()).with_columns(
         pl.col("origin_id").alias("group_id")
     )
-    return tracking.carry_over(
+    return tracking.track(
         formed.select(list(tracking.MEMBERS)),
         grouped,
         day=day,

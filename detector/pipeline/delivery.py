@@ -13,7 +13,7 @@ from detector import __version__
 from detector.alert import versions
 from detector.alert.deliver import Offer
 from detector.alert.lifecycle import SEVERITIES
-from detector.alert.ocsf import MAX_MEMBERS, detection_finding, event_key, told_as
+from detector.alert.ocsf import MAX_MEMBERS, as_activity, detection_finding, event_key
 from detector.alert.versions import Version
 from detector.config import Config
 from detector.lake.engine import literal
@@ -108,7 +108,7 @@ def _plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: 
                 continue
             done = _CLOSE if version.closed else _UPDATE if taken_here else _CREATE
             key = event_key({"alert_id": version.alert_id, "version": version.version})
-            offer = Offer(version.alert_id, version.version, key, told_as(version.event, done))
+            offer = Offer(version.alert_id, version.version, key, as_activity(version.event, done))
             if version.version in heard.refused.get((version.alert_id, sink), set()) and not retry_refused:
                 queue.held.append(offer)
                 continue

@@ -16,7 +16,8 @@ import polars as pl
 
 from detector.alert.deliver import Offer, Outcome, Recorder
 from detector.alert.versions import Version
-from detector.lake.store import Store, fault
+from detector.lake.faults import fault
+from detector.lake.store import Store
 
 Row = dict[str, Any]
 

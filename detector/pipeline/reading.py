@@ -12,7 +12,7 @@ from detector.config import Config
 from detector.errors import DataQualityError
 from detector.ingest.ingestion import ingest
 from detector.ingest.ledger import SKIPPED_PART
-from detector.ingest.sources import Found, find
+from detector.ingest.sources import Selection, find
 from detector.lake.key import lake_key
 from detector.lake.marks import keep_account_ids
 
@@ -32,7 +32,7 @@ def read_logs(
     settings: Config,
     paths: Sequence[Path | str],
     *,
-    found: Found | None = None,
+    found: Selection | None = None,
     format: str = "auto",
     again: bool = False,
     backfill: bool = False,
@@ -73,7 +73,7 @@ def read_logs(
             max_lateness=settings.max_lateness,
             again=again,
             backfill=backfill,
-            found=found,
+            selection=found,
             progress=progress,
             announce=announce,
             each=each,
@@ -94,7 +94,7 @@ def fault_of(reports: Sequence[FileReport], limit: float) -> DataQualityError | 
             f"{_files(bad)} could not be read: {_paths(bad)}{more}",
             hint="cure them, or pass them over: --ignore PATTERN, or `ignore` in hydrawatch.toml",
         )
-    old = [r for r in reports if r.known and r.reject_share > limit and not r.outdated]
+    old = [r for r in reports if r.in_lake and r.reject_share > limit and not r.outdated]
     if old and not any(r.n_lines for r in reports):
         return DataQualityError(
             f"{_files(old)} read before had more than {limit:.4g} of the lines rejected: {_paths(old)}",

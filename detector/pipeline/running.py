@@ -93,6 +93,7 @@ def run_days(
         report.notes = [*idle_entries(store, settings), *_of_classifier(detector)]
         report.ahead = list(due.ahead(store, today))
         report.otherwise = list(due.scored_otherwise(store, detector.digest()))
+        store.drop_before()
     return report
 
 

@@ -50,7 +50,7 @@ def bits(value: float) -> str:
 @cache
 def _environment(package: str) -> Environment:
     homes = dict.fromkeys((package, _HERE))
-    made = Environment(
+    environment = Environment(
         loader=ChoiceLoader([PackageLoader(home) for home in homes]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -59,8 +59,8 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"count": count, "bits": bits}
-    return made
+    environment.filters |= {"count": count, "bits": bits}
+    return environment
 
 
 def _shown(value: object) -> object:

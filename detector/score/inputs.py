@@ -93,7 +93,7 @@ GROUP_FEATURES = (
     ),
 )
 
-#: What tells the members of an abusive group from strangers who were swept in with them.
+#: What tells the members of an abusive group from its false members.
 MEMBER_FEATURES = (
     Column("membership_bits", "DOUBLE", "how sure its bonds make it a member", "bits", "up", ("membership",)),
     Column("strength_bits", "DOUBLE", "how strongly it is tied to the others", "bits", "up", ("membership",)),

@@ -97,7 +97,7 @@ def measure(graph: EvidenceGraph, suspicion: Floats, *, without_spoofable: bool 
     """The ``neighbours_`` columns of ``TERMS`` for each account of ``graph``, where neighbours are met.
 
     An account without a third key of a family has 0 there: nobody suspect. A family of which the site has no key at
-    all is not measured: its columns are absent. ``without_spoofable``: keys that anybody can plant count as not held.
+    all is not measured: its columns are absent. ``without_spoofable``: spoofable keys count as unused.
     """
     n = graph.n_holders
     bits = lifts(graph, suspicion)

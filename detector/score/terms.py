@@ -42,5 +42,5 @@ SINGLE_ACCOUNT_TERMS: Mapping[str, Direction] = read_by("single_account", _ACCOU
 #: How the members of a group act together.
 GROUP_TERMS: Mapping[str, Direction] = read_by("group", (*plugins.columns("group"), *inputs.GROUP_FEATURES))
 
-#: What tells the members of an abusive group from strangers who were swept in with them.
+#: What tells the members of an abusive group from its false members.
 MEMBER_TERMS: Mapping[str, Direction] = read_by("membership", inputs.MEMBER_FEATURES)

@@ -1,13 +1,13 @@
-"""Which of the model's capabilities an account uses, and how much it keeps to one.
+"""Which of the model's capabilities an account uses, and how far it concentrates on one.
 
-Harvest aims at the capability a student lacks; people drift between several.
+Harvest aims at the capability that a student lacks. People move between several.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: One or two requests are all of one kind by chance.
+#: Fewest requests: one or two are of one class by chance.
 MIN_REQUESTS = 4
 
 SQL = f"""

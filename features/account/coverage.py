@@ -1,4 +1,4 @@
-"""How an account walks a space of questions: each once, each in a conversation of its own.
+"""How an account covers a space of questions: each once, each in a conversation of its own.
 
 Harvest works through a list. People come back to a question, follow it up, and ask nearly the same again.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Two or three requests differ by chance.
+#: Fewest requests: two or three differ by chance.
 MIN_REQUESTS = 4
 
 SQL = f"""

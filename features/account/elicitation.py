@@ -1,7 +1,7 @@
 """How much of what an account asks for is training material.
 
-A mean would let an operator hide ten harvest requests among ninety ordinary ones, so the score is a high
-order statistic, beside plain counts that ordinary traffic cannot dilute at all.
+With a mean an operator could hide ten harvest requests among ninety ordinary ones. So the score is a high order
+statistic, and there are plain counts, which ordinary traffic cannot dilute.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from features.schema import ELICITATION_KINDS
 from features.spec import Column, Example, Measure
 
-#: A request counts as elicitation from here on; the score of ingest is a probability.
+#: Elicitation score from which a request counts as elicitation. Ingest gives it as a probability.
 ELICITED = 0.5
-#: Fewer scored requests have no ninetieth percentile to speak of.
+#: Fewest scored requests of a ninetieth percentile.
 MIN_REQUESTS = 3
 
 _KINDS = [f"elicitation_{kind}" for kind in ELICITATION_KINDS]

@@ -1,14 +1,14 @@
-"""From where an account calls: addresses, networks, operators, clients - how many, how new, how rented.
+"""Where an account calls from: how many addresses, networks, operators and clients, how new they are, how many rented.
 
-Which country is never looked at, only how many at once: one person is in one place. Addresses are
-known as keyed hashes and /24 or /48 networks.
+The number of countries at once counts, since one person is in one place; the country itself is never used. Addresses
+are keyed hashes and /24 or /48 networks.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Scalar
 
-#: Shares of requests need a few.
+#: Fewest requests of a share.
 MIN_REQUESTS = 4
 
 SQL = f"""

@@ -1,13 +1,13 @@
 """How an account reads the model: log-probabilities, several samples, biased tokens, streams and tools.
 
-Log-probabilities, several samples and biased tokens leak a teacher's distribution in few calls.
+Log-probabilities, several samples and biased tokens reveal a teacher's distribution in few calls.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Shares of settings need a few requests.
+#: Fewest requests of a share.
 MIN_REQUESTS = 4
 
 

@@ -1,6 +1,6 @@
-"""Through which doors an account came and what is known of it: programme, verification, age.
+"""Pathways that an account uses, and facts about it: programme, verification, age.
 
-Facts for readers and rules. Which pathway or programme it is says nothing of abuse; many at once may.
+These are facts for readers and rules. One pathway or programme says nothing about abuse, but many at once may.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WITH used AS (
         bucket, pathway, n,
         max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
     FROM used
-), doors AS (
+), pathways AS (
     SELECT
         bucket,
         count(pathway) AS n_pathways,
@@ -35,8 +35,8 @@ SELECT
     CASE WHEN accounts.created_at IS NOT NULL
         THEN greatest(0.0, (epoch_s(programme_midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
     END AS account_age_days
-FROM doors
-JOIN tally ON doors.bucket = tally.bucket
+FROM pathways
+JOIN tally ON pathways.bucket = tally.bucket
 LEFT JOIN accounts ON tally.account_id = accounts.account_id
 """
 
@@ -52,7 +52,7 @@ MEASURE = Measure(
         Column(
             "n_pathways",
             "BIGINT",
-            "doors used that day; NULL when none is logged",
+            "pathways used that day; NULL when none is logged",
             "pathways",
             descriptive="for people; companies use several side by side",
         ),

@@ -1,15 +1,14 @@
-"""What an account's prompts have in common: with each other, and with those of other accounts.
+"""What an account's prompts have in common with each other, and with those of other accounts.
 
-One operator's scaffold shows as prompts built alike in accounts that should not know each other, while what
-is filled in never repeats. Whole prompts in common mean the opposite: a public question, a class, a sample
-from documentation.
+An operator's scaffold shows as prompts of one construction in unrelated accounts, whose filling never repeats. Whole
+prompts in common mean the opposite: a public question, a class, a sample from documentation.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Row
 
-#: One or two prompts are of one template by chance.
+#: Fewest requests: one or two prompts are of one template by chance.
 MIN_REQUESTS = 4
 
 SQL = f"""

@@ -1,9 +1,8 @@
-"""How much of an account's prompts is built like other accounts' prompts without being the same.
+"""How far an account's prompts are built like other accounts' prompts without being the same.
 
-Pieces of a prompt (first and last eight words, skeleton) are looked up among all accounts of the
-day. A piece counts the more, the more different prompts hang under it - a scaffold is filled anew each time,
-an assignment or a public benchmark repeats - and the less, the larger the part of all
-traffic that carries it.
+Pieces of a prompt (first and last eight words, skeleton) are looked up among all accounts of the day. A piece counts
+more if many different prompts have it: a scaffold is filled anew each time, while an assignment or a public benchmark
+repeats. A piece counts less if a large part of all traffic has it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import math
 
 from features.spec import Column, Example, Measure, Row
 
-#: Different prompts an account needs before a share of them means something.
+#: Fewest different prompts of a share.
 MIN_PROMPTS = 4
 
 SQL = f"""
@@ -44,7 +43,7 @@ def _rows(account: str, prompts: list[int], keys: list[int]) -> list[Row]:
     return [{"account_id": account, "prompt_hash": p, "content_keys": [p * 16, 1, *keys]} for p in prompts]
 
 
-# Kind 2 (first eight words) sits in the low four bits: 18 = 1 * 16 + 2 is the scaffold, 34 the class's.
+# The low four bits of a key are its kind, here 2 (first eight words): 18 = 1 * 16 + 2, 34 = 2 * 16 + 2.
 _SCAFFOLD, _CLASS, _OWN = 18, 34, 50
 
 MEASURE = Measure(

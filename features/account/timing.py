@@ -1,19 +1,19 @@
 """When an account calls: spacing, hours, rest, calls in flight at once.
 
-Schedulers and relays call at even spacing, through the night, several at a time; people come in bursts of
-uneven spacing and sleep. Regularity follows the beacon measures of network-traffic analysis: Bowley skewness
-and median absolute deviation of the gaps, which single outliers cannot move.
+Schedulers and relays call at even spacing, through the night, several at a time. People call in uneven bursts and
+sleep. Regularity follows the beacon measures of network-traffic analysis: Bowley skewness and median absolute deviation
+of the gaps, which single outliers cannot change much.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Row
 
-#: Gaps need a few values before their spread means anything: 4 requests give 3 gaps.
+#: Fewest requests of a spread of gaps: 4 requests give 3 gaps.
 MIN_REQUESTS = 4
-#: Hours of the day need more: with 12 requests a quiet third of the day is empty by chance in under 1 %.
+#: Fewest requests of a quiet time. Twelve requests leave a given third of the day empty by chance in under 1 %.
 MIN_HOURS_REQUESTS = 12
-#: A person rests about eight hours in a day; less counts towards the score, in proportion.
+#: Rest of a person in a day. A shorter rest counts towards the score, in proportion.
 REST_S = 8 * 3600
 
 # Requests in each two-hour slot of the UTC day, so that the quietest eight hours are four slots in a row.

@@ -1,14 +1,14 @@
-"""How much an account calls, how much comes out, and how often it fails.
+"""How much an account calls, how many tokens it gets, and how often a call fails.
 
-The base of the grain: counts and sums that every reader of ``account_days`` needs, and the ratio of what is
-taken out to what is put in, which harvest of long answers raises.
+These are the counts and sums that every reader of ``account_days`` needs. The ratio of output to input tokens is
+higher for a harvest of long answers.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure, Row
 
-#: Shares of one to three requests say nothing.
+#: Fewest requests of a share.
 MIN_REQUESTS = 4
 
 SQL = f"""

@@ -1,15 +1,15 @@
-"""How the work passes between members: in turn, in sittings, or with a conversation carried over.
+"""How the work passes between members: in turn, in sittings, or in the middle of a conversation.
 
-Of two neighbouring requests of the whole group, how often do they come from different members, against what
-their shares alone would give: 1 is independence, above 1 dealing in turn, below 1 people in sittings. A
-conversation or an end user seen in two members moved between them.
+The ratio compares how often successive requests of the group come from different members with what the members' shares
+alone would give. It is 1 for independent members, above 1 for work dealt out in turn, and below 1 for people in
+sittings. A conversation or an end user seen in two members moved between them.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Fewest requests for neighbours to be counted.
+#: Fewest requests of a group whose successive requests are compared.
 _MIN_REQUESTS = 20
 
 _SQL = f"""

@@ -1,7 +1,7 @@
-"""When the members came: in one batch, or over the years as customers do.
+"""When the members signed up: in one batch, or over the years as customers do.
 
-Sign-ups within hours are an operator's batch, a course or a rollout; the makeup tells which. Accounts held in
-reserve show as old accounts that all woke together.
+Sign-ups within hours are an operator's batch, a course or a rollout, which the group's makeup distinguishes. Accounts
+kept in reserve show as old accounts that all became active together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How tightly the members hang together, and whether what they share is theirs alone.
+"""How strongly the members are tied together, and whether outsiders share their keys.
 
-For each family the group's main key is the one that the most members hold and the fewest others. A hydra's
-keys are held by most of it and by hardly anybody else; a popular client's users share a key with the world.
+The main key of a family is the one that many members and few outsiders have. A hydra's keys belong to most of its
+members and to hardly anybody else. The users of a popular client share its key with the whole site.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much of the group's traffic asks for training material, and how many members take part.
 
-Counts and high percentiles beside shares: ordinary customers carried along dilute a mean, not a count.
+There are counts and high percentiles as well as shares: an operator's ordinary customers dilute a mean, but no count.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How evenly the load lies on the members: people differ by orders of magnitude, dealt work does not.
+"""How evenly the load is spread over the members: people differ by orders of magnitude, accounts of a relay do not.
 
-A relay that picks accounts in turn or the least used one gives every member the same share.
+A relay that takes accounts in turn, or the least used one, gives every member the same share.
 """
 
 from __future__ import annotations

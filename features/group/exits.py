@@ -1,7 +1,7 @@
 """What the members' traffic comes through: networks and hosting.
 
-A relay's exits are few and rented, or many and residential but then more than its members would need; a
-household, an office or a campus has one line and everybody's own client.
+A relay's exits are either few and rented, or residential and more than its members would need. A household, an office
+or a campus has one line, and each person has a client of their own.
 """
 
 from __future__ import annotations

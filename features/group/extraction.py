@@ -1,16 +1,16 @@
-"""How far the day's answers would bring a student: volume against what training takes.
+"""How much of a student's training the day's answers would cover.
 
-What a student needs depends on what it is taught: about a thousand examples for following instructions, five
-to ten thousand for a domain, fifty thousand and more for translation or summaries, millions for frontier
-reasoning, coding and tool use. Useful are successful answers that were asked for as training material or are
-long enough to teach, each prompt counted once.
+The need depends on what the student is taught: about a thousand examples for following instructions, five to ten
+thousand for a domain, fifty thousand and more for translation or summaries, millions for frontier reasoning, coding and
+tool use. An answer is useful if it succeeded, and if it was asked for as training material or is long enough to teach.
+Each prompt counts once.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Examples a student needs, by the capability it is taught; the lower end of what is published.
+#: Capability -> examples that a student needs to learn it: the lower end of published numbers.
 _NEED = {
     "coding": 1_000_000,
     "reasoning": 1_000_000,
@@ -22,7 +22,7 @@ _NEED = {
     "safety": 7_500,
     "general": 1_000,
 }
-#: An answer this long shows its work (tokens); below it is a label, a fact or small talk.
+#: Tokens from which an answer shows its work. A shorter one is a label, a fact or small talk.
 _LONG_TOKENS = 400
 #: Score from which a request counts as asking for training material, however short the answer.
 _ELICITED = 0.5

@@ -1,6 +1,6 @@
 """How narrow the group's work is: one capability, one language.
 
-A student is taught few things at a time, so harvest concentrates; a community of strangers does everything.
+A student is taught few things at a time, so harvest concentrates. A community of strangers does everything.
 """
 
 from __future__ import annotations

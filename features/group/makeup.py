@@ -1,7 +1,7 @@
-"""Who the members say they are: organisations, programmes, doors, mail domains.
+"""Who the members say they are: organisations, programmes, pathways, mail domains.
 
-A hydra is spread over organisations, pathways and free mail; a team, a campus or an enterprise is one
-organisation on one domain, often under a contract.
+A hydra is spread over organisations, pathways and free mail. A team, a campus or an enterprise is one organisation on
+one domain, often under a contract.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ MEASURE = Measure(
         Column(
             "pathway_entropy_bits",
             "DOUBLE",
-            "spread over the doors accounts were opened through",
+            "spread over the pathways that accounts were opened through",
             "bits",
             "up",
             ("group",),

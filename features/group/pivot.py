@@ -1,7 +1,7 @@
-"""Whether the group threw itself on a new model within a day of its release.
+"""Whether the group moved to a new model within a day of its release.
 
-One campaign on record moved nearly half its traffic to a model within 24 hours. Customers look in, and move
-over weeks. The share is of the first day, as far as it has passed, and is set against the site's own.
+One campaign on record moved nearly half of its traffic to a model within 24 hours. Customers try a model, and move over
+weeks. The share is of the model's first day, as far as it has passed, and is compared with the site's share.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Whether the group asks things twice: a harvest list does not repeat, classes and benchmarks do.
 
-Repeats over members are set beside repeats within a member: an assignment is asked once by everybody, a
-divided list by exactly one member each.
+Repeats over members and repeats within a member are counted apart. All members ask an assignment once, while only one
+member asks each question of a divided list.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Fewest requests for repeats to be expected at all.
+#: Fewest requests of a group in which repeats can be expected.
 _MIN_REQUESTS = 10
 
 _SQL = f"""

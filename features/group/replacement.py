@@ -1,7 +1,7 @@
-"""Whether banned members are replaced: who was banned, and who began within a day of it.
+"""Whether banned members are replaced: who was banned, and who began within a day of a ban.
 
-Honest groups lose members one by one and wait for the appeal; an operator puts the next account in service
-within minutes to a day.
+Honest groups lose members one by one and wait for the appeal. An operator puts the next account in service within
+minutes to a day.
 """
 
 from __future__ import annotations

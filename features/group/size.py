@@ -1,6 +1,6 @@
-"""How large a group is and how much of it is at work today.
+"""How large a group is, and how much of it is active today.
 
-Everything else said of a group is read beside its size: three accounts prove less than three hundred.
+All other measurements of a group depend on its size: three accounts prove less than three hundred.
 """
 
 from __future__ import annotations

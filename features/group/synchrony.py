@@ -1,22 +1,22 @@
-"""Whether the members work and rest together, more than the site's day makes everybody.
+"""Whether the members work and rest together, more than the site's day explains.
 
-Co-activity asks: in an hour in which a member works, how likely does another member work too - against what
-the members' diligence and the site's own busy hours would give. The union of all members' requests is then
-looked at as one stream: dealt work leaves its one long rest longer than independent people would.
+Co-activity is the chance that another member works in an hour in which a member works. It is compared with what the
+members' activity and the site's busy hours would give. The requests of all members are also taken as one stream. A
+relay's stream is steadier, and its longest rest is longer, than those of independent people.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: Width of the fine bins: five minutes, in seconds.
+#: Width of the fine bins in seconds: five minutes.
 _FINE_S = 300
-#: Fewest requests of the union for its rests and gaps to mean anything.
+#: Fewest requests of all members whose rests and gaps are measured.
 _MIN_REQUESTS = 20
 
 
 def _coactive(bins: str, width_s: int) -> str:
-    """CTEs that end in ``<bins>_co``: how likely others, and outsiders, are active in a member's bin."""
+    """CTEs that end in ``<bins>_co``: the chance that another member, or an outsider, is active in a member's bin."""
     number = f"CAST(floor(epoch_s(ts) / {width_s}) AS BIGINT)"
     return f"""
 {bins}_site AS (
@@ -45,9 +45,9 @@ def _coactive(bins: str, width_s: int) -> str:
 
 
 def _lift(bins: str, least_share: float) -> str:
-    """Bits of co-activity over what members of that diligence would show if they kept the site's day.
+    """SQL of the bits of co-activity above that of members who are as active and keep the site's day.
 
-    Outsiders' co-activity over their mean activity tells how much the site's day alone bunches people;
+    Outsiders' co-activity over their mean activity says how much the site's day alone brings people together.
     ``least_share`` (0..1) steadies the ratio where hardly anybody is active.
     """
     expected = f"{bins}_co.member_rate * {bins}_co.outside / nullif({bins}_co.out_rate, 0)"

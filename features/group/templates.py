@@ -1,8 +1,8 @@
 """How much of the group's traffic is built on text that its members share and nobody else has.
 
-A scaffold shows as text under which several members send ever new questions. Shared text that outsiders hold
-too (a popular agent's system prompt) and text with few questions under it (an assignment, a benchmark) are
-told apart. Requests are counted as well as averaged over: mixing lowers the share, not the count.
+A scaffold shows as text with which several members send new questions all the time. Two kinds of shared text differ
+from it: outsiders also have a popular agent's system prompt, and an assignment or a benchmark has few questions.
+There are counts as well as shares, because ordinary traffic lowers a share but no count.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from features.spec import Column, Example, Measure
 #: Kinds of content key long enough to be somebody's own words.
 _OWN_WORDS = ("opening8", "ending8", "line", "band", "system", "system_band", "template")
 _CODES = ", ".join(str(code) for code, kind in sorted(CONTENT_KEY_KINDS.items()) if kind in _OWN_WORDS)
-#: Share of a key's holders that must be members for it to be the group's own.
+#: Share of a key's accounts that must be members for the key to be the group's own.
 _OWNED = 0.8
 
-# Nearly every key is one account's: they go first, for what is counted of shared keys is dear for all of them.
+# Nearly every key belongs to one account. Those keys are dropped first, because the later counts are expensive.
 _SQL = f"""
 WITH common AS (
     SELECT owner, key FROM (

@@ -1,7 +1,7 @@
-"""Who is served through each member: one person, or many strangers.
+"""Who uses each member: one person, or many strangers.
 
-A relay mixes unrelated customers in every account: many end users, languages, applications and topics in
-each, and all accounts alike in that.
+A relay mixes unrelated customers in every account. Each account then has many end users, languages, applications and
+topics, and all accounts look the same in that.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Whether the members call in one way: model and sampling settings.
 
-One program drives all members of a hydra, so what the program sets is the same in all of them. Shares are of
-members, not of requests: each member's commonest setting is compared.
+One program drives all members of a hydra, so what the program sets is the same in all of them. Shares are of members
+and not of requests: each member's commonest setting is compared.
 """
 
 from __future__ import annotations
 
 from features.spec import Column, Example, Measure
 
-#: What is compared: name -> SQL of the setting and of whether it is known.
+#: Name of a compared setting -> SQL of its value, and SQL of the condition that it is set.
 _SETTINGS = {
     "model": ("model", "model IS NOT NULL"),
     "sampling": (
@@ -19,11 +19,11 @@ _SETTINGS = {
 }
 
 
-def _agreement(name: str, setting: str, known: str) -> str:
+def _agreement(name: str, setting: str, is_set: str) -> str:
     return f"""
 {name}_counts AS (
     SELECT group_id, account_id, {setting} AS setting, count(*) AS n FROM member_requests
-    WHERE {known} GROUP BY group_id, account_id, {setting}
+    WHERE {is_set} GROUP BY group_id, account_id, {setting}
 ),
 {name}_main AS (
     SELECT group_id, setting FROM (

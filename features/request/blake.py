@@ -1,6 +1,6 @@
 """Keyed BLAKE2b (RFC 7693) of many short values at once, as kernels; the same digests as ``hashlib``.
 
-``hashlib`` needs several calls a value. Values of more than one block, and the empty one, are left to it: see
+``hashlib`` needs several calls for each value. It still does the empty value and values of more than one block: see
 ``keyed``.
 """
 
@@ -73,7 +73,7 @@ def _quarter(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64, x: np.uint6
 
 @inner
 def _compress(state: U64, m: U64, count: np.uint64, last: np.uint64, out: U64) -> None:
-    """``state`` after the sixteen words ``m``, ``count`` bytes in all; ``last``: all ones for the last block."""
+    """``state`` after the sixteen words ``m`` and ``count`` bytes in all. ``last``: all ones for the last block."""
     v0, v1, v2, v3, v4, v5, v6, v7 = (
         state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
     )  # fmt: skip
@@ -101,16 +101,16 @@ def _compress(state: U64, m: U64, count: np.uint64, last: np.uint64, out: U64) -
 
 
 @Kernel
-def digests(words: U64, start: I64, end: I64, begun: U64, key: U64, out: U8) -> None:
+def digests(words: U64, start: I64, end: I64, initial: U64, key: U64, out: U8) -> None:
     """Digest of each value as 32 hex digits.
 
-    ``begun`` is the state of eight words before any block, ``key`` the key's own block of sixteen.
+    ``initial`` is the state of eight words before any block, ``key`` the key's own block of sixteen.
     ``words`` are the eight bytes from every position; a value has 1 to 128 bytes.
     """
     keyed, done = np.empty(8, dtype=np.uint64), np.empty(8, dtype=np.uint64)
     message = np.zeros(_WORDS, dtype=np.uint64)
-    _compress(begun, key, np.uint64(BLOCK), _NONE, keyed)
-    held = 0
+    _compress(initial, key, np.uint64(BLOCK), _NONE, keyed)
+    filled = 0
     for value in range(len(start)):
         at, length = start[value], end[value] - start[value]
         used = (length + 7) // 8
@@ -118,9 +118,9 @@ def digests(words: U64, start: I64, end: I64, begun: U64, key: U64, out: U8) -> 
             message[word] = words[at + 8 * word]
         if length % 8:
             message[used - 1] &= _ALL >> np.uint64(64 - 8 * (length % 8))
-        for word in range(used, held):
+        for word in range(used, filled):
             message[word] = 0
-        held = used
+        filled = used
         _compress(keyed, message, np.uint64(BLOCK + length), _ALL, done)
         for digit in range(2 * DIGEST):
             # Bytes in order, the high half of each first.

@@ -1,7 +1,7 @@
-"""Loops that run as machine code: plain functions over arrays, compiled when first called and kept on disk.
+"""Loops that run as machine code: plain functions over arrays, compiled at the first call and cached on disk.
 
 ``inner`` marks a function that only compiled ones call, ``Kernel`` one that Python calls. A file of kernels
-defines every constant they read: machine code that was kept is renewed only when that very file changes.
+defines every constant that they read: cached machine code is renewed only when that very file changes.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
 class Kernel(Generic[P, R]):
     """A function of arrays and numbers. Its index arithmetic is unchecked, so only trusted callers call it.
 
-    Machine code is kept beside the source, or in the user's cache folder where that cannot be written, or
-    where ``NUMBA_CACHE_DIR`` says; whoever can write there can run code, as with ``__pycache__``. When none
-    of them can be used it is made anew in each process.
+    Machine code is cached beside the source, or in the user's cache folder, or in ``NUMBA_CACHE_DIR``. As with
+    ``__pycache__``, whoever can write there can run code. If none of them can be used, each process compiles anew.
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
@@ -41,13 +40,13 @@ class Kernel(Generic[P, R]):
             return cast(R, self.compiled(*args, **named))
         except Exception:
             if self.compiled.signatures:
-                raise  # it was ready: the error is its own
-            # The folder is full, read-only by now, or what it holds is damaged: do without it.
+                raise  # it was compiled, so this is an error of the function
+            # The cache is full, read-only or damaged: compile without it.
             self.compiled = _njit(nogil=True)(self._plain)
             return cast(R, self.compiled(*args, **named))
 
     def _compile(self) -> Any:
         try:
             return _njit(cache=True, nogil=True, no_cfunc_wrapper=True)(self._plain)
-        except (OSError, RuntimeError):  # no folder to keep it in
+        except (OSError, RuntimeError):  # no folder for the cache
             return _njit(nogil=True)(self._plain)

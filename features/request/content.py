@@ -1,7 +1,7 @@
-"""Content keys: hashed traces a scaffold leaves in a prompt whatever is filled into it.
+"""Content keys: hashed traces that a scaffold leaves in a prompt, whatever is filled into it.
 
-Raw keys are fixed hashes in one column a place; ``measure`` puts them through the keyed function and
-writes their kind into the low four bits. 0 marks a place that is empty.
+Raw keys are fixed hashes, one column for each place. ``measure`` puts them through the keyed function and writes their
+kind into the low four bits. 0 marks an empty place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["BAND_TOKENS", "KINDS", "LINES", "raw_keys"]
 #: Lines kept of a text, and 5-grams sampled of it.
 LINES = 6
 GRAMS = BINS
-#: Shorter texts have too few shingles for bands to mean likeness.
+#: Shorter texts have too few shingles for bands to mean similarity (tokens).
 BAND_TOKENS = 8
 
 _CODE = {name: code for code, name in CONTENT_KEY_KINDS.items()}
@@ -42,7 +42,7 @@ _BAND_AT, TEMPLATE_AT = _GRAM_AT + GRAMS, _GRAM_AT + GRAMS + BANDS
 def raw_keys(tokens: Tokens, grams: Grams, pieces: Pieces, band: U64, template: U64, salt: np.uint64) -> U64:
     """Raw keys of each text, (n, ``len(KINDS)``); ``salt`` decides which 5-grams and lines are sampled.
 
-    Sampling is by least hash, so texts with a scaffold in common tend to keep the same pieces of it.
+    Sampling takes the least hashes, so texts with a common scaffold tend to keep the same pieces of it.
     """
     counts = tokens.counts
     out = np.zeros((len(counts), len(KINDS)), dtype=np.uint64)

@@ -1,10 +1,9 @@
 """What a prompt asks for: five kinds of training material, and the capability it draws on.
 
-One linear model over hashed runs of one to three tokens (characters, where a script has no spaces), read
-from ``rules/models``. Nothing here knows a phrase: the weights were learned by
-``detector.lab.training.text_model`` and its card says from what, and how well families of wording that were
-never seen are told apart. A high score means the wording resembles requests for training material; alone
-it says nothing about who asks or how often.
+One linear model over hashed runs of one to three tokens (characters in scripts without spaces), read from
+``rules/models``. No phrase is written here: ``detector.lab.training.text_model`` learned the weights. The card of the
+model names its training texts, and how well it separates families of wording that it never saw. A high score means that
+the wording resembles requests for training material. Alone it says nothing about who asks or how often.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ __all__ = ["BUCKETS", "HEAD_TOKENS", "TAIL_TOKENS", "TextModel", "buckets", "shi
 
 F32 = npt.NDArray[np.float32]
 
-#: Hash buckets of the weights; one more row, all zero, stands for runs that leave the text.
+#: Hash buckets of the weights. One more row, all zero, stands for runs that leave the text.
 BUCKETS = 1 << 15
-#: Longer texts are judged by their beginning and end, where instructions stand. A power of the attacker
-#: to hide the instruction in the middle is accepted for a bounded cost.
+#: Longer texts are judged by their beginning and end (tokens), where instructions usually are. An attacker can hide the
+#: instruction in the middle; that is accepted for a bounded cost.
 HEAD_TOKENS, TAIL_TOKENS = 128, 64
-#: Tokens judged together; a text scores as its highest window, so that a long slot does not dilute a
-#: short instruction.
+#: Tokens judged together. The score of a text is that of its highest window, so that a long slot does not dilute a short
+#: instruction.
 WINDOW = 48
-#: A text of fewer tokens is too short to be judged.
+#: Fewest tokens of a text that is judged.
 MIN_TOKENS = 3
 
 MODEL = "models/text_elicitation.safetensors"
@@ -52,7 +51,7 @@ class TextModel:
 
     @cached_property
     def _padded(self) -> F32:
-        """Weights with columns of zero behind, as ``best_windows`` wants them."""
+        """Weights padded with columns of zeros, as ``best_windows`` needs them."""
         padded = np.zeros((len(self.weights), COLUMNS), dtype=np.float32)
         padded[:, : self.weights.shape[1]] = self.weights
         return padded
@@ -72,30 +71,30 @@ class TextModel:
 def buckets(
     tokens: Tokens, grams: Grams
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Bucket numbers of the runs, three a token; bounds of each window among them; each text's first window.
+    """Bucket numbers of the runs, three for each token; bounds of each window among them; each text's first window.
 
-    Every text has a window, an empty one where it has no token.
+    Every text has a window; the window of a text without tokens is empty.
     """
     counts = tokens.counts
-    kept = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
-    index = np.empty((int(kept.sum()), 3), dtype=np.int32)
+    n_judged = np.minimum(counts, HEAD_TOKENS + TAIL_TOKENS)
+    index = np.empty((int(n_judged.sum()), 3), dtype=np.int32)
     shift = np.uint64(64 - BUCKETS.bit_length() + 1)
     list_runs(
         grams.token, grams.pair, grams.triple, tokens.row_tokens,
         HEAD_TOKENS, TAIL_TOKENS, shift, np.uint64(BUCKETS), index,
     )  # fmt: skip
-    per_text = np.maximum(-(-kept // WINDOW), 1)
+    per_text = np.maximum(-(-n_judged // WINDOW), 1)
     windows = np.cumsum(per_text) - per_text
     place = np.arange(int(per_text.sum())) - np.repeat(windows, per_text)
     bounds = np.zeros(len(place) + 1, dtype=np.int32)
-    bounds[:-1] = 3 * (np.repeat(np.cumsum(kept) - kept, per_text) + WINDOW * place)
+    bounds[:-1] = 3 * (np.repeat(np.cumsum(n_judged) - n_judged, per_text) + WINDOW * place)
     bounds[-1] = index.size
     return index.reshape(-1), bounds, windows
 
 
 @cache
 def shipped() -> TextModel:
-    """The model that ships; ValueError when its file and its card do not belong together."""
+    """The shipped model; ValueError when its file and its card do not match."""
     card = json.loads(rules.read_text(CARD))
     if card["sha256"] != rules.digest(MODEL):
         raise ValueError(f"rules/{MODEL} is not the file its card describes (sha256 {rules.digest(MODEL)})")

@@ -1,6 +1,6 @@
-"""What tokens, runs and parts hash to, and the least and sampled ones of each text, as kernels.
+"""Hashes of tokens, runs and parts, and the least and sampled hashes of each text, as kernels.
 
-The hashes are fixed (``sealing`` puts them under the key); only the constants of a sketch are keyed.
+The hashes are fixed, and ``sealing`` puts them under the key; only the constants of a sketch are keyed. The modules
 ``tokens``, ``spans``, ``sketch`` and ``content`` say what is computed.
 """
 
@@ -38,15 +38,15 @@ _EIGHT, _SIXTY_FOUR, _ALL = np.uint64(8), np.uint64(64), np.uint64(0xFFFFFFFFFFF
 _TURN1, _TURN2, _SPREAD = np.uint64(32), np.uint64(29), np.uint64(0xD6E8FEB86659FD93)
 #: Bins a 5-gram falls into by the top three bits of its hash.
 BINS, _BIN_SHIFT = 8, np.uint64(61)
-#: A line of fewer tokens is too common to be anybody's.
+#: Fewest tokens of a line that is sampled: shorter lines are common to many authors.
 LONG = 4
-#: Slots of a sketch, and the most one can hold.
+#: Slots of a sketch, and the greatest value of one.
 SLOTS, _MOST = 32, np.uint32(0xFFFFFFFF)
 
 
 @inner
 def _mixed(value: np.uint64) -> np.uint64:
-    """Every input bit spread over the word; the same as ``keyed.mix``."""
+    """``value`` with every bit spread over the word; the same as ``keyed.mix``."""
     value ^= value >> _TURN1
     value *= _SPREAD
     return value ^ (value >> _TURN2)
@@ -54,7 +54,7 @@ def _mixed(value: np.uint64) -> np.uint64:
 
 @inner
 def _more(word: np.uint64, length: np.uint64, salt: np.uint64, factor: np.uint64) -> np.uint64:
-    """What eight further bytes add to a token's hash."""
+    """What eight more bytes add to a token's hash."""
     return _mixed((word ^ salt) * factor + length * _LENGTH)
 
 
@@ -66,14 +66,14 @@ def _first_bytes(length: np.uint64) -> np.uint64:
 
 @Kernel
 def hash_tokens(words: U64, starts: I64, ends: I64, hashes: U64, row_bytes: I64, row_tokens: I64) -> None:
-    """Hash of each token: its first 24 bytes, its last 8 and its length. All numbers are one.
+    """Hash of each token: its first 24 bytes, its last 8 and its length. All numbers have the same hash.
 
-    ``words`` are the eight bytes from every position. The parts of one figure (3.14, 12:30, 2026-01-02)
-    count once: ``starts``, ``ends`` and ``hashes`` close up, and the last of ``row_tokens`` is their count.
+    ``words`` are the eight bytes from every position. The parts of one figure (3.14, 12:30, 2026-01-02) are one token:
+    ``starts``, ``ends`` and ``hashes`` are compacted, and the last of ``row_tokens`` is their number.
     """
-    kept, at = 0, 0
+    n_kept, at = 0, 0
     for row in range(len(row_bytes) - 1):
-        row_tokens[row], number_ends = kept, -2
+        row_tokens[row], number_ends = n_kept, -2
         while at < len(starts) and starts[at] < row_bytes[row + 1]:
             start, end = starts[at], ends[at]
             at += 1
@@ -95,18 +95,18 @@ def hash_tokens(words: U64, starts: I64, ends: I64, hashes: U64, row_bytes: I64,
                     word = words[start + 16] & _first_bytes(length - _EIGHT - _EIGHT)
                     value += _more(word, length, _SALT2, _FACTOR2)
                 if end - start > 24:
-                    # The last eight bytes, so that very long tokens cost no more.
+                    # Only the last eight bytes, so that very long tokens cost no more.
                     value += _more(words[end - 8], length, _SALT3, _FACTOR3)
                 value = _mixed(value)
                 number_ends = -2
-            starts[kept], ends[kept], hashes[kept] = start, end, value
-            kept += 1
-    row_tokens[len(row_bytes) - 1] = kept
+            starts[n_kept], ends[n_kept], hashes[n_kept] = start, end, value
+            n_kept += 1
+    row_tokens[len(row_bytes) - 1] = n_kept
 
 
 @Kernel
 def hash_runs(token: U64, pair: U64, triple: U64, running: U64) -> None:
-    """Hashes of two and three tokens from each position on (0 at the very end), and running sums of pairs."""
+    """Hashes of the two and the three tokens from each position on (0 at the end), and running sums of the pairs."""
     count = len(token)
     running[0] = 0
     total = np.uint64(0)
@@ -130,7 +130,7 @@ def _span(token: U64, running: U64, start: int, end: int) -> np.uint64:
 
 @Kernel
 def hash_parts(token: U64, running: U64, starts: I64, ends: I64, row_parts: I64, out: U64) -> None:
-    """One hash of each text's set of parts, as repeated blocks count once; 0 for a text without parts."""
+    """One hash of each text's set of parts; 0 for a text without parts. A repeated part counts once."""
     values = np.empty(len(starts), dtype=np.uint64)
     for row in range(len(row_parts) - 1):
         first, last = row_parts[row], row_parts[row + 1]
@@ -195,12 +195,12 @@ def sample_lines(
 ) -> None:  # fmt: skip
     """Up to ``most`` different lines of four tokens or more of each text, by least salted hash.
 
-    They go into columns from ``first`` on. ``ends`` and ``line_end`` are one a piece, ``rows`` bounds each
-    text's pieces.
+    They go into columns from ``first`` on. ``ends`` and ``line_end`` have one value for each piece, ``rows`` bounds the
+    pieces of each text.
     """
     ranks = np.empty(most, dtype=np.uint64)
     for row in range(len(row_tokens) - 1):
-        start, held = row_tokens[row], 0
+        start, n_kept = row_tokens[row], 0
         for piece in range(rows[row], rows[row + 1]):
             if not line_end[piece]:
                 continue
@@ -208,13 +208,13 @@ def sample_lines(
             if end - start >= LONG:
                 value = _span(token, running, start, end)
                 rank = (value ^ salt) * _FACTOR1
-                place = held
+                place = n_kept
                 while place > 0 and ranks[place - 1] > rank:
                     place -= 1
-                # The rank tells values apart: an equal one is the same line again.
+                # Equal ranks mean equal values, so an equal rank is the same line again.
                 if place < most and (place == 0 or ranks[place - 1] != rank):
-                    held = min(held + 1, most)
-                    for later in range(held - 1, place, -1):
+                    n_kept = min(n_kept + 1, most)
+                    for later in range(n_kept - 1, place, -1):
                         ranks[later], out[row, first + later] = ranks[later - 1], out[row, first + later - 1]
                     ranks[place], out[row, first + place] = rank, value
             start = end

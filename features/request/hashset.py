@@ -1,4 +1,4 @@
-"""A set of 64-bit hashes in eight bytes each: which requests or templates were met already."""
+"""A set of 64-bit hashes in eight bytes each, for the requests or templates that were met before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ U64 = npt.NDArray[np.uint64]
 
 
 class HashSet:
-    """A set that only grows: sorted runs, merged as they reach one another's size."""
+    """A set that only grows: sorted runs, merged when they reach similar sizes."""
 
     def __init__(self) -> None:
         self._runs: list[U64] = []
@@ -18,7 +18,7 @@ class HashSet:
         return sum(len(run) for run in self._runs)
 
     def new(self, hashes: U64) -> npt.NDArray[np.bool_]:
-        """True for each hash not met before, the first of equal ones; all are met from now on."""
+        """True for each hash that was not met before, but only for the first of equal ones. All count as met now."""
         fresh = np.zeros(len(hashes), dtype=np.bool_)
         unique, first = np.unique(hashes, return_index=True)
         unknown = ~self._contains(unique)
@@ -27,17 +27,17 @@ class HashSet:
         return fresh
 
     def contains(self, hashes: U64) -> npt.NDArray[np.bool_]:
-        """True for each hash met before; nothing is learnt."""
+        """True for each hash that was met before. The set does not change."""
         unique, inverse = np.unique(hashes, return_inverse=True)
         return self._contains(unique)[inverse]
 
     def _contains(self, unique: U64) -> npt.NDArray[np.bool_]:
-        known = np.zeros(len(unique), dtype=np.bool_)
+        hits = np.zeros(len(unique), dtype=np.bool_)
         for run in self._runs:
             at = np.searchsorted(run, unique)
             at[at == len(run)] = 0
-            known |= run[at] == unique
-        return known
+            hits |= run[at] == unique
+        return hits
 
     def _add(self, run: U64) -> None:
         if not len(run):

@@ -1,9 +1,8 @@
-"""Keyed hashing at ingest: nobody without the key can test guesses against what the lake holds.
+"""Keyed hashing at ingest: without the key, nobody can test guesses against the lake.
 
-Everything stored passes one of three functions. Identifiers go through keyed BLAKE2b. Content keys,
-hashes and template ids go through SipHash-1-3 of exactly eight bytes (``sealing``). Sketches are keyed by
-a fast mixer only, as they must be compared slot by slot: a sketch resists dictionary attacks by an
-outsider, not by somebody who also holds known texts.
+Every stored value passes one of three functions. Identifiers go through keyed BLAKE2b. Content keys, hashes and template
+ids go through SipHash-1-3 of exactly eight bytes (``sealing``). Sketches are only keyed by a fast mixer, as they must be
+compared slot by slot: a sketch resists dictionary attacks by an outsider, but not by somebody who also has known texts.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ __all__ = ["MIN_KEY_BYTES", "U64", "Prf", "derive", "keyed_hash", "mix"]
 
 U64 = npt.NDArray[np.uint64]
 
-#: A shorter key could be searched.
+#: Shortest key (bytes): a shorter one could be found by trying all.
 MIN_KEY_BYTES = 16
 
-#: So many values at once are hashed by compiled code, which takes a while to load.
+#: From this many values on, compiled code hashes them; it takes a while to load.
 BULK = 8192
 
 _IV = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
 
 def check_key(key: bytes) -> bytes:
-    """The key itself; ValueError when it is too short to protect anything."""
+    """The key itself; ValueError when it is too short."""
     if len(key) < MIN_KEY_BYTES:
         raise ValueError(f"the key has {len(key)} bytes, needs at least {MIN_KEY_BYTES}")
     return bytes(key)
@@ -50,7 +49,7 @@ def keyed_hash(values: pl.Series, key: bytes, domain: str) -> pl.Series:
     ----------
     values : identifiers; anything not String is cast to it.
     key : at least 16 bytes.
-    domain : what the values are ("ip", "session"): equal values of other domains hash differently.
+    domain : what the values are ("ip", "session"). Equal values of two domains have different hashes.
     """
     key = _short(check_key(key))
     person = _person(domain)
@@ -60,11 +59,11 @@ def keyed_hash(values: pl.Series, key: bytes, domain: str) -> pl.Series:
     if len(text) - text.null_count() >= BULK:
         return _bulk(text, key, person).alias(values.name)
     unique = text.drop_nulls().unique()
-    # A copy of a hash that was given its key costs a third less than a new one.
-    begun = hashlib.blake2b(digest_size=16, key=key, person=person).copy
+    # To copy a hash that has its key costs a third less than to create one.
+    new_hash = hashlib.blake2b(digest_size=16, key=key, person=person).copy
     hashes: list[str] = []
     for value in unique:
-        one = begun()
+        one = new_hash()
         one.update(value.encode())
         hashes.append(one.hexdigest())
     hashed = pl.Series(hashes, dtype=pl.String)
@@ -72,7 +71,7 @@ def keyed_hash(values: pl.Series, key: bytes, domain: str) -> pl.Series:
 
 
 def _bulk(text: pl.Series, key: bytes, person: bytes) -> pl.Series:
-    """The same hashes by compiled code, for many values of at most a block; others are hashed one by one."""
+    """The same hashes by compiled code. Values of more than a block, and empty ones, are hashed one by one."""
     import pyarrow as pa
 
     from features.request import blake  # compiled: not for a few values
@@ -82,21 +81,21 @@ def _bulk(text: pl.Series, key: bytes, person: bytes) -> pl.Series:
     bounds = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
     low, high = int(bounds[0]), int(bounds[-1])
     joined = b"".join((memoryview(body)[low:high], bytes(8)))
-    # Eight bytes from every position, as words that overlap.
+    # Overlapping words: the eight bytes from every position.
     words = np.ndarray(shape=(len(joined) - 7,), dtype="<u8", buffer=joined, strides=(1,))
     start, end = bounds[:-1] - low, bounds[1:] - low
     parameters = bytes((blake.DIGEST, len(key), 1, 1)).ljust(48, b"\0") + person.ljust(16, b"\0")
-    begun = blake.IV ^ np.frombuffer(parameters, dtype="<u8")
+    initial = blake.IV ^ np.frombuffer(parameters, dtype="<u8")
     block = np.frombuffer(key.ljust(blake.BLOCK, b"\0"), dtype="<u8")
     digits = np.zeros((len(text), 2 * blake.DIGEST), dtype=np.uint8)
-    usual = (end > start) & (end - start <= blake.BLOCK)
-    if usual.all():
-        blake.digests(words, start, end, begun, block, digits)
+    short = (end > start) & (end - start <= blake.BLOCK)
+    if short.all():
+        blake.digests(words, start, end, initial, block, digits)
     else:
-        some = np.empty((int(usual.sum()), digits.shape[1]), dtype=np.uint8)
-        blake.digests(words, start[usual], end[usual], begun, block, some)
-        digits[usual] = some
-        for row in np.flatnonzero(~usual & text.is_not_null().to_numpy()):
+        short_digits = np.empty((int(short.sum()), digits.shape[1]), dtype=np.uint8)
+        blake.digests(words, start[short], end[short], initial, block, short_digits)
+        digits[short] = short_digits
+        for row in np.flatnonzero(~short & text.is_not_null().to_numpy()):
             value = joined[start[row] : end[row]]
             digest = hashlib.blake2b(value, digest_size=blake.DIGEST, key=key, person=person)
             digits[row] = np.frombuffer(digest.hexdigest().encode(), dtype=np.uint8)
@@ -123,7 +122,7 @@ class Prf:
         )
 
     def __call__(self, values: U64) -> U64:
-        """The keyed hash of every value; the input stays as it was."""
+        """The keyed hash of every value. The input is not changed."""
         from features.request.sealing import siphash  # compiled: not for commands that read no text
 
         out = np.empty_like(values)

@@ -1,6 +1,6 @@
-"""The main language of a text, cheaply: votes of the most common words and of scripts.
+"""The main language of a text, by a cheap vote of common words and scripts.
 
-Good enough to say that an account suddenly writes in another language; not a linguist. Answers are
+It is good enough to show that an account suddenly writes in another language. Languages are
 ``en zh ja ko ru es de fr pt other``.
 """
 
@@ -41,7 +41,7 @@ def _words() -> npt.NDArray[np.uint8]:
 
 @cache
 def _scripts() -> npt.NDArray[np.uint8]:
-    """Vote of a token's first byte where its script tells the language."""
+    """Vote of a token's first byte, if its script shows the language."""
     table = np.zeros(256, dtype=np.uint8)
     table[0xD0:0xD4] = _CODE["ru"]
     table[0xCD:0xD0] = _CODE["other"]  # Greek
@@ -55,8 +55,7 @@ def _scripts() -> npt.NDArray[np.uint8]:
 def languages(tokens: Tokens) -> I64:
     """Number of each text's language among ``LANGUAGES``, from its first tokens; 0 for a text without tokens.
 
-    Plain Latin text without a single common word is taken for English (code, key words); with letters
-    beyond ASCII for ``other``.
+    Latin text without any common word counts as English if it is ASCII (code, key words), and else as ``other``.
     """
     counts = tokens.counts
     votes = np.empty((len(counts), 16), dtype=np.int64)
@@ -79,6 +78,6 @@ def languages(tokens: Tokens) -> I64:
 
 
 def named(codes: I64) -> pl.Series:
-    """Languages by their codes; NULL where there is none."""
+    """Names of languages by their codes; NULL for the code of no vote."""
     place = pl.Series(codes - 1)
     return pl.Series(LANGUAGES[1:], dtype=pl.String).gather(place.set(place < 0, None))

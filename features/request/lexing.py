@@ -1,6 +1,6 @@
-"""Where things are in texts and what they count for: sentences, skeleton parts, votes, buckets, as kernels.
+"""Finds sentences and skeleton parts in texts, counts votes and lists buckets, as kernels.
 
-Each walks once over the tokens or marks of a batch, text by text; ``spans``, ``template``, ``language`` and
+Each kernel walks once over the tokens or marks of a batch, text by text. ``spans``, ``template``, ``language`` and
 ``elicitation`` say what the arrays mean.
 """
 
@@ -23,16 +23,16 @@ Bools = npt.NDArray[np.bool_]
 # Byte classes; all below WORD separate tokens.
 SPACE, NEWLINE, OTHER, STOP, COLON, QUOTE, HARD_STOP, HARD_COLON, WORD, SINGLE = range(10)
 
-#: Sentences up to this many tokens are kept whole, of longer ones the first few (tokens).
+#: A sentence of up to ``WHOLE`` tokens is kept whole; of a longer one the first ``OPENING`` are kept.
 WHOLE, OPENING = 12, 6
-#: A label is at most this long (tokens).
+#: Longest label (tokens).
 LABEL = 8
-#: A further sentence is kept from this many tokens on.
+#: Fewest tokens of a further sentence that is kept.
 SENTENCE = 4
-#: Share of stock words from which a sentence counts as instruction rather than content.
+#: Least share of stock words of an instruction, for further sentences and for an opening (0..1).
 INSTRUCTION, OPENING_INSTRUCTION = 0.75, 0.4
 
-#: Columns of weights that are summed at once, and at most.
+#: Most columns of weights; so many are summed at once.
 COLUMNS = 16
 
 _HASH, _LESS, _BRACKET, _TICK = ord("#"), ord("<"), ord("["), ord("`")
@@ -46,7 +46,7 @@ def cut_pieces(
 ) -> int:  # fmt: skip
     """Cut each text at its marks into pieces (see ``spans.Pieces``) and count its lines that are not blank.
 
-    The arrays of pieces, as long as ``marks``, are filled from the front; the answer is how many there are.
+    The arrays of pieces are as long as ``marks`` and are filled from the front. Returns the number of pieces.
     """
     n, token, text = 0, 0, 0
     piece_token, piece_byte, line_token, line_byte = 0, row_bytes[0], 0, row_bytes[0]
@@ -95,8 +95,8 @@ def select_parts(
 ) -> None:  # fmt: skip
     """The parts of each text that its skeleton keeps (see ``template``), and whether a slot follows them.
 
-    The arrays of parts, as long as those of pieces, are filled from the front; ``row_parts`` bounds each
-    text's parts.
+    The arrays of parts are as long as those of pieces and are filled from the front. ``row_parts`` bounds the parts of
+    each text.
     """
     n, tick = 0, 0
     for row in range(len(rows) - 1):
@@ -117,10 +117,10 @@ def select_parts(
             elif high - low > WHOLE:
                 cut = low + OPENING
             cut = min(cut, max(quote[piece], low))
-            known = 0
+            n_stock = 0
             for token in range(low, cut):
-                known += stock[hashes[token] >> shift]
-            share = known / max(cut - low, 1)
+                n_stock += stock[hashes[token] >> shift]
+            share = n_stock / max(cut - low, 1)
             while tick < len(quotes) and quotes[tick] < at:
                 mark = quotes[tick]
                 tick += 1
@@ -135,7 +135,7 @@ def select_parts(
             opening = not opened and in_body
             further = in_body and share >= INSTRUCTION and cut - low >= SENTENCE
             if is_label or opening or further:
-                # An opening that reads like content gives way where other parts of the skeleton stand.
+                # An opening that reads like content is dropped when the skeleton has other parts.
                 if opened and weak:
                     n, weak = row_parts[row], False
                 weak = weak or (not opened and not is_label and share < OPENING_INSTRUCTION)
@@ -151,7 +151,7 @@ def count_votes(
     fold: U8, starts: I64, hashes: U64, row_tokens: I64, words: U8, shift: np.uint64, scripts: U8, head: int,
     votes: I64, odd: Bools,
 ) -> None:  # fmt: skip
-    """Votes of the first ``head`` tokens of each text, and whether any token starts beyond ASCII.
+    """Votes of the first ``head`` tokens of each text, and whether some token starts beyond ASCII.
 
     A token votes by its script, or else as a common word.
     """
@@ -172,7 +172,7 @@ def list_runs(
     token: U64, pair: U64, triple: U64, row_tokens: I64,
     head: int, tail: int, shift: np.uint64, none: np.uint64, out: I32,
 ) -> None:  # fmt: skip
-    """Buckets of the runs of one to three tokens, three a token; of a long text its head and tail only.
+    """Buckets of the runs of one to three tokens, three for each token; only head and tail of a long text.
 
     ``none`` stands for a run that leaves its text.
     """
@@ -190,10 +190,10 @@ def list_runs(
 
 @Kernel
 def best_windows(index: I32, bounds: I32, windows: I64, weights: F32, out: F32) -> None:
-    """Of each text and column of ``weights`` (``COLUMNS`` wide) the highest sum over a window of its runs.
+    """For each text and column of ``weights`` (``COLUMNS`` wide), the highest sum over a window of its runs.
 
-    Sums are divided by the root of the number of runs. ``bounds`` cuts ``index`` into windows, by threes;
-    ``windows`` has each text's first one.
+    Sums are divided by the root of the number of runs. ``bounds`` cuts ``index`` into windows, in steps of three;
+    ``windows`` has the first window of each text.
     """
     sums = np.empty(COLUMNS, dtype=np.float32)
     for row in range(len(windows)):
@@ -204,7 +204,7 @@ def best_windows(index: I32, bounds: I32, windows: I64, weights: F32, out: F32) 
             for at in range(bounds[window], bounds[window + 1], 3):
                 one, two, three = np.uint64(index[at]), np.uint64(index[at + 1]), np.uint64(index[at + 2])
                 for column in range(COLUMNS):
-                    # One after the other: the sum of rounded numbers depends on their order.
+                    # The order is fixed, since the sum of rounded numbers depends on it.
                     sums[column] = (
                         sums[column] + weights[one, column] + weights[two, column] + weights[three, column]
                     )

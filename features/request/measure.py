@@ -1,7 +1,7 @@
-"""The face of ingest for text: prompts in, numbers, sketches and keyed hashes out. The text is not kept.
+"""Measures text for ingest: prompts in, numbers, sketches and keyed hashes out. The text is not kept.
 
-Work is done a few thousand rows at a time, so that the arrays of one step are still in the processor's
-cache for the next; every figure of a row depends on that row and the key alone, never on its neighbours.
+It works on a few thousand rows at a time, so that the arrays of one step are still in the processor's cache for the
+next. Every figure of a row depends only on that row and the key, never on other rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from features.schema import CAPABILITIES, CONTENT_KEY_KINDS, ELICITATION_KINDS
 
 __all__ = ["COLUMNS", "TextMeter", "keyed_hash", "logit_probe"]
 
-#: What ``TextMeter.measure`` answers, in order.
+#: Columns of ``TextMeter.measure``, in order.
 COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "prompt_chars": pl.Int32,
     "prompt_words": pl.Int32,
@@ -44,7 +44,7 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "language": pl.String,
 }
 
-#: Text worked on at once (bytes), and rows.
+#: Most text worked on at once (bytes), and most rows.
 PART_BYTES, PART_ROWS = 1 << 20, 4096
 _CODE = {name: code for code, name in CONTENT_KEY_KINDS.items()}
 _KIND_BITS = np.uint64(15)
@@ -53,7 +53,7 @@ _KINDS = len(ELICITATION_KINDS)
 
 @dataclass(frozen=True)
 class _Part:
-    """What is measured of a run of texts; arrays are one row a text, 0 or NaN where nothing is known."""
+    """Measurements of a run of texts: arrays with one row for each text, 0 or NaN where nothing was measured."""
 
     words: I64
     lines: I64
@@ -85,12 +85,12 @@ class TextMeter:
         self._last: list[tuple[U64, Skeletons]] = []
 
     def measure(self, prompt: pl.Series, system_prompt: pl.Series) -> pl.DataFrame:
-        """One row a request with exactly ``COLUMNS``; NULL text gives NULLs.
+        """One row with ``COLUMNS`` for each request; NULL text gives NULLs.
 
-        ``prompt`` and ``system_prompt`` are String series of one length. A text without any token (blank,
-        punctuation only) has lengths but no hashes, sketch, keys or scores. Elicitation and capability are
-        NULL below three tokens. The elicitation scores are the larger of the prompt's and the system
-        prompt's, as a scaffold may sit in either; the capability is the one both together point to.
+        ``prompt`` and ``system_prompt`` are String series of one length. A text without tokens (blank, punctuation only)
+        has lengths but no hashes, sketch, keys or scores. Elicitation and capability are NULL below three tokens. An
+        elicitation score is the larger one of the prompt and the system prompt, as a scaffold may be in either. The
+        capability is that of both together.
         """
         if len(prompt) != len(system_prompt):
             raise ValueError(f"{len(prompt)} prompts but {len(system_prompt)} system prompts")
@@ -103,9 +103,9 @@ class TextMeter:
             _nullable(user.words, prompt.is_not_null()).cast(pl.Int32).alias("prompt_words"),
             _nullable(user.lines, prompt.is_not_null()).cast(pl.Int32).alias("prompt_lines"),
             system_prompt.str.len_chars().cast(pl.Int32).alias("system_chars"),
-            _known(user.hashes).alias("prompt_hash"),
-            _known(system.hashes).gather(place).alias("system_hash"),
-            _known(user.templates).alias("template_id"),
+            _nullable_hash(user.hashes).alias("prompt_hash"),
+            _nullable_hash(system.hashes).gather(place).alias("system_hash"),
+            _nullable_hash(user.templates).alias("template_id"),
             binary(user.sketches, user.words > 0).alias("prompt_sketch"),
             binary(system.sketches, system.words > 0).gather(place).alias("system_sketch"),
             self._content_keys(user, system, place).alias("content_keys"),
@@ -117,8 +117,8 @@ class TextMeter:
     def show(self, templates: Iterable[int]) -> pl.DataFrame:
         """Skeletons of templates of the texts measured last: ``template_id``, ``skeleton``.
 
-        A template met a single time is a text of its own and would say nothing, so only those met again should be
-        asked for. A skeleton holds at most 400 characters, only stock words of ``rules/lexicons`` in clear.
+        Callers ask only for templates that were met a second time: the skeleton of a single text says nothing. A
+        skeleton has at most 400 characters, with only stock words of ``rules/lexicons`` in clear.
         """
         wanted = np.unique(np.fromiter(templates, dtype=np.uint64))
         shown: dict[int, str] = {}
@@ -156,8 +156,8 @@ class TextMeter:
         raw = content.raw_keys(tokens, runs, cut, bands(sketches), skeleton.raw_id, self._salt)
         keys = self._seal(raw)
         templates = skeleton.raw_id
-        some = templates != 0
-        templates[some] = self._template_prf(templates[some])
+        filled = templates != 0
+        templates[filled] = self._template_prf(templates[filled])
         if remember:
             self._last.append((templates, skeleton))
         return _Part(
@@ -172,26 +172,28 @@ class TextMeter:
         )
 
     def _seal(self, raw: U64) -> U64:
-        """Raw keys under the key, their kind in the low four bits; 0 stays 0."""
+        """Keyed hashes of raw keys, with their kind in the low four bits; 0 stays 0."""
         keys = np.empty_like(raw)
         seal(raw, self._column_salt[content.KINDS], content.KINDS, self._prf.start, keys)
         return keys
 
     def _content_keys(self, user: _Part, system: _Part, place: pl.Series) -> pl.Series:
-        """All keys of a request: the prompt's, and of its system prompt the whole and the bands."""
+        """All keys of a request: those of the prompt, and the whole and the bands of the system prompt."""
         import pyarrow as pa
 
         banded = np.flatnonzero(_CODE["band"] == content.KINDS)
-        theirs = np.concatenate((system.keys[:, :1], system.keys[:, banded]), axis=1)
+        system_keys = np.concatenate((system.keys[:, :1], system.keys[:, banded]), axis=1)
         kinds = np.array([_CODE["system"]] + [_CODE["system_band"]] * len(banded), dtype=np.uint64)
-        # The same text as prompt and as system prompt are two facts: hash again before the kind is set.
-        there = theirs != 0
-        theirs[there] = self._prf(theirs[there])
-        theirs = np.ascontiguousarray(np.where(there, (theirs & ~_KIND_BITS) | kinds, 0), dtype=np.uint64)
-        found = np.empty(len(user.keys) * (user.keys.shape[1] + theirs.shape[1]), dtype=np.uint64)
+        # A text as prompt and the same text as system prompt must have different keys, so these are hashed again.
+        filled = system_keys != 0
+        system_keys[filled] = self._prf(system_keys[filled])
+        system_keys = np.ascontiguousarray(
+            np.where(filled, (system_keys & ~_KIND_BITS) | kinds, 0), dtype=np.uint64
+        )
+        keys = np.empty(len(user.keys) * (user.keys.shape[1] + system_keys.shape[1]), dtype=np.uint64)
         bounds = np.empty(len(user.keys) + 1, dtype=np.int64)
-        join_keys(user.keys, theirs, place.fill_null(-1).to_numpy(writable=True), bounds, found)
-        array = pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(found[: bounds[-1]]))
+        join_keys(user.keys, system_keys, place.fill_null(-1).to_numpy(writable=True), bounds, keys)
+        array = pa.LargeListArray.from_arrays(pa.array(bounds), pa.array(keys[: bounds[-1]]))
         lists = pl.Series(array, dtype=pl.List(pl.UInt64))
         empty = np.diff(bounds) == 0
         if not empty.any():
@@ -203,36 +205,42 @@ class TextMeter:
         logits = user.logits
         if len(system.logits):
             none = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
-            theirs = np.concatenate((system.logits, none))[place.fill_null(len(system.logits)).to_numpy()]
-            kinds = np.fmax(logits[:, :_KINDS], theirs[:, :_KINDS])
-            both = np.where(np.isnan(theirs), logits, np.where(np.isnan(logits), theirs, logits + theirs))
+            system_logits = np.concatenate((system.logits, none))[
+                place.fill_null(len(system.logits)).to_numpy()
+            ]
+            kinds = np.fmax(logits[:, :_KINDS], system_logits[:, :_KINDS])
+            both = np.where(
+                np.isnan(system_logits),
+                logits,
+                np.where(np.isnan(logits), system_logits, logits + system_logits),
+            )
             classes = both[:, _KINDS:]
         else:
             kinds, classes = logits[:, :_KINDS], logits[:, _KINDS:]
         chance = elicitation.chances(kinds)
-        known = ~np.isnan(chance[:, 0])
+        measured = ~np.isnan(chance[:, 0])
         names = ("elicitation_score", *(f"elicit_{kind}" for kind in ELICITATION_KINDS))
         values = (chance.max(axis=1), *chance.T) if len(chance) else (chance[:, 0], *chance.T)
         scores = [pl.Series(n, np.ascontiguousarray(v)) for n, v in zip(names, values, strict=True)]
         best = pl.Series("best", np.where(np.isnan(classes), -np.inf, classes).argmax(axis=1))
-        if not known.all():
-            frame = pl.DataFrame([*scores, best, pl.Series("known", known)])
-            kept = frame.select(pl.when("known").then(name).alias(name) for name in (*names, "best"))
-            *scores, best = kept.get_columns()
+        if not measured.all():
+            frame = pl.DataFrame([*scores, best, pl.Series("measured", measured)])
+            masked = frame.select(pl.when("measured").then(name).alias(name) for name in (*names, "best"))
+            *scores, best = masked.get_columns()
         return [*scores, pl.Series(CAPABILITIES).gather(best).alias("capability")]
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed, instead of asking the system anew for the arrays of each part.
+    """Make glibc keep freed memory, so that it need not ask the system for the arrays of each part.
 
-    Its thresholds follow the largest block given back (at most 32 MiB); this one is never written to, so it
-    takes no memory. Elsewhere it does nothing.
+    Its thresholds follow the largest block that was freed (at most 32 MiB). This block is never written to, so it takes
+    no memory. With other libraries nothing happens.
     """
     np.empty(31 << 20, dtype=np.uint8)
 
 
 def _cuts(texts: pl.Series) -> list[tuple[int, int]]:
-    """Where to cut texts into parts of bounded bytes and rows; a single text is never cut."""
+    """Bounds of parts with a limited number of bytes and rows; a single text is never cut."""
     if not len(texts):
         return [(0, 0)]
     size = np.cumsum(texts.str.len_bytes().fill_null(0).to_numpy().astype(np.int64) + 1)
@@ -247,7 +255,7 @@ def _cuts(texts: pl.Series) -> list[tuple[int, int]]:
 
 
 def _distinct(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The different texts, and for each row the position of its text among them (NULL for NULL)."""
+    """The distinct texts, and for each row the position of its text among them (NULL for NULL)."""
     distinct = texts.drop_nulls().unique(maintain_order=True)
     if not len(distinct):
         return distinct, pl.Series([None] * len(texts), dtype=pl.Int64)
@@ -255,12 +263,12 @@ def _distinct(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     return distinct, texts.replace_strict(distinct, index, default=None, return_dtype=pl.Int64)
 
 
-def _known(hashes: U64) -> pl.Series:
+def _nullable_hash(hashes: U64) -> pl.Series:
     """Hashes as a column, 0 as NULL."""
     column = pl.Series(hashes)
     return column.set(column == 0, None) if (hashes == 0).any() else column
 
 
-def _nullable(values: I64, known: pl.Series) -> pl.Series:
+def _nullable(values: I64, valid: pl.Series) -> pl.Series:
     column = pl.Series(values)
-    return column if known.all() else column.set(~known, None)
+    return column if valid.all() else column.set(~valid, None)

@@ -1,4 +1,4 @@
-"""Content keys under the key: SipHash-1-3 (Aumasson, Bernstein 2012) of values of eight bytes, as kernels."""
+"""Keyed hashes of content keys: SipHash-1-3 (Aumasson, Bernstein 2012) of values of eight bytes, as kernels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _siphash(message: np.uint64, v0: np.uint64, v1: np.uint64, v2: np.uint64, v3
 
 @Kernel
 def seal(raw: U64, salts: U64, kinds: U64, start: U64, out: U64) -> None:
-    """Raw keys under the key, their kind in the low four bits; 0 stays 0. ``start``: see ``siphash``."""
+    """Keyed hashes of raw keys, with their kind in the low four bits; 0 stays 0. ``start``: see ``siphash``."""
     for row in range(len(raw)):
         for column in range(raw.shape[1]):
             value = _siphash(raw[row, column] ^ salts[column], start[0], start[1], start[2], start[3])
@@ -58,7 +58,7 @@ def seal(raw: U64, salts: U64, kinds: U64, start: U64, out: U64) -> None:
 
 @Kernel
 def join_keys(left: U64, right: U64, place: I64, bounds: I64, out: U64) -> None:
-    """The keys (not 0) of each row of ``left`` and of its row of ``right``, which ``place`` names (-1: none).
+    """The keys (not 0) of each row of ``left``, and of the row of ``right`` at its ``place`` (-1: none).
 
     ``out`` is filled from the front; ``bounds`` cuts it into rows.
     """
@@ -79,6 +79,6 @@ def join_keys(left: U64, right: U64, place: I64, bounds: I64, out: U64) -> None:
 
 @Kernel
 def siphash(values: U64, start: U64, out: U64) -> None:
-    """SipHash-1-3 of 8-byte inputs; ``start`` is the state of four words that the key gives."""
+    """SipHash-1-3 of 8-byte inputs; ``start`` is the state of four words from the key."""
     for at in range(len(values)):
         out[at] = _siphash(values[at], start[0], start[1], start[2], start[3])

@@ -1,9 +1,8 @@
-"""MinHash sketches of token runs: how alike two texts are, from 128 bytes each.
+"""MinHash sketches of token runs: the similarity of two texts from 128 bytes each.
 
-Slot ``j`` keeps the least value of ``(h ^ b_j) * a_j`` over the text's shingles, with ``a_j`` odd, so each
-slot orders all 32-bit shingle hashes anew and two texts agree in a slot about as often as they share
-shingles (Broder 1997). Written here: the constants are pinned by ``schema`` and the key rather than by the version
-of a library, and slots are at hand for banding.
+Slot ``j`` keeps the least value of ``(h ^ b_j) * a_j`` over the text's shingles, with ``a_j`` odd. So each slot orders
+all 32-bit shingle hashes anew, and two texts agree in a slot about as often as they share shingles (Broder 1997). No
+library is used, so that ``schema`` and the key pin the constants, and the slots can be banded.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ __all__ = ["BANDS", "Sketcher", "bands", "binary", "similarity"]
 
 U32 = npt.NDArray[np.uint32]
 
-#: 8 bands of 4 slots: two texts sharing 60 % of their shingles meet in a band with probability 0.67,
-#: sharing 30 % with 0.06.
+#: 8 bands of 4 slots. Two texts that share 60 % of their shingles meet in a band with probability 0.67, texts that share
+#: 30 % with 0.06.
 BANDS = 8
 
 
@@ -43,7 +42,7 @@ class Sketcher:
         self._spread |= np.uint32(1)
 
     def sketch(self, tokens: Tokens, grams: Grams) -> U32:
-        """One row of slots a text; a text without tokens gets slots of 0, which callers turn into NULL.
+        """One row of slots for each text. A text without tokens has slots of 0, which callers turn into NULL.
 
         A text of one or two tokens is one shingle.
         """
@@ -68,8 +67,8 @@ def bands(sketches: U32) -> U64:
     return result
 
 
-def binary(sketches: U32, known: npt.NDArray[np.bool_]) -> pl.Series:
-    """Sketches as stored: little-endian bytes, NULL where not ``known``."""
+def binary(sketches: U32, valid: npt.NDArray[np.bool_]) -> pl.Series:
+    """Sketches as stored: little-endian bytes, NULL where not ``valid``."""
     import pyarrow as pa
 
     little = np.ascontiguousarray(sketches.astype("<u4", copy=False))
@@ -77,10 +76,10 @@ def binary(sketches: U32, known: npt.NDArray[np.bool_]) -> pl.Series:
     bounds = np.arange(0, len(little) * width + 1, width)
     buffers = [None, pa.py_buffer(bounds), pa.py_buffer(little)]
     stored = pl.Series(pa.Array.from_buffers(pa.large_binary(), len(little), buffers))
-    if bool(known.all()):
+    if bool(valid.all()):
         return stored
-    frame = pl.DataFrame({"sketch": stored, "known": known})
-    return frame.select(pl.when("known").then("sketch")).to_series()
+    frame = pl.DataFrame({"sketch": stored, "valid": valid})
+    return frame.select(pl.when("valid").then("sketch")).to_series()
 
 
 def similarity(left: bytes, right: bytes) -> float:

@@ -1,6 +1,6 @@
-"""Hashes of token runs and the lines and sentences of a text: what keys and skeletons are made from.
+"""Hashes of token runs, and the lines and sentences of a text. Keys and skeletons are made from them.
 
-All hashes here are fixed (not keyed); nothing of them is stored before it went through a keyed function.
+All hashes here are fixed and not keyed. None is stored before it went through a keyed function.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ __all__ = ["Grams", "Pieces", "grams", "pieces"]
 
 @dataclass(frozen=True)
 class Grams:
-    """Runs of tokens starting at each token, regardless of where texts end (callers mind the bounds).
+    """Runs of tokens from each token on. Runs may cross the end of a text; callers mind the bounds.
 
-    ``pair`` and ``triple`` are polynomial hashes of 2 and 3 tokens; their last 1 and 2 entries are 0.
-    ``running`` (one longer than the tokens) is the running sum of mixed pairs, so that any span has a hash
-    at the price of two look-ups.
+    ``pair`` and ``triple`` are polynomial hashes of 2 and 3 tokens; their last 1 and 2 entries are 0. ``running`` (one
+    longer than the tokens) is the running sum of mixed pairs, so that the hash of any span takes two look-ups.
     """
 
     token: U64
@@ -46,12 +45,11 @@ def grams(tokens: Tokens) -> Grams:
 class Pieces:
     """Lines cut into sentences, in order.
 
-    ``start`` and ``end`` bound a piece's tokens, ``at`` is its first byte, ``line_end`` says that a line
-    ends with it; ``label`` is the token behind its first colon (where the colon ends a word), ``labelled``
-    says that there is one, and ``quote`` is the token behind its first quotation mark or backtick, ``end``
-    where there is none.
-    ``rows`` (n + 1) bounds each text's pieces, ``lines`` counts its lines that are not blank. ``quotes``
-    are the bytes where quotation marks and backticks stand.
+    ``start`` and ``end`` bound the tokens of a piece. ``at`` is its first byte. ``line_end`` says that a line ends with
+    it. ``label`` is the token after its first colon that ends a word, and ``labelled`` says that there is one. ``quote``
+    is the token after its first quotation mark or backtick, or ``end``.
+    ``rows`` (n + 1) bounds the pieces of each text, ``lines`` counts its lines that are not blank. ``quotes`` are the
+    positions of quotation marks and backticks (bytes).
     """
 
     start: I64
@@ -67,13 +65,13 @@ class Pieces:
 
 
 def pieces(tokens: Tokens) -> Pieces:
-    """Lines and sentences of a batch. A text always ends a line, so every text has at least one piece."""
+    """Lines and sentences of a batch. The end of a text ends a line, so every text has at least one piece."""
     first_byte, last_byte = tokens.row_bytes[0], tokens.row_bytes[-1]
-    # The classes of marks are those from STOP to HARD_COLON (less wraps round) and NEWLINE, few bytes of all.
+    # Marks are the classes from STOP to HARD_COLON, and NEWLINE. The subtraction wraps round for smaller classes.
     kinds = tokens.kinds[first_byte:last_byte]
-    some = (kinds - np.uint8(STOP)) <= HARD_COLON - STOP
-    some |= kinds == NEWLINE
-    marks = np.flatnonzero(some)
+    is_mark = (kinds - np.uint8(STOP)) <= HARD_COLON - STOP
+    is_mark |= kinds == NEWLINE
+    marks = np.flatnonzero(is_mark)
     marks += first_byte
     n, texts = len(marks), len(tokens.row_bytes) - 1
     start, end, at, label, quote = (np.empty(n, dtype=np.int64) for _ in range(5))

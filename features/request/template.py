@@ -1,13 +1,13 @@
-"""Templates: the skeleton of a prompt once its slots are emptied.
+"""Templates: the skeleton of a prompt with empty slots.
 
-A skeleton keeps what the author of a scaffold writes and drops what a program fills in. No parser can know
-which is which; these rules do well on the usual forms and cost a few look-ups a sentence:
+A skeleton keeps what the author of a scaffold writes and drops what a program fills in. No parser can know which is
+which. These rules do well on the usual forms and take a few look-ups for each sentence:
 
-* figures are one token, so they never matter; quoted text and code end what is kept of a sentence;
-* labels ("Question:", "## Task", "<answer>") are kept, what follows them is a slot;
-* before the first label the opening sentence is kept, and further ones if they are made mostly of the
-  stock words of instructions; a long sentence counts by its first words;
-* an opening that is not such wording gives way where other parts of the skeleton stand.
+* figures are one token, so they never matter; a sentence is kept up to its first quotation or code;
+* labels ("Question:", "## Task", "<answer>") are kept, and what follows them is a slot;
+* before the first label, the opening sentence is kept, and further ones if they are mostly stock words of
+  instructions; a long sentence counts by its first words;
+* an opening without such wording is dropped when the skeleton has other parts.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from features.request.tokens import Tokens, tokenise
 
 __all__ = ["Skeletons", "stock_words"]
 
-#: A readable skeleton holds at most so many different parts.
+#: Most distinct parts of a readable skeleton.
 PARTS = 24
-#: Characters of a readable skeleton.
+#: Most characters of a readable skeleton.
 SHOWN = 400
 
 _STOCK_BITS = 18
@@ -38,7 +38,7 @@ _STOCK_SHIFT = np.uint64(64 - _STOCK_BITS)
 
 @cache
 def stock_words() -> frozenset[str]:
-    """Words of instructions and of plain language that may be shown in clear; every other is masked."""
+    """Words of instructions and of plain language that may be shown in clear; all others are masked."""
     lines = rules.read_text("lexicons/stock_words.txt").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
@@ -54,7 +54,7 @@ def _stock_table() -> npt.NDArray[np.bool_]:
 class Skeletons:
     """The skeletons of a batch.
 
-    ``raw_id`` is a fixed hash a text (0 where it has no token); ``show`` writes one out.
+    ``raw_id`` is a fixed hash for each text (0 for one without tokens); ``show`` writes a skeleton out.
     """
 
     def __init__(self, tokens: Tokens, grams: Grams, pieces: Pieces) -> None:
@@ -79,17 +79,17 @@ class Skeletons:
         words: list[str] = []
         size = 0
         low, high = self._rows[row : row + 2]
-        seen: set[tuple[str, ...]] = set()
+        parts: set[tuple[str, ...]] = set()
         for part in range(int(low), int(high)):
             tokens = range(int(self._start[part]), int(self._cut[part]))
             texts = (self._tokens.text(token) for token in tokens[: SHOWN // 2])
             shown = tuple(text if text in stock else "_" for text in texts)
-            if shown in seen:
+            if shown in parts:
                 continue
-            seen.add(shown)
+            parts.add(shown)
             piece = " ".join((*shown, "…" if self._slot[part] else "/"))
             size += len(piece) + 1
-            if len(seen) > PARTS or size > SHOWN:
+            if len(parts) > PARTS or size > SHOWN:
                 break
             words.append(piece)
         return " ".join(words).removesuffix(" /")[:SHOWN]

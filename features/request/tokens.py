@@ -1,8 +1,8 @@
-"""Text into tokens, once, as numpy arrays over the joined UTF-8 bytes: everything else reads these.
+"""Splits text into tokens once, as numpy arrays over the joined UTF-8 bytes. All other modules read these.
 
-A token is a run of letters, digits and underscores in lower case; scripts written without spaces (Han,
-kana, symbols beyond the basic plane) give one token a character. Punctuation separates. Numbers,
-dates and times are all one and the same token, so changed figures change nothing.
+A token is a run of letters, digits and underscores in lower case. In scripts without spaces (Han, kana, symbols beyond
+the basic plane) each character is a token. Punctuation separates tokens. All numbers, dates and times are the same
+token, so changed figures change nothing.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ _KIND, _FOLD = _tables()
 class Tokens:
     """A batch of texts as tokens; positions count from the start of ``fold``.
 
-    ``kinds`` and ``fold`` are the byte classes and the masked lower-case bytes; ``row_bytes`` (n + 1)
-    bounds each text with the line feed put behind it; ``starts``, ``ends`` and ``hashes`` are one a
-    token, the hashes fixed (not keyed); ``row_tokens`` (n + 1) bounds each text's tokens.
+    ``kinds`` are the byte classes, ``fold`` the masked lower-case bytes. ``row_bytes`` (n + 1) bounds each text with the
+    line feed after it. ``starts``, ``ends`` and ``hashes`` have one value for each token; the hashes are fixed and not
+    keyed. ``row_tokens`` (n + 1) bounds the tokens of each text.
     """
 
     kinds: U8
@@ -83,7 +83,7 @@ class Tokens:
 
     @property
     def counts(self) -> I64:
-        """Tokens a text."""
+        """Number of tokens of each text."""
         return np.diff(self.row_tokens)
 
     def text(self, token: int) -> str:
@@ -95,7 +95,7 @@ def tokenise(texts: pl.Series) -> Tokens:
     """Tokens of every text (String without NULL)."""
     data, offsets = _join(texts)
     if not data.isascii():
-        # Case folding beyond ASCII and invisible characters are rare enough to be done the slow way.
+        # Case folding beyond ASCII and invisible characters are rare, so the slow way does them.
         folded = texts.str.to_lowercase().str.replace_all(_INVISIBLE, "")
         data, offsets = _join(folded)
     fold = data.translate(_FOLD)
@@ -107,7 +107,7 @@ def tokenise(texts: pl.Series) -> Tokens:
         kinds.flags.writeable = False
     word = kinds == WORD
     flips = np.flatnonzero(word[1:] != word[:-1])
-    # Arrays of their own: a search in a strided view would copy it each time.
+    # The sums copy the strided views: a search in a view would copy it each time.
     starts, ends = flips[0::2] + 1, flips[1::2] + 1
     if singles is not None and len(singles[0]):
         at = np.concatenate((starts, singles[0]))
@@ -115,7 +115,7 @@ def tokenise(texts: pl.Series) -> Tokens:
         starts, ends = at[order], np.concatenate((ends, singles[1]))[order]
     hashes = np.empty(len(starts), dtype=np.uint64)
     row_tokens = np.empty_like(offsets)
-    # Eight bytes from every position, as little-endian words that overlap.
+    # Overlapping little-endian words: the eight bytes from every position.
     words = np.ndarray(shape=(len(fold) - 7,), dtype="<u8", buffer=fold, strides=(1,))
     hash_tokens(words, starts, ends, hashes, offsets, row_tokens)
     n = int(row_tokens[-1])
@@ -123,7 +123,7 @@ def tokenise(texts: pl.Series) -> Tokens:
 
 
 def token_hash(word: str) -> int:
-    """The hash the tokeniser gives a single token; ValueError when the text is not exactly one."""
+    """The hash of a single token; ValueError when the text is not exactly one token."""
     tokens = tokenise(pl.Series([word]))
     if len(tokens.hashes) != 1:
         raise ValueError(f"{word!r} is {len(tokens.hashes)} tokens, expected one")
@@ -131,7 +131,7 @@ def token_hash(word: str) -> int:
 
 
 def _join(texts: pl.Series) -> tuple[bytes, I64]:
-    """All texts in one buffer, a line feed behind each, with their bounds."""
+    """All texts in one buffer, each with a line feed after it, and their bounds."""
     array = (texts + "\n").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     if len(array) == 0:
         return b"\n" * (2 * PAD), np.array([PAD], dtype=np.int64)
@@ -143,14 +143,14 @@ def _join(texts: pl.Series) -> tuple[bytes, I64]:
 
 
 def _beyond_ascii(kinds: U8, data: bytes) -> tuple[I64, I64]:
-    """Class the characters of two bytes and more, in place; answer the bounds of one-character tokens."""
+    """Set the classes of characters of two bytes and more, in place. Returns the bounds of one-character tokens."""
     raw = np.frombuffer(data, dtype=np.uint8)
     lead = np.flatnonzero(raw >= 0xC0)
     first = raw[lead]
     second = raw[lead + 1]
     third = raw[lead + 2]
     size = np.where(first >= 0xF0, 4, np.where(first >= 0xE0, 3, 2))
-    # Word letters: Latin, Greek, Cyrillic, Semitic, Indic, Thai ... and Hangul, which is written with spaces.
+    # Letters of words: Latin, Greek, Cyrillic, Semitic, Indic, Thai ... and Hangul, which is written with spaces.
     word = ((first >= 0xC3) & (first <= 0xE1)) | ((first >= 0xEA) & (first <= 0xED))
     punctuation = (first == 0xE3) & (second == 0x80)
     single = ((first >= 0xE3) & (first <= 0xE9) & ~punctuation) | (first >= 0xF0)

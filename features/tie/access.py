@@ -1,6 +1,6 @@
-"""What lets a caller in: one API key, or one organisation, in the requests of several accounts.
+"""Credentials of a caller: one API key, or one organisation, in the requests of several accounts.
 
-Stated by the log itself, so it stands where no accounts file does.
+The log itself states them, so these ties exist without an accounts file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which application wrote the request's body: its set of tools, its sampling settings.
 
-Both follow from the program that builds the prompt, so they stand in one family with its text: an agent's
-tools and its system prompt are one fact, not two.
+Both follow from the program that builds the prompt, so they are in one family with its text: an agent's tools and its
+system prompt are one fact and not two.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who pays: the same card or bank account behind several accounts, the same issuer behind many.
 
-Money is what an operator of many accounts finds hardest to make in bulk, and what outlives a ban.
+Means of payment are what an operator finds hardest to get in bulk, and they outlive a ban.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What sends the requests, and for whom: TLS and client fingerprint, end users and conversations.
 
-A relay gives every account one default header set; sticky sessions and end users wander between accounts
-when one of them rests. Popular clients are everybody's, which the number of holders tells.
+A relay gives every account the same default headers. Its sessions and end users move to another account when one rests.
+A popular client says little, which its key degree shows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who stands behind the account: its own mail domain, organisation, and any key the site knows.
+"""Who stands behind the account: its own mail domain, its organisation, and any key that the site defines.
 
-These are statements of membership_probability, so honest organisations light up here first. That is wanted: a group
-must come out whole before anything can be said about it.
+These keys state who belongs together, so honest organisations have the strongest ties here. That is intended: a group
+must be whole before anything can be said about it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from features.sharing import met_in_accounts
 from features.spec import Example, Kind, Tie
 
-#: Site keys whose value names another person: anybody can type a victim's code there.
+#: SQL condition for site keys whose value names another person: anybody can type a victim's code there.
 _NAMES_ANOTHER = (
     "(label LIKE '%invit%' OR label LIKE '%refer%' OR label LIKE '%promo%' OR label LIKE '%coupon%')"
 )

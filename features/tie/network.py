@@ -1,7 +1,7 @@
 """Where requests come from: one address, one network, one client within a network.
 
-Relays rent few exits and reuse them over accounts. Strangers share exits too (carriers, VPNs, campuses),
-which is for the number of holders to weigh.
+Relays rent few exits and use them for many accounts. Strangers share exits too (carriers, VPNs, campuses), and the key
+degree weighs such exits down.
 """
 
 from __future__ import annotations

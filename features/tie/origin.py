@@ -1,6 +1,6 @@
-"""Where accounts were signed up: one address at sign-up, whatever exits they use later.
+"""Where accounts signed up: one address at sign-up, whatever exits they use later.
 
-Sign-up is the one moment before an operator's proxies are in place for an account.
+At sign-up an operator's proxies are often not yet in place for the account.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """When accounts work and when they rest: the same set of active hours, the same long pauses.
 
-Accounts driven by one scheduler wake and stop together, whatever they ask for. Sets of active hours are
-compared by MinHash bands (equal bands for sets that overlap much), pauses by the hours they begin and end in,
-so accounts meet at keys and nobody is compared with anybody. After the measured choice of 4 rows and 16
-bands: sets with a Jaccard index of 0.6 meet with a chance of 0.9, of 0.3 with 0.1.
+Accounts driven by one scheduler start and stop together, whatever they ask for. Accounts meet at keys, so there is no
+all-pairs comparison. The keys of active hours are MinHash bands, which are equal for sets that overlap much. The key of
+a pause is the hours in which it begins and ends. With the chosen 4 rows and 16 bands, sets with a Jaccard index of 0.6
+meet with a chance of 0.9, and sets with one of 0.3 with a chance of 0.1.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import random
 from features.spec import Example, Kind, Tie
 
 _BANDS, _ROWS = 16, 4
-#: A prime above the hours since 1970 until the year 2080, so that the hash is a permutation-like polynomial.
+#: A prime above the number of hours from 1970 to 2080, so that the hash of an hour is nearly a permutation.
 _PRIME = 1_000_003
 _SEED = 20_260
-#: Fewest active hours, and days, for a set of hours to be a habit rather than one sitting.
+#: Fewest active hours and days of a habit: fewer are one sitting.
 _MIN_HOURS, _MIN_DAYS = 8, 2
-#: A pause is at least two hours (a meal is less), thrice what the account's own rate makes likely, and at
-#: most three days (a rest longer than that has only its end today).
+#: A pause is at least two hours (longer than a meal), at least three times the mean gap at the account's own rate, and
+#: at most three days (of a longer rest only the end is seen).
 _PAUSE_S, _PAUSE_GAPS, _PAUSE_MAX_S = 7200, 3, 259_200
 
 
@@ -34,7 +34,7 @@ def _minima() -> str:
 
 
 def _bands() -> str:
-    """One SELECT a band: its key for every account."""
+    """One SELECT for each band, with the band's key of every account."""
     selects = []
     for band in range(_BANDS):
         cells = " || '|' || ".join(f"CAST(m{band * _ROWS + row} AS VARCHAR)" for row in range(_ROWS))

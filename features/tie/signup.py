@@ -1,6 +1,6 @@
-"""How accounts came to be: burst of sign-ups from one network, one issuer, one hour.
+"""How accounts were opened: bursts of sign-ups from one network, with one issuer, in one hour.
 
-Operators open accounts in batches; so do courses and hackathons. Kinds tied to the time of sign-up stand in
+Operators open accounts in batches, and so do courses and hackathons. Kinds that depend on the time of sign-up are in
 one family with succession, because they all follow from when an account appeared.
 """
 

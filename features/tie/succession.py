@@ -1,19 +1,19 @@
-"""Who came when another was banned: accounts whose first request follows a banned account's last.
+"""Accounts whose first request follows the last request of a banned account.
 
-A relay replaces what it loses within minutes to a day. The key is the banned account, which holds it too.
-Each newcomer is tied only to the few bans nearest before it, so the work is linear in newcomers however many
-bans there were; many newcomers after one ban make its key common, and weighing makes it nothing.
+A relay replaces a lost account within minutes to a day. The key is the banned account, which has the key too. Each
+newcomer is tied only to the few nearest bans before it, so the work is linear in newcomers, however many bans there
+were. Many newcomers after one ban make its key common, and a common key weighs nothing.
 """
 
 from __future__ import annotations
 
 from features.spec import Example, Kind, Tie
 
-#: Bans a newcomer is tied to, nearest first. A relay that loses accounts in a wave replaces them in one.
+#: Most bans that a newcomer is tied to, nearest first: a relay that loses accounts in a wave replaces them in a wave.
 _NEAREST = 8
-#: A replacement is in service within a day (seconds).
+#: Time within which a replacement is in service (seconds).
 _WITHIN_S = 86_400
-#: An account older than this when first seen was kept in reserve, or is just an old customer (seconds).
+#: Greatest age of a new account (seconds). An older one was kept in reserve, or is an old customer.
 _FRESH_S = 604_800
 
 _STEPS = " UNION ALL ".join(f"SELECT {i} AS step" for i in range(_NEAREST))

@@ -1,16 +1,16 @@
-"""Who changed models in the same hour: from the same old model to the same new one.
+"""Who changed models in the same hour, from the same old model to the same new one.
 
-An operator changes a setting once and every account follows; customers drift over weeks. On the day of a
-release many switch, which the number of holders weighs down.
+An operator changes a setting once, and all its accounts follow. Customers move over weeks. On the day of a release many
+customers switch, which the key degree weighs down.
 """
 
 from __future__ import annotations
 
 from features.spec import Example, Kind, Tie
 
-#: Requests that make a main model known in the days before, and on the day.
+#: Fewest requests of a main model in the days before, and on the day.
 _MIN_BEFORE, _MIN_TODAY = 5, 3
-#: Share of the requests that makes a model the main one.
+#: Smallest share of the requests of a main model.
 _MAIN = 0.6
 
 _MAIN_OF = """

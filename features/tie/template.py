@@ -1,8 +1,8 @@
 """What prompts are made of: openings, endings, lines, runs of words, skeletons and system prompts in common.
 
-A scaffold is text that stays while the question changes, so it shows as a content key with several holders
-and ever new prompts under it. How many prompts differ is given beside each tie (``n_prompts`` the account's,
-``n_prompts_all`` everybody's that day): a public question repeated by many has few, a scaffold has many.
+A scaffold is text that stays while the question changes. It shows as a content key of several accounts with new prompts
+all the time. Each tie has the number of different prompts (``n_prompts`` of the account, ``n_prompts_all`` of all
+accounts that day). A public question that many repeat has few, and a scaffold has many.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _LABEL = _case({code: _LABELS[kind] for code, kind in CONTENT_KEY_KINDS.items()}
 
 
 def _keyed(relation: str, *columns: str) -> str:
-    """Every content key of every request; written out where it is used, so that no engine keeps it whole.
+    """Subquery of every content key of every request. Each use repeats it, so that no engine stores the whole of it.
 
-    Accounts go by their bucket: there are twenty-five keys a request, and a name costs twice what a number does.
+    Accounts are given by their bucket: a request has twenty-five keys, and a name costs twice as much as a number.
     """
-    named = ", ".join(("bucket_of(account_id) AS bucket", *columns, "each_of(content_keys) AS key"))
-    return f"(SELECT {named} FROM {relation})"
+    selected = ", ".join(("bucket_of(account_id) AS bucket", *columns, "each_of(content_keys) AS key"))
+    return f"(SELECT {selected} FROM {relation})"
 
 
 _USED = ("ts", "prompt_hash", "elicitation_score")

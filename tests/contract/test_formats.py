@@ -21,9 +21,10 @@ import pytest
 
 from detector.ingest import formats as package
 from detector.ingest import quick
+from detector.ingest.checks import Mapped
 from detector.ingest.formats import CONTENTS, Columns, Options, formats
 from detector.ingest.formats.native import COLUMNS
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.records import Records
 from detector.ingest.splitting import Block, Raw
 

@@ -347,11 +347,11 @@ def test_the_test_event_reaches_every_sink_and_no_ledger(lake: Path) -> None:
 
 
 def test_two_at_once_send_once_and_ingest_and_run_go_on_meanwhile(world: Path, lake: Path) -> None:
-    arrived, let_go = threading.Event(), threading.Event()
+    arrived, released = threading.Event(), threading.Event()
 
     def slowly(receiver: Any, request: Any, connection: Any) -> None:
         arrived.set()
-        let_go.wait(60)
+        released.wait(60)
         good(receiver, request, connection)
 
     with receiving(slowly) as siem:
@@ -367,7 +367,7 @@ def test_two_at_once_send_once_and_ingest_and_run_go_on_meanwhile(world: Path, l
             ok("ingest", world / "logs", "--lake", lake)
             ok("run", "--lake", lake, "--since", max(p.name[4:] for p in (lake / "data/runs").glob("day=*")))
         finally:
-            let_go.set()
+            released.set()
             assert running.wait(120) == 0
         assert sorted(siem.keys) == sorted(set(siem.keys))
         ok("deliver", "--lake", lake)

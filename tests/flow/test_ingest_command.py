@@ -16,7 +16,8 @@ from conftest import hydrawatch, ok
 
 from detector import open_lake
 from detector.errors import DataQualityError, HydrawatchError
-from detector.lake.store import FAULT_POINTS, Store
+from detector.lake.faults import FAULT_POINTS
+from detector.lake.store import Store
 
 FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
 TABLES = ("requests", "accounts", "account_events", "model_releases", "templates", "rejects", "files")

@@ -33,7 +33,7 @@ def lines(sample: Path) -> list[str]:
     return (gzip.decompress(data) if sample.suffix == ".gz" else data).decode().splitlines(keepends=True)
 
 
-def request(day: str, account: str = "acct-lone", **more: Any) -> str:
+def request(day: str, account: str = "acct-single", **more: Any) -> str:
     """A native request of an account that shares nothing with anybody."""
     row = {"request_id": f"{account}-{day}", "ts": f"{day}T09:00:00Z", "account_id": account}
     return json.dumps({**row, "model": "some-odd-model", **more}) + "\n"
@@ -91,10 +91,10 @@ def test_an_account_that_shares_nothing_and_an_empty_day_between(sample: Path, t
     ok("ingest", sample, "--lake", lake)
     last = open_lake(lake).query("SELECT max(day) AS day FROM requests", as_="polars")["day"][0]
     assert isinstance(last, date)
-    lone = tmp_path / "requests-lone.jsonl"
-    lone.write_text(request(str(last)) + request(str(last.replace(day=last.day + 2))))
-    scores = through_the_line(lake, lone)
-    assert "acct-lone" in set(scores["account_id"])
+    single = tmp_path / "requests-single.jsonl"
+    single.write_text(request(str(last)) + request(str(last.replace(day=last.day + 2))))
+    scores = through_the_line(lake, single)
+    assert "acct-single" in set(scores["account_id"])
     assert len(scores) > 2
 
 
@@ -110,5 +110,5 @@ def test_a_request_of_which_nothing_but_the_account_is_known(tmp_path: Path) -> 
     log = tmp_path / "requests.jsonl"
     log.write_text(request("2026-03-02"))
     scores = through_the_line(tmp_path / "lake", log)
-    assert scores["account_id"].to_list() == ["acct-lone"]
+    assert scores["account_id"].to_list() == ["acct-single"]
     assert scores["verdict"].to_list() == ["clear"]

@@ -11,6 +11,7 @@ import pytest
 
 from detector.bits import probability
 from detector.lake.opened import OpenedLake, open_lake
+from detector.link import partition
 from detector.score import fusion
 from tests.flow.conftest import ok
 
@@ -20,12 +21,15 @@ ACCOUNT = "acct_50f6f"
 WALK = re.compile(r"(?<=<!-- walk -->\n).*?(?=<!-- /walk -->)", re.DOTALL)
 
 
+KEY = "6b" * 32
+
+
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedLake]:
     """The sample world under one key: sketches of prompts, and so the last digits of scores, hang on it."""
     lake = tmp_path_factory.mktemp("sample") / "lake"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYDRAWATCH_KEY", "6b" * 32)
+        patch.setenv("HYDRAWATCH_KEY", KEY)
         ok("ingest", ROOT / "sample_logs" / "world", "--lake", lake)
         ok("run", "--lake", lake)
         yield open_lake(lake)
@@ -88,3 +92,19 @@ def test_code_and_page_carry_one_formula() -> None:
     begin, end = "    conduct       = ", "highest today of all days)"
     page, code = PAGE.read_text(encoding="utf-8"), fusion.__doc__ or ""
     assert code[code.index(begin) : code.index(end)] == page[page.index(begin) : page.index(end)]
+
+
+def test_both_libraries_find_the_same_rings(sample: OpenedLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last day decided again with scikit-network in place of networkx is the same day."""
+    asked = []
+    by_scikit_network = partition._by_scikit_network
+    monkeypatch.setattr(
+        partition, "_by_networkx", lambda graph: asked.append(graph) or by_scikit_network(graph)
+    )
+    monkeypatch.setenv("HYDRAWATCH_KEY", KEY)
+    before = sample.frame("runs", as_="polars").sort("day")
+    last = before["day"][-1]
+    ok("run", "--lake", sample.root, "--day", last)
+    after = open_lake(sample.root).frame("runs", as_="polars").sort("day")
+    assert asked, "no suspects: nothing was compared"
+    assert after["output_digest"].to_list() == before["output_digest"].to_list()

@@ -1,4 +1,4 @@
-"""The documents as tests read them, and the pages of ``docs/`` that are written from the code.
+"""The documents as tests read them, and the pages of ``docs/`` that are generated from the code.
 
 Rewrite them with ``python -m pytest tests/house/test_docs.py --update-golden``.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typer.main import get_command
 
 from detector.cli import app
 from detector.config import Allow, Config
-from detector.lake.tables import tables
+from detector.lake.views import described
 from features import plugins
 from features.spec import Measure, Tie
 
@@ -36,7 +37,7 @@ _OWN = ("help", "install_completion", "show_completion")
 
 _LAYOUTS = {
     "day": "by day",
-    "state": "by day, each holds all known by its end; the view shows the newest",
+    "state": "by day, each with all that is known by its end; the view shows the newest",
     "ledger": "only added to",
 }
 
@@ -69,8 +70,8 @@ def cli() -> str:
         NOTE,
         "# Commands",
         "",
-        "Data goes to stdout, words and progress bars to stderr. Exit codes are listed in",
-        "[operations](operations.md#exit-codes). `-h` or `--help` after any command prints what stands here.",
+        "Data goes to stdout; messages and progress bars go to stderr. Exit codes are listed in",
+        "[operations](operations.md#exit-codes). `-h` or `--help` after any command prints the same.",
         "",
     ]
     for name, command in commands().items():
@@ -80,13 +81,17 @@ def cli() -> str:
             if text.startswith("Example:"):
                 out += ["```sh", text.removeprefix("Example:").strip(), "```", ""]
             else:
-                out += [text, ""]
+                out += [_wrapped(text), ""]
         params = [p for p in command.params if p.name not in _OWN]
         if params:
             out += ["| argument or option | default | meaning |", "|---|---|---|"]
             out += [f"| {_spelling(p)} | {_default(p)} | {_cell(p.help or '')} |" for p in params]
             out.append("")
     return "\n".join(out)
+
+
+def _wrapped(text: str, hanging: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
 
 
 def _is_flag(param: Any) -> bool:
@@ -113,16 +118,17 @@ def _default(param: Any) -> str:
 
 def data_dictionary() -> str:
     """docs/data-dictionary.md: every table and column as ``hydrawatch tables`` prints them."""
-    known = sorted(tables().values(), key=lambda t: t.name)
+    known = sorted(described().values(), key=lambda t: t.name)
     out = [
         NOTE,
         "# Data dictionary",
         "",
         "Every table of the lake is a view of the same name in `LAKE/hydrawatch.duckdb`.",
-        "`hydrawatch tables [TABLE]` prints the same.",
+        "`hydrawatch tables [TABLE]` prints the same. What is called an alias is an old name: the views show it for one",
+        "version, and it is not stored. DuckDB clients see it as the comment on the column.",
         "",
-        "NULL means not known or too few observations; 0 means measured, and zero. Times are UTC without a",
-        "zone, to the microsecond. Endings of names tell the unit: `_ms`, `_s`, `_bits` (log2 odds),",
+        "NULL means unknown or too few observations; 0 means measured, and zero. Times are UTC without a",
+        "zone, to the microsecond. The ending of a name is its unit: `_ms`, `_s`, `_bits` (log2 odds),",
         "`_share` (0..1 of a whole), `_score` (0..1, higher is more suspicious), `n_` (a count), `_hash`",
         "(keyed hash), `_ts` (time), `_day` (date).",
         "",
@@ -141,7 +147,7 @@ def data_dictionary() -> str:
 
 
 def measurements() -> str:
-    """docs/measurements.md: every plug-in, what it cannot do without, what looks the same and is honest."""
+    """docs/measurements.md: every plug-in, what it needs, what looks the same and is honest."""
     out = [
         NOTE,
         "# Measurements and ties",
@@ -186,7 +192,8 @@ def _about(grain: str, plugin: Measure | Tie) -> str:
 
 def _common(plugin: Measure | Tie) -> list[str]:
     needs = ", ".join(f"`{n}`" for n in plugin.needs) or "nothing beyond an account's requests"
-    return [f"* needs: {needs}", "* looks the same: " + "; ".join(_cell(f) for f in plugin.false_positives)]
+    honest = "; ".join(_cell(f) for f in plugin.false_positives)
+    return [_wrapped(f"* needs: {needs}", "  "), _wrapped(f"* looks the same and is honest: {honest}", "  ")]
 
 
 def _cell(text: str) -> str:

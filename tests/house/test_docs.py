@@ -20,7 +20,7 @@ from detector.alert.sink import SINKS
 from detector.cli import app, ending
 from detector.config import Allow, Config, load_config
 from detector.ingest.formats import CAPABILITIES, formats
-from detector.lake.engine import analyst_query
+from detector.lake.engine.sandbox import analyst_query
 from detector.lake.store import Store
 from detector.lake.tables import tables
 from features import schema

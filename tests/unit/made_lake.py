@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from detector.lake.key import lake_key
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 
 KEY = b"0123456789abcdef0123456789abcdef"

@@ -104,8 +104,8 @@ def test_a_group_tells_which_of_its_accounts_are_exempted_and_by_what() -> None:
             "1 of its accounts is exempted, and not accused: u2 (entry of account"
         )
         assert len(one.reasons[0]) <= 500
-    (lone,) = told([], [account(2, group_id=None)], exempt=exempt)
-    assert lone.exempted == ()
+    (single,) = told([], [account(2, group_id=None)], exempt=exempt)
+    assert single.exempted == ()
     many = {f"{i:064}": "e" * 900 for i in range(9)}
     accounts = [account(i, account_id=name) for i, name in enumerate(many)]
     (one,) = told([group(verdict="alert")], accounts, exempt=many)

@@ -259,7 +259,7 @@ def test_an_odd_id_never_enters_a_query(odd: str) -> None:
     assert queryable("acct_1:key@x.example") == "'acct_1:key@x.example'"
 
 
-def test_company_brings_its_honest_explanations_and_says_what_could_be_spoofable() -> None:
+def test_neighbours_bring_their_honest_explanations_and_what_could_be_spoofed() -> None:
     parts = [
         part("group_contribution_bits", 4.0), part("neighbours_network_1", 1.5), part("neighbours_network_3", 0.5),
         part("neighbours_client_1", 0.9),
@@ -268,6 +268,6 @@ def test_company_brings_its_honest_explanations_and_says_what_could_be_spoofable
     told = describe({"account_id": "a", "score": 0.97, "kind": "distillation"}, parts, [], threshold=0.9)
     assert told.families == ("network", "client")
     assert any("exit" in words for words in told.innocent)
-    (planted,) = told.spoofable
-    assert "neighbours_client_1" in planted
+    (spoofable,) = told.spoofable
+    assert "neighbours_client_1" in spoofable
     assert any("the most telling address or network it shares" in words for words in told.reasons)

@@ -48,8 +48,8 @@ def test_without_decoys_there_is_no_lead() -> None:
 
 
 def test_a_lead_is_the_mean_of_a_maker_less_the_nearest_of_any_other() -> None:
-    near = {"o-1": 3.0, "o-2": 1.0, "p-1": 1.5, "lone": 0.5}
-    assert leads_of(near, MAKERS) == pytest.approx({"o": 0.5, "p": -1.5, "lone": -2.5})
+    near = {"o-1": 3.0, "o-2": 1.0, "p-1": 1.5, "solo": 0.5}
+    assert leads_of(near, MAKERS) == pytest.approx({"o": 0.5, "p": -1.5, "solo": -2.5})
     assert leads_of(near, MAKERS, nearest=1)["o"] == pytest.approx(1.5)
     assert next(iter(leads_of({"p-1": 1.0}, MAKERS).values())) == 1.0
 

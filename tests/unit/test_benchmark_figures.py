@@ -89,7 +89,7 @@ def test_pairs_of_alerted_groups_beside_one_lump() -> None:
 
 def test_alerts_and_false_groups() -> None:
     found = figures.pooled([figures.tally(one_world())])
-    # Alerts: group g and lone x3 are right, group false is not.
+    # Alerts: group g and single x3 are right, group false is not.
     assert found["alert_precision"] == pytest.approx(2 / 3)
     assert found["alerted_recall"] == pytest.approx(4 / 6)
     assert found["alerted_honest_share"] == pytest.approx(1 / 10)
@@ -97,7 +97,7 @@ def test_alerts_and_false_groups() -> None:
     # Ten honest accounts on two days each.
     assert found["honest_account_days"] == 20
     assert found["false_groups_per_10000"] == pytest.approx(1 / 20 * 10_000)
-    assert found["false_lone_per_10000"] == 0
+    assert found["false_single_per_10000"] == 0
 
 
 def test_a_campaigns_own_recall_leaves_others_out() -> None:

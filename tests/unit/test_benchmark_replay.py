@@ -15,7 +15,7 @@ from detector import pipeline
 from detector.lab.benchmark import ablation, design, heldout, measuring, replay
 from detector.lab.benchmark.figures import tally
 from detector.lab.benchmark.scored import judged
-from detector.lab.benchmark.windows import carried
+from detector.lab.benchmark.windows import with_template_reuse
 from detector.lab.pool import spread
 from detector.lab.training import labelled
 from detector.lab.worlds.archetypes import ARCHETYPES
@@ -137,7 +137,7 @@ def test_every_account_with_traffic_is_judged_once(world: replay.Replayed) -> No
 
 
 def test_windows_hold_a_hundred_requests_and_rivals_score_everyone(world: replay.Replayed) -> None:
-    windows = carried(world.windows, DETECTOR)
+    windows = with_template_reuse(world.windows, DETECTOR)
     assert set(windows["share"]) == {0.05, 0.10, 0.25, 0.50}
     for column in (
         "elicitation_sum",

@@ -19,7 +19,7 @@ from detector.lab.benchmark.rivals import (
     rival_scores,
     sketches,
 )
-from detector.lake.store import empty
+from detector.lake.rows import empty
 
 START = datetime(2026, 3, 2, 8)
 

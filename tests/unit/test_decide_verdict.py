@@ -1,4 +1,4 @@
-"""Verdicts: budget, exemptions, planted bonds, company, the worst of a life."""
+"""Verdicts: budget, exemptions, spoofable bonds, neighbours, peak scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from detector.config import ACCUSED_FROM, Allow, Config
 from detector.decide.budget import BUDGET_DAYS
 from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Day, Previous, decide
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.link.graph import EvidenceGraph
 from detector.link.tracking import MEMBERS
 from detector.score.additive import Additive, Term
@@ -136,7 +136,7 @@ def scores(day: Day) -> dict[str, float]:
     return dict(day.accounts.select("account_id", "score").rows())
 
 
-def test_a_group_lends_its_score_to_members_and_to_nobody_else() -> None:
+def test_a_group_contributes_its_score_to_members_and_to_nobody_else() -> None:
     day = run({"a": 0.0, "b": 0.0, "x": 0.0}, {"g": (0.9, ["a", "b"])})
     assert verdicts(day) == {"a": "alert", "b": "alert", "x": "clear"}
     assert scores(day)["a"] == pytest.approx(float(probability(np.array([9.0]))[0]))
@@ -152,7 +152,7 @@ def test_a_member_who_may_not_belong_gets_less() -> None:
 
 
 def test_a_member_is_accused_only_when_it_surely_belongs_whatever_the_budget_leaves() -> None:
-    # Four in five sure of each member of a group beyond doubt: false members of a true operation.
+    # Four in five sure of each member of a group that is certain: false members of a true operation.
     likely = changed(DETECTOR, membership=Additive((), base=2.0))
     members = run({"a": 0.0}, {"g": (0.9, ["a"])}, detector=likely)
     assert members.threshold < scores(members)["a"] < ACCUSED_FROM
@@ -187,7 +187,7 @@ def test_nobody_is_accused_with_a_group_on_what_cannot_be_shown() -> None:
     assert (verdicts(gone), len(gone.members)) == ({"a": "clear"}, 1)
 
 
-def test_who_joins_a_group_after_its_worst_day_is_lent_what_the_group_is_now() -> None:
+def test_a_member_that_joins_after_the_peak_day_gets_the_groups_score_of_today() -> None:
     first = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])})
 
     def later(load: float, joined: date) -> dict[str, str]:
@@ -207,9 +207,9 @@ def test_a_spoofable_bond_does_not_alert_the_victim() -> None:
 
 
 def test_a_group_that_could_all_have_been_spoofable_is_watched_at_most() -> None:
-    planted = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}, spoofable=True)
-    assert planted.groups.row(0, named=True)["verdict"] == "watch"
-    assert planted.groups["score"][0] > 0.9
+    spoofable = run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}, spoofable=True)
+    assert spoofable.groups.row(0, named=True)["verdict"] == "watch"
+    assert spoofable.groups["score"][0] > 0.9
     assert run({"a": 0.0, "b": 0.0}, {"g": (0.9, ["a", "b"])}).groups["verdict"].to_list() == ["alert"]
 
 
@@ -223,22 +223,22 @@ def test_one_account_alone_is_discounted_and_the_discount_is_a_part() -> None:
     assert scores(day)["a"] == pytest.approx(
         float(probability(np.array([DISCOUNT_FROM + 0.25 * (10.0 - DISCOUNT_FROM)]))[0])
     )
-    lone = run({"a": 0.9}, {})
-    assert verdicts(lone) == {"a": "alert"}
-    assert "alone" not in lone.parts["feature"].to_list()
+    single = run({"a": 0.9}, {})
+    assert verdicts(single) == {"a": "alert"}
+    assert "alone" not in single.parts["feature"].to_list()
 
 
 def test_false_members_leave_a_group_worth_a_look() -> None:
     unsure = {"a": 0.0, "b": 0.0}
-    doubts = changed(DETECTOR, membership=Additive((), base=-3.0))
-    assert run(unsure, {"g": (0.9, ["a", "b"])}, detector=doubts).members.is_empty()
-    kept = run(unsure, {"g": (0.0, ["a", "b"])}, detector=doubts)
+    sceptical = changed(DETECTOR, membership=Additive((), base=-3.0))
+    assert run(unsure, {"g": (0.9, ["a", "b"])}, detector=sceptical).members.is_empty()
+    kept = run(unsure, {"g": (0.0, ["a", "b"])}, detector=sceptical)
     assert (len(kept.members), kept.groups["n_accounts"].to_list()) == (2, [2])
     sure = run(unsure, {"g": (0.9, ["a", "b"])})
     assert (len(sure.members), sure.accounts["group_id"].to_list()) == (2, ["g", "g"])
 
 
-def test_similarity_lends_without_a_key() -> None:
+def test_similarity_contributes_without_a_key() -> None:
     day = run({"a": 0.0}, {"g": (0.9, ["a"])}, spoofable=True, bond="similarity")
     assert verdicts(day) == {"a": "alert"}
 
@@ -256,7 +256,7 @@ def test_candidates_of_similarity_are_kept_from_the_day_they_are_worth_a_look() 
     assert run({"a": 0.0}, {"g": (0.0, ["a"])}).groups["group_id"].to_list() == ["g"]
 
 
-def test_the_budget_keeps_doubtful_ones_from_alerting() -> None:
+def test_the_budget_keeps_uncertain_ones_from_alerting() -> None:
     own = {f"a{i}": 0.9 for i in range(50)}
     assert set(verdicts(run(own, {})).values()) == {"alert"}
     strict = run(own, {}, config=Config(alert_budget=1.0))
@@ -307,20 +307,20 @@ def test_parts_add_up_to_the_group_score() -> None:
 
 
 #: One account in five with this score is honest.
-DOUBTED = changed(DETECTOR, single_account=model("timing_score", -9.0, 2.0))
+UNSURE = changed(DETECTOR, single_account=model("timing_score", -9.0, 2.0))
 
 
-def worth(doubts: float) -> Config:
+def worth(expected: float) -> Config:
     """A budget that one active account a day makes worth so many false alerts in ``BUDGET_DAYS``."""
-    return Config(alert_budget=10_000 * doubts / BUDGET_DAYS)
+    return Config(alert_budget=10_000 * expected / BUDGET_DAYS)
 
 
 def test_what_was_alerted_within_the_week_counts_and_what_is_older_is_paid_for() -> None:
     config = worth(0.25)
-    first = run({"a": 0.9}, {}, detector=DOUBTED, config=config)
+    first = run({"a": 0.9}, {}, detector=UNSURE, config=config)
     assert verdicts(first) == {"a": "alert"}
 
-    def second(days: int, own: dict[str, float], detector: Detector = DOUBTED) -> str:
+    def second(days: int, own: dict[str, float], detector: Detector = UNSURE) -> str:
         later = D1 + timedelta(days=days)
         # As many accounts as before: the same budget.
         return verdicts(run(own, {}, day=later, before=first, detector=detector, config=config))["b"]
@@ -332,12 +332,12 @@ def test_what_was_alerted_within_the_week_counts_and_what_is_older_is_paid_for()
 
 def test_who_is_paid_for_costs_again_only_when_it_rises() -> None:
     config = Config(alert_budget=10_000 * 0.25 / BUDGET_DAYS / 2)
-    first = run({"a": 0.9, "x": 0.0}, {}, detector=DOUBTED, config=config)
+    first = run({"a": 0.9, "x": 0.0}, {}, detector=UNSURE, config=config)
     assert verdicts(first) == {"a": "alert", "x": "clear"}
 
     def beside(a: float, a_bits: float) -> dict[str, str]:
         both = changed(
-            DOUBTED,
+            UNSURE,
             single_account=Additive(
                 (Term("timing_score", np.array([0.5, 0.95]), np.array([-9.0, 2.0, a_bits])),), base=0.0
             ),
@@ -350,7 +350,7 @@ def test_who_is_paid_for_costs_again_only_when_it_rises() -> None:
 
 
 def test_an_alerted_group_counts_for_a_week_too() -> None:
-    surer = changed(DOUBTED, group=model("load_gini", -9.0, 3.2))
+    surer = changed(UNSURE, group=model("load_gini", -9.0, 3.2))
     config = worth(0.25)
     first = run({"m": 0.0}, {"g": (0.9, ["m"])}, detector=surer, config=config)
     assert first.groups["verdict"].to_list() == ["alert"]
@@ -361,12 +361,12 @@ def test_an_alerted_group_counts_for_a_week_too() -> None:
 
 
 def test_a_small_site_may_spend_in_one_night_what_it_has_for_a_week() -> None:
-    doubt = 1 - float(probability(np.array([2.0]))[0])
-    weekly = run({"a": 0.9}, {}, detector=DOUBTED, config=worth(1.1 * doubt))
+    expected = 1 - float(probability(np.array([2.0]))[0])
+    weekly = run({"a": 0.9}, {}, detector=UNSURE, config=worth(1.1 * expected))
     assert verdicts(weekly) == {"a": "alert"}
-    short = run({"a": 0.9}, {}, detector=DOUBTED, config=worth(0.9 * doubt))
+    short = run({"a": 0.9}, {}, detector=UNSURE, config=worth(0.9 * expected))
     assert verdicts(short) == {"a": "watch"}
-    assert 1.1 * doubt / BUDGET_DAYS < doubt
+    assert 1.1 * expected / BUDGET_DAYS < expected
 
 
 def test_a_group_is_accused_from_the_same_certainty_as_its_members() -> None:
@@ -378,8 +378,8 @@ def test_a_group_is_accused_from_the_same_certainty_as_its_members() -> None:
         assert day.groups["verdict"].to_list() == [verdict]
 
 
-#: Four acts of harvest and an exit shared with others who do are beyond doubt.
-COMPANY = changed(
+#: Four acts of harvest and an exit shared with others who do are certain.
+RELATIONAL = changed(
     DETECTOR,
     conduct=model("timing_score", -9.0, 4.0),
     single_account=Additive((), base=-9.0),
@@ -403,11 +403,11 @@ def parts_of(day: Day, subject: str) -> dict[str, float]:
     return dict(rows.select("feature", "bits").iter_rows())
 
 
-def test_a_ring_raises_a_group_to_what_half_of_its_members_company_says() -> None:
+def test_a_ring_raises_a_group_to_the_median_relational_score_of_its_members() -> None:
     three = HARVEST[:3]
-    without = run(site(), {"g": (0.0, three)}, detector=COMPANY)
+    without = run(site(), {"g": (0.0, three)}, detector=RELATIONAL)
     assert without.groups["score_bits"].to_list() == [-9.0]
-    day = run(site(), {"g": (0.0, three)}, detector=COMPANY, shared=exits())
+    day = run(site(), {"g": (0.0, three)}, detector=RELATIONAL, shared=exits())
     group = day.groups.row(0, named=True)
     assert (group["group_id"], group["verdict"], group["n_accounts"]) == ("g", "alert", 4)
     assert (group["score_bits"], group["intrinsic_bits"]) == (6.0, -9.0)
@@ -418,8 +418,8 @@ def test_a_ring_raises_a_group_to_what_half_of_its_members_company_says() -> Non
     assert {a for a, v in verdicts(day).items() if v == "alert"} == set(HARVEST)
 
 
-def test_a_group_surer_than_its_company_is_held_to_it_and_says_so() -> None:
-    day = run(site(), {"g": (0.9, HARVEST)}, detector=COMPANY, shared=exits())
+def test_a_group_surer_than_its_members_neighbours_is_limited_and_says_so() -> None:
+    day = run(site(), {"g": (0.9, HARVEST)}, detector=RELATIONAL, shared=exits())
     half = day.accounts.filter(pl.col("account_id").is_in(HARVEST))["relational_score"].median()
     assert isinstance(half, float)
     assert day.groups["score_bits"].to_list() == pytest.approx([odds_bits(half) + GROUP_ABOVE])
@@ -429,47 +429,47 @@ def test_a_group_surer_than_its_company_is_held_to_it_and_says_so() -> None:
 
 
 def test_suspects_of_no_group_are_one_and_keep_its_name() -> None:
-    first = run(site(), {}, detector=COMPANY, shared=exits())
+    first = run(site(), {}, detector=RELATIONAL, shared=exits())
     (name,) = first.groups["group_id"]
     assert first.groups["intrinsic_bits"].to_list() == [None]
     assert parts_of(first, name) == {"neighbours": 6.0}
     assert first.members["account_id"].to_list() == HARVEST
-    second = run(site(0.0), {}, day=D2, before=first, detector=COMPANY, shared=exits())
+    second = run(site(0.0), {}, day=D2, before=first, detector=RELATIONAL, shared=exits())
     assert second.groups["group_id"].to_list() == [name]
     assert second.members["first_day"].to_list() == [D1] * 4
     # A day later they may have been formed into a group: the name they are known by stays.
-    formed = run(site(), {"g": (0.0, HARVEST)}, day=D2, before=first, detector=COMPANY, shared=exits())
+    formed = run(site(), {"g": (0.0, HARVEST)}, day=D2, before=first, detector=RELATIONAL, shared=exits())
     assert set(formed.members["group_id"]) == {name}
     assert formed.merged == {"g": name}
 
 
 def test_a_group_that_lies_in_a_ring_goes_into_it() -> None:
     apart = {"g": (0.0, [*HARVEST[:3]]), "h": (0.9, [HARVEST[3]])}
-    day = run(site(), apart, detector=COMPANY, shared=exits())
+    day = run(site(), apart, detector=RELATIONAL, shared=exits())
     assert day.merged == {"h": "g"}
     assert set(day.members["group_id"]) == {"g"}
     assert dict(day.members.select("account_id", "origin_id").iter_rows())[HARVEST[3]] == "h"
-    later = run(site(), apart, day=D2, before=day, detector=COMPANY, shared=exits())
+    later = run(site(), apart, day=D2, before=day, detector=RELATIONAL, shared=exits())
     assert later.merged == {"h": "g"}
     assert later.groups.filter(pl.col("state") != "merged")["group_id"].to_list() == ["g"]
 
 
 def test_a_group_whose_ring_is_no_more_stands_again() -> None:
     two = {"g": (0.9, HARVEST[:2]), "h": (0.9, HARVEST[2:])}
-    formed = run(site(), two, day=D1 - timedelta(days=1), detector=COMPANY)
-    one = run(site(), two, before=formed, detector=COMPANY, shared=exits())
+    formed = run(site(), two, day=D1 - timedelta(days=1), detector=RELATIONAL)
+    one = run(site(), two, before=formed, detector=RELATIONAL, shared=exits())
     states = {r["group_id"]: (r["state"], r["successor_id"]) for r in one.groups.iter_rows(named=True)}
     assert states == {"g": ("active", None), "h": ("merged", "g")}
     # Nothing is shared any more: who is alerted with ``h`` must be told of by it.
-    apart = run(site(), two, day=D2, before=one, detector=COMPANY, shared=shares(40))
+    apart = run(site(), two, day=D2, before=one, detector=RELATIONAL, shared=shares(40))
     states = {r["group_id"]: (r["state"], r["successor_id"]) for r in apart.groups.iter_rows(named=True)}
     assert states == {"g": ("active", None), "h": ("active", None)}
     assert set(apart.members.filter(pl.col("group_id") == "h")["account_id"]) == set(HARVEST[2:])
 
 
-def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
-    # Own -1.25 bits and harvest 4, company 9, of it planted above 6; the group lends 9, of which 8 is borne out.
-    sure = changed(COMPANY, relational=model("neighbours_network_1", -9.0, 9.0))
+def test_contributions_add_up_to_the_score_of_an_account_with_neighbours() -> None:
+    # Conduct -1.25 bits, harvest 4, neighbours 9, spoofable above 6; the group contributes 9, limited to 8.
+    sure = changed(RELATIONAL, relational=model("neighbours_network_1", -9.0, 9.0))
     day = run(site(), {"g": (0.9, HARVEST[:2])}, detector=sure, shared=exits(spoofable=True))
     expected = {
         "a000": {"base_rate": 0.0, "neighbours_network_1": 9.0},
@@ -479,18 +479,20 @@ def test_parts_add_up_to_the_score_of_who_is_judged_by_company() -> None:
     for account, parts in expected.items():
         assert parts_of(day, account) == pytest.approx(parts)
         assert sum(parts.values()) == pytest.approx(bits[account])
-    firm = run(site(), {"g": (0.9, HARVEST[:2])}, detector=COMPANY, shared=exits())
-    assert parts_of(firm, "a000") == pytest.approx(
+    unspoofable = run(site(), {"g": (0.9, HARVEST[:2])}, detector=RELATIONAL, shared=exits())
+    assert parts_of(unspoofable, "a000") == pytest.approx(
         {"base_rate": 0.0, "neighbours_network_1": 6.0, "group_contribution": 2.0}
     )
-    assert dict(firm.accounts.select("account_id", "score_bits").iter_rows())["a000"] == pytest.approx(8.0)
-    assert dict(firm.accounts.select("account_id", "relational_score").iter_rows())["a000"] == pytest.approx(
-        float(probability(np.array([6.0]))[0])
+    assert dict(unspoofable.accounts.select("account_id", "score_bits").iter_rows())["a000"] == pytest.approx(
+        8.0
     )
+    assert dict(unspoofable.accounts.select("account_id", "relational_score").iter_rows())[
+        "a000"
+    ] == pytest.approx(float(probability(np.array([6.0]))[0]))
 
 
-def test_company_of_a_site_without_suspects_says_nothing() -> None:
-    day = run(site(0.0), {"g": (0.0, HARVEST)}, detector=COMPANY, shared=exits())
+def test_neighbours_on_a_site_without_suspects_say_nothing() -> None:
+    day = run(site(0.0), {"g": (0.0, HARVEST)}, detector=RELATIONAL, shared=exits())
     assert set(verdicts(day).values()) == {"clear"}
     assert day.groups["verdict"].to_list() == ["clear"]
     assert day.parts.filter(pl.col("subject_type") == "account").is_empty()

@@ -11,7 +11,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 from detector.pipeline import due, relations
 

@@ -22,7 +22,7 @@ from detector import cli
 from detector.cli import ending
 from detector.cli.show import bar, say
 from detector.errors import ConfigError, DataQualityError, DeliveryError, QueryError
-from detector.lake.engine import DuckDB
+from detector.lake.engine.duckdb import DuckDB
 
 CANARY = "please explain step by step how Zebulon's aunt baked"
 

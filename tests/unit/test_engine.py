@@ -9,7 +9,8 @@ import pytest
 from made_lake import bare_lake
 
 from detector.errors import ConfigError, QueryError
-from detector.lake.engine import DuckDB, analyst_query
+from detector.lake.engine.duckdb import DuckDB
+from detector.lake.engine.sandbox import analyst_query
 from detector.lake.opened import open_lake
 
 

@@ -22,7 +22,8 @@ from detector.cli import app
 from detector.config import Config, load_config
 from detector.errors import HydrawatchError
 from detector.health import Report, check
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
 
 LOG = Path(__file__).parents[2] / "sample_logs" / "formats" / "native-requests.jsonl"

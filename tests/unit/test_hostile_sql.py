@@ -12,10 +12,10 @@ import pytest
 from made_lake import day_with_alert
 
 from detector.errors import HydrawatchError
-from detector.lake import engine
-from detector.lake.engine import analyst_query
+from detector.lake.engine import sandbox
+from detector.lake.engine.sandbox import analyst_query
+from detector.lake.engine.statement import Statement
 from detector.lake.opened import open_lake
-from detector.lake.statement import Statement
 from detector.lake.store import Store
 
 SECRET = "5ec4e7" * 10
@@ -100,7 +100,7 @@ def test_the_connection_alone_lets_no_statement_write(
 ) -> None:
     """Were the parser fooled, still no path could be written."""
     monkeypatch.setattr(
-        engine, "parse_statement", lambda con, sql: Statement(sql, frozenset({"alerts"}), catalog=False)
+        sandbox, "parse_statement", lambda con, sql: Statement(sql, frozenset({"alerts"}), catalog=False)
     )
     before, whole = traces(lake, out), contents(lake, out)
     plain, explained, *_ = families().values()
@@ -129,7 +129,7 @@ def test_the_connection_alone_reaches_nothing_but_parts(
     sql: str, lake: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        engine, "parse_statement", lambda con, sql: Statement(sql, frozenset({"alerts"}), catalog=False)
+        sandbox, "parse_statement", lambda con, sql: Statement(sql, frozenset({"alerts"}), catalog=False)
     )
     before = traces(lake, out)
     told = ask(lake, sql.replace("{lake}", str(lake)))
@@ -169,7 +169,7 @@ def test_a_part_replaced_while_it_is_asked_for_is_looked_up_again(
     lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run renames a new part into place between the listing and the reading."""
-    real = engine.read_views
+    real = sandbox.read_views
     lists = []
 
     def slow(*args: object) -> object:
@@ -181,6 +181,6 @@ def test_a_part_replaced_while_it_is_asked_for_is_looked_up_again(
                 parts._files[name] = gone
         return views, parts
 
-    monkeypatch.setattr(engine, "read_views", slow)
+    monkeypatch.setattr(sandbox, "read_views", slow)
     assert "a-1" in ask(lake, "SELECT alert_id FROM alerts")
     assert len(lists) == 2

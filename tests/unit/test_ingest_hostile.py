@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from detector.ingest.checks import Mapped
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.messages import conversation, prose
 from detector.ingest.records import MAX_DEPTH, parse, shallow
 from detector.ingest.splitting import Block
@@ -127,9 +128,9 @@ def own(**given: Any) -> str:
 
 
 def test_a_body_is_never_read_as_a_record() -> None:
-    planted = own(id="planted", user="victim", body="{}")
+    forged = own(id="forged", user="victim", body="{}")
     found = mapped(
-        "mapped", own(user="-", code=401, body=planted), own(id="null", body=planted), mapped_keys=MAP
+        "mapped", own(user="-", code=401, body=forged), own(id="null", body=forged), mapped_keys=MAP
     )
     assert found.rows.is_empty()
     assert [r.code for r in found.rejects] == ["unauthenticated", "missing"]

@@ -15,7 +15,8 @@ from detector.ingest.bounds import Bounds
 from detector.ingest.ingestion import ingest
 from detector.ingest.ledger import identify
 from detector.ingest.report import FileReport
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 
 NOW = datetime(2026, 11, 20, 12)
 
@@ -78,7 +79,7 @@ def test_every_path_ends_as_read_passed_or_unreadable_and_nights_do_not_grow_the
             "bad\\xff.parquet": "unreadable",
         }  # fmt: skip
         assert all(r["reason"] for r in rows(store, "files") if r["status"] != "read")
-        assert reports["a.jsonl"].known == (night > 0)
+        assert reports["a.jsonl"].in_lake == (night > 0)
     assert len(store.parts("files")) == 2
     (folder / "cut.parquet").unlink()
     take(store, folder)
@@ -94,7 +95,7 @@ def test_a_copy_of_a_file_that_was_read_ends_as_a_row_that_names_the_first(
         take(store, first)
     for night in range(2):
         reports = take(store, tmp_path / "in", now=datetime(2026, 11, 20 + night))
-        assert (reports["b.jsonl"].known, reports["b.jsonl"].copy_of) == (True, str(first))
+        assert (reports["b.jsonl"].in_lake, reports["b.jsonl"].copy_of) == (True, str(first))
         assert reports["a.jsonl"].copy_of == ""
         found = {Path(r["path"]).name: r for r in rows(store, "files")}
         assert {name: r["status"] for name, r in found.items()} == {"a.jsonl": "read", "b.jsonl": "passed"}
@@ -148,7 +149,7 @@ def test_an_archive_cut_short_is_read_so_far_and_stays_unreadable_until_it_is_wh
     assert first.status == "unreadable"
     assert 0 < first.n_requests < 500
     again = take(store, path)["a.jsonl.gz"]
-    assert (again.status, again.known) == ("unreadable", True)
+    assert (again.status, again.in_lake) == ("unreadable", True)
     path.write_bytes(whole)
     cured = take(store, path)["a.jsonl.gz"]
     assert (cured.status, cured.n_requests + first.n_requests) == ("read", 500)
@@ -158,7 +159,7 @@ def test_a_file_of_rejects_alone_is_told_each_time(store: Store, tmp_path: Path)
     path = log(tmp_path / "requests.jsonl", request(1, ts="never"), request(2, ts="never"))
     assert take(store, path)["requests.jsonl"].codes.total() == 2
     again = take(store, path)["requests.jsonl"]
-    assert (again.known, again.reject_share) == (True, 1.0)
+    assert (again.in_lake, again.reject_share) == (True, 1.0)
 
 
 def test_ids_of_shorter_states_are_those_the_file_had(tmp_path: Path) -> None:
@@ -240,7 +241,7 @@ def test_a_file_of_late_lines_alone_is_read_by_a_backfill_without_more_words(
     ran(store, date(2026, 11, 10))
     late = log(tmp_path / "requests.jsonl", request(1, "2001-01-01T00:00:00Z"))
     assert take(store, late)["requests.jsonl"].n_rejects == 1
-    assert take(store, late)["requests.jsonl"].known
+    assert take(store, late)["requests.jsonl"].in_lake
     assert take(store, late, backfill=True)["requests.jsonl"].n_requests == 1
 
 
@@ -278,12 +279,12 @@ def test_facts_ahead_of_the_clock_events_and_releases_wait_accounts_are_kept_and
 def test_a_file_that_gave_nothing_is_read_anew_under_other_settings(store: Store, tmp_path: Path) -> None:
     path = log(tmp_path / "requests.jsonl", request(1), request(2))
     assert take(store, path, format="envoy")["requests.jsonl"].n_rejects == 2
-    assert take(store, path, format="envoy")["requests.jsonl"].known
+    assert take(store, path, format="envoy")["requests.jsonl"].in_lake
     report = take(store, path)["requests.jsonl"]
     assert (report.n_requests, report.n_replaced) == (2, 0)
     assert rows(store, "rejects") == []
     assert len(rows(store, "files")) == 1
-    assert take(store, path)["requests.jsonl"].known
+    assert take(store, path)["requests.jsonl"].in_lake
 
 
 def test_a_file_that_gave_something_under_other_settings_is_named_and_read_only_when_asked(
@@ -372,7 +373,7 @@ def test_files_of_an_older_lake_count_as_read_with_todays_settings(store: Store,
     [part] = store.parts("files")
     pl.read_parquet(part).drop(new).write_parquet(part)
     report = take(store, path, account_attribute="tenant")["requests.jsonl"]
-    assert report.known
+    assert report.in_lake
     assert not report.outdated
     assert take(store, path, again=True)["requests.jsonl"].n_replaced == 1
 
@@ -404,7 +405,7 @@ def test_an_account_attribute_found_nowhere_is_said(
 
     inner = mapping.RecordMapper.map
 
-    def named(self: mapping.RecordMapper, block: Any) -> mapping.Mapped:
+    def named(self: mapping.RecordMapper, block: Any) -> Any:
         mapped = inner(self, block)
         mapped.n_named = 0  # type: ignore[attr-defined]
         return mapped

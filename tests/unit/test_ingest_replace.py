@@ -133,7 +133,7 @@ def test_a_file_that_fails_while_it_is_read_again_keeps_what_it_gave(
         patch.setattr(intake.Intake, "finish", fail)
         assert take(store, path, again=True)["a.jsonl"].status == "unreadable"
     assert ids(store) == ["r-1", "r-2"]
-    assert take(store, path)["a.jsonl"].known
+    assert take(store, path)["a.jsonl"].in_lake
 
 
 def test_accounts_read_again_hold_from_when_they_did(store: Store, tmp_path: Path) -> None:

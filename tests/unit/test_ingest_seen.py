@@ -70,7 +70,7 @@ def test_only_days_that_are_read_are_loaded_and_they_are_loaded_once(tmp_path: P
     assert asked == [NOON.date(), NOON.date() + timedelta(days=400)]
 
 
-def test_days_are_let_go_when_they_have_grown_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_are_dropped_when_they_have_grown_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[date] = []
 
     def parts(day: date) -> list[Path]:

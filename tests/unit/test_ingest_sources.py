@@ -20,7 +20,7 @@ import zstandard
 
 from detector.errors import LogError
 from detector.ingest.reader import Reader
-from detector.ingest.sources import Found, Source, find
+from detector.ingest.sources import Selection, Source, find
 
 ROW = {"request_id": "r-1", "ts": "2026-11-02T09:00:00Z", "account_id": "acct-1", "model": "m-1"}
 LINE = json.dumps(ROW).encode() + b"\n"
@@ -54,7 +54,7 @@ def records(source: Source) -> list[object]:
     return [{k: v for k, v in json.loads(text).items() if v is not None} for text in texts]
 
 
-def told(found: Found, folder: Path) -> dict[str, tuple[str, str]]:
+def told(found: Selection, folder: Path) -> dict[str, tuple[str, str]]:
     return {str(s.path.relative_to(folder)): (s.status, s.reason) for s in found.skips}
 
 

@@ -78,7 +78,12 @@ def test_the_same_bytes_are_read_once_and_the_same_request_counts_once(store: St
     assert [(r.n_requests, r.n_duplicates) for r in take(store, first)] == [(2, 1)]
     before = store.parts("requests")
     [again] = take(store, first)
-    assert (again.skipped, again.known, again.reason, again.n_lines) == (True, True, "already in the lake", 0)
+    assert (again.skipped, again.in_lake, again.reason, again.n_lines) == (
+        True,
+        True,
+        "already in the lake",
+        0,
+    )
     copy = log(tmp_path / "b" / "y.jsonl", request(1), request(2), request(1))
     assert take(store, copy)[0].skipped
     assert store.parts("requests") == before
@@ -150,7 +155,7 @@ def test_calls_that_failed_to_authenticate_are_rejects_that_no_gate_counts(
     assert (report.n_lines, report.n_requests, report.n_rejects, report.n_unauthenticated) == (39, 1, 38, 38)
     assert {r["code"] for r in rows(store, "rejects")} == {"unauthenticated"}
     [again] = take(store, path)
-    assert (again.known, again.reject_share) == (True, 0.0)
+    assert (again.in_lake, again.reject_share) == (True, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +209,7 @@ def test_a_flood_of_failed_logins_hides_no_broken_source(store: Store, tmp_path:
     ):
         ingest([path], store, key=KEY, now=NOW)
     [again] = take(store, path)
-    assert (again.known, again.reject_share) == (True, 0.8)
+    assert (again.in_lake, again.reject_share) == (True, 0.8)
 
 
 @pytest.mark.parametrize("day_rows", [1, 7, 1000])

@@ -10,7 +10,8 @@ import pytest
 from detector.errors import ConfigError
 from detector.lake.key import KeyNotProven, WrongKey, check_value, lake_key
 from detector.lake.marks import MarksDamaged, keep_account_ids, read_marks
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 
 
 @pytest.fixture(autouse=True)

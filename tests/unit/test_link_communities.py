@@ -38,7 +38,7 @@ def test_operations_that_share_nothing_are_two_rings() -> None:
     assert found(shares(60, links), one + two) == [set(one), set(two)]
 
 
-def test_fewer_than_a_group_are_no_circle() -> None:
+def test_fewer_than_a_group_are_no_ring() -> None:
     few = list(range(GROUP_MEMBERS - 1))
     assert found(shares(60, on_key(1, few)), few) == []
     assert found(shares(60, on_key(1, [*few, 9])), [*few, 9]) == [{*few, 9}]
@@ -204,7 +204,7 @@ def overlay(
     *,
     false_member: str = "",
     silent: str = "",
-    planted: float = 0.0,
+    spoofable_limit: float = 0.0,
     previous: pl.DataFrame | None = None,
     day: date = D1,
 ) -> pl.DataFrame:
@@ -214,7 +214,7 @@ def overlay(
         for a in accounts
     ]
     schema = {**MEMBERS, "evidence_bits": pl.Float64, "false_member": pl.Boolean}
-    about = [(a, b, planted, None if a in silent else 1) for a, b in known.items()]
+    about = [(a, b, spoofable_limit, None if a in silent else 1) for a, b in known.items()]
     return communities.overlaid(
         pl.DataFrame(rows, schema=schema, orient="row"),
         ring,
@@ -237,7 +237,7 @@ def column(frame: pl.DataFrame, name: str) -> dict[str, object]:
     return dict(frame.select("account_id", name).iter_rows())
 
 
-def test_who_is_in_a_ring_is_of_its_group_and_undoubted() -> None:
+def test_who_is_in_a_ring_is_of_its_group_and_no_false_member() -> None:
     ring = names({0: "abcd"}, {"g": "abc", "h": "dxyz"})
     made = overlay({"g": "abc", "h": "dxyz"}, ring, dict.fromkeys("abcdxyz", 2.0), false_member="ax")
     assert column(made, "group_id") == {**dict.fromkeys("abcd", "g"), **dict.fromkeys("xyz", "h")}
@@ -245,12 +245,12 @@ def test_who_is_in_a_ring_is_of_its_group_and_undoubted() -> None:
     assert column(made, "false_member") == {**dict.fromkeys("abcdyz", False), "x": True}
 
 
-def test_those_left_are_doubtful_where_likelier_not_of_it() -> None:
+def test_those_left_are_false_members_where_likelier_not_of_it() -> None:
     ring = names({0: "abcde"}, {"g": "abcxy", "h": "dez", "q": "st"})
     assert ring.absorbed == {"h": "g"}
     known = {**dict.fromkeys("abcdey", 2.0), "x": -1.0, "z": 2.0, "s": -9.0, "t": None}
-    doubt = column(overlay({"g": "abcxy", "h": "dez", "q": "st"}, ring, known), "false_member")
-    assert doubt == {
+    false_members = column(overlay({"g": "abcxy", "h": "dez", "q": "st"}, ring, known), "false_member")
+    assert false_members == {
         **dict.fromkeys("abcde", False),
         "x": True,
         "y": False,
@@ -260,7 +260,7 @@ def test_those_left_are_doubtful_where_likelier_not_of_it() -> None:
     }
 
 
-def test_who_no_group_held_is_bound_by_company() -> None:
+def test_an_account_that_no_group_held_is_bound_by_neighbours() -> None:
     ring = names({0: "abcd"}, {"g": "abc"})
     made = overlay({"g": "abc"}, ring, {**dict.fromkeys("abc", 2.0), "d": 1.0})
     row = made.filter(pl.col("account_id") == "d").row(0, named=True)
@@ -269,7 +269,7 @@ def test_who_no_group_held_is_bound_by_company() -> None:
     assert row["membership_probability"] == pytest.approx(float(probability(np.array([1.0]))[0]))
     assert (row["spoofable"], row["evidence_bits"], row["similarity"]) == (False, None, None)
     assert column(made, "bond")["a"] == "keys"
-    weak = overlay({"g": "abc"}, ring, {**dict.fromkeys("abc", 2.0), "d": 1.0}, planted=-0.5)
+    weak = overlay({"g": "abc"}, ring, {**dict.fromkeys("abc", 2.0), "d": 1.0}, spoofable_limit=-0.5)
     assert column(weak, "spoofable")["d"] is True
 
 

@@ -90,7 +90,7 @@ def test_text_that_only_repeats_is_no_similarity() -> None:
     assert not any((label == k).sum() > 6 for k in set(label.tolist()) - {-1})
 
 
-def test_keys_of_many_holders_are_dealt_into_hands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_of_many_holders_are_split_into_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, n = world(8)
     monkeypatch.setattr(similarity, "SIMILAR_BUCKET", 4)
     label = find(rows, n).label[:12]

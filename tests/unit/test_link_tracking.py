@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from detector.link.tracking import FOUND, MEMBERS, carry_over
+from detector.link.tracking import FOUND, MEMBERS, track
 
 D1, D2 = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -28,21 +28,21 @@ def ids(members: pl.DataFrame) -> dict[str, set[str]]:
 
 
 def test_a_group_keeps_its_name_while_heads_come_and_go() -> None:
-    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"]), day=D1).members
-    second = carry_over(first, found(x=["c", "d", "e", "f"]), day=D2).members
+    first = track(NOBODY, found(x=["a", "b", "c", "d"]), day=D1).members
+    second = track(first, found(x=["c", "d", "e", "f"]), day=D2).members
     assert ids(second) == {first["group_id"][0]: {"a", "b", "c", "d", "e", "f"}}
     days = dict(second.select("account_id", "last_day").rows())
     assert (days["a"], days["f"]) == (D1, D2)
 
 
 def test_members_stay_when_nothing_is_seen() -> None:
-    first = carry_over(NOBODY, found(x=["a", "b", "c"]), day=D1).members
-    assert carry_over(first, found(), day=D2).members.equals(first)
+    first = track(NOBODY, found(x=["a", "b", "c"]), day=D1).members
+    assert track(first, found(), day=D2).members.equals(first)
 
 
 def test_merge_is_recorded_and_takes_everybody() -> None:
-    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
-    merged = carry_over(first, found(z=["a", "b", "c", "d", "p", "q"]), day=D2)
+    first = track(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
+    merged = track(first, found(z=["a", "b", "c", "d", "p", "q"]), day=D2)
     assert len(ids(merged.members)) == 1
     ((old, new),) = merged.merged.items()
     assert ids(merged.members) == {new: set("abcdpqr")}
@@ -50,8 +50,8 @@ def test_merge_is_recorded_and_takes_everybody() -> None:
 
 
 def test_split_is_recorded() -> None:
-    first = carry_over(NOBODY, found(x=["a", "b", "c", "d", "e"]), day=D1).members
-    parted = carry_over(first, found(x=["a", "b", "c"], y=["d", "e"]), day=D2)
+    first = track(NOBODY, found(x=["a", "b", "c", "d", "e"]), day=D1).members
+    parted = track(first, found(x=["a", "b", "c"], y=["d", "e"]), day=D2)
     old = first["group_id"][0]
     assert list(parted.split.values()) == [old]
     new = next(iter(parted.split))
@@ -59,47 +59,45 @@ def test_split_is_recorded() -> None:
 
 
 def test_an_account_is_in_one_group() -> None:
-    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r", "s"]), day=D1).members
-    second = carry_over(first, found(x=["a", "b", "c", "p"], y=["q", "r", "s"]), day=D2).members
+    first = track(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r", "s"]), day=D1).members
+    second = track(first, found(x=["a", "b", "c", "p"], y=["q", "r", "s"]), day=D2).members
     assert second["account_id"].is_unique().all()
 
 
 def test_names_do_not_depend_on_labels_or_order() -> None:
-    one = carry_over(NOBODY, found(x=["a", "b", "c"], y=["p", "q", "r"]), day=D1).members
-    other = carry_over(NOBODY, found(y=["r", "q", "p"], x=["c", "a", "b"]), day=D1).members
+    one = track(NOBODY, found(x=["a", "b", "c"], y=["p", "q", "r"]), day=D1).members
+    other = track(NOBODY, found(y=["r", "q", "p"], x=["c", "a", "b"]), day=D1).members
     assert one.equals(other)
 
 
 def test_a_bond_of_similarity_is_drawn_anew_and_one_of_keys_stays() -> None:
     for bond, left in (("keys", {"a", "b", "c", "d"}), ("similarity", {"a", "b", "c"})):
-        first = carry_over(NOBODY, found(bond, x=["a", "b", "c", "d"]), day=D1).members
-        second = carry_over(first, found(bond, x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b", "d"]))
+        first = track(NOBODY, found(bond, x=["a", "b", "c", "d"]), day=D1).members
+        second = track(first, found(bond, x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b", "d"]))
         assert ids(second.members) == {first["group_id"][0]: left}
 
 
 def test_an_account_the_window_holds_nothing_of_keeps_its_old_bond() -> None:
-    first = carry_over(NOBODY, found("similarity", x=["a", "b", "c", "d"]), day=D1).members
-    second = carry_over(first, found("similarity", x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b"]))
+    first = track(NOBODY, found("similarity", x=["a", "b", "c", "d"]), day=D1).members
+    second = track(first, found("similarity", x=["a", "b", "c"]), day=D2, present=pl.Series(["a", "b"]))
     assert ids(second.members) == {first["group_id"][0]: {"a", "b", "c", "d"}}
 
 
 def test_keys_found_later_outrank_similarity() -> None:
-    first = carry_over(NOBODY, found("similarity", x=["a", "b", "c"]), day=D1).members
-    second = carry_over(first, found("keys", x=["a", "b", "c"]), day=D2, present=first["account_id"]).members
-    third = carry_over(
-        second, found("similarity", x=["a", "b", "c"]), day=D2, present=first["account_id"]
-    ).members
+    first = track(NOBODY, found("similarity", x=["a", "b", "c"]), day=D1).members
+    second = track(first, found("keys", x=["a", "b", "c"]), day=D2, present=first["account_id"]).members
+    third = track(second, found("similarity", x=["a", "b", "c"]), day=D2, present=first["account_id"]).members
     assert (set(second["bond"]), set(third["bond"])) == ({"keys"}, {"keys"})
 
 
 def test_a_suspect_group_and_a_clear_one_are_not_joined_by_a_days_accident() -> None:
-    first = carry_over(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
+    first = track(NOBODY, found(x=["a", "b", "c", "d"], y=["p", "q", "r"]), day=D1).members
     hydra = first.filter(pl.col("account_id") == "a")["group_id"][0]
     house = first.filter(pl.col("account_id") == "p")["group_id"][0]
     lump = found(z=["a", "b", "c", "d", "n", "p", "q", "r"])
-    apart = carry_over(first, lump, day=D2, suspects=frozenset({hydra}))
+    apart = track(first, lump, day=D2, suspects=frozenset({hydra}))
     assert ids(apart.members) == {hydra: set("abcdn"), house: set("pqr")}
     assert not apart.merged
-    assert len(ids(carry_over(first, lump, day=D2).members)) == 1
-    both = carry_over(first, lump, day=D2, suspects=frozenset({hydra, house}))
+    assert len(ids(track(first, lump, day=D2).members)) == 1
+    both = track(first, lump, day=D2, suspects=frozenset({hydra, house}))
     assert len(ids(both.members)) == 1

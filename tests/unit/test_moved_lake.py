@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from detector.cli import app
 from detector.errors import ConfigError, LakeError
+from detector.lake.engine.viewfile import views_elsewhere
 from detector.lake.opened import open_lake
 from detector.lake.tables import tables
-from detector.lake.views import views_elsewhere
 
 
 def add_alerts(root: Path, n: int) -> None:

@@ -12,8 +12,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from detector.ingest.checks import Mapped
 from detector.ingest.formats import Options, formats
-from detector.ingest.mapping import Mapped, RecordMapper
+from detector.ingest.mapping import RecordMapper
 from detector.ingest.splitting import Block
 
 START = 1_793_610_000_000_000_000

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.lake.store import Store, empty
+from detector.lake.rows import empty
+from detector.lake.store import Store
 from detector.pipeline import gathered
 
 DAYS = [date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)]

@@ -69,9 +69,9 @@ def alike(n: int) -> list[tuple[str, str, int]]:
     return [*text, ("a00", "card", 99), ("a01", "card", 99)]
 
 
-@pytest.mark.parametrize("lone", [0, 1, 7, 500])
-def test_accounts_that_share_nothing_leave_the_groups_as_they_are_found(lone: int) -> None:
-    grouped = found(seen(alike(12), population=200 + lone))
+@pytest.mark.parametrize("others", [0, 1, 7, 500])
+def test_accounts_that_share_nothing_leave_the_groups_as_they_are_found(others: int) -> None:
+    grouped = found(seen(alike(12), population=200 + others))
     assert len(grouped) >= 10
     assert grouped["label"].n_unique() == 1
     assert set(grouped["account_id"]) <= {f"a{i:02}" for i in range(12)}

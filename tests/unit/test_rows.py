@@ -17,7 +17,7 @@ from made_lake import bare_lake
 from detector.clean import STEERING, clean, json_safe, show_id, steers, visible, visible_lines
 from detector.cli.rows import csv_cell, distinct, grid, json_text, print_table
 from detector.errors import QueryError
-from detector.lake.engine import analyst_query
+from detector.lake.engine.sandbox import analyst_query
 from detector.lake.opened import open_lake
 
 #: One of each kind that may reach no terminal.

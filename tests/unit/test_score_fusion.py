@@ -1,4 +1,4 @@
-"""What is known of an account by the end of a day: what its group may lend it, and what its company says."""
+"""The score of an account by the end of a day: what its group contributes and what its neighbours say."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rows_of(frame: pl.DataFrame) -> dict[str, tuple[Any, ...]]:
     return {r[0]: r[1:] for r in frame.iter_rows()}
 
 
-def test_a_group_lends_the_worst_of_its_life_and_says_of_which_day() -> None:
+def test_a_group_contributes_its_peak_score_and_says_of_which_day() -> None:
     found = group_evidence(
         today(("rises", 5.0), ("falls", -2.0), ("new", 1.0), ("same", 3.0), ("first", 0.5)),
         groups(("rises", 4.0, D1), ("falls", 4.0, D1), ("away", 2.0, D1), ("same", 3.0, D1), ("first", None, None)),
@@ -60,7 +60,7 @@ def test_a_group_lends_the_worst_of_its_life_and_says_of_which_day() -> None:
 
 
 def bond(**of: Any) -> pl.DataFrame:
-    """One member of a group that is abusive beyond doubt, surely in it by an unspoofable key."""
+    """One member of a group that is certainly abusive, and the member is surely in it by an unspoofable key."""
     row: dict[str, Any] = {
         "group_bits": 8.0, "membership_probability": 1.0, "bond": "keys", "spoofable": False,
         "evidence_bits": LEAST_EVIDENCE,
@@ -70,43 +70,45 @@ def bond(**of: Any) -> pl.DataFrame:
     return pl.DataFrame([row], schema=schema)
 
 
-def lends(**of: Any) -> float | None:
+def contributed(**of: Any) -> float | None:
     frame = bond(**of)
     found: float | None = frame.select(group_contribution(frame)).item()
     return found
 
 
-def test_an_unspoofable_bond_lends_what_the_group_is() -> None:
-    assert lends() == pytest.approx(8.0)
-    assert lends(group_bits=None) is None
+def test_an_unspoofable_bond_contributes_the_groups_score() -> None:
+    assert contributed() == pytest.approx(8.0)
+    assert contributed(group_bits=None) is None
 
 
-def test_who_may_not_belong_is_lent_the_joint_probability() -> None:
-    found = lends(membership_probability=0.6)
+def test_a_member_that_may_not_belong_gets_the_joint_probability() -> None:
+    found = contributed(membership_probability=0.6)
     assert found is not None
     assert probability(np.array([found]))[0] == pytest.approx(0.6 * probability(np.array([8.0]))[0])
-    unknown = lends(membership_probability=None)
+    unknown = contributed(membership_probability=None)
     assert unknown is not None
     assert unknown < -25
 
 
 @pytest.mark.parametrize(
-    "planted", [{"spoofable": True}, {"spoofable": None}, {"evidence_bits": LEAST_EVIDENCE - 0.01}]
+    "weak", [{"spoofable": True}, {"spoofable": None}, {"evidence_bits": LEAST_EVIDENCE - 0.01}]
 )
-def test_a_bond_that_may_be_spoofable_or_not_be_shown_lends_little_beyond_conduct(
-    planted: dict[str, Any],
+def test_a_bond_that_may_be_spoofable_or_not_be_shown_contributes_little_beyond_conduct(
+    weak: dict[str, Any],
 ) -> None:
-    assert lends(**planted) == pytest.approx(-6.0 + SPOOFABLE_BITS)
-    assert lends(**planted, conduct_bits=1.0) == pytest.approx(1.0 + SPOOFABLE_BITS)
-    assert lends(**planted, conduct_bits=7.5) == pytest.approx(8.0)
-    assert lends(**planted, conduct_bits=None, harvest_bits=None) == pytest.approx(-12.0 + SPOOFABLE_BITS)
+    assert contributed(**weak) == pytest.approx(-6.0 + SPOOFABLE_BITS)
+    assert contributed(**weak, conduct_bits=1.0) == pytest.approx(1.0 + SPOOFABLE_BITS)
+    assert contributed(**weak, conduct_bits=7.5) == pytest.approx(8.0)
+    assert contributed(**weak, conduct_bits=None, harvest_bits=None) == pytest.approx(-12.0 + SPOOFABLE_BITS)
 
 
 def test_similarity_needs_no_key_but_something_to_show() -> None:
-    assert lends(bond="similarity", spoofable=True) == pytest.approx(8.0)
-    assert lends(bond="similarity", spoofable=True, evidence_bits=1.0) == pytest.approx(-6.0 + SPOOFABLE_BITS)
+    assert contributed(bond="similarity", spoofable=True) == pytest.approx(8.0)
+    assert contributed(bond="similarity", spoofable=True, evidence_bits=1.0) == pytest.approx(
+        -6.0 + SPOOFABLE_BITS
+    )
     # Nothing of it is in the window any more: nothing can be shown.
-    assert lends(evidence_bits=None) == pytest.approx(-6.0 + SPOOFABLE_BITS)
+    assert contributed(evidence_bits=None) == pytest.approx(-6.0 + SPOOFABLE_BITS)
 
 
 OWN = {
@@ -163,7 +165,7 @@ def test_what_was_done_before_the_bond_does_not_bear_out_a_spoofable_one() -> No
     }
 
 
-def test_who_joined_after_the_worst_day_is_lent_what_the_group_is_today() -> None:
+def test_a_member_that_joined_after_the_peak_day_gets_the_groups_score_of_today() -> None:
     own = conduct(*((a, -8.0, -8.0, -9.0) for a in ("early", "late")))
     bonds = members(("g", "early", D1), ("g", "late", D2))
     fallen = accounts_before(
@@ -185,7 +187,7 @@ def step(name: str, *levels: float) -> Term:
 
 
 #: Believes in neighbours: an account that shares an exit with suspects is one, to ten bits.
-COMPANY = Additive((step("harvest_bits", 0.0, 19.0), step("neighbours_network_1", 0.0, 19.0)), base=-9.0)
+RELATIONAL = Additive((step("harvest_bits", 0.0, 19.0), step("neighbours_network_1", 0.0, 19.0)), base=-9.0)
 
 
 def rounds(
@@ -213,7 +215,7 @@ def with_relational(model: Additive, known: pl.DataFrame, shares_: EvidenceGraph
 
 
 def accounts(*rows: tuple[str, float | None, float | None, float | None, float | None]) -> pl.DataFrame:
-    """account_id, own, harvest, single-account and group bits, as ``standing`` leaves them."""
+    """account_id, own, harvest, single-account and group bits, as ``accounts_before`` leaves them."""
     schema = {"account_id": pl.String} | dict.fromkeys(
         ("conduct_bits", "harvest_bits", "single_account_bits", "group_contribution_bits"), pl.Float64
     )
@@ -228,9 +230,9 @@ def beside_two_suspects(*, spoofable: bool) -> EvidenceGraph:
     return shares(40, [*on_key(1, [0, 1, 2], spoofable=spoofable), *on_key(2, [3, 4])])
 
 
-def test_company_that_nobody_could_plant_counts_in_full() -> None:
+def test_neighbours_on_unspoofable_keys_count_in_full() -> None:
     known = accounts(("a000", *QUIET), *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)), ("a003", *QUIET))
-    found = with_relational(COMPANY, known, beside_two_suspects(spoofable=False))
+    found = with_relational(RELATIONAL, known, beside_two_suspects(spoofable=False))
     row = found.row(0, named=True)
     assert (
         row["relational_bits"],
@@ -246,22 +248,22 @@ def test_company_that_nobody_could_plant_counts_in_full() -> None:
     assert found.row(3, named=True)["relational_bits"] == -9.0
 
 
-def test_company_that_may_be_spoofable_adds_little_to_conduct() -> None:
+def test_neighbours_on_spoofable_keys_add_little_to_conduct() -> None:
     def first(own: float, group_contribution_bits: float | None = None) -> dict[str, Any]:
         mine = ("a000", own, own - 1, -9.0, group_contribution_bits)
         known = accounts(mine, *((f"a00{i}", 3.0, 3.0, -9.0, None) for i in (1, 2)))
-        return with_relational(COMPANY, known, beside_two_suspects(spoofable=True)).row(0, named=True)
+        return with_relational(RELATIONAL, known, beside_two_suspects(spoofable=True)).row(0, named=True)
 
     assert first(-8.0)["relational_bits"] == -8.0 + SPOOFABLE_BITS
     assert first(-8.0)["spoofable_limit_bits"] == -8.0 + SPOOFABLE_BITS - 10.0
     assert first(1.0)["relational_bits"] == 1.0 + SPOOFABLE_BITS
-    # What a group lends on a bond that was weighed already is no company that was planted.
+    # A group contribution on a bond that was weighed already is not limited again as spoofable.
     assert first(-8.0, 5.0)["relational_bits"] == 5.0 + SPOOFABLE_BITS
     assert first(30.0)["spoofable_limit_bits"] == 0.0
 
 
-def test_an_unspoofable_key_vouches_for_its_own_part_of_the_company_only() -> None:
-    # An exit that nobody can plant is worth 3 bits, a client that anybody can copy 10 more.
+def test_an_unspoofable_key_bears_out_its_own_neighbours_only() -> None:
+    # An unspoofable exit is worth 3 bits, a client that anybody can copy 10 more.
     says = Additive(
         (
             step("harvest_bits", 0.0, 20.0),
@@ -283,21 +285,21 @@ def test_an_unspoofable_key_vouches_for_its_own_part_of_the_company_only() -> No
 def test_where_nothing_is_shared_the_account_stands_as_it_is() -> None:
     known = accounts(("x", 2.0, 5.0, 1.0, None), ("y", -8.0, -8.0, -9.0, 6.0))
     for made in (
-        with_relational(COMPANY, known, None),
-        with_relational(COMPANY, known, beside_two_suspects(spoofable=False)),
+        with_relational(RELATIONAL, known, None),
+        with_relational(RELATIONAL, known, beside_two_suspects(spoofable=False)),
     ):
         assert made["relational_bits"].to_list() == [None, None]
         assert made["spoofable_limit_bits"].to_list() == [None, None]
         assert made["without_group_bits"].to_list() == [2.0, -8.0]
-        # No company bears the group out, and none speaks against it.
+        # No neighbours bear the group out, and none speak against it.
         assert made["bits_today"].to_list() == [2.0, 6.0]
 
 
-def test_the_score_is_the_worst_of_three_and_the_group_is_held_to_the_company() -> None:
-    def score(lone: float, company_bits: float, group_contribution_bits: float | None) -> float:
-        says = Additive((), base=company_bits)
-        # Own bits of harvest count through the company alone where there is one.
-        known = accounts(("a000", 7.0, 7.0, lone, group_contribution_bits), ("a001", *QUIET))
+def test_the_score_is_the_highest_of_three_and_neighbours_limit_the_group() -> None:
+    def score(single: float, neighbours_bits: float, group_contribution_bits: float | None) -> float:
+        says = Additive((), base=neighbours_bits)
+        # Harvest counts only through the neighbours where there are any.
+        known = accounts(("a000", 7.0, 7.0, single, group_contribution_bits), ("a001", *QUIET))
         found = with_relational(says, known, shares(5, on_key(1, [0, 1])))
         bits: float = found["bits_today"][0]
         return bits
@@ -325,7 +327,7 @@ def test_suspicion_travels_two_hops() -> None:
 
 def test_accounts_of_whom_nothing_was_measured_are_no_suspects() -> None:
     known = accounts(("a000", *QUIET), ("a001", None, None, None, None))
-    found = with_relational(COMPANY, known, shares(2, on_key(1, [0, 1])))
+    found = with_relational(RELATIONAL, known, shares(2, on_key(1, [0, 1])))
     assert found["relational_bits"].to_list() == [-9.0, -9.0]
     assert (
         found["bits_today"].to_list()

@@ -1,4 +1,4 @@
-"""Company: suspects among the other organisations on a key, by hand and against a plain reference."""
+"""Neighbours: suspects among the other organisations on a key, by hand and against a plain reference."""
 
 from __future__ import annotations
 
@@ -93,19 +93,22 @@ def test_the_best_and_the_third_best_key_of_each_family_are_measured() -> None:
     assert row(found, 10) == {"account_id": "a010"} | {c: 0.0 for c in found.columns if c != "account_id"}
 
 
-def test_keys_that_anybody_can_plant_may_be_left_out() -> None:
+def test_spoofable_keys_may_be_left_out() -> None:
     p = suspicion(10, {1: 1.0, 2: 0.2})
     made = shares(
         10,
         [*on_key(1, [0, 1], spoofable=True), *on_key(2, [0, 2], "billing")],
         [(0, 5, "line", 3), (1, 5, "line", 3)],
     )
-    everything, firm = relational.measure(made, p), relational.measure(made, p, without_spoofable=True)
+    everything, unspoofable = relational.measure(made, p), relational.measure(made, p, without_spoofable=True)
     assert row(everything, 0)["neighbours_network_1"] > 1
     assert row(everything, 0)["neighbours_content_1"] > 1
-    assert (row(firm, 0)["neighbours_network_1"], row(firm, 0)["neighbours_content_1"]) == (0.0, 0.0)
-    assert row(firm, 0)["neighbours_billing_1"] == row(everything, 0)["neighbours_billing_1"] > 0
-    assert firm.columns == everything.columns
+    assert (row(unspoofable, 0)["neighbours_network_1"], row(unspoofable, 0)["neighbours_content_1"]) == (
+        0.0,
+        0.0,
+    )
+    assert row(unspoofable, 0)["neighbours_billing_1"] == row(everything, 0)["neighbours_billing_1"] > 0
+    assert unspoofable.columns == everything.columns
 
 
 def test_keys_that_many_hold_and_other_families_are_left_out() -> None:

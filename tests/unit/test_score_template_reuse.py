@@ -64,8 +64,8 @@ def test_a_key_is_measured_as_by_hand() -> None:
 
 def test_repeats_and_uneven_use_show() -> None:
     even = measure_keys(rows(*scaffold(range(4), 1)), strangers(), np.full(20, 40.0), N)
-    lone = rows(*scaffold(range(3), 1, n=1, prompts=1), *scaffold(range(3, 4), 1, n=97, prompts=2))
-    uneven = measure_keys(lone, strangers(), np.full(20, 100.0), N)
+    single = rows(*scaffold(range(3), 1, n=1, prompts=1), *scaffold(range(3, 4), 1, n=97, prompts=2))
+    uneven = measure_keys(single, strangers(), np.full(20, 100.0), N)
     assert uneven["key_evenness"][0] < 0.4 < even["key_evenness"][0]
     assert uneven["key_distinct_share"][0] == pytest.approx(5 / 100)
 

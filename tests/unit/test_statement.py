@@ -8,7 +8,7 @@ import pytest
 from made_lake import bare_lake
 
 from detector.errors import ConfigError, HydrawatchError, QueryError
-from detector.lake.engine import analyst_query
+from detector.lake.engine.sandbox import analyst_query
 
 WRITTEN = (Path(__file__).parent / "analyst_sql.txt").read_text().splitlines()[1:]
 

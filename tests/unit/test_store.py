@@ -14,8 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from detector.errors import LakeBusy, OutOfMemory, TableMismatch
-from detector.lake.store import FAULT_POINTS, Store, arrow_schema, empty
+from detector.lake.faults import FAULT_POINTS
+from detector.lake.rows import arrow_schema, empty
+from detector.lake.store import Store
 from detector.lake.tables import tables
+from detector.lake.views import described
 
 DAY = date(2026, 3, 2)
 
@@ -150,7 +153,7 @@ def test_views_are_there_and_empty_from_the_start(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.write_views()
     with duckdb.connect(str(tmp_path / "hydrawatch.duckdb"), read_only=True) as con:
-        for name, table in tables().items():
+        for name, table in described().items():
             cursor = con.execute(f'SELECT * FROM "{name}"')
             assert [c[0] for c in cursor.description or ()] == list(table.names)
             assert cursor.fetchall() == []

@@ -37,9 +37,9 @@ def test_every_kind_has_a_weight_and_no_key_is_left_with_one_holder(tie: Tie) ->
     assert all(0 < kind.bits <= 10 for kind in tie.kinds.values())
     assert {row["kind"] for row in found} <= set(tie.kinds)
     by_key: dict[int, set[str]] = {}
-    standing = {"bin"}  # a silent holder of a weak fact is not named, so its key may show one holder
+    lasting = {"bin"}  # a silent holder of a weak fact is not named, so its key may show one holder
     for row in found:
-        if row["kind"] not in standing:
+        if row["kind"] not in lasting:
             by_key.setdefault(row["key"], set()).add(row["account_id"])
     assert by_key
     assert all(len(who) >= 2 for who in by_key.values())
@@ -57,7 +57,7 @@ def test_the_order_of_rows_does_not_matter(tie: Tie) -> None:
     assert told(shuffled) == told(tie.example.tables)
 
 
-def test_a_lone_holder_comes_out_when_a_second_takes_the_key_up_later() -> None:
+def test_a_single_holder_comes_out_when_a_second_takes_the_key_up_later() -> None:
     before = [request("early", "2026-02-27 08:00:00", ip_hash="i1", ip_prefix="192.0.2.0/24")] * 3
     found = rows(
         "network", requests=[request("late", ip_hash="i1", ip_prefix="192.0.2.0/24")], requests_before=before

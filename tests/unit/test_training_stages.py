@@ -16,7 +16,7 @@ from detector.lab.training.figures import figures_of
 from detector.lab.training.fitting import Course, fit_stages
 from detector.lab.training.labelled import FOLDS, Measured, SharedText, fold_of
 from detector.lab.training.lessons import lessons_of
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.score.additive import Additive
 from detector.score.detector import Detector
 from detector.score.scorer import STAGES, Before, Scores

@@ -1,4 +1,4 @@
-"""No single field of a world may give the attackers away; the check itself must see planted leaks."""
+"""No single field of a world may give the attackers away; the check itself must find leaks put there."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def requests() -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("name", sorted(WRITERS))
-def test_the_door_reads_every_format(name: str, requests: pl.DataFrame, tmp_path: Path) -> None:
+def test_ingest_reads_every_format(name: str, requests: pl.DataFrame, tmp_path: Path) -> None:
     log = tmp_path / name.removesuffix(".gz")
     log.write_text("".join(WRITERS[name](rows_of(requests))), encoding="utf-8", newline="")
     (report,) = ingest([log], Store(tmp_path / "lake"), key=b"0" * 32)

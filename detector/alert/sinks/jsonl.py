@@ -1,4 +1,4 @@
-"""Writes events as JSON lines to a file a log shipper follows, or to stdout."""
+"""Writes events as JSON lines to a file that a log shipper follows, or to stdout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from detector.errors import ConfigError, DeliveryError, Location
 
 @dataclass(frozen=True)
 class Jsonl:
-    """One event a line, appended and flushed to disk before it counts as sent; ``path`` None is stdout."""
+    """One event a line. An event counts as sent when it is on the disk. ``path`` None is stdout."""
 
     name: str
     path: Path | None = None
@@ -40,11 +40,11 @@ class Jsonl:
 
 
 def _append(path: Path, line: bytes) -> None:
-    # Readable by the group, as log shippers need, and by nobody else: events name accounts.
+    # Log shippers read it through the group. Nobody else may read it: events name accounts.
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         size = os.fstat(handle).st_size
-        # A crash may have left half a line: end it, so that only that one is lost to the reader.
+        # A crash may have left half a line: it is ended, so that the reader loses only that one.
         if size and os.pread(handle, 1, size - 1) != b"\n":
             line = b"\n" + line
         while line:
@@ -69,7 +69,7 @@ def make(name: str, settings: Mapping[str, Any]) -> Sink:
     at = Location(str(path))
     try:
         if not path.parent.is_dir():
-            # Not made: a path with a slip in it would be written to for months, and read by nobody.
+            # The folder is not created: a path with a slip would be written for months and read by nobody.
             raise ConfigError(
                 f"sink {name!r}: the folder of its file does not exist",
                 at=at,

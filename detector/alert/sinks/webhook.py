@@ -1,7 +1,7 @@
 """Posts events to an HTTPS endpoint, signed as the Standard Webhooks specification says.
 
-The signature covers id, time and body, so a receiver knows who sent it, that nothing was changed and that
-it is no replay. Written by hand, it is twenty lines (https://www.standardwebhooks.com).
+The signature covers id, time and body. So a receiver knows the sender, and that the event is unchanged and no
+replay. It takes twenty lines and needs no library (https://www.standardwebhooks.com).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _LEAST_SECRET = 24
 _FIRST_WAIT_S = 1.0
 #: Longest wait of our own (s).
 _LONGEST_WAIT_S = 60.0
-#: Client errors that another try can mend: time-out, too early, too many.
+#: Client errors after which another try may help: time-out, too early, too many.
 _RETRY_4XX = frozenset({408, 425, 429})
-#: Answers of a proxy that lost the receiver's: it may have stored the event.
+#: Answers of a proxy without the receiver's answer: the receiver may have stored the event.
 _UNSURE = frozenset({502, 504})
 
 
 def sign(secrets: Sequence[bytes], key: str, timestamp: int, body: bytes) -> str:
-    """The ``webhook-signature`` header: one ``v1,<base64>`` a secret, parted by spaces.
+    """The ``webhook-signature`` header: one ``v1,<base64>`` for each secret, separated by spaces.
 
-    ``timestamp`` is in seconds since 1970. With two secrets a receiver may hold either: that is how
-    they are rotated.
+    ``timestamp`` is in seconds since 1970. With two secrets a receiver may hold either of them, so that they can be
+    rotated.
     """
     content = f"{key}.{timestamp}.".encode() + body
     marks = (hmac.new(secret, content, hashlib.sha256).digest() for secret in secrets)
@@ -54,11 +54,10 @@ def sign(secrets: Sequence[bytes], key: str, timestamp: int, body: bytes) -> str
 
 @dataclass(frozen=True)
 class Webhook:
-    """One signed POST an event, tried again with growing waits while another try may help.
+    """One signed POST for each event, tried again with growing waits while another try may help.
 
-    ``timeout_s`` is all that a try may take, ``max_wait_s`` the longest wait a receiver may ask for with
-    Retry-After; beyond it the sink gives up, and the next ``deliver`` sends what is left. ``clock`` gives
-    seconds since 1970.
+    A try takes at most ``timeout_s``. A receiver may ask for a wait of up to ``max_wait_s`` with Retry-After. For a
+    longer wait the sink gives up, and the next ``deliver`` sends the rest. ``clock`` gives seconds since 1970.
     """
 
     name: str
@@ -74,16 +73,16 @@ class Webhook:
 
     @property
     def where(self) -> str:
-        """Scheme and host alone: paths and queries of webhooks often hold secrets."""
+        """Scheme and host only: paths and queries of webhooks often hold secrets."""
         port = f":{self.url.port}" if self.url.port else ""
         return f"{self.url.scheme}://{self.url.host}{port}"
 
     def send(self, event: Event, *, key: str, until: float | None = None) -> int:
-        """``until``: moment of ``time.monotonic`` by which this sink must be done; no try goes beyond it."""
+        """Send one event; see ``Sink``. No try goes beyond ``until``."""
         body = orjson.dumps(event)
         arrived = False
         for tries in range(1, self.max_tries + 1):
-            asked: float | None = None
+            wait_asked: float | None = None
             seconds = self.timeout_s if until is None else min(self.timeout_s, until - time.monotonic())
             if seconds <= 0:
                 raise self._failure(key, "had no time left for a try", arrived=arrived)
@@ -108,17 +107,19 @@ class Webhook:
                 if answer.status < 500 and answer.status not in _RETRY_4XX:
                     raise EventRefused(f"sink {self.name!r}: {self.where} refused it with {fault} ({key})")
                 arrived = arrived or answer.status in _UNSURE
-                asked = retry_after(answer.retry_after, self.clock())
-            if asked is not None and asked > self.max_wait_s:
-                raise self._failure(key, f"answered {fault} and asked to wait {asked:.0f} s", arrived=arrived)
+                wait_asked = retry_after(answer.retry_after, self.clock())
+            if wait_asked is not None and wait_asked > self.max_wait_s:
+                raise self._failure(
+                    key, f"answered {fault} and asked to wait {wait_asked:.0f} s", arrived=arrived
+                )
             if tries == self.max_tries:
                 break
-            wait = self._wait(tries, asked)
+            wait = self._wait(tries, wait_asked)
             if until is not None and time.monotonic() + wait >= until:
                 break
             self.sleep(wait)
-        told = "1 try: " if tries == 1 else f"{tries} tries, last "
-        raise self._failure(key, f"did not take it in {told}{fault}", arrived=arrived)
+        tried = "1 try: " if tries == 1 else f"{tries} tries, last "
+        raise self._failure(key, f"did not take it in {tried}{fault}", arrived=arrived)
 
     def _target(self, location: str | None) -> str:
         """Host that a redirect names, without the path, which may hold a secret."""
@@ -131,7 +132,7 @@ class Webhook:
         return f" to {clean(host, 120)}" if host else ""
 
     def _headers(self, key: str, body: bytes) -> dict[str, str]:
-        # Signed anew for every try: receivers refuse a time more than five minutes old.
+        # Every try has a new signature: receivers refuse a time more than five minutes old.
         timestamp = int(self.clock())
         return {
             "content-type": "application/json",
@@ -141,18 +142,18 @@ class Webhook:
             "webhook-signature": sign(self.secrets, key, timestamp, body),
         }
 
-    def _wait(self, tries: int, asked: float | None) -> float:
-        # Half fixed, half chance: many senders that failed together must not come back together.
+    def _wait(self, tries: int, wait_asked: float | None) -> float:
+        # Half of the wait is random: many senders that failed together must not come back together.
         wait = min(_FIRST_WAIT_S * 2.0 ** (tries - 1), _LONGEST_WAIT_S)
         wait = wait / 2 + self.rng.uniform(0, wait / 2)
-        return wait if asked is None else max(wait, asked)
+        return wait if wait_asked is None else max(wait, wait_asked)
 
     def _failure(self, key: str, what: str, *, arrived: bool, hint: str | None = None) -> DeliveryError:
         return DeliveryError(f"sink {self.name!r}: {self.where} {what} ({key})", hint=hint, arrived=arrived)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds a Retry-After header asks to wait; it holds seconds or an HTTP date. None: not readable."""
+    """The wait that a Retry-After header asks for (s), from seconds or an HTTP date; None: not readable."""
     if value is None:
         return None
     value = value.strip()
@@ -178,13 +179,13 @@ def make(name: str, settings: Mapping[str, Any]) -> Sink:
     ------
     ConfigError : no or a bad URL, plain http to another machine, a missing or malformed secret.
     """
-    known = ("url", "url_env", "secret_env", "timeout_s", "max_tries", "max_wait_s")
+    keys = ("url", "url_env", "secret_env", "timeout_s", "max_tries", "max_wait_s")
     if "secret" in settings:
         raise ConfigError(
             f"sink {name!r}: the secret must not stand in the file",
             hint='put it in an environment variable and write secret_env = "ITS_NAME"',
         )
-    refuse_unknown(settings, known, sink=name)
+    refuse_unknown(settings, keys, sink=name)
     names = setting(settings, "secret_env", (str, list), None, sink=name)
     variables = [names] if isinstance(names, str) else names
     if not variables or not all(isinstance(v, str) for v in variables):

@@ -1,13 +1,15 @@
-"""Mean habits: what many texts of one hand look like to all members at once.
+"""Mean habits: what many texts by one author look like to all members at once.
 
-A sum of log-probabilities weighs thirty texts as it weighs one. But the mean of thirty texts' scores is nearly
-normal, whatever one text's are, and it lies where this class's means lie: near twins, whom single texts confuse
-alike, still have means apart. So each class's mean scores and the spread around them are kept, from texts no member
-was trained on, and a corpus is placed among them by the normal likelihood of its mean (linear discriminant
-analysis; spread pooled over classes and shrunk to a sphere as in Chen, Wiesel, Eldar, Hero 2010).
+A sum of log-probabilities treats thirty texts like thirty separate ones. But the mean of thirty texts' scores is
+nearly normal, whatever the scores of one text are, and it lies near the means of its own class. Two similar classes
+that single texts confuse still have different means. So the mean scores of each class and the spread around them are
+kept, from texts no member was trained on. A corpus is placed among the classes by the normal likelihood of its mean
+(linear discriminant analysis; the spread is pooled over classes and shrunk to a sphere as in Chen, Wiesel, Eldar,
+Hero 2010).
 
 A rival may have stripped or cut the texts, which moves all means. Means are therefore kept for each kind of copy,
-and the kind is summed over: all texts of a corpus are taken to be of one kind, each as likely as another.
+and the likelihood is summed over the kinds. All texts of a corpus are taken to be of one kind, and every kind is
+equally likely.
 """
 
 from __future__ import annotations
@@ -24,19 +26,19 @@ from detector.attribution.fingerprint.blend import log_softmax
 
 Floats = npt.NDArray[np.float64]
 
-#: Fewest texts a class and fewest groups in all: below, spreads are guesses and nothing is kept.
+#: Fewest texts of a class and fewest groups in all. With fewer, spreads are guesses and no habits are kept.
 LEAST_TEXTS, LEAST_GROUPS = 20, 60
-#: Most scores a text (members x classes): beyond, the spread would take minutes and hundreds of megabytes.
+#: Most scores of a text (members x classes). With more, the spread would take minutes and hundreds of megabytes.
 MOST_SCORES = 1024
-#: Power of a probability. Of bent probabilities (1/4, 1/2, 3/4) and plain log-probabilities this one separated
-#: corpora best on cross-validated texts; it is bounded, so no single text can outweigh a corpus.
+#: Power of a probability. Among the powers 1/4, 1/2, 3/4 and plain log-probabilities this one separated corpora best on
+#: cross-validated texts. It is bounded, so no single text can outweigh a corpus.
 _BEND = 0.25
 #: Least share of the sphere in the spread: scores that never vary must not count as certain.
 _LEAST_SHRINKING = 0.02
 
 
 def habits_of(scores: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-    """Each member's probabilities, bent, side by side: texts x (members x classes), 0..1."""
+    """Each member's probabilities to the power of ``_BEND``, side by side: texts x (members x classes), 0..1."""
     return np.concatenate([np.exp(_BEND * log_softmax(s)) for s in scores], axis=1).astype(np.float32)
 
 
@@ -57,17 +59,17 @@ class Habits:
         return np.asarray(np.linalg.slogdet(self.whiteners)[1], np.float64)
 
     def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
-        """What is written of it."""
+        """The arrays that are stored in a model folder."""
         named = {"means": self.means, "whiteners": self.whiteners, "counts": self.counts}
         return {name: values.astype(np.float32) for name, values in named.items()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], n_classes: int, n_scores: int) -> Habits:
-        """What :meth:`as_arrays` wrote.
+        """The habits that :meth:`as_arrays` wrote.
 
         Raises
         ------
-        ValueError, KeyError : parts that are missing, of another shape, or no spread.
+        ValueError, KeyError : an array is missing, has another shape, or has no spread.
         """
         means, whiteners, counts = (
             np.asarray(arrays[name], np.float64) for name in ("means", "whiteners", "counts")
@@ -84,9 +86,9 @@ class Habits:
     def log_likelihood(self, mean_habits: npt.NDArray[Any], size: int) -> tuple[Floats, Floats]:
         """Log-density of corpora of ``size`` texts with these mean habits (corpora x scores), and their distance.
 
-        The first is corpora x classes, up to a constant that is the same for all classes; the second the squared
-        distance from the nearest class in any kind, in spreads of a mean of ``size`` texts. A class's own mean is
-        known from ``counts`` texts only, which widens the spread around it.
+        The first is corpora x classes, up to a constant that is the same for all classes. The second is the squared
+        distance from the nearest class in any kind, in spreads of a mean of ``size`` texts. The mean of a class comes
+        from ``counts`` texts only, which widens the spread around it.
         """
         n_scores = self.means.shape[2]
         precision = 1 / (1 / size + 1 / self.counts)
@@ -106,21 +108,21 @@ class Habits:
 
 
 def fit_habits(kinds: Sequence[npt.NDArray[Any]], classes: npt.NDArray[Any], n_known: int) -> Habits:
-    """Means and spread from each kind of copy of held-out texts (texts x scores); ``classes`` beyond known are left out.
+    """Means and spread from each kind of copy of held-out texts (texts x scores).
 
-    Every known class must be there.
+    Texts of ``classes`` from ``n_known`` on are left out. Every known class must have a text.
     """
-    own = np.flatnonzero(classes < n_known)
-    of = classes[own]
-    counts = np.bincount(of, minlength=n_known).astype(np.float64)
-    member = np.zeros((n_known, len(own)))
-    member[of, np.arange(len(own))] = 1 / counts[of]
+    known_rows = np.flatnonzero(classes < n_known)
+    own_classes = classes[known_rows]
+    counts = np.bincount(own_classes, minlength=n_known).astype(np.float64)
+    member = np.zeros((n_known, len(known_rows)))
+    member[own_classes, np.arange(len(known_rows))] = 1 / counts[own_classes]
     means, whiteners = [], []
     for habits in kinds:
-        values = habits[own].astype(np.float64)
+        values = habits[known_rows].astype(np.float64)
         middle = member @ values
-        around = values - middle[of]
-        spread = _shrunk(around.T @ around / max(len(own) - n_known, 1), len(own))
+        around = values - middle[own_classes]
+        spread = _shrunk(around.T @ around / max(len(known_rows) - n_known, 1), len(known_rows))
         whitener = np.linalg.cholesky(np.linalg.inv(spread))
         whiteners.append(whitener)
         means.append(middle @ whitener)
@@ -128,7 +130,7 @@ def fit_habits(kinds: Sequence[npt.NDArray[Any]], classes: npt.NDArray[Any], n_k
 
 
 def _shrunk(spread: Floats, n: int) -> Floats:
-    """A covariance over ``n`` texts drawn towards a sphere, by the oracle-approximating share."""
+    """A covariance over ``n`` texts, shrunk to a sphere by the oracle-approximating share."""
     width = len(spread)
     trace, squares = np.trace(spread), (spread**2).sum()
     above = (1 - 2 / width) * squares + trace**2

@@ -1,6 +1,6 @@
-"""Tables of texts and labels as anyone has them: Parquet, JSON lines or CSV, one file or a folder of them.
+"""Tables of texts and labels: Parquet, JSON lines, JSON arrays or CSV, one file or a folder of files.
 
-Read in batches and in order: ``predict`` streams, and ``train`` takes only the columns it needs.
+Tables are read in batches and in order. ``predict`` streams, and ``train`` takes only the columns it needs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detector.errors import ConfigError, Location, LogError
 
 #: Rows handed on at once.
 BATCH = 2000
-#: Fewer groups of a label than this, and no figure about it means much.
+#: Fewest groups of a label whose figures mean anything.
 LEAST_A_CLASS = 10
 _ENDINGS = (
     ".parquet",
@@ -35,17 +35,17 @@ _ENDINGS = (
 
 
 def files_of(path: Path) -> list[Path]:
-    """The tables at ``path``: itself, or those of a folder in name order.
+    """The tables at ``path``: the file itself, or the files of a folder in name order.
 
     Raises
     ------
-    ConfigError : nothing there, or no ending that is read.
+    ConfigError : the path does not exist, or no file has a supported ending.
     """
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.lower().endswith(_ENDINGS))
-        if not found:
+        files = sorted(p for p in path.iterdir() if p.name.lower().endswith(_ENDINGS))
+        if not files:
             raise ConfigError(f"{path} holds no table", hint=f"expected files ending {', '.join(_ENDINGS)}")
-        return found
+        return files
     if not path.exists():
         raise ConfigError(f"{path} does not exist")
     if not path.name.lower().endswith(_ENDINGS):
@@ -60,18 +60,18 @@ def batches(path: Path, columns: Sequence[str], size: int = BATCH) -> Iterator[l
 
     Raises
     ------
-    ConfigError : a column is not there; the message lists those that are.
-    LogError : a file that cannot be read.
+    ConfigError : a column is missing; the message lists the columns there are.
+    LogError : a file cannot be read.
     """
-    held: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     for file in files_of(path):
         for row in _rows(file, tuple(columns)):
-            held.append(row)
-            if len(held) == size:
-                yield held
-                held = []
-    if held:
-        yield held
+            rows.append(row)
+            if len(rows) == size:
+                yield rows
+                rows = []
+    if rows:
+        yield rows
 
 
 def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
@@ -94,9 +94,9 @@ def _opened(file: Path) -> IO[str]:
     return file.open(encoding="utf-8-sig", newline="")
 
 
-def _absent(file: Path, column: str, known: Sequence[str]) -> ConfigError:
+def _absent(file: Path, column: str, columns: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"{file}: no column {column!r}", hint=f"there are {', '.join(map(str, known)) or 'none'}"
+        f"{file}: no column {column!r}", hint=f"there are {', '.join(map(str, columns)) or 'none'}"
     )
 
 
@@ -106,10 +106,10 @@ def _parquet(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
 
     try:
         with pq.ParquetFile(file) as table:
-            known = table.schema_arrow.names
+            names = table.schema_arrow.names
             for column in columns:
-                if column not in known:
-                    raise _absent(file, column, known)
+                if column not in names:
+                    raise _absent(file, column, names)
             wanted = list(dict.fromkeys(columns))
             for batch in table.iter_batches(batch_size=BATCH, columns=wanted):
                 values = {c: batch.column(batch.schema.get_field_index(c)).to_pylist() for c in wanted}
@@ -139,12 +139,12 @@ def _json(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tupl
             if number >= 1000 and not checked:
                 break
         yield tuple(row.get(c) for c in columns)
-    if number and not checked:  # a key may be left out where it is NULL, but not everywhere
+    if number and not checked:  # rows may leave out a NULL key, but a key that no row has is a missing column
         raise _absent(file, next(c for c in columns if c not in seen), sorted(seen))
 
 
 def _array(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """One JSON array of objects, as public collections ship outputs; lines of objects are taken too."""
+    """One JSON array of objects, the form of public collections of outputs. Lines of objects are read too."""
     import orjson
 
     whole = lines.read()
@@ -178,7 +178,7 @@ def _csv(file: Path, lines: IO[str], columns: tuple[str, ...]) -> Iterator[tuple
 
 
 def as_text(value: Any) -> str | None:
-    """A cell as text; None stays None, and an object or list is the JSON it was, whatever the table's kind."""
+    """A cell as text. None stays None. An object or list becomes JSON, whatever the kind of table."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict | list):
@@ -190,15 +190,15 @@ def as_text(value: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts with what is known of them; all lists have one entry a row that can be learned from."""
+    """Texts with their labels and groups. Each list has one entry for each row that can be learned from."""
 
     texts: list[str]
     labels: list[str]
-    #: What must not be split: the prompt, or where none is named the text itself.
+    #: The group that must stay on one side of a split: the prompt, or the text itself where no prompt is named.
     groups: list[str]
-    #: Maker of each label, where a column names it.
+    #: Label -> its maker, where a column names makers.
     families: dict[str, str]
-    #: Rows left out: no label, or no text.
+    #: Rows left out for want of a label or a text.
     n_skipped: int
     #: Whether a column named the groups.
     grouped: bool
@@ -209,8 +209,8 @@ def labelled(
 ) -> Labelled:
     """The rows of ``path`` that have a text and a label.
 
-    Without ``group``, rows with the same text (case and blanks aside) are one group, so a copy never stands on
-    both sides of a split - but two answers to one prompt may.
+    Without ``group``, rows with the same text (case and blanks aside) are one group. A copy then never stands on both
+    sides of a split, but two answers to one prompt may.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def labelled(
 
 
 def thin_classes(data: Labelled) -> list[str]:
-    """Labels with too few groups to be held out and still be learned."""
+    """Labels with too few groups for holding some out and learning from the rest."""
     groups: dict[str, set[str]] = {}
     for label, group in zip(data.labels, data.groups, strict=True):
         groups.setdefault(label, set()).add(group)
@@ -251,7 +251,7 @@ def thin_classes(data: Labelled) -> list[str]:
 
 
 def text_key(text: str) -> str:
-    """Digest of a text with case and blanks evened out: the same for trivial copies."""
+    """Digest of a text that ignores case and blanks, so trivial copies share it."""
     return hashlib.blake2b(
         " ".join(text.lower().split()).encode("utf-8", "replace"), digest_size=12
     ).hexdigest()

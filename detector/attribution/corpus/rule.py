@@ -1,8 +1,8 @@
-"""Decisions over many texts of one hand: who wrote them all, how surely, and whether it is anybody known.
+"""Decisions over many texts by one author: who wrote them all, how surely, and whether the author is a known model.
 
-One short text is seldom attributable; thirty are. Log-probabilities are added, the likelihood of the corpus's mean
-habits beside them, each scaled by a factor fitted for that number of texts; and a corpus whose best class explains
-it worse than 99 % of that class's own groups is "none of these".
+One short text can seldom be attributed; thirty can. The rule adds the log-probabilities of the texts and the
+likelihood of the corpus's mean habits. Each of the two has a factor fitted for that number of texts. A corpus is "none
+of these" where its best class explains it worse than 99 % of that class's own groups.
 """
 
 from __future__ import annotations
@@ -18,35 +18,38 @@ from detector.attribution.corpus.habits import Habits
 
 Floats = npt.NDArray[np.float64]
 
-#: Numbers of texts that are calibrated, where the calibration texts suffice.
+#: Numbers of texts the rule is calibrated for, as far as the held-out texts suffice.
 SIZES = (1, 2, 3, 5, 10, 20, 30, 50, 100)
 #: Share of a known model's own groups that may be called unknown.
 FALSE_REJECTIONS = 0.01
-#: Fewer texts than this are never called "none of these": on one text rejection hardly beats chance.
+#: Fewest texts that can be called "none of these": on one text rejection hardly beats chance.
 REJECT_FROM = 5
-#: A corpus is "known" from this calibrated probability on; a single text from the stricter one.
+#: Calibrated probability from which a corpus is "known", and the stricter one for a single text.
 KNOWN, KNOWN_ALONE = 0.95, 0.99
 KNOWN_VERDICT, NONE, TOO_FEW = "known", "none of these", "too few texts"
 _CERTAIN = 0.999
-#: How fast trust in habits falls where a corpus lies beyond their reach: with this power of the distance. Chosen by
-#: leaving out each kind of copy in turn.
+#: Trust in habits falls with this power of the distance where a corpus lies beyond their reach. The power was chosen
+#: by leaving out each kind of copy in turn.
 _DISTRUST = 4
-#: Nats a text a corpus may be worse explained than the floor: at most this, and twice the floor and a thousandth.
-#: Where classes are told apart without doubt floors are hair-thin, and must not turn away their own.
+#: A corpus is accepted if it lies below the floor by at most the first number, and by at most the floor's own size
+#: plus the second, in nats per text. Where classes are easy to tell apart the floors are close to zero, and without
+#: slack they would reject texts of their own class.
 _SLACK, _SLACK_LEAST = 0.01, 0.001
 
 
 def known_only(log_p: npt.NDArray[Any], n_known: int) -> Floats:
-    """Log-probabilities among the known classes alone (a background column left out)."""
-    known = log_p[..., :n_known].astype(np.float64)
-    top = known.max(axis=-1, keepdims=True)
-    return np.asarray(known - top - np.log(np.exp(known - top).sum(axis=-1, keepdims=True)), np.float64)
+    """Log-probabilities over the known classes only, without the background column."""
+    log_known = log_p[..., :n_known].astype(np.float64)
+    top = log_known.max(axis=-1, keepdims=True)
+    return np.asarray(
+        log_known - top - np.log(np.exp(log_known - top).sum(axis=-1, keepdims=True)), np.float64
+    )
 
 
 def draws_of(
     rows: npt.NDArray[np.int64], groups: Sequence[str], size: int, n_draws: int, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Random sets of ``size`` of ``rows``, each from different groups; none where there are too few groups."""
+    """Random sets of ``size`` of ``rows``, no two rows from one group. There are none where groups are too few."""
     by_group: dict[str, list[int]] = {}
     for row in rows:
         by_group.setdefault(groups[int(row)], []).append(int(row))
@@ -62,22 +65,23 @@ def draws_of(
 class CorpusRule:
     """What was fitted on groups of held-out texts."""
 
-    #: Numbers of texts, and for each the factor on summed log-probabilities (0..1] where they decide alone.
+    #: Numbers of texts, and for each the factor on summed log-probabilities (0..1] where the sums decide alone.
     sizes: tuple[int, ...]
     scales: tuple[float, ...]
-    #: For each number of texts, and class: the mean log-probability that 99 % of the class's groups exceed.
+    #: For each number of texts and each class, the mean log-probability that 99 % of the class's groups exceed.
     floors: tuple[tuple[float, ...], ...]
     #: Per pair (written by, other): mean and spread of what one text adds to the log-odds, in nats.
     margin_mean: tuple[tuple[float, ...], ...]
     margin_spread: tuple[tuple[float, ...], ...]
-    #: For each number of texts, where mean habits speak too: factor on the sums (0..1], factor on the likelihood of
-    #: the mean habits [0..1], and the distance from the nearest class that nine in ten known corpora stay within.
+    #: For each number of texts, where mean habits count too: the factor on the sums (0..1], the factor on the
+    #: likelihood of the mean habits [0..1], and the distance from the nearest class that nine in ten known corpora
+    #: stay within.
     beside: tuple[tuple[float, float, float], ...] = ()
-    #: None where there were too few texts for it; nothing stands in ``beside`` then.
+    #: None where there were too few texts for habits; ``beside`` is then empty.
     habits: Habits | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """All but the habits, which are arrays."""
+        """All fields but the habits, which are arrays."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "habits"}
 
     @classmethod
@@ -104,12 +108,12 @@ class CorpusRule:
     def scale(self, n: int) -> float:
         """Factor for ``n`` texts where sums decide alone, interpolated over ln n.
 
-        Beyond what was calibrated, evidence grows as a root.
+        Beyond the largest calibrated number, evidence grows with the square root of ``n``.
         """
         return float(np.exp(self._between(n, np.log(self.scales)))) / self._beyond(n)
 
     def weights(self, n: int) -> tuple[float, float, float]:
-        """What ``beside`` says for ``n`` texts, interpolated likewise."""
+        """The three figures of ``beside`` for ``n`` texts, interpolated like :meth:`scale`."""
         own, by_habits, reach = (self._between(n, column) for column in zip(*self.beside, strict=True))
         return own / self._beyond(n), by_habits / self._beyond(n), reach
 
@@ -122,9 +126,10 @@ class CorpusRule:
     def log_probs(self, summed: npt.NDArray[Any], mean_habits: npt.NDArray[Any] | None, n: int) -> Floats:
         """Calibrated log-probabilities of corpora of ``n`` texts, corpora x classes.
 
-        ``summed`` are log-probabilities among the known classes added over the texts, ``mean_habits`` the mean of
-        their :func:`~detector.attribution.corpus.habits.habits_of`; None: judged without them. The further a corpus lies
-        from everything known, the less its habits are asked: texts changed in a way nobody foresaw keep their sums.
+        ``summed`` are log-probabilities over the known classes, added over the texts. ``mean_habits`` is the mean of
+        their :func:`~detector.attribution.corpus.habits.habits_of`; with None the sums decide alone. The further a corpus
+        lies from every known class, the less its habits count. Texts changed in an unforeseen way are then judged by
+        their sums.
         """
         alone = self.scale(n) * summed
         if self.habits is None or mean_habits is None:
@@ -143,9 +148,9 @@ class CorpusRule:
         return floor - min(_SLACK, abs(floor) + _SLACK_LEAST)
 
     def texts_needed(self, best: int) -> int | None:
-        """Texts after which ``best`` is told from every other class in 99.9 % of cases; None: never at this rate.
+        """Texts after which ``best`` is told from every other class in 99.9 % of cases. None: never at this rate.
 
-        Normal approximation per pair, the chance of error shared among the pairs.
+        Each pair uses the normal approximation, and the pairs share the chance of error equally.
         """
         needed = texts_between(self.margin_mean[best], self.margin_spread[best], best)
         return int(np.ceil(needed)) if needed < 100_000 else None
@@ -171,7 +176,7 @@ class CorpusRule:
 
 @dataclass(frozen=True)
 class Decision:
-    """One corpus: likeliest class, calibrated probabilities, verdict, distance to rejection in nats a text."""
+    """One corpus: likeliest class, calibrated probabilities, verdict, and distance to rejection in nats per text."""
 
     best: int
     probabilities: Floats
@@ -180,7 +185,7 @@ class Decision:
 
 
 def texts_between(mean: Sequence[float], spread: Sequence[float], best: int) -> float:
-    """Texts that tell ``best`` from the class it is hardest told from, by each text's margin; infinity: never."""
+    """Texts that tell ``best`` from its most similar class, by the margin of one text. Infinity: never."""
     from scipy.stats import norm
 
     others = [j for j in range(len(mean)) if j != best]

@@ -1,4 +1,4 @@
-"""The whole of ``attribute evaluate``: every table that was asked for, written as it is finished."""
+"""The whole of ``attribute evaluate``: each requested table is written as soon as it is finished."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TABLES = ("closed", "open", "curve", "domains", "lineage")
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure: tables, number and first of the closed set's folds, members, tasks (empty: all listed)."""
+    """What to measure: tables, the closed set's first fold and number of folds, members, tasks (empty: all listed)."""
 
     tables: tuple[str, ...]
     folds: int
@@ -51,7 +51,9 @@ def evaluate(
     device: torch.device,
     progress: Callable[[float, str], None] = lambda share, note: None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measure table by table: (name, result). Each is written to ``out/NAME.json`` at once, so a stop loses little.
+    """Measure table by table, yielding (name, result). Each result is written to ``out/NAME.json`` at once.
+
+    An interrupted run therefore loses one table at most.
 
     Raises
     ------
@@ -71,11 +73,11 @@ def evaluate(
                 result: dict[str, Any] = {}
                 robust = task == tasks[0]
                 for result in _closed(data, lists["tasks"][task], robust, plan, device, progress):
-                    _written(out, name, result)  # hours lie between folds on a small machine
+                    _written(out, name, result)  # a fold takes hours on a small machine
                 yield name, result
         elif table == "open":
             if "open_set" in lists:
-                found = open_set(
+                rejection = open_set(
                     data,
                     lists["open_set"],
                     members=plan.members,
@@ -83,7 +85,7 @@ def evaluate(
                     seed=plan.seed,
                     progress=progress,
                 )
-                yield _written(out, "open set", found)
+                yield _written(out, "open set", rejection)
         elif table == "curve":
             curve = learning_curve(
                 data, first, members=plan.members, device=device, seed=plan.seed, progress=progress
@@ -96,17 +98,17 @@ def evaluate(
             if by_domain:
                 yield _written(out, "out of domain", {"task": tasks[0], "accuracy_by_domain": by_domain})
         elif pairs and "lineage" in lists:
-            found = lineage_table(
+            lineage = lineage_table(
                 data, pairs, lists["lineage"], limit=plan.lineage_prompts, seed=plan.seed, progress=progress
             )
-            yield _written(out, "lineage", found)
+            yield _written(out, "lineage", lineage)
 
 
 def _closed(
     data: Outputs, names: Sequence[str], robust: bool, plan: Plan, device: torch.device,
     progress: Callable[[float, str], None],
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """What is known after each fold; the last is all of it."""
+    """The result over the folds so far, after each fold. The last one covers all folds."""
     folds: list[dict[str, Any]] = []
     for fold in range(plan.first_fold, min(plan.first_fold + plan.folds, OUTER_FOLDS)):
 

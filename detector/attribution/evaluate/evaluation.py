@@ -1,4 +1,4 @@
-"""The tables of ``attribute evaluate``: what a fingerprint reaches on held-out prompts, measured, not remembered."""
+"""The tables of ``attribute evaluate``: what a fingerprint reaches on held-out prompts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CURVE = (10, 20, 50, 100, 200, 400)
 
 @dataclass
 class Outputs:
-    """All rows of the table that is evaluated on."""
+    """All rows of the table the evaluation runs on."""
 
     texts: list[str]
     labels: list[str]
@@ -42,7 +42,7 @@ class Outputs:
     domains: list[str | None]
 
     def of(self, labels: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Rows of ``labels``."""
+        """Row numbers of ``labels``."""
         wanted = set(labels)
         return np.array([i for i, name in enumerate(self.labels) if name in wanted], np.int64)
 
@@ -61,7 +61,7 @@ class Outputs:
 def read_outputs(
     file: Path, *, text: str, label: str, group: str, family: str | None = None, domain: str | None = None
 ) -> Outputs:
-    """The table, rows without text or label left out."""
+    """The table without the rows that lack a text, a label or a prompt."""
     columns = [text, label, group, family or label, domain or group]
     out = Outputs([], [], [], {}, [])
     for batch in batches(file, columns):
@@ -81,13 +81,13 @@ def read_outputs(
 
 
 def class_lists(path: Path | None, labels: set[str]) -> dict[str, Any]:
-    """The class lists of ``path`` (default: those shipped), each cut to the labels there are.
+    """The class lists of ``path`` (default: the shipped ones), each cut to the labels of the table.
 
-    Where no task has two labels left, the task is all labels (the forty commonest names at most).
+    Where no task has two labels left, the only task is all labels, at most the first forty names.
 
     Raises
     ------
-    ConfigError : not JSON, or without tasks.
+    ConfigError : the file is not JSON, or has no tasks.
     """
     try:
         lists = json.loads((path or SHIPPED).read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def class_lists(path: Path | None, labels: set[str]) -> dict[str, Any]:
 
 
 def outer_folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Held-out fold of each row, by group; the same for every table."""
+    """Held-out fold of each row, by group. It is the same for every table."""
     return folds_of(groups, min(OUTER_FOLDS, len(set(groups))), seed=1)
 
 
@@ -109,7 +109,7 @@ def closed_set(
     data: Outputs, names: Sequence[str], fold: int, *, members: Sequence[str], device: torch.device, seed: int,
     progress: Progress, robust: bool = False,
 ) -> tuple[dict[str, Any], Fingerprint]:  # fmt: skip
-    """Train on all folds but one, score the one: accuracy, macro-F1, calibration, groups; each member apart."""
+    """Train on all folds but ``fold`` and score that one: accuracy, macro-F1, calibration, groups, each member alone."""
     rows = data.of(names)
     folds = outer_folds([data.groups[r] for r in rows])
     model = train(
@@ -120,14 +120,14 @@ def closed_set(
         device=device,
         progress=progress,
     )
-    out = rows[folds == fold]
-    texts = [data.texts[r] for r in out]
-    groups = [data.groups[r] for r in out]
-    truth = np.array([model.classes.index(data.labels[r]) for r in out], np.int64)
-    found = model.evidence(texts)
-    log_p = found.log_p
-    result = {"fold": fold, "n": len(out), "n_classes": len(names), **figures(log_p, truth)}
-    result |= by_size(log_p, truth, groups, model.n_known, rule=model.rule, habits=found.habits, seed=seed)
+    held_out = rows[folds == fold]
+    texts = [data.texts[r] for r in held_out]
+    groups = [data.groups[r] for r in held_out]
+    truth = np.array([model.classes.index(data.labels[r]) for r in held_out], np.int64)
+    evidence = model.evidence(texts)
+    log_p = evidence.log_p
+    result = {"fold": fold, "n": len(held_out), "n_classes": len(names), **figures(log_p, truth)}
+    result |= by_size(log_p, truth, groups, model.n_known, rule=model.rule, habits=evidence.habits, seed=seed)
     result["sums_alone"] = by_size(log_p, truth, groups, model.n_known, rule=model.rule, seed=seed)
     result["needed_999"] = {c: model.rule.texts_needed(i) for i, c in enumerate(model.classes)}
     result["seconds"] = model.facts["seconds"]
@@ -170,7 +170,7 @@ def open_set(
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Unknown models against known ones at several numbers of texts: AUROC, and what the verdict turns away."""
+    """Unknown models against known ones at several numbers of texts: AUROC, and the share that is rejected."""
     labels = set(data.labels)
     parts = {k: [m for m in lists[k] if m in labels] for k in ("known", "unknown", "background")}
     if len(parts["known"]) < 2 or not parts["unknown"]:
@@ -226,7 +226,7 @@ def learning_curve(
     seed: int,
     progress: Progress,
 ) -> dict[str, float]:
-    """Accuracy on one text by training prompts a class."""
+    """Accuracy on one text by number of training prompts."""
     rows = data.of(names)
     folds = outer_folds([data.groups[r] for r in rows])
     prompts = sorted({data.groups[r] for r in rows[folds != 0]})
@@ -235,9 +235,9 @@ def learning_curve(
     out = {}
     for number, size in enumerate([*sizes, len(prompts)]):
         kept = {prompts[i] for i in order[:size]}
-        some = np.array([r for r in rows[folds != 0] if data.groups[r] in kept], np.int64)
+        train_rows = np.array([r for r in rows[folds != 0] if data.groups[r] in kept], np.int64)
         progress(number / (len(sizes) + 1), f"learning curve: {size} prompts")
-        out[str(size)] = _one_accuracy(data, some, rows[folds == 0], members, device, seed)
+        out[str(size)] = _one_accuracy(data, train_rows, rows[folds == 0], members, device, seed)
     return out
 
 
@@ -250,7 +250,7 @@ def out_of_domain(
     seed: int,
     progress: Progress,
 ) -> dict[str, float]:
-    """Accuracy on each domain's texts when trained on all the others."""
+    """Accuracy on the texts of each domain after training on all other domains."""
     rows = data.of(names)
     domains = sorted({d for r in rows if (d := data.domains[r]) is not None})
     out = {}
@@ -265,9 +265,9 @@ def out_of_domain(
 
 
 def _one_accuracy(
-    data: Outputs, seen: npt.NDArray[np.int64], out: npt.NDArray[np.int64], members: Sequence[str],
+    data: Outputs, trained: npt.NDArray[np.int64], held_out: npt.NDArray[np.int64], members: Sequence[str],
     device: torch.device, seed: int,
 ) -> float:  # fmt: skip
-    model = train(data.labelled(seen), members=members, folds=2, seed=seed, device=device)
-    best = model.log_probs([data.texts[r] for r in out])[:, : model.n_known].argmax(axis=1)
-    return float(np.mean([model.classes[b] == data.labels[r] for b, r in zip(best, out, strict=True)]))
+    model = train(data.labelled(trained), members=members, folds=2, seed=seed, device=device)
+    best = model.log_probs([data.texts[r] for r in held_out])[:, : model.n_known].argmax(axis=1)
+    return float(np.mean([model.classes[b] == data.labels[r] for b, r in zip(best, held_out, strict=True)]))

@@ -1,4 +1,4 @@
-"""Figures of held-out answers: accuracy, macro-F1, calibration and what chance alone would make of it, AUROC."""
+"""Figures of held-out answers: accuracy, macro-F1, AUROC, calibration error and its value by chance alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detector.attribution.fingerprint.blend import interval
 
 Floats = npt.NDArray[np.float64]
 
-#: Numbers of texts the tables show, and groups drawn a class.
+#: Numbers of texts the tables show, and groups drawn for each class.
 SHOWN = (3, 5, 10, 30)
 DRAWS = 400
 #: Equal bins of stated probability.
@@ -22,23 +22,23 @@ BINS = 15
 
 
 def bins_of(confidence: Floats, right: npt.NDArray[Any]) -> list[list[float]]:
-    """Per bin of stated probability: answers, sum of the probability, right answers, sum of p (1 - p)."""
+    """For each bin of stated probability: answers, sum of the probability, right answers, sum of p (1 - p)."""
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     sums = [np.ones(len(place)), confidence, right.astype(float), confidence * (1 - confidence)]
     return np.stack([np.bincount(place, s, BINS) for s in sums], axis=1).tolist()  # type: ignore[no-any-return]
 
 
 def pooled_calibration(many: Iterable[list[list[float]]]) -> tuple[float, float]:
-    """Expected calibration error over all answers of ``many`` bin tables, and the one to expect by chance.
+    """Expected calibration error over all answers of ``many`` bin tables, and the error to expect by chance.
 
     A perfectly calibrated model does not measure as zero: a bin of n answers is off by sqrt(2/pi) standard errors
-    on average. A figure near its chance value is as good as it can be seen to be.
+    on average. No measurement can tell a figure near its chance value from perfect calibration.
     """
     total = np.sum([np.array(one) for one in many], axis=0)
     n = max(total[:, 0].sum(), 1.0)
-    found = np.abs(total[:, 1] - total[:, 2]).sum() / n
+    error = np.abs(total[:, 1] - total[:, 2]).sum() / n
     chance = np.sqrt(2 / np.pi * total[:, 3]).sum() / n
-    return float(found), float(chance)
+    return float(error), float(chance)
 
 
 def figures(log_p: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> dict[str, Any]:
@@ -72,14 +72,14 @@ def by_size(
     habits: npt.NDArray[Any] | None = None,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Share of drawn groups of K texts named right, by K; sizes that the held-out prompts cannot fill are left out.
+    """Share of drawn groups of K texts that are named right, by K.
 
-    With a ``rule`` (and the texts' ``habits``) groups are judged by it, and ``by_size`` comes with the calibration
-    error of the stated probability, ``calibration_error_by_size``; without one the largest sum wins. Groups overlap,
-    so the last digits are loose.
+    Sizes that the held-out prompts cannot fill are left out. With a ``rule`` (and the texts' ``habits``) the rule
+    judges each group, and the result also has the calibration error of the stated probability as
+    ``calibration_error_by_size``. Without a rule the largest sum wins. Groups overlap, so the last digits are loose.
     """
     rng = np.random.default_rng(seed)
-    known = known_only(log_p, n_known)
+    log_known = known_only(log_p, n_known)
     accuracy, error = {}, {}
     for size in SHOWN:
         picked, truths = [], []
@@ -89,7 +89,7 @@ def by_size(
             truths += [c] * len(drawn)
         if not picked:
             continue
-        total = size * means_of(known, picked)
+        total = size * means_of(log_known, picked)
         if rule is not None:
             means = None if habits is None else means_of(habits, picked)
             total = rule.log_probs(total, means, size)
@@ -97,12 +97,12 @@ def by_size(
         accuracy[str(size)] = float(right.mean())
         if rule is not None:
             error[str(size)] = pooled_calibration([bins_of(np.exp(total.max(axis=1)), right)])[0]
-    found = {"by_size": accuracy}
-    return found if rule is None else found | {"calibration_error_by_size": error}
+    result = {"by_size": accuracy}
+    return result if rule is None else result | {"calibration_error_by_size": error}
 
 
 def auroc(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> float:
-    """Chance that one of ``high`` exceeds one of ``low``, ties counting half."""
+    """Chance that one of ``high`` exceeds one of ``low``. A tie counts half."""
     from scipy.stats import rankdata
 
     ranks = rankdata(np.concatenate([high, low]))

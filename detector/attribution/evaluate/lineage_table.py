@@ -1,4 +1,4 @@
-"""The lineage table of ``attribute evaluate``: known pairs, kin, and controls that must not be accused."""
+"""The lineage table of ``attribute evaluate``: labelled pairs, models of one maker, and innocent controls."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def lineage_table(
     data: Outputs, pairs: list[dict[str, str]], lists: dict[str, Any], *, limit: int, seed: int,
     progress: Callable[[float, str], None],
 ) -> dict[str, Any]:  # fmt: skip
-    """Every pair and kin of the list against the candidates, the remaining models as decoys.
+    """Every pair and kin of the list against the candidates, with the remaining models as decoys.
 
-    A student whose maker names a teacher counts as kin of that teacher's maker, so it is no decoy for it.
+    A student whose maker names a teacher counts as kin of that teacher's maker. It is therefore no decoy for it.
     """
     keep, out = set(lists.get("keep", ())), tuple(lists.get("leave_out", ()))
     rows = [i for i, m in enumerate(data.labels) if m in keep or not any(part in m for part in out)]
@@ -50,7 +50,7 @@ def lineage_table(
     families = {m: f for m, f in data.families.items() if m not in students}
     for row in pairs:
         if row["teacher_vendor"] not in ("human", "self"):
-            # A mix of teachers is mostly the commonest one's; as a decoy it would hide that one's students.
+            # A mix of teachers is mostly OpenAI's output; as a decoy such a student would hide OpenAI's other students.
             families[row["student"]] = "openai" if row["teacher_vendor"] == "mixed" else row["teacher_vendor"]
     tried = [(r["student"], r["teacher"], r["teacher_vendor"], r["kind"]) for r in pairs]
     tried += [(s, t, data.families.get(s, s), "kin") for s, t in lists.get("kin", {}).items()]

@@ -1,8 +1,8 @@
-"""The case no z can settle - students of the commonest register - as an AUROC of the maker's lead.
+"""Students of the commonest register, whom no z can settle: the AUROC of the maker's lead.
 
-A score that was picked on the very models it is reported on flatters itself. So beside the figure of the score that
-``compare`` prints stands another: half of the families of models pick the best of a few scores, the other half report
-it, over many halvings.
+A score that was picked on the same models it is reported on looks too good. So there are two figures: one of the
+score that ``compare`` prints, and one of a score picked on other models. For the second, half of the model families
+pick the best of a few scores and the other half report it, over many halvings.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ import numpy.typing as npt
 from detector.attribution.evaluate.figures import auroc
 from detector.attribution.lineage.leads import closeness, leads_of
 
-#: Scores that halves of the models pick from: closeness corrected by decoys or not; all candidates of the maker, its
-#: nearest two, or its nearest.
+#: Scores that halves of the models pick from: closeness corrected by decoys or not, with all candidates of the maker,
+#: its nearest two, or its nearest.
 SCORES: tuple[tuple[bool, int | None], ...] = tuple((c, n) for c in (True, False) for n in (None, 2, 1))
-#: The one that is shown.
+#: The score that ``compare`` prints.
 SHOWN = (True, None)
 HALVINGS = 200
 
 
 def register_of(
-    models: list[str], mean: npt.NDArray[Any], pairs: Sequence[Mapping[str, str]], found: Mapping[str, Any],
+    models: list[str], mean: npt.NDArray[Any], pairs: Sequence[Mapping[str, str]], register: Mapping[str, Any],
     candidates: Sequence[str], families: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
-    """AUROC of the register's students over models of any other maker, and over the controls."""
-    family, leave = found["family"], set(found.get("not_teachers", ()))
+    """AUROC of the register's students against models of any other maker, and against the controls.
+
+    ``register`` is its entry in the class lists: ``family``, ``teachers``, ``not_teachers``, ``not_students``, ``kin``.
+    """
+    family, leave = register["family"], set(register.get("not_teachers", ()))
     rivals = [
-        c for c in candidates if c not in leave and (families.get(c) != family or c in found["teachers"])
+        c for c in candidates if c not in leave and (families.get(c) != family or c in register["teachers"])
     ]
     decoys = [m for m in models if m not in candidates]
     taught = [
@@ -40,7 +43,7 @@ def register_of(
         if r["teacher_vendor"] == family
         and r["student"] in models
         and r["teacher"] not in leave
-        and r["kind"] not in found.get("not_students", ())
+        and r["kind"] not in register.get("not_students", ())
     ]
     elsewhere = [m for m in decoys if families.get(m) != family]
     controls = [r["student"] for r in pairs if r["kind"].startswith("control") and r["student"] in models]
@@ -51,7 +54,7 @@ def register_of(
             for score in SCORES:
                 if score[0] == corrected:
                     leads[score][model] = leads_of(near, families, nearest=score[1]).get(family, 0.0)
-    unseen = _over_halves(leads, taught, elsewhere, found.get("kin", ()))
+    unseen = _over_halves(leads, taught, elsewhere, register.get("kin", ()))
     return {
         "auroc_register": _auroc(leads[SHOWN], taught, elsewhere),
         "auroc_register_against_controls": _auroc(leads[SHOWN], taught, controls),
@@ -68,7 +71,7 @@ def _over_halves(
     elsewhere: Sequence[str],
     kin: Sequence[str],
 ) -> list[float]:
-    """AUROC on one half of the model families of the score that was best on the other half."""
+    """AUROC on one half of the model families, of the score that was best on the other half."""
 
     def kin_of(model: str) -> str:
         return next((part for part in kin if part.lower() in model.lower()), model)

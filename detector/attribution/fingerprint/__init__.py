@@ -1,1 +1,1 @@
-"""The fingerprint: members that read one text, their blend, and the folder a trained model lies in."""
+"""The fingerprint: members that read one text, their blend, and the folder of a trained model."""

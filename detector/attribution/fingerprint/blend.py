@@ -1,7 +1,7 @@
-"""From members' scores to one honest probability: a weighted geometric mean, fitted where no member was trained.
+"""From members' scores to one calibrated probability: a weighted geometric mean, fitted on texts no member has seen.
 
-log p = exp(slope * (l - l0)) * sum_m w_m log p_m, renormalised, with l the logarithm of the text's length: a short
-text says less than its scores pretend, and the slope says how much less. Weights act as the temperature too.
+log p = exp(slope * (l - l0)) * sum_m w_m log p_m, renormalised, with l the logarithm of the text's length. A short
+text proves less than its scores suggest, and the slope says how much less. The weights act as the temperature too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-#: ln(1 + bytes) that the length term is counted from: about 600 bytes.
+#: ln(1 + bytes) where the length term is zero: about 600 bytes.
 _MIDDLE = 6.4
 
 
@@ -26,13 +26,13 @@ def log_softmax(scores: npt.NDArray[Any]) -> Floats:
 
 
 def lengths_of(texts: Sequence[str | None]) -> Floats:
-    """ln(1 + characters) of each text, cut at what is read of one."""
+    """ln(1 + characters) of each text, up to the characters the members read."""
     return np.array([np.log1p(min(len(t or ""), 8000)) for t in texts], np.float64)
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Fitted weights, one a member, and the length slope."""
+    """Fitted weights, one for each member, and the length slope."""
 
     weights: tuple[float, ...]
     slope: float
@@ -47,7 +47,7 @@ class Blend:
 def fit_blend(
     scores: Sequence[npt.NDArray[Any]], lengths: Floats, classes: npt.NDArray[Any], importance: Floats
 ) -> Blend:
-    """The blend of least log-loss on texts no member was trained on."""
+    """The blend with the least log-loss on texts no member was trained on."""
     from scipy.optimize import minimize
 
     logs = np.stack([log_softmax(s) for s in scores])
@@ -64,8 +64,8 @@ def fit_blend(
 
     start = np.append(np.full(len(scores), -np.log(len(scores))), 0.0)
     bounds = [(-6.0, 2.0)] * len(scores) + [(-0.5, 0.8)]
-    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
-    return Blend(tuple(float(w) for w in np.exp(found.x[:-1])), float(found.x[-1]))
+    fit = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
+    return Blend(tuple(float(w) for w in np.exp(fit.x[:-1])), float(fit.x[-1]))
 
 
 def calibration_error(log_p: npt.NDArray[Any], classes: npt.NDArray[Any], n_bins: int = 15) -> float:

@@ -1,4 +1,4 @@
-"""The model card: what a fingerprint was made from, how often it is right, and what nobody may read into it."""
+"""The model card: the training data, how often the model is right, and what it cannot prove."""
 
 from __future__ import annotations
 

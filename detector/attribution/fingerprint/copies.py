@@ -1,7 +1,7 @@
-"""Changed copies of a text: what a rival does to harvested answers, and what training must have seen.
+"""Changed copies of a text: what a rival does to harvested answers, and what training must therefore show.
 
-A classifier trained on raw text alone learns markdown first and loses it all when layout is stripped, so every
-training text is also shown stripped, cut and perturbed. The same functions make the robustness tables.
+A classifier trained on raw text alone learns markdown first, and it fails once the layout is stripped. So every
+training text is also shown stripped, cut and perturbed. The robustness tables use the same functions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BARS = re.compile(r"[ \t]*\|[ \t|:-]*")
 _BLANK = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 
-#: Plain words with plain stand-ins, both ways round where it reads well.
+#: Plain words and their stand-ins, in both directions where both read well.
 _SWAPS = {
     "important": "key", "however": "but", "therefore": "so", "additionally": "also", "various": "many",
     "utilize": "use", "provide": "give", "ensure": "make sure", "several": "some", "large": "big", "begin": "start",
@@ -53,30 +53,30 @@ def stripped(text: str) -> str:
 def first_words(text: str, n: int = 50) -> str:
     """The first ``n`` words with the layout between them; text without spaces is cut at ``3 n`` characters."""
     end = 0
-    for number, found in enumerate(re.finditer(r"\S+", text), 1):
-        end = found.end()
+    for number, word in enumerate(re.finditer(r"\S+", text), 1):
+        end = word.end()
         if number == n:
             break
     return text[:end] if end <= 24 * n else text[: 3 * n]
 
 
 def shuffled(text: str, seed: int) -> str:
-    """All words in another order: what remains is vocabulary alone."""
+    """All words in another order: only the vocabulary is left."""
     words = text.split()
     random.Random(seed).shuffle(words)
     return " ".join(words)
 
 
-def _stand_in(found: re.Match[str]) -> str:
-    old = found.group(0)
+def _stand_in(match: re.Match[str]) -> str:
+    old = match.group(0)
     new = _SWAPS[old.lower()]
     return new.capitalize() if old[0].isupper() else new
 
 
 def reworded(text: str, seed: int) -> str:
-    """A rough paraphrase by rule: layout gone, stock words replaced, sentences and words dropped, neighbours swapped.
+    """A rough paraphrase by rule: no layout, stock words replaced, sentences and words dropped, sentences swapped.
 
-    No language model takes part, so a real paraphrase is not claimed to be this mild.
+    No language model takes part. A real paraphrase may change a text more.
     """
     rng = random.Random(seed)
     sentences = [s for s in _SENTENCE.split(_SWAP.sub(_stand_in, stripped(text))) if s]
@@ -92,7 +92,7 @@ def reworded(text: str, seed: int) -> str:
 
 
 def perturbed(text: str, seed: int) -> str:
-    """A training copy: one of several mild changes, drawn by ``seed``, none of them a table's own test."""
+    """A training copy: one of several mild changes, drawn by ``seed``. None of them is a row of the robustness table."""
     rng = random.Random(seed)
     kind = rng.randrange(4)
     if kind == 0:
@@ -106,14 +106,14 @@ def perturbed(text: str, seed: int) -> str:
     return "\n".join(lines) or text
 
 
-#: Copies made of every training text, by name; the raw text comes first.
+#: Copies of every training text, by name. The raw text comes first.
 TRAINING: dict[str, Callable[[str, int], str]] = {
     "raw": lambda text, seed: text,
     "stripped": lambda text, seed: stripped(text),
     "first 50 words": lambda text, seed: first_words(text, 50),
     "perturbed": perturbed,
 }
-#: What the robustness table tries.
+#: Changes in the robustness table, by name.
 ROBUSTNESS: dict[str, Callable[[str, int], str]] = {
     "none": lambda text, seed: text,
     "markdown stripped": lambda text, seed: stripped(text),

@@ -1,7 +1,8 @@
-"""The encoder member: a byte-level convolutional network trained from scratch, over model and maker at once.
+"""The encoder member: a byte-level convolutional network trained from scratch, on model and maker at once.
 
-It sees order and layout that counts forget, and it is what a GPU is for: mixed precision on CUDA, texts held as one
-byte buffer, batches cut out of it by index. No pretrained weights. On a CPU it is slow; the other members carry.
+The encoder sees order and layout, which counts lose. It uses no pretrained weights. It is built for a GPU: mixed
+precision on CUDA, all texts in one byte buffer, batches cut out of the buffer by index. It is slow on a CPU, where
+the other members do without it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-#: Bytes read of a text; width; blocks that halve the length; texts a step.
+#: Bytes read of a text, width, blocks that halve the length, texts in a step.
 WINDOW, WIDTH, BLOCKS, BATCH = 1024, 96, 5, 64
-#: Most steps: bounds the time on large tables, and fewest for small ones.
+#: Fewest and most steps, by device: the most bounds the time on large tables.
 STEPS = {"cpu": (150, 1500), "cuda": (150, 20_000)}
 EPOCHS = {"cpu": 6, "cuda": 20}
 #: Weight of the maker's loss beside the model's.
@@ -32,7 +33,7 @@ FAMILY_WEIGHT = 0.3
 def packed(
     texts: Sequence[str | None],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """All texts as one byte buffer, with start and length of each; the buffer ends with a window of zeros."""
+    """All texts as one byte buffer that ends with a window of zeros, with the start and length of each text."""
     parts = [encoded(text) for text in texts]
     lengths = np.array([len(p) for p in parts], np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(parts) else np.zeros(0, np.int64)
@@ -42,7 +43,7 @@ def packed(
 def windows(
     buffer: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, offset: torch.Tensor
 ) -> torch.Tensor:
-    """Bytes of each text from ``offset`` on, zero behind its end: texts x WINDOW."""
+    """Bytes of each text from ``offset`` on, zero after its end: texts x WINDOW."""
     torch = needed("torch")
     at = torch.arange(WINDOW, device=buffer.device)
     inside = at < (lengths - offset)[:, None]
@@ -92,7 +93,7 @@ def fit_encoder(
     device: torch.device | None = None,
     progress: Callable[[float, str], None] = lambda share, note: None,
 ) -> dict[str, Floats]:
-    """Arrays of a fitted encoder. ``families`` maps a class to its maker (multi-task); None trains one head."""
+    """Arrays of a fitted encoder. ``families`` maps a class to its maker (multi-task); with None, one head trains."""
     torch = needed("torch")
     device = device or torch.device("cpu")
     kind, n = device.type, len(classes)
@@ -112,7 +113,7 @@ def fit_encoder(
         loss_of = torch.nn.functional.cross_entropy
         for step in range(steps):
             rows = torch.from_numpy(chance.choice(n, min(BATCH, n), p=share / share.sum())).to(device)
-            # Most windows open with the text; the rest start anywhere, so that the opening is not all it learns.
+            # Most windows start with the text. The rest start anywhere, or the encoder would learn openings only.
             room = (lengths[rows] - WINDOW // 2).clamp_(min=0)
             drawn = torch.from_numpy(chance.random((2, len(rows)))).to(device)
             offset = (room * drawn[0] * (drawn[1] < 0.4)).long()

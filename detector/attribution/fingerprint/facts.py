@@ -1,4 +1,4 @@
-"""What training reports of itself: counts, accuracies and mistakes, all on held-out groups."""
+"""What training reports: counts, accuracies and mistakes, all on held-out groups."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from detector.attribution.fingerprint import copies
 from detector.attribution.fingerprint.blend import Blend, calibration_error, interval
 
 if TYPE_CHECKING:
-    from detector.attribution.fingerprint.training import Corpus, Held
+    from detector.attribution.fingerprint.training import Corpus, HeldOut
 
 
 def facts_of(
     data: Labelled, background: Sequence[str], members: Sequence[str], folds: int, seed: int, corpus: Corpus,
-    held: Held, known: npt.NDArray[np.float64], truth: npt.NDArray[np.int64], names: Sequence[str], blend: Blend,
+    held_out: HeldOut, log_known: npt.NDArray[np.float64], truth: npt.NDArray[np.int64], names: Sequence[str], blend: Blend,
 ) -> dict[str, Any]:  # fmt: skip
-    """What the card reports, all of it measured on held-out prompts."""
-    best = known.argmax(axis=1)
+    """The facts of the card, all measured on held-out prompts.
+
+    ``log_known`` and ``truth`` are log-probabilities over the known classes and the classes of the labelled texts.
+    """
+    best = log_known.argmax(axis=1)
     right = int((best == truth).sum())
     own = corpus.classes < len(names)
     alone = {
-        name: float((held.scores[0][m][own][:, : len(names)].argmax(axis=1) == truth).mean())
+        name: float((held_out.scores[0][m][own][:, : len(names)].argmax(axis=1) == truth).mean())
         for m, name in enumerate(members)
     }
     changed = {
         kind: float(
             (
-                blend.log_probs(held.scores[c], corpus.lengths[c])[own][:, : len(names)].argmax(axis=1)
+                blend.log_probs(held_out.scores[c], corpus.lengths[c])[own][:, : len(names)].argmax(axis=1)
                 == truth
             ).mean()
         )
@@ -48,7 +51,7 @@ def facts_of(
         "seed": seed,
         "accuracy": right / len(truth),
         "accuracy_interval": interval(right, len(truth)),
-        "calibration_error": calibration_error(known, truth),
+        "calibration_error": calibration_error(log_known, truth),
         "recall_a_class": {
             n: float((best[truth == i] == i).mean()) if (truth == i).any() else None
             for i, n in enumerate(names)
@@ -60,7 +63,7 @@ def facts_of(
 
 
 def _confused(best: npt.NDArray[Any], truth: npt.NDArray[Any], names: Sequence[str]) -> list[list[Any]]:
-    """The five commonest mistakes: (written by, taken for, share of its texts)."""
+    """The five commonest mistakes: (written by, taken for, share of the author's texts)."""
     table = np.zeros((len(names), len(names)))
     np.add.at(table, (truth, best), 1)
     table /= np.maximum(table.sum(axis=1, keepdims=True), 1)

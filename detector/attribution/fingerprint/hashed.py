@@ -1,11 +1,11 @@
-"""Text to hashed n-gram counts, fast enough that a corpus is measured while one waits.
+"""Text to hashed n-gram counts, fast enough to measure a corpus while somebody waits.
 
-Two blocks of 2^18 columns: byte 1..5-grams (every script works, layout counts), and token 1..3-grams where case,
-punctuation and newlines are kept - the habits a model's maker trained in sit there as much as in the words.
-All work is numpy over one buffer that holds many texts; no Python runs per token.
+There are two blocks of 2^18 columns. One has byte 1..5-grams, which cover every script and the layout. The other has
+token 1..3-grams that keep case, punctuation and newlines: a model's habits show there as much as in the words. All
+work is numpy over one buffer of many texts, and no Python runs per token.
 
-A text lies in the buffer behind four zero bytes, so a gram never reaches from one text into the next, and grams
-with zeros say "opens with" and "ends with".
+Four zero bytes precede each text in the buffer, so no gram reaches from one text into the next. Grams with zeros mean
+"opens with" and "ends with".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BITS = 18
 SIZE = 1 << BITS
 #: Byte grams 1..5 and token grams 1..3.
 BYTE_ORDERS, TOKEN_ORDERS = 5, 3
-#: Bytes read of a text: what lies behind adds time and hardly any certainty.
+#: Bytes read of a text: more bytes add time and hardly any certainty.
 MAX_BYTES = 8000
 #: Bytes of text worked on at once: the buffers of one pass then stay in the processor's cache.
 PASS_BYTES = 96_000
@@ -42,7 +42,7 @@ _SPACE, _WORD, _LINE, _MARK = 0, 1, 2, 3
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
-    """Byte -> space, word, newline or mark; bytes of other scripts count as word until told otherwise."""
+    """Byte -> space, word, newline or mark. Bytes of other scripts count as word bytes here."""
     kinds = np.full(256, _MARK, np.uint8)
     kinds[[0, 9, 11, 12, 13, 32]] = _SPACE
     kinds[10] = _LINE
@@ -103,7 +103,7 @@ def _salt(block: int, order: int) -> int:
 
 @dataclass(frozen=True)
 class Grams:
-    """Grams of one pass: for each array of hashes, the text it starts in. Arrays of a block lie end to end."""
+    """Grams of one pass: their columns and the texts they start in. All orders of a block are in one array."""
 
     n_texts: int
     #: Column numbers 0..SIZE-1, uint32, and the text of each, int64: (byte block, token block).
@@ -112,14 +112,14 @@ class Grams:
 
 
 def encoded(text: str | None) -> bytes:
-    """A text's bytes as measured: at most ``MAX_BYTES``, nothing for NULL, no zero byte, lone surrogates replaced."""
+    """A text's bytes as measured: at most ``MAX_BYTES``, none for NULL, no zero byte, lone surrogates replaced."""
     if not text:
         return b""
     return text[:MAX_BYTES].encode("utf-8", "replace")[:MAX_BYTES].replace(b"\0", b" ")
 
 
 def passes(texts: Sequence[str | None]) -> Iterator[tuple[int, Grams]]:
-    """(number of the first text, grams) for runs of consecutive texts that fit one pass."""
+    """(number of the first text, grams) for each run of consecutive texts that fits one pass."""
     run: list[bytes] = []
     start, size = 0, 0
     for number, text in enumerate(texts):
@@ -134,7 +134,7 @@ def passes(texts: Sequence[str | None]) -> Iterator[tuple[int, Grams]]:
 
 
 def grams(run: Sequence[bytes]) -> Grams:
-    """All grams of the encoded texts ``run`` (at most one pass together)."""
+    """All grams of the encoded texts ``run``, which together fit one pass."""
     pad = b"\0" * _PAD
     data = np.frombuffer(b"".join(pad + b" " + each + b" " for each in run) + pad, np.uint8)
     lengths = np.fromiter((len(each) + _PAD + 2 for each in run), np.int64, len(run))
@@ -157,7 +157,7 @@ def grams(run: Sequence[bytes]) -> Grams:
 
 
 def _tokens(data: npt.NDArray[np.uint8], wide: Words, owner: Ints, n_texts: int) -> tuple[Words, Ints]:
-    """Token hashes in order with the text of each; two edge tokens stand before every text.
+    """Token hashes in order with the text of each. Two edge tokens precede every text.
 
     A token is a run of word bytes (with inner apostrophes), a run of newlines, one mark, or one character of a
     script that writes no spaces.
@@ -231,12 +231,12 @@ class Counts:
         )
 
 
-def _keys(found: Grams) -> Words:
+def _keys(one_pass: Grams) -> Words:
     """Text and column of every gram in one 32-bit number."""
     return np.concatenate(
         [
-            (found.texts[block].astype(np.uint32) << np.uint32(BITS + 1))
-            + (found.columns[block] + np.uint32(block * SIZE))
+            (one_pass.texts[block].astype(np.uint32) << np.uint32(BITS + 1))
+            + (one_pass.columns[block] + np.uint32(block * SIZE))
             for block in (0, 1)
         ]
     )
@@ -254,14 +254,14 @@ def count_all(texts: Sequence[str | None]) -> Counts:
     """Counts over every column: for training and for comparing texts."""
     pointers, columns, counts = [np.zeros(1, np.int64)], [], []
     total = 0
-    for _, found in passes(texts):
-        keys = _keys(found)
+    for _, one_pass in passes(texts):
+        keys = _keys(one_pass)
         keys.sort()
         at = firsts(keys)
         unique = keys[at]
         counts.append(np.diff(np.append(at, len(keys))).astype(np.int32))
         columns.append((unique & np.uint32(2 * SIZE - 1)).astype(np.int32))
-        per_text = np.bincount(unique >> np.uint32(BITS + 1), minlength=found.n_texts)
+        per_text = np.bincount(unique >> np.uint32(BITS + 1), minlength=one_pass.n_texts)
         pointers.append(total + np.cumsum(per_text))
         total += len(unique)
     empty = np.zeros(0, np.int32)

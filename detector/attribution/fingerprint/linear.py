@@ -1,7 +1,7 @@
-"""The linear member: the most telling n-gram columns, one weight a class and column, fitted by L-BFGS.
+"""The linear member: the most telling n-gram columns, one weight for each class and column, fitted by L-BFGS.
 
-Columns are chosen by one-way analysis of variance over the classes: fewer columns are faster *and* more accurate
-than all of them, since a rare gram is a prompt's word more often than a model's habit.
+A one-way analysis of variance over the classes chooses the columns. Fewer columns are faster *and* more accurate than
+all of them: a rare gram is more often a prompt's word than a model's habit.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 KEPT, MIN_TEXTS = 20_000, 5
 #: Inverse strength of the L2 penalty, in units of one text's loss.
 STRENGTH = 30.0
-#: Texts the columns are chosen on: choosing needs no more, and holds its counts in memory.
+#: Texts the columns are chosen on. Choosing keeps their counts in memory, and more texts do not improve it.
 CHOSEN_ON = 8_000
 
 
 def choose_columns(
     texts: Sequence[str | None], classes: npt.NDArray[Any], *, kept: int = KEPT, min_texts: int = MIN_TEXTS
 ) -> Vocabulary:
-    """The ``kept`` columns that differ most between ``classes`` (one integer a text), with their idf.
+    """The ``kept`` columns that differ most between ``classes`` (one integer for each text), with their idf.
 
-    idf = ln((1+n)/(1+df)) + 1; the F statistic is taken on damped, weighted, length-scaled values.
+    idf = ln((1+n)/(1+df)) + 1. The F statistic is taken on damped, weighted, length-scaled values.
     """
     counted = count_all(texts)
     n, columns = len(texts), counted.columns
@@ -58,13 +58,13 @@ def choose_columns(
 def _variance_ratio(
     rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], values: Floats, classes: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """One-way ANOVA F of each column over the classes; 0 where a column never varies."""
+    """One-way ANOVA F of each column over the classes. A column that never varies has 0."""
     n, sizes = len(classes), np.bincount(classes).astype(np.float64)
-    of = classes[rows]
+    text_class = classes[rows]
     between, total = np.zeros(2 * SIZE), np.zeros(2 * SIZE)
     for c in np.flatnonzero(sizes):
-        mine = of == c
-        sums = np.bincount(columns[mine], weights=values[mine], minlength=2 * SIZE)
+        in_class = text_class == c
+        sums = np.bincount(columns[in_class], weights=values[in_class], minlength=2 * SIZE)
         total += sums
         between += sums**2 / sizes[c]
     squares = np.bincount(columns, weights=values * values, minlength=2 * SIZE)
@@ -79,7 +79,7 @@ def _sparse(
     rows: tuple[Ints, npt.NDArray[np.int32], Floats], width: int, device: torch.device
 ) -> torch.Tensor:
     torch = needed("torch")
-    with warnings.catch_warnings():  # torch calls its CSR layout a beta; what is used of it is tested here
+    with warnings.catch_warnings():  # torch calls its CSR layout a beta; our tests cover the part used here
         warnings.simplefilter("ignore")
         built = torch.sparse_csr_tensor(
             torch.from_numpy(rows[0].astype(np.int32)),
@@ -104,8 +104,8 @@ def fit_weights(
 ) -> tuple[Floats, Floats]:
     """Softmax regression by full-batch L-BFGS: (weights width x n_classes, bias).
 
-    Minimises the mean loss (weighted by ``importance``) + |W|^2 / (2 strength n). The gradient is written out:
-    two sparse products, which CPU and CUDA both do fast.
+    Minimises the mean loss (weighted by ``importance``) + |W|^2 / (2 strength n). The gradient is computed by hand as
+    two sparse products, which are fast on CPU and CUDA.
     """
     torch = needed("torch")
     device = device or torch.device("cpu")
@@ -154,7 +154,7 @@ def fit_weights(
 
 
 class LinearMember:
-    """A vocabulary and its weights; scores texts through an ``EmbeddingBag`` of summed weight rows."""
+    """A vocabulary and its weights. Texts are scored through an ``EmbeddingBag`` of summed weight rows."""
 
     def __init__(self, vocabulary: Vocabulary, weights: Floats, bias: Floats, device: torch.device) -> None:
         torch = needed("torch")

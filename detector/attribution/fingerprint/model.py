@@ -1,4 +1,4 @@
-"""A trained fingerprint: a folder of ``model.json``, ``weights.safetensors`` and ``card.md``, and nothing pickled."""
+"""A trained fingerprint: a folder of ``model.json``, ``weights.safetensors`` and ``card.md``, without pickles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMAT, VERSION = "hydrawatch-attribution", 2
 HABITS = "habits"
 MANIFEST, WEIGHTS, CARD = "model.json", "weights.safetensors", "card.md"
 _HINT = "train it again: hydrawatch attribute train FILE --text COL --label COL --out MODEL"
-#: What the features of this release are; a model of others cannot be read.
+#: The features of this release. A model with other features cannot be read.
 FEATURES = {"bits": BITS, "max_bytes": MAX_BYTES, "style_columns": len(COLUMNS)}
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -41,7 +41,7 @@ ON_STYLE = ("style", "trees")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model makes of texts: log-probabilities (a background column last) and habits, both one row a text."""
+    """A model's scores of texts: log-probabilities (a background column last) and habits, one row for each text."""
 
     log_p: npt.NDArray[np.float64]
     habits: npt.NDArray[np.float32]
@@ -70,9 +70,9 @@ class Fingerprint:
     blend: Blend
     rule: CorpusRule
     device: torch.device
-    #: What the card says: data, figures, seeds.
+    #: The facts of the card: data, figures, seeds.
     facts: dict[str, Any] = field(default_factory=dict)
-    #: Each member calibrated by itself, for whoever reads one alone.
+    #: Each member calibrated alone, for tables that show one member.
     alone: dict[str, Blend] = field(default_factory=dict)
     _ready: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -102,16 +102,16 @@ class Fingerprint:
         return self.blend.log_probs(self.scores(texts), lengths_of(texts))
 
     def evidence(self, texts: Sequence[str | None]) -> Evidence:
-        """All that decisions over ``texts`` are made of."""
+        """The evidence that decisions over ``texts`` use."""
         scores = self.scores(texts)
         return Evidence(self.blend.log_probs(scores, lengths_of(texts)), habits_of(scores))
 
-    def decide(self, found: Evidence) -> Decision:
-        """Who wrote these texts together."""
-        return self.rule.decide(found.log_p, self.n_known, found.habits)
+    def decide(self, evidence: Evidence) -> Decision:
+        """The one author of all the texts of ``evidence``."""
+        return self.rule.decide(evidence.log_p, self.n_known, evidence.habits)
 
     def family_probabilities(self, probabilities: npt.NDArray[Any]) -> dict[str, float]:
-        """Probabilities summed by family; empty where none was named in training."""
+        """Probabilities summed by family. Empty where training named no families."""
         out: dict[str, float] = {}
         for name, p in zip(self.classes, probabilities, strict=True):
             if name in self.families:
@@ -119,14 +119,14 @@ class Fingerprint:
         return out
 
     def save(self, folder: Path, card: str) -> None:
-        """Write the folder; the manifest comes last, so a torn write does not load."""
+        """Write the folder. The manifest comes last, so an interrupted write does not load."""
         numpy_io = needed("safetensors.numpy")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         arrays = {
             f"{member}/{name}": np.ascontiguousarray(values)
-            for member, found in self.members.items()
-            for name, values in found.items()
+            for member, values_by_name in self.members.items()
+            for name, values in values_by_name.items()
         }
         if self.rule.habits is not None:
             arrays |= {f"{HABITS}/{name}": values for name, values in self.rule.habits.as_arrays().items()}
@@ -152,7 +152,7 @@ class Fingerprint:
 
 
 def ready(name: str, arrays: Arrays, width: int, device: torch.device) -> Any:
-    """A member that scores, from its arrays."""
+    """A member that can score texts, built from its arrays."""
     if name == "linear":
         return LinearMember(
             Vocabulary(arrays["columns"], arrays["idf"]), arrays["weights"], arrays["bias"], device
@@ -178,7 +178,7 @@ def load(folder: Path, device: torch.device) -> Fingerprint:
 
     Raises
     ------
-    ModelError : not a model, of another format or release, or damaged.
+    ModelError : the folder is no model, its format or release is another, or it is damaged.
     """
     place = Location(str(folder / MANIFEST))
     if not (folder / MANIFEST).is_file():
@@ -215,10 +215,10 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
         raise ValueError("classes are not two or more different names")
     members: dict[str, Arrays] = {}
     for name in manifest["members"]:
-        found = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}/")}
-        if not all(np.isfinite(v).all() for v in found.values()):
+        own_arrays = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}/")}
+        if not all(np.isfinite(v).all() for v in own_arrays.values()):
             raise ValueError(f"member {name} has weights that are no numbers")
-        members[name] = found
+        members[name] = own_arrays
     width = len(classes) + has_background
     habits = None
     if kept := {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{HABITS}/")}:
@@ -250,17 +250,17 @@ def _built(manifest: Mapping[str, Any], arrays: Mapping[str, Any], device: torch
 def predict_texts(
     model: Fingerprint, batches: Iterator[list[tuple[int, str | None]]]
 ) -> Iterator[dict[str, Any]]:
-    """One answer a text, in input order; ``row`` counts from 0. A NULL or blank text is "too few texts"."""
+    """One answer for each text, in input order. ``row`` counts from 0. A NULL or blank text is "too few texts"."""
     for batch in batches:
-        found = model.evidence([text for _, text in batch])
+        evidence = model.evidence([text for _, text in batch])
         for at, (row, text) in enumerate(batch):
-            decision = model.decide(found[at : at + 1])
+            decision = model.decide(evidence[at : at + 1])
             blank = not text or not text.strip()
             yield {"row": row, **answer(model, decision, blank=blank)}
 
 
 def answer(model: Fingerprint, decision: Decision, *, blank: bool = False) -> dict[str, Any]:
-    """What is printed of a decision."""
+    """A decision as ``attribute predict`` prints it."""
     from detector.attribution.corpus.rule import TOO_FEW
 
     out: dict[str, Any] = {
@@ -281,25 +281,25 @@ def predict_corpora(
     batches: Iterator[list[tuple[str, str | None]]],
     note: Callable[[int], None] = lambda n: None,
 ) -> Iterator[dict[str, Any]]:
-    """One answer a corpus, in order of first appearance; texts without a word count as ``n_blank`` only."""
-    held: dict[str, list[Evidence]] = {}
+    """One answer for each corpus, in order of first appearance. Blank texts count as ``n_blank`` only."""
+    by_corpus: dict[str, list[Evidence]] = {}
     blanks: dict[str, int] = {}
     seen = 0
     for batch in batches:
-        found = model.evidence([text for _, text in batch])
+        evidence = model.evidence([text for _, text in batch])
         rows: dict[str, list[int]] = {}
         for at, (key, text) in enumerate(batch):
-            held.setdefault(key, [])
+            by_corpus.setdefault(key, [])
             if text and text.strip():
                 rows.setdefault(key, []).append(at)
             else:
                 blanks[key] = blanks.get(key, 0) + 1
         for key, some in rows.items():
-            held[key].append(found[some])
+            by_corpus[key].append(evidence[some])
         seen += len(batch)
         note(seen)
     empty = model.evidence([""])
-    for key, parts in held.items():
+    for key, parts in by_corpus.items():
         whole = Evidence.joined(parts) if parts else empty
         decision = model.decide(whole)
         yield {

@@ -1,4 +1,4 @@
-"""The style member: a small network over standardised stylometry, an average of a few seeds."""
+"""The style member: a small network over standardised stylometry, averaged over a few seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLIP = 4.0
 
 
 def _bent(values: Floats) -> Floats:
-    """Signed logarithm: rates are skewed, and a network wants them even."""
+    """Signed logarithm: rates are skewed, and a network learns better from even values."""
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Folds over groups: every row of a prompt falls on the same side, whatever the order of the rows."""
+"""Folds over groups: all rows of a prompt are in one fold, whatever the order of the rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 def folds_of(groups: Sequence[str], n_folds: int, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Fold 0..n_folds-1 of each row, the same for all rows of a group; folds differ by at most one group.
+    """Fold 0..n_folds-1 of each row, the same for all rows of a group. Fold sizes differ by at most one group.
 
     Groups are ordered by a keyed digest, so the folds do not depend on the order of the rows.
 

@@ -1,7 +1,7 @@
-"""Stylometry: how a text is laid out and paced, in about a hundred numbers that know no words.
+"""Stylometry: layout and pace of a text, in about a hundred numbers that ignore its words.
 
-What a hashed n-gram cannot say - how long sentences are, how a list is set, how evenly lines run - and what holds
-in any language that uses the marks. Counts are rates, so that a long text is not a style.
+These numbers say what a hashed n-gram cannot: how long sentences are, how a list is set, how evenly lines run. They
+hold in any language that uses the same marks. Counts are rates, so a long text does not count as a style.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LINES: tuple[tuple[str, str], ...] = (
     ("label", r"[A-Z][\w ]{1,30}:"),
     ("opens lower", r"[a-z]"),
 )
-#: Name, pattern, and a string no match can do without: most texts are spared most searches.
+#: Name, pattern, and a string that every match contains. Its absence saves the search in most texts.
 _COUNTED: tuple[tuple[str, str, str], ...] = (
     ("bold span", r"\*\*[^*\n]+\*\*", "**"),
     ("bold with colon inside", r"\*\*[^*\n]+:\*\*", ":**"),
@@ -69,7 +69,7 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
     ("first person", r"\bI\b", "I"),
 )
 _LINE_RES = [re.compile(pattern) for _, pattern in _LINES]
-#: A line that opens with a letter can only match these.
+#: The line patterns that can match a line that opens with a letter.
 _PROSE = [i for i, (name, _) in enumerate(_LINES) if name in ("letter point", "label", "opens lower")]
 _ALL = range(len(_LINES))
 _COUNT_RES = [(re.compile(pattern), guard) for _, pattern, guard in _COUNTED]
@@ -82,7 +82,7 @@ _SHAPES = (
     "ends with a shout", "ends with a line break", "ends with a mark", "opens with blank", "first sentence's words",
     "last sentence's words", "colon in the first line", "shout in the first line", "one line only",
 )  # fmt: skip
-#: What each column is.
+#: Names of the columns, in order.
 COLUMNS: tuple[str, ...] = (
     *_SHAPES,
     *(f"rate of {mark}" for mark in _MARKS + _WIDE),
@@ -142,7 +142,7 @@ def _row(text: str) -> list[float]:
 
 
 def measured(texts: Sequence[str | None]) -> Floats:
-    """Style of each text: texts x ``len(COLUMNS)``; an empty or NULL text measures as an empty one, never NaN."""
+    """Style of each text: texts x ``len(COLUMNS)``. A NULL text measures as an empty one; no value is NaN."""
     if not texts:
         return np.zeros((0, len(COLUMNS)), np.float32)
     return np.array([_row((text or "")[:MAX_CHARS]) for text in texts], np.float32)

@@ -1,7 +1,7 @@
 """Learning a fingerprint: augmented copies, folds over groups, members, blend, group calibration, card.
 
-Every text is held out once (cross-fitting): accuracy, calibration and thresholds come from texts whose prompt no
-member had seen; then all members are trained again on everything, and that is what is written.
+Every text is held out once (cross-fitting). Accuracy, calibration and thresholds come from texts whose prompt no
+member has seen. Then all members are trained again on all texts, and those are the members that are written.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 
 MEMBERS = ("linear", "style", "trees", "encoder")
-#: What trains where nobody asks for others, and what joins on CUDA.
+#: Members that train by default.
 DEFAULT = ("linear", "style", "trees")
 #: Weight of a changed copy beside its raw text, in training and in calibration.
 COPY_WEIGHT, CALIBRATION_COPY_WEIGHT = 0.6, 0.15
@@ -43,7 +43,7 @@ _LEAST_GROUPS = 4
 
 @dataclass
 class Corpus:
-    """Training texts in all copies, with style measured once. Arrays are copy-major: copy 0 is the raw text."""
+    """Training texts in all copies, with style measured once. The outer list is the copy; copy 0 is the raw text."""
 
     texts: list[list[str]]
     styles: list[npt.NDArray[np.float32]]
@@ -79,10 +79,10 @@ def prepare(
     styles = []
     for number, (name, change) in enumerate(kinds.items()):
         progress(number / len(kinds), f"copies: {name}")
-        made = [change(text, seed * 1_000_003 + row) for row, text in enumerate(texts)]
-        all_texts.append(made)
-        styles.append(style.measured(made))
-    return Corpus(all_texts, styles, classes, list(groups), [lengths_of(made) for made in all_texts])
+        copied = [change(text, seed * 1_000_003 + row) for row, text in enumerate(texts)]
+        all_texts.append(copied)
+        styles.append(style.measured(copied))
+    return Corpus(all_texts, styles, classes, list(groups), [lengths_of(copied) for copied in all_texts])
 
 
 def fit_members(
@@ -162,7 +162,7 @@ def score_members(
     styles: npt.NDArray[np.float32],
     device: Any,
 ) -> list[npt.NDArray[Any]]:
-    """Each member's scores of ``texts``, with style already measured."""
+    """Each member's scores of ``texts``, whose ``styles`` are already measured."""
     out = []
     for name, arrays in members.items():
         member = ready(name, arrays, n_classes, device)
@@ -171,13 +171,13 @@ def score_members(
 
 
 @dataclass
-class Held:
-    """Scores of texts by members that had not seen their prompt, one array a member; copy-major like the corpus."""
+class HeldOut:
+    """Scores of texts by members that have not seen their prompt: ``scores[copy][member]``, as in the corpus."""
 
     scores: list[list[npt.NDArray[np.float64]]]
 
     def blend(self, corpus: Corpus, only: int | None = None) -> Blend:
-        """The blend of least loss on raw texts, the changed copies counting a little; ``only``: of one member."""
+        """The blend with the least loss on raw texts, where changed copies count a little. ``only``: of one member."""
         n_copies = len(self.scores)
         chosen = range(len(self.scores[0])) if only is None else (only,)
         joined = [np.concatenate([copy[m] for copy in self.scores]) for m in chosen]
@@ -199,12 +199,12 @@ def cross_fit(
     families: npt.NDArray[np.int64] | None = None,
     progress: Progress = lambda share, note: None,
     early: Callable[[str], None] = lambda message: None,
-) -> Held:
+) -> HeldOut:
     """Score every text in every copy by members trained on the other folds."""
     n_folds = int(folds.max()) + 1
-    held = [[np.zeros((corpus.n, n_classes)) for _ in members] for _ in corpus.texts]
+    held_out = [[np.zeros((corpus.n, n_classes)) for _ in members] for _ in corpus.texts]
     for fold in range(n_folds):
-        rows, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        rows, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
         def part(share: float, note: str, fold: int = fold) -> None:
             progress((fold + 0.9 * share) / n_folds, f"fold {fold + 1}/{n_folds} {note}")
@@ -221,15 +221,15 @@ def cross_fit(
         )
         for copy, texts in enumerate(corpus.texts):
             scores = score_members(
-                fitted, n_classes, [texts[r] for r in out], corpus.styles[copy][out], device
+                fitted, n_classes, [texts[r] for r in unseen], corpus.styles[copy][unseen], device
             )
             for m, values in enumerate(scores):
-                held[copy][m][out] = values
+                held_out[copy][m][unseen] = values
         if fold == 0:
             for m, name in enumerate(members):
-                right = int((held[0][m][out].argmax(axis=1) == corpus.classes[out]).sum())
-                early(f"first fold: {name} names {right / len(out):.3f} of {len(out):,} held-out texts")
-    return Held(held)
+                right = int((held_out[0][m][unseen].argmax(axis=1) == corpus.classes[unseen]).sum())
+                early(f"first fold: {name} names {right / len(unseen):.3f} of {len(unseen):,} held-out texts")
+    return HeldOut(held_out)
 
 
 def train(
@@ -243,11 +243,11 @@ def train(
     progress: Progress = lambda share, note: None,
     early: Callable[[str], None] = lambda message: None,
 ) -> Fingerprint:
-    """A fingerprint of ``data``; ``background`` are texts of other models, known as nobody's.
+    """A fingerprint of ``data``. ``background`` are texts of other models, which form a class without a name.
 
     Raises
     ------
-    ConfigError : too few groups to hold any out, or an unknown member.
+    ConfigError : there are too few groups to hold any out, or a member is unknown.
     """
     started = time.monotonic()
     names = sorted(set(data.labels))
@@ -267,17 +267,17 @@ def train(
     folds = max(2, min(folds, n_groups))
     corpus = prepare(texts, classes, groups, seed=seed, progress=lambda s, n: progress(0.15 * s, n))
     makers = _families(names, data.families, bool(background))
-    held = cross_fit(
+    held_out = cross_fit(
         corpus, n_classes, members, folds_of(groups, folds, seed), seed=seed, device=device, families=makers,
         progress=lambda s, n: progress(0.15 + 0.6 * s, n), early=early,
     )  # fmt: skip
-    blend = held.blend(corpus)
-    log_p = blend.log_probs(held.scores[0], corpus.lengths[0])
-    habits = [habits_of(copy) for copy in held.scores]
+    blend = held_out.blend(corpus)
+    log_p = blend.log_probs(held_out.scores[0], corpus.lengths[0])
+    habits = [habits_of(copy) for copy in held_out.scores]
     rule = fit_rule(log_p, classes, groups, len(names), seed=seed, kinds=habits)
     own = classes < len(names)
-    known = known_only(log_p[own], len(names))
-    right = int((known.argmax(axis=1) == classes[own]).sum())
+    log_known = known_only(log_p[own], len(names))
+    right = int((log_known.argmax(axis=1) == classes[own]).sum())
     early(
         f"held out: {right / own.sum():.3f} of {int(own.sum()):,} texts named right; now training on everything"
     )
@@ -286,9 +286,9 @@ def train(
         progress=lambda s, n: progress(0.75 + 0.25 * s, n),
     )  # fmt: skip
     model = Fingerprint(names, dict(data.families), bool(background), fitted, blend, rule, device)
-    model.alone = {name: held.blend(corpus, m) for m, name in enumerate(members)}
+    model.alone = {name: held_out.blend(corpus, m) for m, name in enumerate(members)}
     model.facts = facts_of(
-        data, background, members, folds, seed, corpus, held, known, classes[own], names, blend
+        data, background, members, folds, seed, corpus, held_out, log_known, classes[own], names, blend
     )
     model.facts["seconds"] = round(time.monotonic() - started, 1)
     model.facts["device"] = str(device)

@@ -1,8 +1,8 @@
-"""The trees member: gradient-boosted trees over style, which find the bends a smooth network glides over.
+"""The trees member: gradient-boosted trees over style, which find the thresholds a smooth network misses.
 
-scikit-learn grows them; what is kept are plain arrays, so that a model folder holds numbers and nothing pickled, and
-scoring is a few gathers in numpy. A tree asks whether a text has *any* heading or *exactly* no bold span, where the
-style network sees a slope: together they err less than either.
+scikit-learn grows the trees. They are kept as plain arrays, so a model folder has no pickles, and scoring is a few
+gathers in numpy. A tree can ask whether a text has *any* heading or *exactly* no bold span, where the style network
+sees a slope. Together they make fewer mistakes than either alone.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from detector.attribution.fingerprint.style import COLUMNS, measured
 
 Floats = npt.NDArray[np.float32]
 
-#: Rounds of boosting, each a tree a class, and the most trees in all: many classes get fewer, larger steps.
+#: Rounds of boosting (one tree for each class), most trees in all, fewest rounds. Many classes get fewer, larger steps.
 ROUNDS, MOST_TREES, FEWEST_ROUNDS = 200, 1200, 40
-#: Step size at the full number of rounds; leaves a tree; fewest texts a leaf; share of columns a split may use.
+#: Step size at the full number of rounds, leaves of a tree, fewest texts of a leaf, share of columns a split may use.
 STEP, LEAVES, LEAST, SHARE = 0.08, 15, 20, 0.2
 #: Largest step, and the score of a class that training never saw.
 _MOST_STEP, _UNSEEN = 0.16, -20.0
-#: Texts scored at once: texts x trees positions then stay in the processor's cache.
+#: Texts scored at once: their positions in all trees then stay in the processor's cache.
 _BATCH = 256
 
 
@@ -38,9 +38,9 @@ def fit_trees(
 ) -> dict[str, npt.NDArray[Any]]:
     """Arrays of fitted trees over style ``values`` (texts x columns); ``classes`` are 0..n_classes-1.
 
-    ``roots`` and ``owner`` have one entry a tree (its first node, the class it votes for); ``feature`` (-1: a leaf),
-    ``threshold``, ``low`` and ``high`` (node taken at most / above the threshold) and ``value`` one a node;
-    ``start`` one a class.
+    ``roots`` and ``owner`` have one entry for each tree: its first node, and the class it votes for. ``feature`` (-1: a
+    leaf), ``threshold``, ``low`` and ``high`` (the node for values up to / above the threshold) and ``value`` have one
+    entry for each node. ``start`` has one for each class.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -63,7 +63,7 @@ def fit_trees(
         early_stopping=False,
         random_state=seed,
     )
-    # Nodes are small: threads would wait for each other, and on a shared machine do little else.
+    # Nodes are small, so several threads would mostly wait for each other.
     with threadpool_limits(limits=1, user_api="openmp"):
         grown = booster.fit(values, classes, sample_weight=importance)
     progress(1.0, "trees: grown")
@@ -101,11 +101,11 @@ def _packed(trees: Sequence[Any], owner: Any, start: Floats) -> dict[str, npt.ND
 
 
 class TreesMember:
-    """Fitted trees, checked on the way in: a damaged file must not send a walk in circles.
+    """Fitted trees. Their arrays are checked first: a walk through a damaged file might never end.
 
     Raises
     ------
-    ValueError : arrays that are no trees over the style columns and these classes.
+    ValueError : the arrays are no trees over the style columns and these classes.
     """
 
     def __init__(self, arrays: dict[str, npt.NDArray[Any]], n_classes: int) -> None:
@@ -124,11 +124,11 @@ class TreesMember:
             raise ValueError("trees for another number of classes")
         if n and (feature.max() >= len(COLUMNS) or (len(roots) and not 0 <= roots.min() <= roots.max() < n)):
             raise ValueError("trees over other columns")
-        # A child always stands behind its parent, so every walk ends.
+        # A child always has a higher number than its parent, so every walk ends.
         below = (low[inner] > inner) & (high[inner] > inner) & (low[inner] < n) & (high[inner] < n)
         if not below.all():
             raise ValueError("trees whose nodes do not descend")
-        # Leaves lead to themselves: all texts walk the same number of steps.
+        # Leaves lead to themselves, so all texts can walk the same number of steps.
         own = np.arange(n, dtype=np.int32)
         leaf = feature < 0
         self._low, self._high = np.where(leaf, own, low), np.where(leaf, own, high)

@@ -1,4 +1,4 @@
-"""The n-gram columns a model kept after training, and texts as weighted rows over them."""
+"""The n-gram columns that a model kept after training, and texts as weighted rows over them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Vocabulary:
         self.columns = columns
         self.idf = idf
         self.n_bytes = int(np.searchsorted(columns, SIZE))
-        # Grams that were not kept fall into slot 0, which nobody reads.
+        # Slot 0 takes the grams that were not kept, and nothing reads it.
         self._slots = np.zeros(2 * SIZE, np.uint32)
         self._slots[columns] = np.arange(1, len(columns) + 1)
 
@@ -34,18 +34,18 @@ class Vocabulary:
     def vectors(self, texts: Sequence[str | None]) -> tuple[Ints, npt.NDArray[np.int32], Floats]:
         """Weighted sparse rows of ``texts``: row pointers, positions 0..len-1, values.
 
-        value = (1 + ln count) * idf, each block scaled to length 1; a text without kept grams is an empty row.
+        value = (1 + ln count) * idf, with each block scaled to length 1. A text without kept grams is an empty row.
         """
         pointers, positions, values = [np.zeros(1, np.int64)], [], []
         total, room = 0, len(self) + 1
-        for _, found in passes(texts):
-            n = found.n_texts
+        for _, one_pass in passes(texts):
+            n = one_pass.n_texts
             keys = []
             for block in (0, 1):
-                slots = self._slots[block * SIZE : (block + 1) * SIZE].take(found.columns[block])
+                slots = self._slots[block * SIZE : (block + 1) * SIZE].take(one_pass.columns[block])
                 kept = np.flatnonzero(slots)
                 keys.append(
-                    found.texts[block].take(kept).astype(np.uint32) * np.uint32(room) + slots.take(kept)
+                    one_pass.texts[block].take(kept).astype(np.uint32) * np.uint32(room) + slots.take(kept)
                 )
             ordered = np.concatenate(keys)
             ordered.sort()

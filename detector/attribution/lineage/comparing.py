@@ -1,4 +1,4 @@
-"""The whole of ``attribute compare``: read tables, compare, gather evidence, second witness, identity slips."""
+"""The whole of ``attribute compare``: read tables, compare, gather evidence, ask a second witness, count identity slips."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detector.attribution.lineage.leads import robust_z
 from detector.attribution.lineage.lineage import Answers, Comparison, compare, shared_answers, similarities
 from detector.errors import ConfigError
 
-#: Words of a text the second witness reads: length is no evidence.
+#: Words of a text that the second witness reads, so that length does not count as evidence.
 WITNESS_WORDS = 80
 
 
@@ -44,7 +44,7 @@ def read_answers(
 
 
 def witnesses(model: Fingerprint, answers: Answers, suspect: str, decoys: Sequence[str]) -> dict[str, float]:
-    """z of the suspect's mean log-odds for each class the model knows, among the decoys', on first words only."""
+    """z of the suspect's mean log-odds among the decoys', for each class of the model, on the first words only."""
     place = {m: i for i, m in enumerate(answers.models)}
     means = {}
     for name in (suspect, *(d for d in decoys if d in place)):
@@ -77,13 +77,13 @@ def run_comparison(
     seed: int = 0,
     progress: Callable[[float, str], None] = lambda share, note: None,
 ) -> tuple[Comparison, dict[str, Any]]:
-    """Compare ``suspect`` with ``candidates`` (default: every model that has a maker of its own in the table).
+    """Compare ``suspect`` with ``candidates`` (default: every other model).
 
     Every other model is a decoy. Returns the comparison and the report that is printed.
 
     Raises
     ------
-    ConfigError : the suspect has no answers, or nothing is left to compare with.
+    ConfigError : the suspect has no answers, or no candidate is left to compare with.
     """
     texts, labels, prompts, families = read_answers(files, text=text, label=label, group=group, family=family)
     if suspect not in set(labels):
@@ -101,7 +101,7 @@ def run_comparison(
     result = compare(answers, similarity, suspect, chosen, decoys, families, seed=seed, witnesses=second)
     progress(0.9, "gathering evidence")
     best = result.candidates[0]
-    kin = [d for d in decoys if families.get(d, d) != best.family]
+    other_makers = [d for d in decoys if families.get(d, d) != best.family]
     by_model: dict[str, list[str | None]] = {}
     for body, name in zip(texts, labels, strict=True):
         by_model.setdefault(name, []).append(body)
@@ -135,7 +135,7 @@ def run_comparison(
         "prompts": [{"prompt": p, "contrast": v} for p, v in telling_prompts(answers, best)],
         "grams": [
             {"gram": g.gram, "n_prompts": g.n_prompts, "decoy_share": g.decoy_share}
-            for g in shared_grams(answers, suspect, best.candidate, kin)
+            for g in shared_grams(answers, suspect, best.candidate, other_makers)
         ],
         "identity": {
             "suspect_claims": slips.suspect_claims.n_claims,

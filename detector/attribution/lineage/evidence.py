@@ -1,4 +1,4 @@
-"""What carries a lineage: the prompts and the words that suspect and candidate share and decoys do not."""
+"""Evidence for a lineage: the prompts and the words that suspect and candidate share and decoys do not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from detector.attribution.lineage.lineage import Answers, Lineage
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|\n+|[^\w\s]")
-#: Decoys whose wording is looked at, evenly over the list.
+#: Decoys whose wording is compared, spread evenly over the list.
 _DECOYS = 12
 
 
 @dataclass(frozen=True)
 class SharedGram:
-    """An n-gram: prompts where both used it, and the share of decoys' answers to those prompts that used it too."""
+    """An n-gram, the prompts where both used it, and the share of decoys' answers to those prompts that used it too."""
 
     gram: str
     n_prompts: int
@@ -25,7 +25,7 @@ class SharedGram:
 
 
 def grams_of(text: str, cut: int = 4000) -> set[str]:
-    """Token 1..3-grams; line breaks are shown as ⏎."""
+    """Token 1..3-grams. A line break is shown as ⏎."""
     tokens = ["⏎" if t[0] == "\n" else t for t in _TOKEN.findall(text[:cut])]
     return {" ".join(tokens[i : i + n]) for n in (1, 2, 3) for i in range(len(tokens) - n + 1)}
 
@@ -33,9 +33,9 @@ def grams_of(text: str, cut: int = 4000) -> set[str]:
 def shared_grams(
     answers: Answers, suspect: str, candidate: str, decoys: Sequence[str], *, n: int = 10, prompts: int = 80
 ) -> list[SharedGram]:
-    """The grams that speak loudest for the pair: used by both on many prompts, and by few decoys there.
+    """The strongest grams for the pair: both use them on many prompts, and few decoys do there.
 
-    Score: prompts shared x ln(share expected / share of decoys), the decoys' share smoothed by one answer.
+    Score: shared prompts x -ln(share of decoys), where the decoys' share is smoothed by one answer.
     """
     place = {m: i for i, m in enumerate(answers.models)}
     others = [place[d] for d in decoys if d in place and d not in (suspect, candidate)]
@@ -55,15 +55,15 @@ def shared_grams(
             scored.append((count * -math.log(smoothed), SharedGram(gram, count, share)))
     scored.sort(key=lambda pair: (-pair[0], -len(pair[1].gram), pair[1].gram))
     kept: list[SharedGram] = []
-    for _, found in scored:  # a part of a longer gram already told says nothing new
-        if not any(found.gram in told.gram for told in kept):
-            kept.append(found)
+    for _, shared in scored:  # a part of a longer gram that is already kept says nothing new
+        if not any(shared.gram in longer.gram for longer in kept):
+            kept.append(shared)
         if len(kept) == n:
             break
     return kept
 
 
-def telling_prompts(answers: Answers, found: Lineage, n: int = 5) -> list[tuple[str, float]]:
+def telling_prompts(answers: Answers, lineage: Lineage, n: int = 5) -> list[tuple[str, float]]:
     """The prompts with the largest contrast: (prompt, contrast)."""
-    order = sorted(range(len(answers.prompts)), key=lambda i: -found.by_prompt[i])[:n]
-    return [(answers.prompts[i], float(found.by_prompt[i])) for i in order]
+    order = sorted(range(len(answers.prompts)), key=lambda i: -lineage.by_prompt[i])[:n]
+    return [(answers.prompts[i], float(lineage.by_prompt[i])) for i in order]

@@ -1,7 +1,8 @@
-"""Identity slips: a student that says it is its teacher. A hint, never proof.
+"""Identity slips: a student that says it is its teacher. A slip is a hint, never proof.
 
-Counted both ways, since the direction is the point: a student claims the teacher, the teacher never claims the
-student. Anyone can be made to say a name by a prompt, and public text is full of one assistant's name.
+Slips are counted in both directions, because the direction is the point: a student claims to be the teacher, and the
+teacher never claims to be the student. A prompt can make any model say a name, and public text is full of one
+assistant's name.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Maker -> names it and its assistants go by.
+#: Maker -> names of the maker and its assistants.
 MAKERS: dict[str, tuple[str, ...]] = {
     "openai": ("OpenAI", "ChatGPT", "GPT-3", "GPT-4", "GPT-5"),
     "anthropic": ("Anthropic", "Claude"),
@@ -27,7 +28,7 @@ MAKERS: dict[str, tuple[str, ...]] = {
     "baidu": ("Baidu", "ERNIE", "文心", "百度"),
     "microsoft": ("Microsoft", "Copilot", "Phi-3"),
 }
-#: Language -> what comes before a name in a claim about oneself. At most a few words lie between.
+#: Language -> words before the name in a claim about oneself. A few words may stand between them and the name.
 _CLAIMS: dict[str, str] = {
     "en": r"(?:\bI am|\bI['’]m|\bmy name is|\bas an? (?:AI |language )+model"
     r"|\bI was (?:made|trained|created|developed|built))",
@@ -60,7 +61,7 @@ def _pattern(names: Iterable[str]) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Slips:
-    """How often texts claim to be of a maker: texts, claims, and claims by language."""
+    """How often texts claim to come from a maker: texts, claims, and claims by language."""
 
     n_texts: int
     n_claims: int
@@ -72,15 +73,15 @@ class Slips:
 
 
 def slips(texts: Sequence[str | None], names: Sequence[str]) -> Slips:
-    """Texts that claim in the first person to be, or to be made by, one of ``names``; a denial is no claim."""
+    """Texts that claim in the first person to be, or to be made by, one of ``names``. A denial is no claim."""
     pattern = _pattern(names)
     languages: dict[str, int] = {}
     claims = 0
     for text in texts:
-        for found in pattern.finditer((text or "")[:4000]):
-            if _DENIAL.search(found.group("between")) or _DENIAL.search(found.group(0)[:12]):
+        for claim in pattern.finditer((text or "")[:4000]):
+            if _DENIAL.search(claim.group("between")) or _DENIAL.search(claim.group(0)[:12]):
                 continue
-            language = next(k for k in _CLAIMS if found.group(k) is not None)
+            language = next(k for k in _CLAIMS if claim.group(k) is not None)
             languages[language] = languages.get(language, 0) + 1
             claims += 1
             break
@@ -88,10 +89,10 @@ def slips(texts: Sequence[str | None], names: Sequence[str]) -> Slips:
 
 
 def names_of(model: str, maker: str | None) -> tuple[str, ...]:
-    """Names a model goes by: its maker's, where known by the label or the maker's column, else the label itself."""
-    known = (maker or "").lower()
+    """Names of a model: those of its maker, where the maker or the label is recognised, else the label itself."""
+    maker_name = (maker or "").lower()
     for key, names in MAKERS.items():
-        if key in known or (known and known in key):
+        if key in maker_name or (maker_name and maker_name in key):
             return names
     if maker:
         return (maker, model)
@@ -104,7 +105,7 @@ def names_of(model: str, maker: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BothWays:
-    """Suspect naming the candidate's maker, and the candidate naming the suspect's."""
+    """How often the suspect names the candidate's maker, and how often the candidate names the suspect's."""
 
     suspect_claims: Slips
     candidate_claims: Slips
@@ -117,7 +118,7 @@ def both_ways(
     suspect_names: Sequence[str],
     candidate_names: Sequence[str],
 ) -> BothWays:
-    """Compare the two directions; the hint says in words what they are worth."""
+    """Compare the two directions. The hint says in words what they are worth."""
     there = slips(suspect_texts, candidate_names)
     back = slips(candidate_texts, suspect_names)
     if set(suspect_names) & set(candidate_names):

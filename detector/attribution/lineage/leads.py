@@ -1,9 +1,10 @@
-"""Whose habits a model's answers are nearest to, as a ranking: what remains where no verdict can be given.
+"""A ranking of makers by closeness to a model's answers, for cases where no verdict can be given.
 
-Students of the commonest assistants sound like everybody, so no candidate stands out among the decoys. Two things
-still tell them: some candidates are near to every model, and closeness to those says little; and a student of a maker
-is near to all of its models, while a stranger is near to one by accident. So closeness is measured against how close
-decoys are to that candidate, and a maker leads by the mean over its candidates less the nearest of any other maker's.
+Students of the commonest assistants sound like every other model, so no candidate stands out among the decoys. Two
+facts still help. Some candidates are near every model, so closeness to them says little. And a student of a maker is
+near all of that maker's models, while any other model is near one of them by accident. So closeness is measured against
+the decoys' closeness to the same candidate, and a maker's lead is the mean over its candidates less the nearest
+candidate of any other maker.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-#: Fewer decoys make no null.
+#: Fewest decoys of a null.
 LEAST_DECOYS = 8
 
 
@@ -31,9 +32,10 @@ def closeness(
     mean_similarity: npt.NDArray[Any], models: Sequence[str], suspect: str, candidates: Sequence[str],
     decoys: Sequence[str], families: Mapping[str, str], *, corrected: bool = True,
 ) -> dict[str, float]:  # fmt: skip
-    """Closeness of ``suspect`` to each other candidate, in robust deviations of the decoys' (else plain similarity).
+    """Closeness of ``suspect`` to each other candidate.
 
-    A decoy of the candidate's own family is no decoy for it. Empty where decoys are too few for a null.
+    The unit is robust deviations of the decoys' closeness; without ``corrected`` it is plain similarity. A decoy of the
+    candidate's own family is no decoy for it. The result is empty where decoys are too few for a null.
     """
     place = {m: i for i, m in enumerate(models)}
     out = {}
@@ -57,7 +59,7 @@ def closeness(
 def leads_of(
     near: Mapping[str, float], families: Mapping[str, str], *, nearest: int | None = None
 ) -> dict[str, float]:
-    """Each maker's lead: mean over its (``nearest``) candidates less the nearest of any other's; best first."""
+    """Each maker's lead: the mean over its (``nearest``) candidates less the nearest of any other maker, best first."""
     by_maker: dict[str, list[float]] = {}
     for candidate, value in near.items():
         by_maker.setdefault(families.get(candidate, candidate), []).append(value)
@@ -74,5 +76,5 @@ def family_leads(
     mean_similarity: npt.NDArray[Any], models: Sequence[str], suspect: str, candidates: Sequence[str],
     decoys: Sequence[str], families: Mapping[str, str],
 ) -> dict[str, float]:  # fmt: skip
-    """How far each maker leads all others as ``suspect``'s nearest kin, in deviations of the decoys; best first."""
+    """How far each maker leads all others in closeness to ``suspect``, in deviations of the decoys, best first."""
     return leads_of(closeness(mean_similarity, models, suspect, candidates, decoys, families), families)

@@ -2,10 +2,10 @@
 
 Suspect, candidates and decoys answer the same prompts. For candidate T the contrast of a model is its mean
 similarity to T's answers less its mean similarity to candidates of other makers; a robust z places the suspect's
-contrast among the decoys'. Nothing is trained, so no classifier's habits stand between the texts.
+contrast among the decoys'. Nothing is trained, so no classifier's habits affect the comparison.
 
-Similarity of two answers is the cosine of idf-weighted n-gram vectors, after what all models said to that prompt
-has been taken out: the topic is not evidence.
+Similarity of two answers is the cosine of idf-weighted n-gram vectors. The part that all models share on that prompt
+is taken out first, because the topic is not evidence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from detector.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 
-#: z from which a lineage is claimed, and from which it is only not excluded.
+#: z from which a lineage is claimed, and z from which it is not excluded.
 DERIVED_FROM, CONSISTENT_FROM = 4.0, 2.0
 DERIVED, CONSISTENT, NONE, TOO_FEW = (
     "derived",
@@ -30,14 +30,14 @@ DERIVED, CONSISTENT, NONE, TOO_FEW = (
     "none of these",
     "too few decoys or prompts",
 )
-#: Fewer prompts make no mean.
+#: Fewest prompts of a mean.
 LEAST_PROMPTS = 15
 RESAMPLES = 300
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One text a model and prompt; models and prompts in a fixed order. ``texts[prompt][model]``."""
+    """One text for each model and prompt, as ``texts[prompt][model]``, in the order of ``prompts`` and ``models``."""
 
     models: list[str]
     prompts: list[str]
@@ -52,9 +52,9 @@ def shared_answers(
     limit: int = 200,
     seed: int = 0,
 ) -> Answers:
-    """The prompts that most models answered, at most ``limit`` of them; a model with gaps there is left out.
+    """The prompts that most models answered, at most ``limit`` of them. A model with gaps there is left out.
 
-    Of several answers of one model to one prompt the first counts.
+    Where one model has several answers to one prompt, the first counts.
 
     Raises
     ------
@@ -67,21 +67,21 @@ def shared_answers(
     if not table:
         raise ConfigError("no prompt has an answer")
     most = max(len(row) for row in table.values())
-    full = sorted(p for p, row in table.items() if len(row) >= max(2, 0.9 * most))
-    if not full:
+    shared = sorted(p for p, row in table.items() if len(row) >= max(2, 0.9 * most))
+    if not shared:
         raise ConfigError(
             "no prompt was answered by two models", hint="name the prompt's column with --group"
         )
     rng = np.random.default_rng(seed)
-    if len(full) > limit:
-        full = sorted(full[i] for i in rng.permutation(len(full))[:limit])
-    models = sorted({m for p in full for m in table[p]})
-    share = {m: sum(m in table[p] for p in full) / len(full) for m in models}
+    if len(shared) > limit:
+        shared = sorted(shared[i] for i in rng.permutation(len(shared))[:limit])
+    models = sorted({m for p in shared for m in table[p]})
+    share = {m: sum(m in table[p] for p in shared) / len(shared) for m in models}
     models = [m for m in models if share[m] >= 0.9]
-    full = [p for p in full if all(m in table[p] for m in models)]
-    if len(models) < 2 or not full:
+    shared = [p for p in shared if all(m in table[p] for m in models)]
+    if len(models) < 2 or not shared:
         raise ConfigError("no two models answered the same prompts", hint="is --group the prompt's column?")
-    return Answers(models, full, [[table[p][m] for m in models] for p in full])
+    return Answers(models, shared, [[table[p][m] for m in models] for p in shared])
 
 
 def similarities(
@@ -100,15 +100,15 @@ def similarities(
     idf = np.where(df < 2, 0.0, np.log((1 + n_texts) / (1 + df)) + 1)
     out = np.empty((len(answers.prompts), n_models, n_models), np.float32)
     for number in range(len(answers.prompts)):
-        # A prompt at a time: the weights of all texts of a large table would not fit beside their counts.
+        # One prompt at a time: the weights of all texts of a large table would not fit in memory.
         pointers = counted.indptr[number * n_models : (number + 1) * n_models + 1]
         columns = counted.columns[pointers[0] : pointers[-1]]
         values = damped(counted.counts[pointers[0] : pointers[-1]]) * idf[columns]
         half = np.repeat(np.arange(n_models), np.diff(pointers)) * 2 + (columns >= SIZE)
         length = np.sqrt(np.bincount(half, weights=values**2, minlength=2 * n_models))
         values /= np.maximum(length[half], 1e-12)
-        mine = csr_array((values, columns, pointers - pointers[0]), shape=(n_models, 2 * SIZE))
-        gram = np.asarray((mine @ mine.T).todense())
+        vectors = csr_array((values, columns, pointers - pointers[0]), shape=(n_models, 2 * SIZE))
+        gram = np.asarray((vectors @ vectors.T).todense())
         if centred:
             gram = gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
         size = np.sqrt(np.maximum(np.diag(gram), 1e-9))
@@ -120,14 +120,14 @@ def similarities(
 
 @dataclass(frozen=True)
 class Lineage:
-    """One candidate's standing."""
+    """One candidate: where the suspect lies among the decoys in closeness to it."""
 
     candidate: str
     family: str
     z: float | None
     low: float | None
     high: float | None
-    #: Rank of the suspect among the decoys (1 = nearest to the candidate), and how many stand in the null.
+    #: Rank of the suspect among the decoys (1 = nearest to the candidate), and the number of decoys in the null.
     rank: int | None
     n_decoys: int
     contrast: float
@@ -162,11 +162,11 @@ def compare(
     """Place ``suspect`` among ``decoys`` for every candidate.
 
     A decoy of the candidate's own family is no decoy for it, and a model is never compared with itself.
-    ``families`` maps a model to its maker; a model without one is its own.
+    ``families`` maps a model to its maker; a model without an entry is its own maker.
 
     Raises
     ------
-    ConfigError : suspect or candidate without answers.
+    ConfigError : the suspect or a candidate has no answers.
     """
     place = {m: i for i, m in enumerate(answers.models)}
     for name in (suspect, *candidates):
@@ -185,7 +185,7 @@ def compare(
     def maker(model: str) -> str:
         return families.get(model, model)
 
-    found = []
+    lineages = []
     for candidate in (c for c in candidates if c != suspect):
         rivals = [c for c in candidates if maker(c) != maker(candidate) and c != suspect]
         null = [
@@ -198,7 +198,7 @@ def compare(
         means = weights @ contrast
         enough = len(null) >= LEAST_DECOYS and n_prompts >= LEAST_PROMPTS
         z = robust_z(means[:, 0], means[:, 1:]) if enough else None
-        found.append(
+        lineages.append(
             Lineage(
                 candidate,
                 maker(candidate),
@@ -212,14 +212,14 @@ def compare(
                 (witnesses or {}).get(candidate),
             )
         )
-    found.sort(key=lambda c: -(c.z if c.z is not None else c.contrast - 1e6))
+    lineages.sort(key=lambda c: -(c.z if c.z is not None else c.contrast - 1e6))
     mean = similarity.mean(axis=0)
     nearest = max(
         (c for c in candidates if c != suspect), key=lambda c: mean[place[suspect], place[c]], default=""
     )
-    verdict, teacher = _verdict(found, maker(nearest))
+    verdict, teacher = _verdict(lineages, maker(nearest))
     leads = family_leads(mean, answers.models, suspect, candidates, decoys, families)
-    return Comparison(suspect, n_prompts, found, verdict, teacher, leads)
+    return Comparison(suspect, n_prompts, lineages, verdict, teacher, leads)
 
 
 def _contrast(
@@ -230,7 +230,7 @@ def _contrast(
     models: Sequence[str],
     names: Sequence[str],
 ) -> Floats:
-    """Similarity to the candidate less the mean over rivals (a rival that is the row itself aside): prompts x rows."""
+    """Similarity to the candidate less the mean over rivals, leaving out the row itself: prompts x rows."""
     own = similarity[:, rows, candidate].astype(np.float64)
     if not rivals:
         return own
@@ -240,14 +240,15 @@ def _contrast(
     return np.asarray(own - np.where(itself, 0.0, others).sum(axis=2) / counted, np.float64)
 
 
-def _verdict(found: Sequence[Lineage], nearest: str) -> tuple[str, str | None]:
-    """What may be said of the best candidate; ``nearest`` is the maker of the candidate with the most alike answers.
+def _verdict(lineages: Sequence[Lineage], nearest: str) -> tuple[str, str | None]:
+    """Verdict on the best candidate. ``nearest`` is the maker of the candidate with the most similar answers.
 
-    A suspect may stand out among decoys for one candidate and still be nearer to another maker's: that is no lineage.
+    A suspect may stand out among decoys for one candidate and still be nearer to another maker's candidate. That is no
+    lineage.
     """
-    if not found or found[0].z is None or found[0].low is None:
+    if not lineages or lineages[0].z is None or lineages[0].low is None:
         return TOO_FEW, None
-    best = found[0]
+    best = lineages[0]
     assert best.z is not None
     assert best.low is not None
     stands_out = best.z >= DERIVED_FROM and best.rank == 1 and best.low >= CONSISTENT_FROM

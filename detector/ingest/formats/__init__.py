@@ -1,8 +1,8 @@
-"""Log formats: one file each, holding ``FORMAT`` - what its entries look like and where each field lies.
+"""Log formats: one file each, with ``FORMAT``: what its entries look like and where each field is.
 
-A format is a table of paths (canonical column <- candidate paths, the first that says something wins) and, where a
-table cannot say it, one function that derives the rest from the parsed entries. Types, words for nothing, rejects,
-duplicates, hashing and the measuring of text are the same for all formats and are decided elsewhere.
+A format is a table of paths: canonical column <- candidate paths, and the first with a value wins. One function may
+derive further columns from the parsed entries. Types, words for nothing, rejects, duplicates, hashing and the measuring
+of text are the same for all formats and are decided elsewhere.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Options:
     account_attribute : log attribute that names the account, before the format's own order.
     envoy_keys : canonical name -> JSON key, for Envoy.
     mapped_keys : canonical name -> path, or several paths, for ``mapped``.
-    trusted_hops : proxies of one's own that append to x-forwarded-for.
-    placeholders : texts that stand for content which was not logged, beside those shipped.
+    trusted_hops : the site's own proxies that append to x-forwarded-for.
+    placeholders : texts that stand for content which was not logged, in addition to the shipped ones.
     """
 
     account_attribute: str | None = None
@@ -49,12 +49,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Beside:
-    """A log that completes a format's requests and makes none itself.
+    """A log that completes a format's requests and has none itself.
 
     Parameters
     ----------
     sniff : whether a parsed entry is of that log.
-    read : an entry to the request's id and what it says of it, or None.
+    read : an entry to the id of its request and values for it; None for an entry without them.
     """
 
     sniff: Callable[[Record], bool]
@@ -72,21 +72,21 @@ class Format:
     capabilities : what its entries can carry, of ``CAPABILITIES``.
     sniff : whether a parsed entry is of this format.
     fields : canonical column -> candidate paths (see ``Records``); the first that says something wins.
-    account : candidate paths of the account, in order; ``account_attribute`` is looked at before them.
-    roots : paths of objects in which ``account_attribute`` may lie, the entry itself first ("").
-    derive : entries, options and the columns read so far to further columns (they replace those of ``fields``).
-        The column ``other`` (true: no model call, only counted) is no canonical one and is taken too.
-    spread : one parsed line to the entries it holds; an empty result is no entry at all (counted as other).
-        None: a line is one entry. A ValueError from it rejects the line with its text.
-    join : all entries of a block, which may see one another here (the spans of one trace), to whether each is read
-        on; the others are counted as other.
+    account : candidate paths of the account, in order; ``account_attribute`` comes before them.
+    roots : paths of objects that may hold ``account_attribute``, the entry itself first ("").
+    derive : entries, options and the columns read so far to further columns, which replace those of ``fields``.
+        It may also give the column ``other``: true for an entry that is no model call and is only counted.
+    spread : one parsed line to its entries; a line without any is counted as other. None: a line is one entry.
+        A ValueError rejects the line with its text.
+    join : all entries of a block to whether each is a request; the others are counted as other. Here entries may
+        see one another (the spans of one trace).
     table : options to fields, for formats whose keys a site sets; it replaces ``fields``.
-    names : an entry's key names, for counting those no column takes; None: its top-level keys.
-    passed : names that are meant to be passed over.
-    contents : what else than requests it can hold.
-    chosen : whether a site's options say that an entry is of this format; then no other is asked.
-    setting : the table of the configuration that names its keys, where there is one.
-    beside : a log that knows more of its requests. ``sniff`` must know its entries too, and ``derive`` say ``other``.
+    names : an entry's key names, for counting those that no column uses; None: its top-level keys.
+    passed : names that are passed over on purpose.
+    contents : the contents its files can have.
+    chosen : whether a site's options say that an entry is of this format. It comes before all other formats then.
+    setting : the table of the configuration that names its keys; None: there is none.
+    beside : a log that completes its requests. ``sniff`` must know its entries, and ``derive`` must give ``other``.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Format:
             raise ValueError(f"format {self.name!r}: unknown capabilities {sorted(unknown)}")
 
     def knows(self, record: Record, options: Options) -> bool:
-        """Whether ``record`` is of this format, by its looks or by what a site has set."""
+        """Whether ``record`` is of this format, by its looks or by the site's options."""
         return self.sniff(record) or (self.chosen is not None and self.chosen(record, options))
 
     def paths(self, options: Options) -> Mapping[str, tuple[Path, ...]]:
@@ -128,11 +128,11 @@ def formats() -> dict[str, Format]:
     ------
     ValueError : a format's name is not its file's stem.
     """
-    found: dict[str, Format] = {}
+    by_name: dict[str, Format] = {}
     for name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
-        made = getattr(importlib.import_module(f"{__name__}.{name}"), "FORMAT", None)
-        if isinstance(made, Format):
-            if made.name != name:
-                raise ValueError(f"{__name__}.{name}: named {made.name!r}, expected the file's stem {name!r}")
-            found[name] = made
-    return found
+        form = getattr(importlib.import_module(f"{__name__}.{name}"), "FORMAT", None)
+        if isinstance(form, Format):
+            if form.name != name:
+                raise ValueError(f"{__name__}.{name}: named {form.name!r}, expected the file's stem {name!r}")
+            by_name[name] = form
+    return by_name

@@ -1,10 +1,10 @@
 """Azure: gateway logs of API Management, its LLM logs, and request logs of Azure OpenAI; as resource logs or table rows.
 
-Resource logs keep their figures in ``properties``, which is an object in one row and its JSON text in the next; rows of
-the Log Analytics tables spell the same names with a capital, at the top. API Management writes an LLM log in pieces
-(``SequenceNumber``) and apart from the gateway's row of the same ``CorrelationId``: within a block of lines they are put
-together to one request. Azure OpenAI masks the last part of an address, so that address is not known, and its durations
-may be negative; its ``requestTime`` has changed its meaning, so ``time`` is taken.
+Resource logs keep their figures in ``properties``, an object or its JSON text. Rows of the Log Analytics tables have the
+same names at the top, with a capital. API Management writes an LLM log in pieces (``SequenceNumber``), apart from the
+gateway's row of the same ``CorrelationId``; within a block of lines they become one request. Azure OpenAI masks the last
+part of an address, so the address is NULL. Its durations may be negative. Its ``requestTime`` has changed its meaning,
+so ``time`` is used.
 
 Sources: Microsoft Learn, "Reference: Gateway log schema" (API Management) and the Azure Monitor tables
 ``ApiManagementGatewayLogs`` and ``ApiManagementGatewayLlmLog``; MicrosoftDocs/azure-docs
@@ -21,12 +21,12 @@ from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import columns_of, conversation
 from detector.ingest.records import Path, Records, as_list, as_object, first_of, something
 
-#: Where the pieces of an LLM log stand, put together, in the entry of their call.
+#: Key under which the entry of a call gets its LLM log, put together from its pieces.
 _LLM = "llm log"
 
 
 def _either_way(*names: str) -> tuple[Path, ...]:
-    """A property by its name in resource logs, with a capital (some exports), and as a column of a table."""
+    """Paths of a property in resource logs, in exports with a capital, and as a column of a table."""
     return tuple(
         path
         for name in names
@@ -92,88 +92,92 @@ def _sniff(record: Record) -> bool:
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    sent = [as_object(v) for v in records.first_held(*_either_way("requestBody", "backendRequestBody"))]
-    answered = bodies.answered(records.first_held(*_either_way("responseBody", "backendResponseBody")))
-    asked = bodies.asked(sent)
+    request_bodies = [
+        as_object(v) for v in records.first_any(*_either_way("requestBody", "backendRequestBody"))
+    ]
+    answers = bodies.answer_columns(records.first_any(*_either_way("responseBody", "backendResponseBody")))
+    requests = bodies.request_columns(request_bodies)
     urls = records.first(*_either_way("url", "backendUrl"))
     streams = records.first(*_either_way("streamType"))
     operations = [
         None if isinstance(o, str) and o.startswith("Microsoft.ApiManagement/") else o
         for o in columns["operation"]
     ]
-    made: Columns = asked | answered | {
+    derived: Columns = requests | answers | {
         "model": first_of(
-            [something(body.get("model")) for body in sent], [_deployment(url) for url in urls], columns["model"]
+            [something(body.get("model")) for body in request_bodies], [_deployment(url) for url in urls], columns["model"]
         ),
         "operation": operations,
         "pathway": ["azure"] * len(records),
         "source_ip": [None if isinstance(v, str) and "*" in v else v for v in columns["source_ip"]],
-        "input_tokens": first_of(columns["input_tokens"], answered["input_tokens"]),
-        "output_tokens": first_of(columns["output_tokens"], answered["output_tokens"]),
+        "input_tokens": first_of(columns["input_tokens"], answers["input_tokens"]),
+        "output_tokens": first_of(columns["output_tokens"], answers["output_tokens"]),
         "status": first_of(
             columns["status"],
             [None if v is None else "success" if str(v).lower() == "true" else "failure"
              for v in records.first("isRequestSuccess", "IsRequestSuccess")],
         ),
         "stream": first_of(
-            columns["stream"], [None if v is None else v == "Streaming" for v in streams], asked["stream"]
+            columns["stream"], [None if v is None else v == "Streaming" for v in streams], requests["stream"]
         ),
     }  # fmt: skip
     if any(_LLM in entry for entry in records.entries):
-        _add_text(made, records)
-    made["other"] = [
+        _add_text(derived, records)
+    derived["other"] = [
         _LLM not in entry and not _is_call(model, operation, url)
-        for entry, model, operation, url in zip(records.entries, made["model"], operations, urls, strict=True)
+        for entry, model, operation, url in zip(
+            records.entries, derived["model"], operations, urls, strict=True
+        )
     ]
-    return made
+    return derived
 
 
-def _add_text(made: Columns, records: Records) -> None:
-    """Prompts and endings of LLM logs, where the gateway's row has no bodies."""
-    talks = [conversation(v, stored=True) for v in records.at(f"{_LLM}/requestMessages")]
-    ended = bodies.answered(records.at(f"{_LLM}/responseMessages"))
-    text = columns_of(talks) | {
-        "finish_reason": ended["finish_reason"],
-        "minted": ended["minted"],
+def _add_text(derived: Columns, records: Records) -> None:
+    """Add prompts and endings of LLM logs to calls whose gateway row has no bodies."""
+    conversations = [conversation(v, stored=True) for v in records.at(f"{_LLM}/requestMessages")]
+    answers = bodies.answer_columns(records.at(f"{_LLM}/responseMessages"))
+    text = columns_of(conversations) | {
+        "finish_reason": answers["finish_reason"],
+        "minted": answers["minted"],
     }
     for name, values in text.items():
-        made[name] = first_of(made[name], values)
+        derived[name] = first_of(derived[name], values)
 
 
 def _deployment(url: Any) -> str | None:
-    found = _DEPLOYMENT.search(url) if isinstance(url, str) else None
-    return found[1] if found else None
+    match = _DEPLOYMENT.search(url) if isinstance(url, str) else None
+    return match[1] if match else None
 
 
 def _is_call(model: Any, operation: Any, url: Any) -> bool:
-    """Whether a model was asked: threads, files and other traffic of the same gateway have neither model nor such a name."""
+    """Whether a model was called. Threads, files and other traffic of the gateway have no model and no such name."""
     return model is not None or any(isinstance(v, str) and _INFERENCE.search(v) for v in (operation, url))
 
 
 def _join(entries: list[Record]) -> list[bool]:
-    """The pieces of an LLM log go to their gateway's row, else to the first of them; the others are not read on."""
+    """Put the pieces of an LLM log into their gateway's row, or into the first piece. The other pieces are no calls."""
     pieces: dict[str, list[tuple[int, int]]] = {}
     gateways: dict[str, int] = {}
     for at, entry in enumerate(entries):
-        held = _properties(entry)
+        properties = _properties(entry)
         number = entry.get("correlationId", entry.get("CorrelationId")) or _property(
-            entry, held, "correlationId"
+            entry, properties, "correlationId"
         )
         if not isinstance(number, str):
             continue
-        piece = _piece(entry, held)
+        piece = _piece(entry, properties)
         if piece is None:
             gateways.setdefault(number, at)
         else:
             pieces.setdefault(number, []).append((piece, at))
-    read = [True] * len(entries)
-    for number, found in pieces.items():
-        rows = [at for _, at in sorted(found)]
+    is_call = [True] * len(entries)
+    for number, numbered in pieces.items():
+        rows = [at for _, at in sorted(numbered)]
         head = gateways.get(number, rows[0])
         entries[head] = {**entries[head], _LLM: _whole([entries[at] for at in rows])}
         for at in rows:
-            read[at] = at == head
-    return read
+            is_call[at] = at == head
+    return is_call
 
 
 def _properties(entry: Record) -> Record:
@@ -186,7 +190,7 @@ def _property(entry: Record, properties: Record, name: str) -> Any:
 
 
 def _piece(entry: Record, properties: Record) -> int | None:
-    """Which piece of an LLM log an entry is; None for entries of other logs."""
+    """The number of a piece of an LLM log; None for entries of other logs."""
     number = _property(entry, properties, "sequenceNumber")
     if number is None and (
         entry.get("Type") != "ApiManagementGatewayLlmLog"
@@ -198,25 +202,25 @@ def _piece(entry: Record, properties: Record) -> int | None:
 
 
 def _whole(pieces: list[Record]) -> dict[str, Any]:
-    """An LLM log put together. Pieces that carry text carry zeros for tokens."""
+    """An LLM log put together from its pieces. Pieces with text have zeros for tokens."""
     rows = [(piece, _properties(piece)) for piece in pieces]
-    made: dict[str, Any] = {
+    log: dict[str, Any] = {
         name: _joined([_property(*row, name) for row in rows])
         for name in ("requestMessages", "responseMessages")
     }
     for name in ("promptTokens", "completionTokens", "deploymentName", "modelName", "isStreamCompletion"):
         values = [v for row in rows if something(v := _property(*row, name)) is not None]
-        made[name] = next((v for v in values if v not in (0, "0")), next(iter(values), None))
-    return made
+        log[name] = next((v for v in values if v not in (0, "0")), next(iter(values), None))
+    return log
 
 
 def _joined(pieces: list[Any]) -> Any:
-    """Messages whose text was cut into pieces, or that came as several lists."""
-    found = [piece for piece in pieces if piece is not None and piece != ""]
-    lists = [as_list(piece) for piece in found]
-    if found and all(listed is not None for listed in lists):
+    """Messages from several lists, or from one text that was cut into pieces."""
+    filled = [piece for piece in pieces if piece is not None and piece != ""]
+    lists = [as_list(piece) for piece in filled]
+    if filled and all(listed is not None for listed in lists):
         return [message for listed in lists for message in listed or ()]
-    return "".join(piece for piece in found if isinstance(piece, str)) or next(iter(found), None)
+    return "".join(piece for piece in filled if isinstance(piece, str)) or next(iter(filled), None)
 
 
 FORMAT = Format(

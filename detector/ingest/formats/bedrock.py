@@ -1,9 +1,9 @@
 """Amazon Bedrock model-invocation logs: Converse and the bodies of every maker that Bedrock serves.
 
-A customer's own log: the account is the calling role (its session name left off) or user, the organisation the AWS
-account. Addresses and clients are in CloudTrail, whose events complete the calls of this log and are none themselves.
-Bedrock counts tokens read from and written to its cache beside ``inputTokenCount``; here they are part of
-``input_tokens``, as in every format.
+It is a customer's own log. The account is the calling user, or the calling role without its session name; the
+organisation is the AWS account. CloudTrail has the addresses and clients: its events complete the calls of this log and
+are no calls themselves. Bedrock counts cached tokens beside ``inputTokenCount``; ``input_tokens`` includes them, as in
+every format.
 
 Sources: "Monitor model invocation using CloudWatch Logs and Amazon S3" and "Inference request parameters and response
 fields" (Amazon Bedrock user guide), "Converse" (API reference), elastic/integrations
@@ -61,27 +61,27 @@ def _sniff(record: Record) -> bool:
 
 
 def _is_trail(record: Record) -> bool:
-    """An event of CloudTrail, whatever service it is of."""
+    """Whether a record is an event of CloudTrail, of any service."""
     return {"eventSource", "eventName", "eventTime", "userIdentity"} <= set(record)
 
 
 def _trail(record: Record) -> tuple[str, Record] | None:
-    """What CloudTrail knows of a call: address, client, and the key where it is a long-lived one.
+    """The id of a call in CloudTrail, with its address, its client, and its key if that is long-lived.
 
-    Keys that begin with ASIA live for hours and tell no caller from another.
+    Keys that begin with ASIA live for hours and do not tell callers apart.
     """
     number = something(record.get("requestID"))
     if str(record.get("eventSource")) not in _SERVICES or number is None:
         return None
     key = as_object(record.get("userIdentity")).get("accessKeyId")
-    found = {
+    fields = {
         "source_ip": record.get("sourceIPAddress"),
         "user_agent": record.get("userAgent"),
         "api_key_id": key if isinstance(key, str) and key.startswith("AKIA") else None,
     }
     return str(number), {
         name: value
-        for name, value in found.items()
+        for name, value in fields.items()
         if isinstance(value, str)
         and something(value)
         and not value.endswith(("amazonaws.com", "AWS Internal"))
@@ -97,32 +97,32 @@ def _spread(record: Record) -> Iterator[Record]:
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     logged = [streams.answer(v) for v in records.at(_OUT)]
     out = Records(records.lines, logged)
-    answers = bodies.answered(logged)
+    answers = bodies.answer_columns(logged)
     counts = zip(
         (
             records.first("input/inputTokenCount"),
             records.first("input/cacheReadInputTokenCount"),
             records.first("input/cacheWriteInputTokenCount"),
         ),
-        bodies.inputs_apart(logged),
+        bodies.input_counts(logged),
         strict=True,
     )
-    whole, read, written = (first_of(own, answered) for own, answered in counts)
-    return bodies.asked(records.objects(_IN)) | answers | {
+    whole, cache_reads, cache_writes = (first_of(own, answered) for own, answered in counts)
+    return bodies.request_columns(records.objects(_IN)) | answers | {
         "other": [_is_trail(entry) for entry in records.entries],
         "account_id": [_ROLE.sub(r"\1", a) if isinstance(a, str) else a for a in columns["account_id"]],
         "model": [m.rpartition("/")[2] or m if isinstance(m, str) else m for m in columns["model"]],
         "pathway": ["bedrock"] * len(records),
-        "input_tokens": [total(n, r, w) for n, r, w in zip(whole, read, written, strict=True)],
-        "cached_tokens": first_of(read, answers["cached_tokens"]),
+        "input_tokens": [total(n, r, w) for n, r, w in zip(whole, cache_reads, cache_writes, strict=True)],
+        "cached_tokens": first_of(cache_reads, answers["cached_tokens"]),
         "output_tokens": first_of(records.first("output/outputTokenCount"), answers["output_tokens"]),
         "latency_ms": out.first(
             "metrics/latencyMs", "metrics/invocationLatency", f"{streams.METRICS}/invocationLatency"
         ),
         "ttft_ms": out.first("metrics/firstByteLatency", f"{streams.METRICS}/firstByteLatency"),
         "status": [
-            _status(given, code)
-            for given, code in zip(records.first("status"), columns["error_class"], strict=True)
+            _status(stated, code)
+            for stated, code in zip(records.first("status"), columns["error_class"], strict=True)
         ],
         "error_class": first_of(columns["error_class"], answers["error_class"]),
         "stream": [
@@ -132,8 +132,8 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     }  # fmt: skip
 
 
-def _status(given: Any, code: Any) -> Any:
-    for value in (given, code):
+def _status(stated: Any, code: Any) -> Any:
+    for value in (stated, code):
         if value is not None and _STATUS.fullmatch(str(value)):
             return value
     if code is None:

@@ -1,8 +1,8 @@
-"""Envoy access logs in JSON: Envoy AI Gateway, Istio, Higress. Their keys are the operator's choice: the map can be set.
+"""Envoy access logs in JSON: Envoy AI Gateway, Istio, Higress. Operators choose their keys, so the map can be set.
 
-An access log carries no text, except where Higress writes the conversation into its ``ai_log`` member (JSON text whose
-numbers are text too). ``x-forwarded-for`` can be forged by the client up to what one's own proxies append: with N
-trusted hops the address N places left of the last is taken.
+An access log has no text, with one exception: Higress writes the conversation into ``ai_log`` (JSON text whose numbers
+are text too). A client can forge ``x-forwarded-for`` except for the addresses that the site's own proxies append: with N
+trusted hops the address N places before the last is taken.
 
 Sources: envoyproxy/ai-gateway ``site/docs/capabilities/observability/accesslogs.md`` (``genai_*``, ``mcp_*``, as in its
 example; a site may name them by OpenTelemetry's ``gen_ai.*``, of which those for cached and for reasoning tokens are in no
@@ -21,8 +21,8 @@ from detector.ingest.formats import Columns, Format, Options, Record
 from detector.ingest.messages import NONE, Conversation, columns_of, conversation
 from detector.ingest.records import Path, Records, first_of, named_paths
 
-#: Canonical name -> JSON keys in order; those of Envoy AI Gateway first. ``x-account-id``, ``x-api-key-id``, ``x-org-id``
-#: and ``ja4`` are to be added by the operator.
+#: Canonical name -> JSON keys in order; those of Envoy AI Gateway first. The operator has to add ``x-account-id``,
+#: ``x-api-key-id``, ``x-org-id`` and ``ja4`` to the log.
 KEYS: dict[str, tuple[Path, ...]] = {
     "request_id": ("x-request-id", "request_id"),
     "ts": ("start_time",),
@@ -44,7 +44,7 @@ KEYS: dict[str, tuple[Path, ...]] = {
     "ttft_ms": ("ai_log/llm_first_token_duration",),
     "status": ("response_code",),
 }
-#: Keys that Envoy writes and no column takes, and those of columns for which a site may have set another.
+#: Keys of Envoy that no column uses, and default keys of columns for which a site may have set another.
 _PASSED = frozenset(key for keys in KEYS.values() for key in keys if isinstance(key, str)) | frozenset(
     (":authority", "authority", "method", "protocol", "bytes_received", "bytes_sent", "connection_termination_details",
      "downstream_local_address", "downstream_remote_address", "upstream_cluster", "upstream_host", "upstream_local_address",
@@ -55,14 +55,14 @@ _PASSED = frozenset(key for keys in KEYS.values() for key in keys if isinstance(
      "mcp.provider.name", "mcp.tool.name", "jsonrpc.request.id", "ai_log", "mcp_method", "mcp_session_id", "mcp_backend",
      "mcp_request_id")
 )  # fmt: skip
-#: Paths of inference, in any of the providers' spellings; a line without model elsewhere is no model call.
+#: Paths of inference in the providers' spellings. A line without a model and without such a path is no model call.
 _INFERENCE = re.compile(
     "completions|messages|responses|embeddings|[gG]enerateContent|/invoke|/converse|/model/|rerank|images/generations"
 )
 
 
 def table(options: Options) -> Mapping[str, tuple[Path, ...]]:
-    """The map in force: a key that a site sets stands in place of those for its column."""
+    """The map in force: a key that a site sets replaces the default keys of its column."""
     return KEYS | {name: named_paths(key) for name, key in options.envoy_keys.items()}
 
 
@@ -76,14 +76,14 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     targets = columns["operation"]
     peers = records.first("downstream_remote_address")
     tools = records.first("mcp.method.name", "mcp_method")
-    talks = _talks(records, options)
+    conversations = _conversations(records, options)
     return {
         "request_id": _ids(records, columns),
         "account_id": first_of(columns["account_id"], columns["org_id"], columns["api_key_id"]),
         "operation": [t.partition("?")[0] if isinstance(t, str) else t for t in targets],
         "source_ip": [
-            found if (found := forwarded(given, options.trusted_hops)) and is_address(found) else peer or found
-            for given, peer in zip(columns["source_ip"], peers, strict=True)
+            address if (address := forwarded(hops, options.trusted_hops)) and is_address(address) else peer or address
+            for hops, peer in zip(columns["source_ip"], peers, strict=True)
         ],
         "status": [
             _status(code, flags)
@@ -97,13 +97,13 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         ],
     } | {
         name: values
-        for name, values in columns_of(talks).items()
+        for name, values in columns_of(conversations).items()
         if name == "prompt" or name not in columns
     }  # fmt: skip
 
 
 def _ids(records: Records, columns: Columns) -> list[Any]:
-    """Ids; where a proxy keeps the client's own and that says nothing, one of the entry itself."""
+    """Ids of requests. If a proxy kept an empty id of the client, the id is a hash of the entry."""
     ids = columns["request_id"]
     if None not in ids:
         return ids
@@ -111,20 +111,20 @@ def _ids(records: Records, columns: Columns) -> list[Any]:
         hashlib.blake2b(
             repr(sorted(entry.items(), key=str)).encode("utf-8", "replace"), digest_size=12
         ).hexdigest()
-        if found is None and start is not None and "x-request-id" in entry
-        else found
-        for found, start, entry in zip(ids, columns["ts"], records.entries, strict=True)
+        if name is None and start is not None and "x-request-id" in entry
+        else name
+        for name, start, entry in zip(ids, columns["ts"], records.entries, strict=True)
     ]
 
 
-def _talks(records: Records, options: Options) -> list[Conversation]:
-    """The conversation of each entry: under the site's own key, else in Higress's member."""
+def _conversations(records: Records, options: Options) -> list[Conversation]:
+    """The conversation of each entry: under the site's own key, or in Higress's member."""
     if key := options.envoy_keys.get("prompt"):
         values = zip(*(records.at(path) for path in named_paths(key)), strict=True)
         return [conversation(next((v for v in row if v), None), stored=True) for row in values]
     return [
         conversation(messages, stored=True) if messages else
-        # The last user turn alone: text, or its parts; which turn it was is not said.
+        # The question is the last user turn alone, so the number of the turn is not known.
         conversation([{"role": "user", "content": question}])._replace(turn=None) if question else NONE
         for messages, question in zip(records.at("ai_log/messages"), records.at("ai_log/question"), strict=True)
     ]  # fmt: skip
@@ -135,7 +135,7 @@ def _infers(target: Any) -> bool:
 
 
 def _status(code: Any, flags: Any) -> Any:
-    """Envoy writes 0 where no answer went out; the flag DC says that the client had left."""
+    """The status. Envoy writes 0 when it sent no answer; the flag DC says that the client had left."""
     if str(code).strip() != "0":
         return code
     return 499 if isinstance(flags, str) and "DC" in flags else 500

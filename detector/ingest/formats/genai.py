@@ -1,10 +1,10 @@
 """Flat ``gen_ai.*`` records without an OTLP wrapper, as Elastic, Splunk, Datadog, ClickHouse and AI gateways store them.
 
 Names are those of ``otel``, dotted (``"gen_ai.request.model"``) or nested (``{"gen_ai": {"request": {"model": ...}}}``),
-at the top of a record or under its attributes. Around them lie the store's own names: ECS (``@timestamp``, ``user.id``,
-``source.ip``, ``event.outcome``) and Elastic's records of Bedrock, Datadog's standard attributes (``usr.id``,
-``network.client.ip``), the OpenTelemetry exporters for Elasticsearch and ClickHouse. Spans of one trace are joined within a
-block of lines, as in ``otel``.
+at the top of a record or under its attributes. The store adds its own names: ECS (``@timestamp``, ``user.id``,
+``source.ip``, ``event.outcome``), Elastic's records of Bedrock, Datadog's standard attributes (``usr.id``,
+``network.client.ip``), and the OpenTelemetry exporters for Elasticsearch and ClickHouse. Spans of one trace are joined
+within a block of lines, as in ``otel``.
 
 Sources: ``semconv`` for the calls; elastic/ecs ``schemas`` (``gen_ai``, ``user``, ``source``, ``event``, ``error``);
 docs.datadoghq.com "Default Standard Attributes"; open-telemetry/opentelemetry-collector-contrib ``clickhouseexporter`` and
@@ -34,7 +34,7 @@ _ATTRIBUTES = (
     "LogAttributes",
 )
 _RESOURCES = ("resource_attributes", "ResourceAttributes")
-#: Values that are objects and stay so, wherever they lie.
+#: Names whose values are objects and are not flattened.
 _WHOLE = frozenset(
     path if isinstance(path, str) else path[0]
     for names in (
@@ -52,7 +52,7 @@ _STARTS: tuple[Path, ...] = rooted(
 _ENDS: tuple[Path, ...] = rooted(
     ("event.end", "end_time", "endTime", "end_time_unix_nano", "endTimeUnixNano"), "a"
 )
-#: Durations by name, and what one is in ms; plain ``duration`` is ns in records of spans (Elastic, Datadog).
+#: Names of durations, with the factor to ms. Plain ``duration`` is in ns in records of spans (Elastic, Datadog).
 _DURATIONS: tuple[tuple[str, float], ...] = (
     ("event.duration", 1e-6), ("Duration", 1e-6), ("span.duration.us", 1e-3), ("transaction.duration.us", 1e-3),
     ("duration_ms", 1.0), ("latency_ms", 1.0), ("gen_ai.client.operation.duration", 1e3),
@@ -67,7 +67,7 @@ _SPAN = {
     "parentSpanId": ("parent.id", "parent_id", "parent_span_id", "parentSpanId", "ParentSpanId"),
     "kind": ("kind", "span.kind", "SpanKind", "span_kind"),
 }
-#: Names that say whether a request failed, and what with.
+#: Names that say whether a request failed; below, names of the error message.
 _OUTCOMES = ("event.outcome", "status.code", "StatusCode", "status.status_code", "otel.status_code")
 _MESSAGES = (
     "error.message",
@@ -90,7 +90,7 @@ _ACCOUNT = (
     *rooted(semconv.USER, "a", "s", "r"), *rooted(_USERS, "a", "s"),
     *(p for p in calls.ACCOUNT if p[-1] not in semconv.USER),
 )  # fmt: skip
-#: First parts of names of the store and of the shipper that say nothing of a request.
+#: First parts of names that the store or the shipper adds, and that say nothing of a request.
 _PASSED = frozenset(
     ("@timestamp", "@version", "_time", "_id", "_index", "_source", "host", "agent", "ecs", "data_stream", "log", "labels",
      "tags", "event", "trace", "span", "transaction", "parent", "process", "cloud", "container", "kubernetes", "observer",
@@ -103,7 +103,7 @@ _PASSED = frozenset(
      "span_id", "traceId", "spanId", "parent_id", "parent_span_id", "trace_state", "dropped_attributes_count", "src_ip",
      "http_user_agent", "event_name", "sourcetype")
 )  # fmt: skip
-#: Keys of an Envoy access log, of which such a log has several.
+#: Keys of an Envoy access log. A record with three of them is not of this format.
 _ACCESS_LOG = frozenset(
     ("response_code", "response_flags", "duration", "x-request-id", "downstream_remote_address", "x-envoy-origin-path",
      "bytes_sent", "bytes_received", "upstream_host")
@@ -117,12 +117,12 @@ def _sniff(record: Record) -> bool:
 
 
 def _holders(record: Record) -> Iterator[Any]:
-    """Objects of attributes; Datadog's list of logs has one within another."""
+    """Objects of attributes. Datadog's list of logs has one inside another."""
     for name in _ATTRIBUTES:
-        held = record.get(name)
-        if isinstance(held, Mapping):
-            yield held.get("attributes")
-            yield {k: v for k, v in held.items() if k != "attributes"}
+        attributes = record.get(name)
+        if isinstance(attributes, Mapping):
+            yield attributes.get("attributes")
+            yield {k: v for k, v in attributes.items() if k != "attributes"}
 
 
 def _has_gen_ai(holder: Any) -> bool:
@@ -155,15 +155,15 @@ _SAYS = frozenset(
 
 
 def _entry(record: Record) -> Iterator[Record]:
-    """One record as an entry of the shape that spans have: its attributes flat, whatever they lay under."""
+    """One record in the shape of a span's entry, with all attributes flat."""
     own: dict[str, Any] = {}
     resource: dict[str, Any] = {}
-    for held in _holders(record):
-        _flatten(held, "", own)
+    for holder in _holders(record):
+        _flatten(holder, "", own)
     for name in _RESOURCES:
         _flatten(record.get(name), "", resource)
-    held = as_object(record.get("resource"))
-    _flatten(held.get("attributes"), "", resource)
+    holder = as_object(record.get("resource"))
+    _flatten(holder.get("attributes"), "", resource)
     own_keys = {k: v for k, v in record.items() if k not in _ATTRIBUTES and k not in _RESOURCES}
     for name in ("events", "Events"):
         if own_keys.get(name).__class__ is list:  # of the span, and no attribute
@@ -178,12 +178,12 @@ def _entry(record: Record) -> Iterator[Record]:
     if isinstance(event, str) and event.startswith("gen_ai.") and event.count(".") > 1:
         entry |= {"event": event, "body": record.get("body", record.get("Body"))}
         if event != DETAILS and "gen_ai.usage.input_tokens" in own:
-            del entry["event"], entry["body"]  # an event of a gateway's own that holds a whole call
+            del entry["event"], entry["body"]  # a gateway's own event that is a whole call
     yield entry
 
 
 def _flatten(value: Any, prefix: str, into: dict[str, Any], depth: int = _DEEPEST) -> None:
-    """Add the members of an object under dotted names; the first of equal names holds."""
+    """Add the members of an object under dotted names; the first of equal names wins."""
     for name, inner in as_object(value).items():
         full = f"{prefix}{name}"
         if inner.__class__ is dict and inner and depth and not (full in _WHOLE and _stays(full, inner)):
@@ -193,7 +193,7 @@ def _flatten(value: Any, prefix: str, into: dict[str, Any], depth: int = _DEEPES
 
 
 def _stays(name: str, value: dict[str, Any]) -> bool:
-    """Whether an object is a value of its own, and no list that lies flat under numbers."""
+    """Whether an object is a value of its own, and no list that was flattened under numbers."""
     return f"{name}." not in (*semconv.FLAT_MESSAGES, *semconv.FLAT_TOOLS) or not all(
         k.isdecimal() for k in value
     )
@@ -208,7 +208,7 @@ def _named(own: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 
 def _status(own: dict[str, Any]) -> dict[str, Any]:
-    """Outcome in the spans' words; a code of an error is an HTTP status, or names the kind where nothing else does."""
+    """The outcome in the words of spans. The code of an error is an HTTP status, or else the kind of the error."""
     word = (_named(own, _OUTCOMES) or "").lower()
     code = _named(own, ("error.code",))
     if code is not None:
@@ -234,22 +234,22 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 
 
 def _latency(records: Records, starts: list[Any]) -> list[Any]:
-    found: list[Any] = [None] * len(records)
+    latencies: list[Any] = [None] * len(records)
     for name, scale in _DURATIONS:
         values = records.first(("a", name))
-        found = [f if f is not None else scaled(v, scale) for f, v in zip(found, values, strict=True)]
+        latencies = [f if f is not None else scaled(v, scale) for f, v in zip(latencies, values, strict=True)]
     ends, plain = records.first(*_ENDS), records.first(("a", "duration"))
-    for row, value in enumerate(found):
+    for row, value in enumerate(latencies):
         if value is None and ends[row] is not None:
             start, end = epoch_us(starts[row]), epoch_us(ends[row])
-            found[row] = (end - start) / 1000 if start is not None and end is not None else None
+            latencies[row] = (end - start) / 1000 if start is not None and end is not None else None
         if (
-            found[row] is None
+            latencies[row] is None
             and plain[row] is not None
             and records.entries[row]["span"]["spanId"] is not None
         ):
-            found[row] = scaled(plain[row], 1e-6)
-    return found
+            latencies[row] = scaled(plain[row], 1e-6)
+    return latencies
 
 
 FORMAT = Format(

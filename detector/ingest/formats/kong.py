@@ -1,8 +1,8 @@
-"""Kong Gateway with its AI plugins: what a logging plugin writes (file-log, http-log, tcp-log ...).
+"""Kong Gateway with its AI plugins, as a logging plugin writes it (file-log, http-log, tcp-log ...).
 
-Up to 3.8 the figures lie under the plugin's name with ``prompt_token`` and ``completion_token``, and the payload of the
-request beside the plugins; since then all of it lies under ``ai.proxy``. Payloads are JSON in a text and there only with
-``log_payloads``. Other traffic of the same gateway is no model call.
+Up to 3.8 the figures are under the plugin's name with ``prompt_token`` and ``completion_token``, and the payload of the
+request is beside the plugins. Since then everything is under ``ai.proxy``. Payloads are JSON text, and only logged with
+``log_payloads``. Other traffic of the gateway is no model call.
 
 Sources: Kong/developer.konghq.com ``app/ai-gateway/ai-audit-log-reference.md`` (as of 3.8 and now) and "Kong log format".
 """
@@ -35,7 +35,7 @@ _PASSED = frozenset(
      "upstream_uri", "upstream_status", "workspace", "workspace_name", "source", "tls", "websocket",
      "client_ip", "started_at")
 )  # fmt: skip
-#: Where the plugin that asked the model writes, the proxy before those that only change a request.
+#: Plugins that call the model. They come before plugins that only change a request.
 _PROXIES = ("proxy", "ai-proxy", "ai-proxy-advanced")
 _INFERENCE = re.compile(
     r"completions|messages|responses|embeddings|generatecontent|/invoke|/converse|/model/|rerank|images/generations",
@@ -49,43 +49,46 @@ def _sniff(record: Record) -> bool:
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    plugins = [_asker(ai) for ai in records.objects("ai")]
-    told = Records(records.lines, plugins)
-    sent = [
+    plugins = [_plugin_log(ai) for ai in records.objects("ai")]
+    plugin_log = Records(records.lines, plugins)
+    request_bodies = [
         as_object(v)
         for v in first_of(
-            told.first_held("payload/request", "payload/request_body"),
-            records.first_held("ai/payload/request"),
+            plugin_log.first_any("payload/request", "payload/request_body"),
+            records.first_any("ai/payload/request"),
         )
     ]
-    asked = bodies.asked(sent)
-    answered = bodies.answered(told.first_held("payload/response", "payload/response_body"))
-    models = first_of(told.first("meta/request_model"), [something(body.get("model")) for body in sent])
-    # The answer first: what Kong counts leaves out the cached tokens that some makers count apart.
-    tokens = first_of(
-        answered["input_tokens"],
-        told.first("usage/prompt_tokens", "usage/prompt_token", "usage/input_tokens"),
+    requests = bodies.request_columns(request_bodies)
+    answers = bodies.answer_columns(plugin_log.first_any("payload/response", "payload/response_body"))
+    models = first_of(
+        plugin_log.first("meta/request_model"), [something(body.get("model")) for body in request_bodies]
     )
-    modes = told.first("meta/request_mode")
-    return asked | answered | {
+    # The answer comes first: Kong's own count lacks the cached tokens that some makers count apart.
+    tokens = first_of(
+        answers["input_tokens"],
+        plugin_log.first("usage/prompt_tokens", "usage/prompt_token", "usage/input_tokens"),
+    )
+    modes = plugin_log.first("meta/request_mode")
+    return requests | answers | {
         "model": models,
-        "pathway": told.first("meta/provider_name"),
+        "pathway": plugin_log.first("meta/provider_name"),
         "operation": [v.partition("?")[0] if isinstance(v, str) else v for v in columns["operation"]],
         "source_ip": [forwarded(v, options.trusted_hops) for v in columns["source_ip"]],
         "input_tokens": tokens,
         "output_tokens": first_of(
-            told.first("usage/completion_tokens", "usage/completion_token", "usage/output_tokens"), answered["output_tokens"]
+            plugin_log.first("usage/completion_tokens", "usage/completion_token", "usage/output_tokens"),
+            answers["output_tokens"],
         ),
         "cached_tokens": first_of(
-            answered["cached_tokens"], told.first("usage/prompt_tokens_details/cached_tokens")
+            answers["cached_tokens"], plugin_log.first("usage/prompt_tokens_details/cached_tokens")
         ),
         "reasoning_tokens": first_of(
-            told.first("usage/completion_tokens_details/reasoning_tokens"), answered["reasoning_tokens"]
+            plugin_log.first("usage/completion_tokens_details/reasoning_tokens"), answers["reasoning_tokens"]
         ),
-        "latency_ms": first_of(columns["latency_ms"], told.first("meta/llm_latency")),
-        "ttft_ms": told.first("usage/time_to_first_token"),
+        "latency_ms": first_of(columns["latency_ms"], plugin_log.first("meta/llm_latency")),
+        "ttft_ms": plugin_log.first("usage/time_to_first_token"),
         "stream": first_of(
-            [None if v is None else str(v).startswith("stream") for v in modes], asked["stream"]
+            [None if v is None else str(v).startswith("stream") for v in modes], requests["stream"]
         ),
         "other": [
             model is None and n is None and not (isinstance(uri, str) and _INFERENCE.search(uri))
@@ -94,11 +97,11 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
     }  # fmt: skip
 
 
-def _asker(ai: Record) -> Any:
-    """What the plugin wrote that asked the model; empty where none did."""
+def _plugin_log(ai: Record) -> Any:
+    """The log of the plugin that called the model; empty when none did."""
     for name in _PROXIES:
-        if found := as_object(ai.get(name)):
-            return found
+        if plugin := as_object(ai.get(name)):
+            return plugin
     return next((v for v in ai.values() if v.__class__ is dict and ("usage" in v and "meta" in v)), {})
 
 

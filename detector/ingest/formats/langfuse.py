@@ -1,8 +1,8 @@
-"""Langfuse: observations as its blob-storage export (JSON lines, CSV, Parquet) and its API give them.
+"""Langfuse: observations from its blob-storage export (JSON lines, CSV, Parquet) or its API.
 
-Exports are snake_case, the API camelCase. A generation is one call of a model; spans, tools and agents are only counted,
-and so is a generation around another one of the same model. An export may lack groups of fields, and the older
-``observations/`` files have no user: entries without one are rejects, since a project is no account.
+Exports are snake_case, the API is camelCase. A generation is one call of a model. Spans, tools and agents are only
+counted, and so is a generation around another one of the same model. An export may lack groups of fields. The older
+``observations/`` files have no user; such entries are rejected, since a project is no account.
 
 Sources: langfuse.com, "Blob Storage Export Field Reference", "Observations API", "Token & cost tracking".
 """
@@ -21,7 +21,7 @@ from detector.ingest.records import Path, Records, as_list, as_object, something
 
 
 def _both(*names: str) -> tuple[str, ...]:
-    """Names of the export, and as the API spells them."""
+    """Names of the export, each with its spelling in the API."""
     return tuple(spelled for name in names for spelled in dict.fromkeys((name, _camel(name))))
 
 
@@ -30,7 +30,7 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
-def _asked(*names: str) -> tuple[str, ...]:
+def _parameter(*names: str) -> tuple[str, ...]:
     return tuple(f"{holder}/{name}" for name in names for holder in _both("model_parameters"))
 
 
@@ -41,13 +41,13 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
     "model": (*_both("provided_model_name"), "model"),
     "org_id": _both("project_id"),
     "session_id": _both("session_id"),
-    "temperature": _asked("temperature"),
-    "max_tokens": _asked("max_completion_tokens", "max_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens"),
-    "n": _asked("n"),
-    "seed": _asked("seed"),
-    "stream": _asked("stream"),
+    "temperature": _parameter("temperature"),
+    "max_tokens": _parameter("max_completion_tokens", "max_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens"),
+    "n": _parameter("n"),
+    "seed": _parameter("seed"),
+    "stream": _parameter("stream"),
 }  # fmt: skip
-#: Kinds of usage, each tokens of its own; what is read from a cache and what was hidden reasoning, in several spellings.
+#: Kinds of usage in several spellings: tokens read from a cache; below, tokens of hidden reasoning.
 _CACHED = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "input_cache_read_tokens")
 _REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
 _PASSED: frozenset[str] = frozenset(
@@ -75,11 +75,13 @@ def _sniff(record: Record) -> bool:
 
 
 def _calls(entries: list[Any]) -> list[bool]:
-    """Generations, but for those around another generation of the same model."""
-    found = [str(entry.get("type")).upper() == "GENERATION" for entry in entries]
-    models = {str(entry.get("id")): _model(entry) for entry, call in zip(entries, found, strict=True) if call}
+    """Whether each entry is a generation without another one of the same model inside it."""
+    generations = [str(entry.get("type")).upper() == "GENERATION" for entry in entries]
+    models = {
+        str(entry.get("id")): _model(entry) for entry, call in zip(entries, generations, strict=True) if call
+    }
     around: set[str] = set()
-    for entry, call in zip(entries, found, strict=True):
+    for entry, call in zip(entries, generations, strict=True):
         parent = str(entry.get("parent_observation_id") or entry.get("parentObservationId") or "")
         if (
             call
@@ -88,7 +90,9 @@ def _calls(entries: list[Any]) -> list[bool]:
             and models[parent] in (None, _model(entry))
         ):
             around.add(parent)
-    return [call and str(entry.get("id")) not in around for entry, call in zip(entries, found, strict=True)]
+    return [
+        call and str(entry.get("id")) not in around for entry, call in zip(entries, generations, strict=True)
+    ]
 
 
 def _model(entry: Mapping[str, Any]) -> Any:
@@ -96,13 +100,14 @@ def _model(entry: Mapping[str, Any]) -> Any:
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    talks = [
-        carriers.written(value, None) if value not in (None, "") else NONE for value in records.at("input")
+    conversations = [
+        carriers.conversation_or_text(value, None) if value not in (None, "") else NONE
+        for value in records.at("input")
     ]
-    offered = [_offered(v) for v in records.first_held(*_both("tool_definitions"), "input/tools")]
-    used = [_usage(v) for v in records.first_held(*_both("usage_details"), "usage")]
+    tool_lists = [_offered(v) for v in records.first_any(*_both("tool_definitions"), "input/tools")]
+    used = [_usage(v) for v in records.first_any(*_both("usage_details"), "usage")]
     outputs = [v if v != "" else None for v in records.at("output")]
-    stops = records.first_held(*_asked("stop", "stop_sequences"))
+    stops = records.first_any(*_parameter("stop", "stop_sequences"))
     return {
         "input_tokens": [_summed(u, "input") for u in used],
         "output_tokens": [_summed(u, "output") for u in used],
@@ -117,16 +122,18 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
             )
         ],
         "finish_reason": [carriers.finish_in(v) if v is not None else None for v in outputs],
-        **columns_of(talks),
+        **columns_of(conversations),
         "minted": [minted(v) if v is not None else None for v in outputs],
-        "tool_count": [n for n, _ in offered],
-        "tool_names": [names for _, names in offered],
+        "tool_count": [n for n, _ in tool_lists],
+        "tool_names": [names for _, names in tool_lists],
         "stop_count": [n_stops(v) for v in stops],
-        "logit_bias": records.first_held(*_asked("logit_bias")),
+        "logit_bias": records.first_any(*_parameter("logit_bias")),
         "top_logprobs": [
             n_logprobs(top, flag)
             for top, flag in zip(
-                records.first(*_asked("top_logprobs")), records.first(*_asked("logprobs")), strict=True
+                records.first(*_parameter("top_logprobs")),
+                records.first(*_parameter("logprobs")),
+                strict=True,
             )
         ],
     }
@@ -141,7 +148,7 @@ def _offered(value: Any) -> tuple[int | None, list[str] | None]:
 
 
 def _usage(value: Any) -> dict[str, float]:
-    """Kinds of usage; Parquet keeps a map as a list of pairs."""
+    """Kinds of usage. Parquet writes a map as a list of pairs."""
     listed = as_list(value)
     if listed is not None:
         value = {}
@@ -150,17 +157,17 @@ def _usage(value: Any) -> dict[str, float]:
                 value[str(pair["key"])] = pair.get("value")
             elif pair.__class__ is list and len(pair) == 2:
                 value[str(pair[0])] = pair[1]
-    made: dict[str, float] = {}
+    usage: dict[str, float] = {}
     for name, number in as_object(value).items():
         try:
-            made[name] = float(number)
+            usage[name] = float(number)
         except (TypeError, ValueError):
             continue
-    return made
+    return usage
 
 
 def _summed(used: Mapping[str, float], way: str) -> float | None:
-    """Tokens in or out: the kinds that say so together, unless the total shows that the plain one holds the others."""
+    """Tokens in or out: the sum of all kinds of that way, or the plain one if the total shows that it includes them."""
     parts = [number for name, number in used.items() if way in name.lower() and number == number]
     if not parts:
         return None

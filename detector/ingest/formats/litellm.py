@@ -1,7 +1,7 @@
-"""LiteLLM: rows of ``LiteLLM_SpendLogs`` and callback records (``StandardLoggingPayload``), told by entry.
+"""LiteLLM: rows of ``LiteLLM_SpendLogs`` and callback records (``StandardLoggingPayload``), also mixed in one file.
 
-Prompts are there only when the proxy is set to store them. The proxy writes ``default_user_id`` and empty text for a
-user it does not know, and ``litellm-dashboard`` for its own pages; neither is an account.
+Prompts are logged only when the proxy is set to store them. The proxy writes ``default_user_id`` or empty text for an
+unknown user, and ``litellm-dashboard`` for its own pages; neither is an account.
 
 Sources: BerriAI/litellm ``schema.prisma`` (``LiteLLM_SpendLogs``), ``litellm/types/utils.py`` (``StandardLoggingPayload``,
 ``StandardLoggingMetadata``); elastic/integrations ``lite_llm``, whose failed rows spell ``start_time``. The proxy keeps
@@ -28,14 +28,14 @@ _USAGE = "metadata/usage_object"
 _HOLDERS = ("proxy_server_request", "proxy_server_request/body", "model_parameters")
 
 
-def _asked(*names: str) -> tuple[Path, ...]:
+def _parameter(*names: str) -> tuple[Path, ...]:
     return tuple(f"{holder}/{name}" for name in names for holder in _HOLDERS)
 
 
 _FIELDS: dict[str, tuple[Path, ...]] = {
     "request_id": ("request_id", "id", "litellm_call_id", "metadata/litellm_call_id"),
     "ts": ("startTime", "start_time"),
-    "model": ("model_group", "model", *_asked("model")),
+    "model": ("model_group", "model", *_parameter("model")),
     "api_key_id": ("api_key", "metadata/user_api_key_hash", "metadata/user_api_key"),
     "org_id": ("organization_id", "metadata/user_api_key_org_id", "team_id", "metadata/user_api_key_team_id"),
     "end_user_id": ("end_user", "metadata/user_api_key_end_user_id"),
@@ -56,11 +56,11 @@ _FIELDS: dict[str, tuple[Path, ...]] = {
         "response/usage/completion_tokens_details/reasoning_tokens",
     ),
     "finish_reason": ("response/choices/0/finish_reason", "response/stop_reason", "response/status"),
-    "stream": ("stream", *_asked("stream")),
-    "temperature": _asked("temperature"),
-    "max_tokens": _asked("max_completion_tokens", "max_tokens", "max_output_tokens"),
-    "n": _asked("n"),
-    "seed": _asked("seed"),
+    "stream": ("stream", *_parameter("stream")),
+    "temperature": _parameter("temperature"),
+    "max_tokens": _parameter("max_completion_tokens", "max_tokens", "max_output_tokens"),
+    "n": _parameter("n"),
+    "seed": _parameter("seed"),
     "error_class": ("error_information/error_class", "metadata/error_information/error_class"),
 }  # fmt: skip
 _ACCOUNT: tuple[Path, ...] = (
@@ -101,8 +101,8 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         for paths in (("endTime", "end_time"), ("completionStartTime",))
     )
     starts = [epoch_us(v) if v is not None else None for v in columns["ts"]]
-    talks = _talks(records)
-    offered = [tools(given) for given in _either(records, "tools")]
+    conversations = _conversations(records)
+    tool_lists = [tools(v) for v in _either(records, "tools")]
     agents = columns["user_agent"]
     if None in agents:
         tags = records.at("request_tags")
@@ -126,28 +126,28 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         "top_logprobs": _logprobs(records),
         "logit_bias": _either(records, "logit_bias"),
         "stop_count": [_n_stops(v) for v in _either(records, "stop")],
-        **columns_of(talks),
+        **columns_of(conversations),
         "minted": [minted(v) for v in records.at("response")],
-        "tool_count": [n for n, _ in offered],
-        "tool_names": [names for _, names in offered],
+        "tool_count": [n for n, _ in tool_lists],
+        "tool_names": [names for _, names in tool_lists],
         "other": [v in _NO_CALL for v in columns["operation"]],
     }  # fmt: skip
 
 
 def _ids(records: Records, columns: Columns) -> list[Any]:
-    """Some calls are logged without any id of their own: their trace and time tell them apart."""
+    """Ids of requests. A call without an id of its own gets its trace and time as the id."""
     ids = columns["request_id"]
     if None not in ids:
         return ids
     traces = records.first("trace_id", "session_id")
     return [
-        f"{trace}:{start}" if found is None and trace is not None and start is not None else found
-        for found, trace, start in zip(ids, traces, columns["ts"], strict=True)
+        f"{trace}:{start}" if name is None and trace is not None and start is not None else name
+        for name, trace, start in zip(ids, traces, columns["ts"], strict=True)
     ]
 
 
 def _either(records: Records, name: str) -> list[Any]:
-    """A parameter as it stands, from the first place that has it."""
+    """A parameter, unchanged, from the first place that has it."""
     return first_of(*(records.at(f"{holder}/{name}") for holder in _HOLDERS))
 
 
@@ -155,28 +155,28 @@ def _n_stops(value: Any) -> int | None:
     return len(value) if isinstance(value, list) else 1 if isinstance(value, str) and value else None
 
 
-def _talks(records: Records) -> list[Conversation]:
-    """The conversation of each entry: of the stored request, else of the callback's ``messages``."""
-    found: list[Conversation] = []
+def _conversations(records: Records) -> list[Conversation]:
+    """The conversation of each entry: from the stored request, or from the callback's ``messages``."""
+    conversations: list[Conversation] = []
     holders = (records.objects(holder) for holder in _HOLDERS)
     rows = zip(*holders, records.at("messages"), records.at("call_type"), strict=True)
-    for asked, body, parameters, messages, call in rows:
-        given = body or asked or parameters
-        talk = next((given[k] for k in _places(call) if given.get(k)), None)
-        system = given.get("system") or given.get("instructions")
-        # The gateway's own column holds messages as JSON text; a text inside of the request is the caller's.
-        said = (
+    for outer, body, parameters, messages, call in rows:
+        request = body or outer or parameters
+        messages_given = next((request[k] for k in _places(call) if request.get(k)), None)
+        system = request.get("system") or request.get("instructions")
+        # The gateway's own column holds messages as JSON text. Text inside the request is the caller's.
+        one = (
             conversation(messages or None, system, stored=True)
-            if talk is None
-            else conversation(talk, system)
+            if messages_given is None
+            else conversation(messages_given, system)
         )
-        previous = given.get("previous_response_id")
-        found.append(said._replace(carried=carried(said.carried, previous)) if previous else said)
-    return found
+        previous = request.get("previous_response_id")
+        conversations.append(one._replace(carried=carried(one.carried, previous)) if previous else one)
+    return conversations
 
 
 def _places(call: Any) -> tuple[str, ...]:
-    """Where a request of this kind has what was asked, first: a caller may add what the model never sees."""
+    """Keys of the input, in order, for a request of this kind: a caller may add other keys that the model never sees."""
     call = call if isinstance(call, str) else ""
     if "text_completion" in call or "image" in call or "moderation" in call:
         return ("prompt", "input", "messages", "contents")
@@ -186,22 +186,22 @@ def _places(call: Any) -> tuple[str, ...]:
 
 
 def _tagged(tags: Any) -> str | None:
-    """The longest client that the proxy noted among a request's tags."""
+    """The longest client name that the proxy put among a request's tags."""
     named = [t[12:] for t in as_list(tags) or () if isinstance(t, str) and t.startswith("User-Agent: ")]
     return max(named, default=None)
 
 
 def _latency(records: Records, starts: list[int | None], ends: list[int | None]) -> list[Any]:
     durations, waits = records.first("request_duration_ms"), records.first("response_time")
-    made: list[Any] = []
+    latencies: list[Any] = []
     for duration, wait, start, end in zip(durations, waits, starts, ends, strict=True):
         if duration is not None:
-            made.append(duration)
+            latencies.append(duration)
         elif isinstance(wait, int | float):
-            made.append(wait * 1000)
+            latencies.append(wait * 1000)
         else:
-            made.append((end - start) / 1000 if start is not None and end is not None else None)
-    return made
+            latencies.append((end - start) / 1000 if start is not None and end is not None else None)
+    return latencies
 
 
 def _status(records: Records) -> list[Any]:
@@ -216,15 +216,15 @@ def _status(records: Records) -> list[Any]:
 
 
 def _logprobs(records: Records) -> list[Any]:
-    """Alternatives asked for: ``top_logprobs``, or the older ``logprobs``, which may be a number itself."""
-    tops, asked = _either(records, "top_logprobs"), _either(records, "logprobs")
-    made: list[Any] = []
-    for top, flag in zip(tops, asked, strict=True):
+    """Numbers of alternatives: ``top_logprobs``, or the older ``logprobs``, which may be a number itself."""
+    tops, flags = _either(records, "top_logprobs"), _either(records, "logprobs")
+    counts: list[Any] = []
+    for top, flag in zip(tops, flags, strict=True):
         if flag is True:
-            made.append(max(top, 1) if isinstance(top, int) else 1)
+            counts.append(max(top, 1) if isinstance(top, int) else 1)
         else:
-            made.append(0 if flag is False else top if something(top) is not None else flag)
-    return made
+            counts.append(0 if flag is False else top if something(top) is not None else flag)
+    return counts
 
 
 FORMAT = Format(

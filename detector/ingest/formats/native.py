@@ -1,4 +1,4 @@
-"""The canonical record itself, a JSON object or table row each; also accounts, events, model releases."""
+"""The canonical record itself, as a JSON object or a table row; also accounts, account events and model releases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ONLY_ACCOUNTS = {
 
 
 def content_of(name: str, records: list[Record]) -> str:
-    """What a native file holds, by its lines, or by its name where they do not tell."""
+    """The content of a native file, by its lines, or by its name when they do not decide."""
     for record in records:
         keys = {k for k, v in record.items() if v is not None}
         if "account_id" in keys and "event" in keys and "request_id" not in keys:
@@ -53,21 +53,21 @@ def _sniff(record: Record) -> bool:
     )
 
 
-def _said(value: Any, name: str) -> Any:
-    """The last user turn of messages, or the text of a system prompt; ``value`` as it stands where it holds none."""
-    said = conversation(value).prompt if name == "prompt" else text_of(value)
-    return said or value
+def _text(value: Any, name: str) -> Any:
+    """The last user turn of messages, or the text of a system prompt; ``value`` unchanged when it has none."""
+    text = conversation(value).prompt if name == "prompt" else text_of(value)
+    return text or value
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    """Prompts written as messages or parts are read as every format's are."""
-    made: Columns = {}
+    """Read prompts that are messages or parts as in every other format."""
+    derived: Columns = {}
     for name in ("prompt", "system_prompt"):
         if name in columns:
-            made[name] = [_said(v, name) if isinstance(v, dict | list) else v for v in columns[name]]
+            derived[name] = [_text(v, name) if isinstance(v, dict | list) else v for v in columns[name]]
     for name in ("tool_names", "logit_bias", "minted", "carried"):
-        made[name] = records.at(name)
-    return made
+        derived[name] = records.at(name)
+    return derived
 
 
 FORMAT = Format(

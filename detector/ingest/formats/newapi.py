@@ -1,8 +1,8 @@
 """one-api, new-api and one-hub: rows of the ``logs`` table, from the database or its API, as JSON or CSV.
 
-A row of another kind (top-up, management, login, refund, a channel's test) is no model call. Failed attempts (new-api's
-type 5) share the request id of the call they belong to, so theirs is made of both ids. Tokens' names are their owners'
-choice (thousands are called ``default``): with no id of the token, the name counts together with its owner.
+A row of another kind (top-up, management, login, refund, a channel's test) is no model call. A failed attempt (new-api's
+type 5) has the request id of its call, so its own id is made of both ids. Owners choose the names of their tokens, and
+thousands are called ``default``: without an id of the token, its name counts together with its owner.
 
 Sources: QuantumNous/new-api ``model/log.go``, ``service/log_info_generate.go``, ``service/text_quota.go`` and
 ``controller/relay.go``; songquanpeng/one-api and Laisky/one-api ``model/log.go``; MartialBE/one-hub ``model/log.go`` and
@@ -77,7 +77,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
             None if bad and str(n) == "0" else _input(n, detail)
             for n, detail, bad in zip(columns["input_tokens"], details, failed, strict=True)
         ],
-        # A failed attempt is written with zeros in place of what was never counted.
+        # A failed attempt has zeros for tokens that were never counted.
         "output_tokens": [
             None if bad and str(n) == "0" else n for n, bad in zip(columns["output_tokens"], failed, strict=True)
         ],
@@ -91,15 +91,15 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
 
 
 def _input(count: Any, detail: Record) -> Any:
-    """Tokens read. Where usage is counted as Anthropic does, cached tokens are beside the prompt's, else part of them."""
+    """Input tokens. With Anthropic's way of counting, cached tokens are not part of the prompt's and are added."""
     whole = something(detail.get("input_tokens_total"))
     if whole is not None and str(whole) != "0":
         return whole
     if detail.get("usage_semantic") != "anthropic" and detail.get("claude") is not True:
         return count
-    written = something(detail.get("cache_write_tokens"))
-    if written is not None:
-        return total(count, detail.get("cache_tokens"), written)
+    cache_writes = something(detail.get("cache_write_tokens"))
+    if cache_writes is not None:
+        return total(count, detail.get("cache_tokens"), cache_writes)
     parts = [detail.get("cache_creation_tokens_5m"), detail.get("cache_creation_tokens_1h")]
     if not any(parts):
         parts = [detail.get("cache_creation_tokens")]

@@ -1,9 +1,8 @@
 """OpenTelemetry GenAI: OTLP/JSON lines as the Collector's file exporter writes them, spans and log events.
 
-Attribute names of all common instrumentations are read (``semconv``). Who called is seldom on the span itself: it is
-taken from the span, else from the spans around it (the SERVER span of its trace, wherever in the block that is), else
-from the resource. What is no call of a model (tools, agents, HTTP) is only counted, as it would count the same work
-twice.
+Attribute names of all common instrumentations are read (``semconv``). The caller is seldom on the span itself. It is
+looked up on the span, then on the spans around it, then on the SERVER span of its trace within the block, then on the
+resource. Other spans (tools, agents, HTTP) are only counted: as calls they would count the same work twice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """sub2api: rows of ``usage_logs``, from the database or its API, as JSON or CSV.
 
-``account_id`` there is the upstream account that the relay spends; the customer is ``user_id``. Tokens read from and
-written to a cache are counted beside ``input_tokens``.
+Its ``account_id`` is the upstream account that the relay spends; the customer is ``user_id``. Cached tokens are counted
+beside ``input_tokens``.
 
 Source: Wei-Shaw/sub2api ``backend/ent/schema/usage_log.go``.
 """
@@ -41,7 +41,7 @@ def _sniff(record: Record) -> bool:
 
 
 def _derive(records: Records, options: Options, columns: Columns) -> Columns:
-    written = records.first("cache_creation_tokens")
+    cache_writes = records.first("cache_creation_tokens")
     by_age = zip(
         records.first("cache_creation_5m_tokens"), records.first("cache_creation_1h_tokens"), strict=True
     )
@@ -49,7 +49,7 @@ def _derive(records: Records, options: Options, columns: Columns) -> Columns:
         "input_tokens": [
             total(n, read, whole) if whole not in (None, 0, "0") else total(n, read, *parts)
             for n, read, whole, parts in zip(
-                columns["input_tokens"], columns["cached_tokens"], written, by_age, strict=True
+                columns["input_tokens"], columns["cached_tokens"], cache_writes, by_age, strict=True
             )
         ],
     }

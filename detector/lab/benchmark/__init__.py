@@ -1,1 +1,1 @@
-"""The benchmark: worlds nobody trained on, scored by the shipped, held-out and rival detectors, as figures and pages."""
+"""The benchmark: unseen worlds, scored by the shipped, held-out and rival detectors, as figures and pages."""

@@ -1,7 +1,7 @@
-"""Families of evidence taken away one at a time: what the detector would find without each.
+"""Ablation: what the detector finds without one family of evidence.
 
-A family is a set of measurements, named by their plug-ins; its terms are dropped from the shipped models and
-nothing is fitted again. Groups are formed as before, so this is what *scoring* owes to each family.
+A family is a set of measurements, named by their plug-ins. Its terms are dropped from the shipped models, and nothing
+is fitted again. Groups are formed as before, so the ablation shows what *scoring* owes to each family.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from detector.score.detector import Detector, Models
 from detector.score.template_reuse import ACCOUNT_COLUMNS, KEY_TERMS
 from features import plugins
 
-#: Family -> plug-ins, "account.x" or "group.x", or single terms computed when scoring.
+#: Family -> plug-ins ("account.x" or "group.x") or single terms that scoring computes.
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "what is asked for": (
@@ -48,7 +48,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *relational.columns("network", "client"),
         ),
         "clocks": ("account.timing", "group.synchrony", "group.pivot"),
-        "load dealt out": (
+        "distribution of load": (
             "account.volume",
             "group.evenness",
             "group.alternation",
@@ -90,7 +90,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @cache
 def columns_of(family: str) -> frozenset[str]:
-    """Measurements of a family."""
+    """Names of the terms of a family."""
     owned = {
         f"{grain}.{m.name}": [c.name for c in m.columns]
         for grain in ("account", "group")
@@ -100,7 +100,7 @@ def columns_of(family: str) -> frozenset[str]:
 
 
 def without(detector: Detector, family: str) -> Detector:
-    """The detector with the terms of ``family`` dropped from every model it decides with."""
+    """The detector without the terms of ``family`` in any of its models."""
     barred = columns_of(family)
 
     def cut(model: Additive) -> Additive:

@@ -1,4 +1,4 @@
-"""The whole benchmark in order: worlds measured, judged by shipped and held-out detectors, put in figures."""
+"""The whole benchmark in order: measure worlds, judge them with shipped and held-out detectors, compute figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from detector.lab.benchmark.measuring import Part
 from detector.lab.benchmark.replay import Replayed
 from detector.lab.benchmark.rivals import RIVALS
 from detector.lab.benchmark.scored import Scored, first_alerts, judged
-from detector.lab.benchmark.windows import carried
+from detector.lab.benchmark.windows import with_template_reuse
 from detector.lab.pool import spread
 from detector.lab.ranking import recall_at
 from detector.lab.worlds.leaks import CEILING
@@ -31,7 +31,7 @@ from detector.score.detector import Detector
 Update = Callable[[float, str], None]
 Json = dict[str, Any]
 
-#: What the published MMD found on windows of 100 queries at 1 % false positives, by harvest share.
+#: Harvest share of a window -> detection of the published MMD on windows of 100 queries at 1 % false positives.
 PUBLISHED = {0.05: 0.013, 0.10: 0.046, 0.25: 0.76, 0.50: 0.989}
 
 
@@ -47,9 +47,9 @@ class Choice:
 
 
 def run(choice: Choice, work: Path, *, progress: Update) -> Json:
-    """Run the benchmark in ``work``, going on where an earlier run stopped; gives every figure, JSON-ready."""
+    """Run the benchmark in ``work`` and give every figure, JSON-ready. It goes on where an earlier run stopped."""
     started = time.monotonic()
-    # One thread a process: the pool fills the cores.
+    # One thread in each process, because the pool's processes fill the cores.
     os.environ["POLARS_MAX_THREADS"] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     worlds, dropped = _measured(choice, work, progress)
@@ -67,7 +67,7 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
                     Scored.of([p.scored for p in parts]), pl.concat([p.first for p in parts])
                 )
     progress(0.92, "evidence taken away")
-    found: Json = {
+    report: Json = {
         "size": asdict(choice.size),
         "model": detector.digest(),
         "trained_on": dict(detector.trained_on),
@@ -88,9 +88,9 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
         "windows": _windows(worlds["report"], detector) if choice.rivals else [],
         "full": _full(worlds["full"], detector),
     }
-    found["seconds"] = time.monotonic() - started
+    report["seconds"] = time.monotonic() - started
     progress(1.0, "done")
-    plain: Json = _plain(found)
+    plain: Json = _plain(report)
     return plain
 
 
@@ -98,7 +98,7 @@ def run(choice: Choice, work: Path, *, progress: Update) -> Json:
 
 
 def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, list[Replayed]], list[Json]]:
-    """Measured worlds by part, and those no seed of which passed the leak check."""
+    """Measured worlds by part, and the worlds of which no seed passed the leak check."""
     size, digest = choice.size, measuring.code_digest()
     specs: dict[Part, list[WorldSpec]] = {
         "report": design.report_worlds(size),
@@ -108,18 +108,18 @@ def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, 
     }
     tasks = [
         measuring.Task(spec, measuring.folder_of(work, spec), digest, part, choice.rivals)
-        for part, of in specs.items()
-        for spec in of
+        for part, part_specs in specs.items()
+        for spec in part_specs
     ]
-    # Large ones first, so that no core waits for the last.
+    # Large worlds come first, or one core would work on the last of them while the others wait.
     ordered = sorted(tasks, key=lambda t: -t.spec.honest_accounts * t.spec.days)
-    found: dict[Part, list[Replayed]] = {part: [] for part in specs}
+    by_part: dict[Part, list[Replayed]] = {part: [] for part in specs}
     dropped: list[Json] = []
 
-    def told(done: int) -> None:
+    def advance(done: int) -> None:
         progress(0.7 * done / len(ordered), f"world {done} of {len(ordered)}")
 
-    for task, result in spread(measuring.measure, ordered, processes=choice.processes, progress=told):
+    for task, result in spread(measuring.measure, ordered, processes=choice.processes, progress=advance):
         if isinstance(result, DataQualityError):
             dropped.append(
                 {"evasion_level": task.spec.evasion_level, "seed": task.spec.seed, "reason": str(result)}
@@ -127,14 +127,14 @@ def _measured(choice: Choice, work: Path, progress: Update) -> tuple[dict[Part, 
             continue
         if isinstance(result, Exception):
             raise result
-        found[task.part].append(replay.load(result))
-    for of in found.values():
-        of.sort(key=lambda w: w.name)
-    return found, dropped
+        by_part[task.part].append(replay.load(result))
+    for part_worlds in by_part.values():
+        part_worlds.sort(key=lambda w: w.name)
+    return by_part, dropped
 
 
 def judge_all(worlds: Iterable[Replayed], detector: Detector) -> tuple[Scored, pl.DataFrame]:
-    """Every world's last state and first alerts under one detector."""
+    """Last state and first alerts of every world under one detector."""
     parts, firsts = [], []
     for world in worlds:
         scored = judged(world, replay.decide_days(world, detector))
@@ -152,15 +152,15 @@ def _held_out(
         heldout.Trial(None, "", tuple(learned), tuple(tried)),
     ]
 
-    def told(done: int) -> None:
+    def advance(done: int) -> None:
         progress(0.74 + 0.18 * done / len(jobs), f"held-out detector {done} of {len(jobs)}")
 
-    found = []
-    for trial, result in spread(heldout.judge, jobs, processes=choice.processes, progress=told):
+    judgements = []
+    for trial, result in spread(heldout.judge, jobs, processes=choice.processes, progress=advance):
         if isinstance(result, Exception):
             raise result
-        found.append(("held_out" if trial.rotation else "control", result))
-    return found
+        judgements.append(("held_out" if trial.rotation else "control", result))
+    return judgements
 
 
 # -- figures -------------------------------------------------------------------------------------------------
@@ -171,12 +171,12 @@ def _tallies(scored: Scored, campaign: str | None = None) -> list[Tally]:
     return [tally(scored.where(pl.col("world") == world), campaign) for world in worlds]
 
 
-def _figures(found: Mapping[str, Figure]) -> Json:
-    return {name: [f.value, f.low, f.high] for name, f in found.items()}
+def _figures(by_name: Mapping[str, Figure]) -> Json:
+    return {name: [f.value, f.low, f.high] for name, f in by_name.items()}
 
 
 def _column(scored: Scored, first: pl.DataFrame) -> Json:
-    """Everything one column of the report holds."""
+    """All figures of one column of the report."""
     evasion_levels, campaigns = [], []
     for evasion_level in sorted(scored.accounts["evasion_level"].unique()):
         part = scored.where(pl.col("evasion_level") == evasion_level)
@@ -217,7 +217,7 @@ def _worst_field(world: Replayed) -> Json:
 
 
 def _leaks(worlds: Sequence[Replayed]) -> list[Json]:
-    """Each field's AUC by evasion_level: the mean and the worst over worlds."""
+    """Each field's AUC by evasion level: the mean and the worst over worlds."""
     tables = [
         w.table("leaks").with_columns(pl.lit(w.spec["evasion_level"]).alias("evasion_level")) for w in worlds
     ]
@@ -235,15 +235,15 @@ def _leaks(worlds: Sequence[Replayed]) -> list[Json]:
 def _by_level(scored: Scored) -> list[Json]:
     kept = ("recall_at_0.001", "recall_at_0.01", "average_precision", "pair_f1", "false_groups_per_10000",
             "alert_precision", "n_attackers", "n_honest")  # fmt: skip
-    found = []
+    rows = []
     for evasion_level in sorted(scored.accounts["evasion_level"].unique()):
         seen = with_intervals(_tallies(scored.where(pl.col("evasion_level") == evasion_level)), draws=100)
-        found.append({"evasion_level": evasion_level, **_figures({k: seen[k] for k in kept})})
-    return found
+        rows.append({"evasion_level": evasion_level, **_figures({k: seen[k] for k in kept})})
+    return rows
 
 
 def _judged(job: tuple[str, Detector, tuple[Path, ...]]) -> Scored:
-    """What a detector, by the name of what it goes without, says of measured worlds."""
+    """Results of a detector on measured worlds. The job also names the family that the detector lacks."""
     _, detector, folders = job
     return judge_all(map(replay.load, folders), detector)[0]
 
@@ -256,16 +256,16 @@ def _ablation(
     lesser = {family: ablation.without(detector, family) for family in ablation.FAMILIES}
     jobs = [(family, less, folders) for family, less in lesser.items() if less != detector]
 
-    def told(done: int) -> None:
+    def advance(done: int) -> None:
         progress(0.92 + 0.06 * done / len(jobs), f"evidence taken away {done} of {len(jobs)}")
 
-    found: dict[str, Scored] = {}
-    for (family, _, _), result in spread(_judged, jobs, processes=processes, progress=told):
+    by_family: dict[str, Scored] = {}
+    for (family, _, _), result in spread(_judged, jobs, processes=processes, progress=advance):
         if isinstance(result, Exception):
             raise result
-        found[family] = result
+        by_family[family] = result
     for family, _, _ in jobs:
-        rows += [{"family": family, **row} for row in _by_level(found[family])]
+        rows += [{"family": family, **row} for row in _by_level(by_family[family])]
     return rows
 
 
@@ -286,8 +286,8 @@ def _full(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
         scored, first = judge_all([world], detector)
         sent = first.drop_nulls("first_exchanges").select(pl.col("first_exchanges") / pl.col("exchanges"))
         share = sent.to_series().median() if len(sent) else None
-        told = {"volume_at_first_alert": share, "first_alerts": first.to_dicts()}
-        rows.append({**_world_row(world), **pooled(_tallies(scored)), **told})
+        alerts = {"volume_at_first_alert": share, "first_alerts": first.to_dicts()}
+        rows.append({**_world_row(world), **pooled(_tallies(scored)), **alerts})
     return rows
 
 
@@ -299,8 +299,8 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
     scores = [label.with_columns(pl.lit("hydrawatch").alias("rival"))]
     bare = label.drop("score")
     for world in worlds:
-        of = world.table("rivals").with_columns(pl.lit(world.name).alias("world"))
-        scores.append(bare.join(of, on=["world", "account_id"]).select(scores[0].columns))
+        rivals = world.table("rivals").with_columns(pl.lit(world.name).alias("world"))
+        scores.append(bare.join(rivals, on=["world", "account_id"]).select(scores[0].columns))
     table = pl.concat(scores)
     about = {"hydrawatch": "shipped detector, same worlds", **{r.name: r.about for r in RIVALS}}
     for name in about:
@@ -323,9 +323,11 @@ def _rivals(worlds: Sequence[Replayed], ours: Scored) -> list[Json]:
 
 
 def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
-    """Detection of mixed windows at 1 % false positives, all worlds' windows pooled."""
+    """Detection of mixed windows at 1 % false positives, with the windows of all worlds pooled."""
     tables = [
-        carried(w.windows, detector).with_columns(pl.lit(w.spec["evasion_level"]).alias("evasion_level"))
+        with_template_reuse(w.windows, detector).with_columns(
+            pl.lit(w.spec["evasion_level"]).alias("evasion_level")
+        )
         for w in worlds
     ]
     table = pl.concat([t for t in tables if len(t)], how="diagonal_relaxed")
@@ -336,7 +338,7 @@ def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
     }
     harvest = [m for kind, m in detector.models.conduct.items() if kind not in SINGLE_ACCOUNT_KINDS]
     bits = np.max([m.parts(columns, len(table)).sum(axis=1) for m in harvest], axis=0)
-    ways = {
+    methods = {
         "evidence summed over requests": columns["elicitation_sum"] + columns["similar_prompts_sum"],
         "account model, text terms only": bits,
         "most suspicious shared text": columns["template_reuse_bits_1"],
@@ -352,10 +354,10 @@ def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
             here = (table["share"] == share).to_numpy() & (
                 (table["evasion_level"] == evasion_level).to_numpy() if evasion_level is not None else True
             )
-            for way, score in ways.items():
+            for method, score in methods.items():
                 value = np.nan_to_num(score[here], nan=-np.inf)
                 rows.append({
-                    "share": share, "evasion_level": evasion_level, "way": way, "attacks": int(attack[here].sum()),
+                    "share": share, "evasion_level": evasion_level, "way": method, "attacks": int(attack[here].sum()),
                     "ordinary": int((~attack[here]).sum()), "detection": recall_at(value, attack[here], 0.01),
                     "published_mmd": PUBLISHED.get(round(share, 2)),
                 })  # fmt: skip
@@ -363,7 +365,7 @@ def _windows(worlds: Sequence[Replayed], detector: Detector) -> list[Json]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON types only; NaN is null."""
+    """``value`` in JSON types only. NaN and infinity are null."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

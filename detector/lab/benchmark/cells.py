@@ -12,7 +12,7 @@ Json = Mapping[str, Any]
 
 COLUMNS = {
     "same": "same generator",
-    "control": "same, training of the held-out",
+    "control": "control: held-out training set, nothing held out",
     "held_out": "held out",
 }
 LEVEL_NAMES = ("0 naive", "1 spread", "2 camouflaged", "3 ghost")
@@ -26,9 +26,9 @@ LEVEL_FIGURES = (
     ("pair_precision", "group pair precision"),
     ("pair_recall", "group pair recall"),
     ("pair_f1", "group pair F1"),
-    ("lump_f1", "F1 of all alerts in one lump"),
+    ("lump_f1", "pair F1 with all alerts as one cluster"),
     ("false_groups_per_10000", "false groups per 10,000 honest accounts and day"),
-    ("false_lone_per_10000", "false single-account alerts, same"),
+    ("false_single_per_10000", "false single-account alerts, same"),
     ("alerted_framed_share", "framed honest accounts alerted"),
     ("n_attackers", "attacking accounts"),
     ("n_honest", "honest accounts"),

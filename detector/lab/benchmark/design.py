@@ -1,7 +1,7 @@
-"""Which worlds the benchmark is made of: seeds never trained on, every campaign kind on every evasion_level.
+"""The worlds of the benchmark: seeds never trained on, every campaign kind on every evasion level.
 
-Report seeds start at ``FIRST_SEED``; training of the held-out detectors uses seeds from ``TRAINING_SEED``.
-Neither range is used by ``hydrawatch train`` or by a test of the detector.
+Report seeds start at ``FIRST_SEED``. Held-out detectors are trained on seeds from ``TRAINING_SEED`` on. Neither
+``hydrawatch train`` nor a test of the detector uses these ranges.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from detector.lab.worlds.spec import MISSING, WorldSpec
 
 FIRST_SEED = 910_000
 TRAINING_SEED = 50_000
-#: Seeds of worlds that lack an input, and of the large ones, apart from the others.
+#: First seeds of worlds that lack an input, and of large worlds.
 MISSING_SEED = 950_000
 FULL_SEED = 980_000
 EVASION_LEVELS = (0, 1, 2, 3)
-#: Attackers' share of the accounts, world by world: 1 % beside richer worlds that hold more kinds.
+#: Attackers' share of the accounts, world by world. Worlds with a larger share have more campaign kinds.
 SHARES = (0.05, 0.01, 0.03, 0.08, 0.02)
-#: Scaffold families of report worlds and training worlds; a held-out detector never learns from the families
-#: of the world it is tried on.
+#: Scaffold families of report worlds and training worlds. A held-out detector never learns from the families of the
+#: world it is tried on.
 LETTERS = "ab"
-#: Accounts a campaign of many needs to be one.
+#: Fewest accounts of a campaign over many accounts.
 LEAST = 6
 MASS = tuple(name for name in CAMPAIGNS if name not in SINGLE)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the benchmark is. ``seeds``, ``accounts``, ``days`` are of report worlds, an evasion level each."""
+    """Size of the benchmark. ``seeds``, ``accounts``, ``days`` are those of report worlds, on each evasion level."""
 
     seeds: int = 5
     accounts: int = 1200
@@ -43,7 +43,7 @@ class Size:
     missing_seeds: int = 2
     missing_accounts: int = 900
     missing_days: int = 4
-    #: Turns in which campaign kinds are held out; as many as there are kinds: one kind a turn.
+    #: Turns in which campaign kinds are held out. With as many turns as kinds, each turn holds out one kind.
     rotations: int = len(CAMPAIGNS)
 
 
@@ -55,7 +55,7 @@ QUICK = Size(
 
 
 def _kinds(number: int, honest: int, share: float) -> tuple[str, ...]:
-    """Campaign kinds of world ``number``: as many as its attackers make, taken in turn so that all occur."""
+    """Campaign kinds of world ``number``: as many as its attackers suffice for, taken in turn so that all occur."""
     attackers = round(honest * share / (1 - share))
     many = max(1, min(4, attackers // LEAST))
     mass = tuple(MASS[(number * 3 + k) % len(MASS)] for k in range(many))
@@ -64,7 +64,7 @@ def _kinds(number: int, honest: int, share: float) -> tuple[str, ...]:
 
 
 def report_worlds(size: Size) -> list[WorldSpec]:
-    """The worlds reported on: ``size.seeds`` an evasion level."""
+    """The worlds of the report: ``size.seeds`` on each evasion level."""
     return [
         WorldSpec(
             seed=FIRST_SEED + 1000 * evasion_level + i,
@@ -82,7 +82,7 @@ def report_worlds(size: Size) -> list[WorldSpec]:
 
 
 def missing_worlds(size: Size) -> list[WorldSpec]:
-    """Worlds whose operator lacks one input, for every input and evasion_level."""
+    """Worlds whose operator lacks one input, for every input and evasion level."""
     share = 0.05
     return [
         WorldSpec(
@@ -102,7 +102,7 @@ def missing_worlds(size: Size) -> list[WorldSpec]:
 
 
 def training_worlds(size: Size) -> list[WorldSpec]:
-    """Worlds the held-out detectors learn from: all evasion_levels and kinds in both sets of scaffold families."""
+    """Training worlds of the held-out detectors: all evasion levels and kinds in both sets of scaffold families."""
     shares = (0.04, 0.10, 0.02, 0.07)
     return [
         WorldSpec(
@@ -120,7 +120,7 @@ def training_worlds(size: Size) -> list[WorldSpec]:
 
 
 def full_worlds() -> list[WorldSpec]:
-    """Published sizes: each campaign whole in a site of its own, and worlds with 0.1 % attackers."""
+    """Worlds of published size: each campaign at full size in a world of its own, and worlds with 0.1 % attackers."""
     whole = [
         WorldSpec(
             seed=FULL_SEED + 10 * number + evasion_level,
@@ -153,14 +153,14 @@ def full_worlds() -> list[WorldSpec]:
 
 @dataclass(frozen=True)
 class Rotation:
-    """What one held-out detector must not have seen: campaign kinds and honest archetypes."""
+    """The campaign kinds and honest archetypes that one held-out detector must not have seen."""
 
     campaigns: tuple[str, ...]
     archetypes: tuple[str, ...]
 
 
 def rotations(n: int = len(CAMPAIGNS)) -> list[Rotation]:
-    """Every campaign kind and every archetype left out once, in ``n`` turns; by default a kind a turn."""
+    """``n`` turns that leave out every campaign kind and archetype once. By default each turn has one kind."""
     return [
         Rotation(tuple(islice(CAMPAIGNS, i, None, n)), tuple(islice(ARCHETYPES, i, None, n)))
         for i in range(n)

@@ -1,9 +1,9 @@
-"""Detectors that never saw what they are tried on: campaign kind, honest archetypes, scaffold families.
+"""Held-out detectors: they are tried on campaign kinds, honest archetypes and scaffold families they never saw.
 
-For every rotation and family letter a detector is trained on the training worlds of the *other* letters, with
-every account and group of the held-out kind and archetypes taken out, and judges the report worlds of its
-letter. Every account is then read from the one detector that never saw its like: an attacker from the one
-that held its campaign kind out, an honest account from the one that held its archetype out.
+There is one detector for every rotation and family letter. It is trained on the training worlds of the *other*
+letters, without the accounts and groups of the held-out kinds and archetypes. It judges the report worlds of its
+letter. The result of an account comes from the one detector that never saw its like: for an attacker, the detector
+without its campaign kind; for an honest account, the detector without its archetype.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from detector.score.detector import Detector
 
 @dataclass(frozen=True)
 class Trial:
-    """One held-out detector: what it must not see, the worlds it learns from, the worlds it is tried on."""
+    """One held-out detector: what it must not see, its training worlds, and the worlds it is tried on."""
 
     rotation: Rotation | None
     letter: str
@@ -34,8 +34,8 @@ class Trial:
 def kept_out(measured: labelled.Measured, rotation: Rotation) -> labelled.Measured:
     """The measured worlds without the rotation's accounts.
 
-    Groups and shared text go with them: what any account of a held-out campaign belongs to or holds, and
-    what is mostly of the held-out archetypes.
+    A group or shared text is also taken out if it has any account of a held-out campaign, or if at least half of its
+    accounts are of held-out archetypes.
     """
     barred = pl.col("campaign").is_in(list(rotation.campaigns)).fill_null(False) & (pl.col("label") == 1)
     honest = pl.col("archetype").is_in(list(rotation.archetypes)).fill_null(False) & (pl.col("label") == 0)
@@ -69,13 +69,15 @@ def _text_without(text: labelled.SharedText, flags: pl.DataFrame) -> labelled.Sh
     accounts = pl.DataFrame({"account_id": text.accounts}).with_columns(
         pl.lit(text.world).cast(flags["world"].dtype).alias("world")
     )
-    known = _flagged(accounts, flags).with_row_index("account").with_columns(pl.col("account").cast(pl.Int64))
-    flagged = known.select("account", "barred", "unlike")
-    held = text.incidence.with_columns(pl.col("account").cast(pl.Int64)).join(
+    numbered = (
+        _flagged(accounts, flags).with_row_index("account").with_columns(pl.col("account").cast(pl.Int64))
+    )
+    flagged = numbered.select("account", "barred", "unlike")
+    incidence = text.incidence.with_columns(pl.col("account").cast(pl.Int64)).join(
         flagged, on="account", maintain_order="left"
     )
-    out = held.group_by("code").agg(pl.col("barred").any(), pl.col("unlike").mean()).filter(_TOUCHED)
-    kept = held.filter(~pl.col("barred") & ~pl.col("unlike")).drop("barred", "unlike")
+    out = incidence.group_by("code").agg(pl.col("barred").any(), pl.col("unlike").mean()).filter(_TOUCHED)
+    kept = incidence.filter(~pl.col("barred") & ~pl.col("unlike")).drop("barred", "unlike")
     gone = flagged.filter(pl.col("barred") | pl.col("unlike"))["account"].implode()
     return replace(
         text,
@@ -86,17 +88,17 @@ def _text_without(text: labelled.SharedText, flags: pl.DataFrame) -> labelled.Sh
 
 
 def train(folders: Sequence[Path], rotation: Rotation | None) -> Detector:
-    """A detector from measured training worlds; ``rotation`` None: nothing held out."""
+    """A detector trained on measured worlds. With ``rotation`` None nothing is held out."""
     measured = labelled.load_measured(list(folders))
     if rotation is not None:
         measured = kept_out(measured, rotation)
-    held = {"held_out": [*rotation.campaigns, *rotation.archetypes] if rotation else []}
-    return fitting.fit_detector(measured, {"worlds": len(folders), **held})[0]
+    note = {"held_out": [*rotation.campaigns, *rotation.archetypes] if rotation else []}
+    return fitting.fit_detector(measured, {"worlds": len(folders), **note})[0]
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one trial says of the accounts, groups and campaign instances it answers for."""
+    """The results of one trial for its accounts, groups and campaign instances."""
 
     scored: Scored
     first: pl.DataFrame
@@ -105,8 +107,8 @@ class Judgement:
 def judge(trial: Trial) -> Judgement:
     """Train the trial's detector and judge its worlds.
 
-    With a rotation only attackers of its campaigns and honest accounts of its archetypes are kept, and groups
-    by what most of their members are.
+    With a rotation only attackers of its campaigns and honest accounts of its archetypes are kept. Groups are kept by
+    the majority of their members.
     """
     detector = train(trial.training, trial.rotation)
     parts, firsts = [], []
@@ -140,16 +142,16 @@ def letter_of(folder: Path) -> str:
 
 
 def trials(rotations: Sequence[Rotation], training_set: Sequence[Path], tried: Sequence[Path]) -> list[Trial]:
-    """Every rotation with every letter among the worlds tried."""
-    learned = {folder: letter_of(folder) for folder in training_set}
-    of = {folder: letter_of(folder) for folder in tried}
+    """Every rotation with every letter of the tried worlds."""
+    training_letters = {folder: letter_of(folder) for folder in training_set}
+    tried_letters = {folder: letter_of(folder) for folder in tried}
     return [
         Trial(
             rotation,
             letter,
-            tuple(f for f, other in learned.items() if not set(other) & set(letter)),
-            tuple(f for f, own in of.items() if own == letter),
+            tuple(f for f, other in training_letters.items() if not set(other) & set(letter)),
+            tuple(f for f, own in tried_letters.items() if own == letter),
         )
-        for letter in sorted(set(of.values()))
+        for letter in sorted(set(tried_letters.values()))
         for rotation in rotations
     ]

@@ -12,7 +12,7 @@ FIGURES = (
     ("average_precision", "average precision"),
     ("alert_precision", "alerts that are right"),
     ("pair_f1", "group pair F1"),
-    ("lump_f1", "the same, all alerts in one lump"),
+    ("lump_f1", "pair F1 with all alerts as one cluster"),
     ("false_groups_per_10000", "false groups per 10,000 honest accounts and day"),
 )
 

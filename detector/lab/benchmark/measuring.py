@@ -1,7 +1,7 @@
-"""Worlds made, ingested, run day by day and measured into a folder.
+"""Making, ingesting, running and measuring a world into a folder.
 
-What is kept is enough to score the world again with any detector (``replay``) and to draw every figure; logs
-and lake are removed. A finished folder is left alone, so a stopped benchmark goes on.
+The folder has enough to score the world again with any detector (``replay``) and to compute every figure. Logs and
+lake are removed. A finished folder is not measured again, so a stopped benchmark can go on.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from detector.lake.store import Store
 
 Part = Literal["report", "missing", "training", "full"]
 
-#: Tables kept of a measured world, whole.
+#: Lake tables that a measured world keeps whole.
 KEPT = ("account_days", "group_days", "group_members", "groups", "account_scores", "accounts")
 WINDOWS = ("rows", "keys", "incidence")
-#: Other seeds tried when a field of a world leaks, and how far apart they lie.
+#: Seeds tried where a field of a world leaks, and the distance between them.
 TRIES = 8
 NEXT_TRY = 10_000
 
 
 @dataclass(frozen=True)
 class Task:
-    """One world to be measured into ``folder``; ``digest`` names the code that measures.
+    """One world to measure into ``folder``. ``digest`` identifies the measuring code.
 
-    ``part``: ``report`` - leak-checked, with rivals and mixed windows if ``rivals``; ``missing`` - scored only;
-    ``training`` - not scored, what the classifier is fitted on is kept; ``full`` - made without holding it in
-    memory, scored only.
+    ``part`` is one of four. A ``report`` world is leak-checked, and has rivals and mixed windows if ``rivals``. A
+    ``missing`` world is scored only. A ``training`` world is not scored and keeps what the classifier is fitted on. A
+    ``full`` world is streamed to disk and scored only.
     """
 
     spec: WorldSpec
@@ -57,12 +57,12 @@ class Task:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Files of a package; caches of compiled code, which appear with the first run, are none."""
+    """Files of a package, without the caches of compiled code, which appear with the first run."""
     return [p for p in folder.rglob("*") if p.is_file() and p.parent.name != "__pycache__"]
 
 
 def code_digest() -> str:
-    """Hash of the code a measured world depends on; worlds measured by other code are made again."""
+    """Hash of the code that a measured world depends on. Worlds measured by other code are measured again."""
     root = Path(pipeline.__file__).parents[2]
     parts = (
         "features",
@@ -84,15 +84,15 @@ def code_digest() -> str:
         "lab/benchmark/windows.py",
     )
     files += [root / "detector" / name for name in single]
-    found = hashlib.sha256()
-    # The classifier itself is left out: scoring is repeated from what was measured.
+    digest = hashlib.sha256()
+    # The classifier is left out, because a measured world can be scored again.
     for path in sorted(p for p in files if not p.name.startswith("detector.")):
-        found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:16]
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def folder_of(work: Path, spec: WorldSpec) -> Path:
-    """Where a world is measured: its name tells it apart from every other spec."""
+    """The folder of a world. Every spec has a folder name of its own."""
     name = hashlib.sha256(
         repr(replace(spec, missing=frozenset())).encode() + repr(sorted(spec.missing)).encode()
     )
@@ -100,7 +100,7 @@ def folder_of(work: Path, spec: WorldSpec) -> Path:
 
 
 def measured(folder: Path, digest: str) -> bool:
-    """Whether ``folder`` holds a world finished by this code."""
+    """Whether ``folder`` has a world that this code finished."""
     try:
         return bool(json.loads((folder / "measured").read_text()).get("digest") == digest)
     except (FileNotFoundError, ValueError):
@@ -108,26 +108,26 @@ def measured(folder: Path, digest: str) -> bool:
 
 
 def measure(task: Task) -> Path:
-    """Make, ingest, run and measure one world; a finished one is left alone.
+    """Make, ingest, run and measure one world, unless it is finished already.
 
     Raises
     ------
-    DataQualityError : on evasion_levels 2 and 3, a field leaks in every seed tried.
+    DataQualityError : on evasion levels 2 and 3, a field leaks with every seed tried.
     """
     if measured(task.folder, task.digest):
         return task.folder
     started = time.monotonic()
     shutil.rmtree(task.folder, ignore_errors=True)
     task.folder.mkdir(parents=True)
-    made = task.folder / "world"
-    rejected = _write(task, made)
+    world_folder = task.folder / "world"
+    rejected = _write(task, world_folder)
     with Store(task.folder / "lake", threads=1, spill=True) as store:
-        ingest([made / "logs"], store, key=lake_key(store.root, may_make=True))
+        ingest([world_folder / "logs"], store, key=lake_key(store.root, may_make=True))
         _run(task, store)
         for table in KEPT:
             _read(store, f"SELECT * FROM {store.relation(table)}").write_parquet(_path(task, table))
         store.engine.bind(
-            "harvested", pl.read_csv(made / "truth_requests.csv.gz", schema={"request_id": pl.String})
+            "harvested", pl.read_csv(world_folder / "truth_requests.csv.gz", schema={"request_id": pl.String})
         )
         requests = store.relation("requests")
         traffic = _read(
@@ -142,7 +142,7 @@ def measure(task: Task) -> Path:
             _others(task, store, _read(store, f"SELECT *, {marked}"))
         store.engine.unbind("harvested")
     shutil.rmtree(task.folder / "lake")
-    shutil.rmtree(made / "logs")
+    shutil.rmtree(world_folder / "logs")
     note = {
         "digest": task.digest,
         "rejected": rejected,
@@ -158,10 +158,10 @@ def _path(task: Task, table: str) -> Path:
 
 
 def _run(task: Task, store: Store) -> None:
-    """The nightly run of every day; what it saw is kept beside, for training what accounts share and no more."""
+    """The nightly run of every day. What it observes is kept; training worlds keep only what accounts share."""
     detector = None if task.part == "training" else pipeline.load_detector()
     days = store.days("requests")
-    told = days[-TEXT_DAYS:] if task.part == "training" else days
+    observed = days[-TEXT_DAYS:] if task.part == "training" else days
 
     def keep(day: date, seen: pipeline.Observed) -> None:
         tables = seen.tables()
@@ -169,12 +169,12 @@ def _run(task: Task, store: Store) -> None:
             tables[name].write_parquet(_path(task, f"{name}-{day}"))
 
     for day in days:
-        observe = keep if day in told else None
+        observe = keep if day in observed else None
         pipeline.run_day(store, day, config=Config(), detector=detector, observe=observe)
 
 
 def _others(task: Task, store: Store, sent: pl.DataFrame) -> None:
-    """What rivals say of the world's accounts, and its mixed windows."""
+    """Write the rivals' scores of the world's accounts, and the world's mixed windows."""
     accounts, account_days = (pl.read_parquet(_path(task, t)) for t in ("accounts", "account_days"))
     rival_scores(sent.drop("harvest"), accounts, account_days).write_parquet(_path(task, "rivals"))
     truth = read_truth(task.folder)
@@ -184,13 +184,13 @@ def _others(task: Task, store: Store, sent: pl.DataFrame) -> None:
 
 
 def read_truth(folder: Path) -> pl.DataFrame:
-    """What each account of a measured world is."""
+    """The truth about each account of a measured world."""
     text = dict.fromkeys(("account_id", "campaign", "group", "archetype"), pl.String)
     return pl.read_csv(folder / "world" / "truth.csv", schema_overrides=text)
 
 
 def _write(task: Task, out: Path) -> list[dict[str, Any]]:
-    """Write the world's logs and truth; gives the seeds the leak check refused."""
+    """Write the world's logs and truth, and give the seeds that the leak check rejected."""
     if task.part == "full":
         out.mkdir(parents=True)
         simulate(task.spec, out)
@@ -218,6 +218,6 @@ def _sound_world(task: Task) -> tuple[World, list[dict[str, Any]]]:
 
 
 def _read(store: Store, sql: str) -> pl.DataFrame:
-    made = pl.from_arrow(store.engine.query(sql))
-    assert isinstance(made, pl.DataFrame)
-    return made
+    frame = pl.from_arrow(store.engine.query(sql))
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,4 +1,4 @@
-"""A run set against the truth of a made world: what was found, every miss, every false alert."""
+"""A run compared with the truth of a synthetic world: figures, every miss, every false alert."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Outcome:
     groups: pl.DataFrame
 
     def words(self, *, most: int = 20) -> str:
-        """The figures in a few lines, with at most ``most`` misses and false alerts each."""
-        found = self.n_attackers - self.misses.height
+        """The figures in a few lines, with at most ``most`` misses and at most ``most`` false alerts."""
+        n_alerted = self.n_attackers - self.misses.height
         lines = [
             f"truth: {self.n_attackers:,} attacking accounts among {self.n_honest:,} honest ones",
-            f"alerted: {found:,} of {self.n_attackers:,} attackers, {self.false_alerts.height:,} honest accounts; "
+            f"alerted: {n_alerted:,} of {self.n_attackers:,} attackers, {self.false_alerts.height:,} honest accounts; "
             f"{self.false_groups:,} false groups",
             f"average precision over accounts {self.average_precision:.3f}; recall at 0.1 % / 1 % false positives "
             + " / ".join(f"{v:.3f}" for v in self.recall_at.values()),
@@ -55,15 +55,15 @@ def outcome(lake: Path, truth: Path) -> Outcome:
     """Compare the lake's verdicts with ``truth`` (a world's truth.csv)."""
     opened = open_lake(lake)
     scores = opened.frame("account_scores", as_="polars")
-    known = pl.read_csv(truth, schema_overrides={"account_id": pl.String})
-    joined = known.join(scores, on="account_id", how="inner").with_columns(
+    accounts = pl.read_csv(truth, schema_overrides={"account_id": pl.String})
+    joined = accounts.join(scores, on="account_id", how="inner").with_columns(
         pl.col("score_bits").fill_null(NO_SCORE)
     )
     label = (joined["label"] == 1).to_numpy()
     bits = joined["score_bits"].to_numpy()
     alert = pl.col("verdict") == "alert"
     bad = pl.col("label") == 1
-    members = opened.frame("group_members", as_="polars").join(known, on="account_id")
+    members = opened.frame("group_members", as_="polars").join(accounts, on="account_id")
     groups = (
         members.group_by("group_id")
         .agg(

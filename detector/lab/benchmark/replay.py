@@ -1,7 +1,7 @@
-"""A measured world scored again: any detector folded over its days exactly as the nightly run does.
+"""A measured world scored again: any detector decides its days in order, exactly as the nightly run does.
 
-Groups are formed without the classifier, so a world is measured once and scored in seconds: by the shipped
-detector, by those that held a campaign kind out, by those with a family of evidence taken away.
+Groups are formed without the classifier, so a world is measured once and scored in seconds. The shipped detector, the
+held-out detectors and the ablated ones all score the same measured worlds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from detector.decide.exemptions import exemptions
 from detector.decide.verdict import Previous
 from detector.lab.benchmark.measuring import WINDOWS, read_truth
 from detector.lab.benchmark.windows import Windows
-from detector.lake.store import empty
+from detector.lake.rows import empty
 from detector.link.graph import EvidenceGraph
 from detector.link.tabular import TABLES, graph_of_tables
 from detector.score.detector import Detector
@@ -31,7 +31,7 @@ from detector.score.scorer import SiteDay
 
 @dataclass(frozen=True)
 class Replayed:
-    """What was measured of one world."""
+    """One measured world."""
 
     folder: Path
     spec: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Replayed:
     def by_day(self) -> dict[str, dict[date, pl.DataFrame]]:
         """Measured tables by name and day, without the partition column.
 
-        Groups and members as they were before the night's own scoring let some go: another detector may not.
+        Groups and members are those before the night's own pruning, because another detector may prune others.
         """
         parts = self.table("account_days").partition_by("day", as_dict=True, include_key=False)
         return {
@@ -83,42 +83,42 @@ class Replayed:
 
     @property
     def windows(self) -> Windows:
-        """Its mixed windows."""
+        """The world's mixed windows."""
         return Windows(*(self.table(f"windows_{name}") for name in WINDOWS))
 
     @cached_property
     def merged(self) -> dict[date, dict[str, str]]:
-        """Groups that went into another by the members they share, by the day they did."""
+        """Day -> the groups that merged into another one on it, each with the group it merged into."""
         return {day: dict(self.table(f"merged-{day}").iter_rows()) for day in self.days}
 
     @cached_property
     def facts(self) -> dict[date, pl.DataFrame]:
-        """Account facts known at the end of each day: the last row valid by then."""
+        """Account facts at the end of each day: the last row valid by then."""
         rows = self.table("accounts").sort(
             ["valid_from", "file_id", "line"], descending=True, nulls_last=True, maintain_order=True
         )
-        found = {}
+        facts = {}
         for day in self.days:
             end = pl.lit(day + timedelta(days=1)).cast(pl.Datetime("us"))
-            known = rows.filter(pl.col("valid_from").is_null() | (pl.col("valid_from") < end))
-            found[day] = known.unique("account_id", keep="first", maintain_order=True).select(
+            valid = rows.filter(pl.col("valid_from").is_null() | (pl.col("valid_from") < end))
+            facts[day] = valid.unique("account_id", keep="first", maintain_order=True).select(
                 "account_id", "org_id", "program"
             )
-        return found
+        return facts
 
 
 def load(folder: Path) -> Replayed:
-    """A measured world."""
+    """The measured world in ``folder``."""
     spec = json.loads((folder / "world" / "world.json").read_text())["spec"]
     return Replayed(folder, spec, json.loads((folder / "measured").read_text()))
 
 
 def decide_days(world: Replayed, detector: Detector, config: Config | None = None) -> dict[date, verdict.Day]:
-    """What the nightly run would have written of scores on each day, with this detector."""
+    """The scores that the nightly run would have written on each day with this detector."""
     config = config or Config()
     groups, accounts = empty("groups").drop("day"), empty("account_scores").drop("day")
     members: pl.DataFrame | None = None
-    found = {}
+    decided = {}
     for day in world.days:
         scored = verdict.decide(
             detector,
@@ -131,5 +131,5 @@ def decide_days(world: Replayed, detector: Detector, config: Config | None = Non
         members = scored.members
         groups = scored.groups.select(groups.columns).cast(groups.schema)
         accounts = scored.accounts.select(accounts.columns).cast(accounts.schema)
-        found[day] = replace(scored, groups=groups, accounts=accounts)
-    return found
+        decided[day] = replace(scored, groups=groups, accounts=accounts)
+    return decided

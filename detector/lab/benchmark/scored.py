@@ -1,4 +1,4 @@
-"""One row an account, one row a group: verdicts of a replay beside the truth, ready for figures."""
+"""Verdicts of a replay joined with the truth: one row for each account, and one for each group."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Scored:
 
     ``accounts``: world, evasion_level, account_id, label, kind, campaign, instance, archetype, framed, score,
     score_bits, verdict, group_id, group_alert, alert_day, n_requests, active_days. ``groups``: world, evasion_level,
-    group_id, verdict, score, n, purity, campaign, archetype. Accounts without requests are left out; a
-    group's size and purity count them. Members are those the detector kept.
+    group_id, verdict, score, n, purity, campaign, archetype. Accounts without requests are left out of ``accounts``, but
+    a group's size and purity count them. Members are those the detector did not prune.
     """
 
     accounts: pl.DataFrame
@@ -37,7 +37,7 @@ class Scored:
 
 
 def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
-    """The last state of a replay beside the truth."""
+    """The last state of a replay joined with the truth."""
     last = decided[max(decided)]
     stamp = (
         pl.lit(world.name).alias("world"),
@@ -64,7 +64,7 @@ def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
         .join(last.accounts.select("account_id", "score", "score_bits", "verdict", "group_id"), on="account_id", how="left")
         .join(first, on="account_id", how="left")
         .join(alerted, on="group_id", how="left")
-        # An account the run has not seen is as clear as can be.
+        # An account that the run has not seen gets the lowest score.
         .with_columns(pl.col("score_bits").fill_null(NO_SCORE), pl.col("score").fill_null(0.0), *stamp,
                       pl.col("group_alert").fill_null(False), pl.col("verdict").fill_null("clear"))
     )  # fmt: skip
@@ -91,12 +91,12 @@ def judged(world: Replayed, decided: Mapping[date, verdict.Day]) -> Scored:
 
 
 def first_alerts(world: Replayed, accounts: pl.DataFrame) -> pl.DataFrame:
-    """When each campaign instance was first alerted, on its own clock.
+    """When each campaign instance was first alerted, counted in its own active days.
 
     ``instance, campaign, n_accounts, active_days, exchanges, first_night, first_exchanges, half_night``.
-    Nights count the instance's active days (days it sent anything for the operation, or at all where no request is
-    marked as such), 1 being the run after the first. ``first_exchanges``: those requests sent by the end of
-    the alerted day. ``half_night``: the run by which half of its accounts were alerted. NULL: never.
+    An active day is one with harvest requests, or with any requests where none of the instance is marked as harvest.
+    Night 1 is the run after the first active day. ``first_exchanges`` are the requests sent by the end of the first
+    alerted day. ``half_night`` is the run by which half of the accounts were alerted. NULL means never.
     """
     bad = accounts.filter(pl.col("label") == 1)
     daily = (
@@ -112,7 +112,7 @@ def first_alerts(world: Replayed, accounts: pl.DataFrame) -> pl.DataFrame:
         .sort("instance", "day")
         .with_columns(pl.col("sent").cum_sum().over("instance").alias("total"))
     )
-    # The median over all its accounts, those never alerted standing last, is the day half were.
+    # Half of the accounts are alerted on the median alert day, with accounts that are never alerted sorted last.
     far = pl.lit(date.max)
     when = bad.group_by("instance").agg(
         pl.col("campaign").first(),
@@ -129,9 +129,9 @@ def first_alerts(world: Replayed, accounts: pl.DataFrame) -> pl.DataFrame:
         pl.col("total").filter(pl.col("day") <= pl.col("first_day")).max().alias("first_exchanges"),
         (pl.col("day") <= pl.col("half_day")).sum().cast(pl.Int64).alias("half_night"),
     )
-    found = when.join(days, on="instance").join(reached, on="instance")
+    instances = when.join(days, on="instance").join(reached, on="instance")
     early = pl.col("first_day").is_not_null()
-    return found.select(
+    return instances.select(
         pl.lit(world.name).alias("world"),
         pl.lit(int(world.spec["evasion_level"]), dtype=pl.Int64).alias("evasion_level"),
         "instance",

@@ -1,9 +1,9 @@
-"""The mixed window: a hundred requests of which some were harvested, as one account would send them.
+"""The mixed window: a hundred requests of one account, of which some are harvest.
 
-The published test (arXiv 2606.05725) mixes attack queries into windows of ordinary ones and asks what share
-of such windows is found at 1 % false positives. Here a window is dealt to one made-up account on a site that
-goes on around it; ours and MMD score the same windows. Ordinary requests come from whole accounts, each used
-in one window only, or a split account would look like two that share their text.
+The published test (arXiv 2606.05725) mixes attack queries into windows of ordinary ones and measures the share of such
+windows that is detected at 1 % false positives. Here each window is one synthetic account on an otherwise unchanged
+site, and our detector and MMD score the same windows. Ordinary requests come from whole accounts, each used in one
+window only. A split account would look like two accounts that share their text.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from features.families import FAMILIES
 
 WINDOW = 100
 SHARES = (0.05, 0.10, 0.25, 0.50)
-#: Requests one customer has in a window at most: a reseller's account carries many.
+#: Most requests of one customer in a window, as in a reseller's account with many customers.
 PER_CUSTOMER = 20
-#: Part of the honest accounts that is dealt out to windows; the others are the site around them.
+#: Share of the honest accounts whose requests go to windows. The others are the site around them.
 DEALT = 0.5
-#: Days of a world that are tried: the busiest.
+#: Number of a world's busiest days that are tried.
 DAYS = 2
-#: Part of a campaign's harvest of the day that windows may use; the rest stays where it was.
+#: Share of a campaign's daily harvest that windows may use. The rest stays in its accounts.
 TAKEN = 0.5
 _TEXT = ("elicitation", "similarity")
 
 
 @dataclass
 class _Deal:
-    """Requests moved to windows: request id, window."""
+    """Requests moved to windows, as equally long lists of request ids and windows."""
 
     ids: list[str]
     window: list[str]
@@ -50,10 +50,10 @@ class _Deal:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of a world and the shared text they hold, so that any detector can weigh it later.
+    """Windows of a world and their shared text, which any detector can score later.
 
     ``rows``: day, share, attack, window, instance, every measurement of the text, mmd_sketches, mmd_measured.
-    ``share`` is the harvest share tried; ``attack`` tells the windows that hold it from those that do not.
+    ``share`` is the harvest share tried, and ``attack`` marks the windows that have it.
     ``keys``: day, share and ``template_reuse.measure_keys``. ``incidence``: day, share, window, code, kind, n.
     """
 
@@ -63,13 +63,13 @@ class Windows:
 
 
 def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed: int) -> Windows:
-    """Windows of a world's busiest days; ``sent``: the lake's requests with ``harvest``."""
+    """Windows of a world's busiest days. ``sent`` are the lake's requests with a column ``harvest``."""
     rng = np.random.default_rng([seed, 100])
     distilled = pl.when(pl.col("kind") == "distillation").then("group")
     labels = truth.select("account_id", "label", distilled.alias("instance"))
     rows = sent.join(labels, on="account_id", how="left")
     counts = rows.group_by("day").len().sort(["len", "day"], descending=True)
-    made: list[list[pl.DataFrame]] = [[], [], []]
+    tables: list[list[pl.DataFrame]] = [[], [], []]
     for day in counts["day"].head(DAYS):
         today = rows.filter(pl.col("day") == day)
         benign = _benign(today, rng)
@@ -79,51 +79,53 @@ def mixed_windows(store: Store, sent: pl.DataFrame, truth: pl.DataFrame, *, seed
             names, site = _deal(today, benign, share, rng)
             stamp = (pl.lit(day).alias("day"), pl.lit(share).alias("share"))
             keys, incidence = _shared_text(store, site, names["window"])
-            found = names.join(_scores(store, site), on="window", how="left")
-            for kept, frame in zip(made, (found, keys, incidence), strict=True):
+            scored = names.join(_scores(store, site), on="window", how="left")
+            for kept, frame in zip(tables, (scored, keys, incidence), strict=True):
                 kept.append(frame.with_columns(*stamp))
     none = pl.DataFrame()
-    return Windows(*(pl.concat(kept, how="diagonal_relaxed") if kept else none for kept in made))
+    return Windows(*(pl.concat(kept, how="diagonal_relaxed") if kept else none for kept in tables))
 
 
-def carried(windows: Windows, detector: Detector) -> pl.DataFrame:
-    """What each window carries of text the detector finds suspicious: the rows with ``template_reuse_*`` columns."""
-    made = []
+def with_template_reuse(windows: Windows, detector: Detector) -> pl.DataFrame:
+    """The windows' rows with the template reuse of each window under this detector."""
+    tables = []
     for (day, share), rows in windows.rows.group_by("day", "share", maintain_order=True):
         here = (pl.col("day") == day) & (pl.col("share") == share)
         keys = windows.keys.filter(here).drop("day", "share")
         number = pl.DataFrame({"window": rows["window"], "account": np.arange(len(rows))})
-        held = windows.incidence.filter(here).join(number, on="window")
+        incidence = windows.incidence.filter(here).join(number, on="window")
         bits = score_frame(detector.models.template_reuse, keys)
-        found = template_reuse.account_template_reuse(held, keys["code"], bits, len(rows)).drop("account")
-        made.append(pl.concat([rows, found], how="horizontal"))
-    return pl.concat(made) if made else windows.rows
+        reuse = template_reuse.account_template_reuse(incidence, keys["code"], bits, len(rows)).drop(
+            "account"
+        )
+        tables.append(pl.concat([rows, reuse], how="horizontal"))
+    return pl.concat(tables) if tables else windows.rows
 
 
 def _benign(today: pl.DataFrame, rng: np.random.Generator) -> list[list[str]]:
-    """Windows of ordinary requests: whole light accounts, put together."""
+    """Windows of ordinary requests, put together from whole light accounts."""
     honest = today.filter((pl.col("label") == 0) & pl.col("prompt_hash").is_not_null())
     by_account = (
         honest.group_by("account_id", maintain_order=True).agg(pl.col("request_id")).sort("account_id")
     )
     lists = by_account["request_id"].to_list()
     windows: list[list[str]] = []
-    held: list[str] = []
+    window: list[str] = []
     for i in rng.permutation(len(lists))[: int(DEALT * len(lists))].tolist():
-        held += lists[i][:PER_CUSTOMER]
-        if len(held) >= WINDOW:
-            windows.append(held[:WINDOW])
-            held = []
+        window += lists[i][:PER_CUSTOMER]
+        if len(window) >= WINDOW:
+            windows.append(window[:WINDOW])
+            window = []
     return windows
 
 
 def _deal(
     today: pl.DataFrame, benign: list[list[str]], share: float, rng: np.random.Generator
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The day's windows, part of them carrying ``share`` of one campaign's harvest, and the site around them.
+    """The day's windows, some of them with ``share`` of one campaign's harvest, and the site around them.
 
-    Gives ``window, attack, instance``, and the day's requests with the windows as accounts (``window`` tells
-    which are).
+    Gives ``window, attack, instance``, and the day's requests with windows as accounts. ``window`` is NULL for
+    requests outside windows.
     """
     take = round(WINDOW * share)
     harvest = today.filter(
@@ -150,7 +152,7 @@ def _deal(
         },
         schema_overrides={"instance": pl.String},
     )
-    # What a dealt account sent beyond its part in a window is dropped: it would be the window's double.
+    # The other requests of an account in a window are dropped, or the account would share its text with the window.
     split = today.filter(pl.col("label") == 0).join(dealt, on="request_id", how="semi")["account_id"].unique()
     site = (
         today.join(dealt, on="request_id", how="left")
@@ -161,28 +163,28 @@ def _deal(
 
 
 def _scores(store: Store, site: pl.DataFrame) -> pl.DataFrame:
-    """``window``, every measurement of its text, and how far MMD finds it from the day's ordinary requests."""
+    """``window``, every measurement of its text, and its MMD from the day's ordinary requests."""
     measures = [m for m in plugins.measures("account") if m.name in _TEXT]
-    made = _answer(store, site, lambda available: compose.compose(measures, available=available).sql)
+    measured = _answer(store, site, lambda available: compose.compose(measures, available=available).sql)
     sketched = pl.col("prompt_sketch").is_not_null()
     inside = site.filter(pl.col("window").is_not_null() & sketched).sort("window", "request_id")
     around = site.filter(pl.col("window").is_null() & (pl.col("label") == 0) & sketched)
-    return made.rename({"account_id": "window"}).join(
+    return measured.rename({"account_id": "window"}).join(
         _discrepancies(inside, around), on="window", how="inner"
     )
 
 
 def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Shared text of the site as the nightly run measures it, what windows hold of it.
+    """Keys of the shared text as the nightly run measures them, and the windows' incidence with them.
 
-    Only content ties of the one day: a window is put together from strangers, so its addresses and clients
-    mean nothing.
+    Only content ties of this day count. A window has the requests of strangers, so its addresses and clients mean
+    nothing.
     """
     ties = [t for t in plugins.ties() if FAMILIES[t.family].is_text]
     rows = _answer(store, site, lambda available: compose.compose_ties(ties, available=available).sql)
     counts = site.group_by("account_id").len("volume").sort("account_id")
     number = counts.select("account_id").with_row_index("account").cast({"account": pl.Int64})
-    held = (
+    shared = (
         rows.join(number, on="account_id")
         .with_columns(
             pl.len().over("kind", "key").alias("n_sharing"),
@@ -192,7 +194,7 @@ def _shared_text(store: Store, site: pl.DataFrame, windows: pl.Series) -> tuple[
         .filter(pl.col("n_sharing") >= 2)
     )
     volume = counts["volume"].cast(pl.Float64).to_numpy()
-    graph = graph_of_rows(held, counts["account_id"], counts["account_id"], volume, len(counts))
+    graph = graph_of_rows(shared, counts["account_id"], counts["account_id"], volume, len(counts))
     of_text = template_reuse.content_incidence(graph)
     keys = template_reuse.measure_keys(graph, of_text)
     ours = number.filter(pl.col("account_id").is_in(windows.implode())).rename({"account_id": "window"})
@@ -208,23 +210,23 @@ def _answer(
     bare = site.drop("label", "instance", "harvest", "window")
     store.engine.bind("requests", bare)
     store.engine.bind("requests_before", bare.clear())
-    held = {name: frozenset(c.name for c in columns) for name, columns in compose.relations().items()}
-    made = pl.from_arrow(store.engine.query(sql(held), of="windows"))
+    available = {name: frozenset(c.name for c in columns) for name, columns in compose.relations().items()}
+    answer = pl.from_arrow(store.engine.query(sql(available), of="windows"))
     for name in ("requests", "requests_before"):
         store.engine.unbind(name)
-    assert isinstance(made, pl.DataFrame)
-    return made
+    assert isinstance(answer, pl.DataFrame)
+    return answer
 
 
 def _discrepancies(inside: pl.DataFrame, around: pl.DataFrame) -> pl.DataFrame:
-    """MMD of each window against ordinary requests of the same day: a cleaner reference than a site has."""
+    """MMD of each window against ordinary requests of the same day, a cleaner reference than a real site has."""
     few, names = mmd.reference_of(around), inside["window"]
-    found = {
+    maps = {
         "mmd_sketches": (mmd.sketch_map(inside), mmd.of_sketches, mmd.sketch_map(few)),
         "mmd_measured": (mmd.measured_map(inside, few), mmd.of_measured, mmd.measured_map(few, few)),
     }
     table = pl.DataFrame({"window": names.unique(maintain_order=True)})
-    for column, (mapped, embed, reference) in found.items():
+    for column, (mapped, embed, reference) in maps.items():
         value = dict(mmd.by_key(names, mapped, embed, embed(reference)))
         table = table.with_columns(pl.Series(column, [value[w] for w in table["window"]], dtype=pl.Float64))
     return table

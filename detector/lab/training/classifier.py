@@ -1,4 +1,4 @@
-"""Builds the shipped classifier from made worlds: measure, fit, write model and card."""
+"""Builds the shipped classifier from synthetic worlds: measure, fit, write model and card."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def train_detector(
     whole = world_specs(n_worlds, seed, accounts=accounts, days=days)
     without = [
         replace(spec, missing=frozenset({LACKING}))
-        for spec in world_specs(n_worlds // 12 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
+        for spec in world_specs(n_worlds // 28 * 4, seed + LACKING_SEED, accounts=accounts, days=days)
     ]
     specs = [*whole, *without]
     folders = [
@@ -74,7 +74,7 @@ def _measure(job: tuple[WorldSpec, Path]) -> None:
 def card(detector: Detector, figures: Mapping[str, float]) -> str:
     """The model card: data, figures, limits, terms."""
     lines = [
-        "# Model card: account and group classifier",
+        "# Model card: the classifier",
         "",
         "Additive log-odds models (bits), fitted by `hydrawatch train` on worlds made by `hydrawatch simulate`;",
         "no real logs. Their limits are those of the worlds: campaigns unlike all of them are found less well.",

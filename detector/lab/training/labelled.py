@@ -1,4 +1,4 @@
-"""Labelled measurements to learn from: made worlds, run through the whole line without a classifier."""
+"""Labelled measurements to learn from: synthetic worlds, run through all steps without a classifier."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SharedText:
 
 
 def world_specs(n: int, seed: int, *, accounts: int, days: int) -> list[WorldSpec]:
-    """Worlds over all evasion_levels and all sets of scaffold families but the last, of varied size and attackers' share."""
+    """Worlds over all evasion levels and all sets of scaffold families but the last, of varied size and attackers' share."""
     shares = (0.03, 0.06, 0.10, 0.15)
     sizes = (1.0, 0.5, 1.5)
     return [

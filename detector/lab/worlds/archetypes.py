@@ -1,6 +1,6 @@
-"""The honest population: ordinary users and every look-alike that must not be alerted.
+"""The honest population: ordinary users, and every look-alike that must not be alerted.
 
-Each archetype says how many of a world's accounts it has, how much they send, and how to make them.
+Each archetype states its share of a world's accounts, how much they send, and how they are made.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from detector.lab.worlds.honest import Maker, alone, batch, one_place
 from detector.lab.worlds.persona import Rng
 from detector.lab.worlds.town import Town
 
-#: Requests made in one go; larger archetypes are made in several batches, so that memory stays flat.
+#: Requests made in one batch. Larger archetypes take several batches, so that memory stays flat.
 BATCH_REQUESTS = 250_000
 
 
 @dataclass(frozen=True)
 class Archetype:
-    """One kind of honest customer: share of accounts, requests an account and day, and its maker."""
+    """One kind of honest customer: share of accounts, requests for each account and day, and its maker."""
 
     name: str
     about: str
@@ -60,7 +60,7 @@ _HACKATHON = one_place(
     "hackathon", replace(honest.CODE, text="hack", burst=0.3), 25, 110, card=0.0, mail=False, org=False,
     program="free", office=3, home=0.3, wave_h=5.0,
 )  # fmt: skip
-_FOUND = (
+_ARCHETYPES = (
     Archetype("chat_user", "private chat users", 0.225, 5, alone("chat_user", honest.CHAT)),
     Archetype(
         "developer", "developers of small programs", 0.11, 9,
@@ -108,19 +108,19 @@ _FOUND = (
         alone("red_team", honest.RED, 0.7, clients="sdk", taste="strong", system="none"),
     ),
 )  # fmt: skip
-ARCHETYPES: dict[str, Archetype] = {a.name: a for a in _FOUND}
+ARCHETYPES: dict[str, Archetype] = {a.name: a for a in _ARCHETYPES}
 
 
 def populate(
     town: Town, names: tuple[str, ...], n: int, requests: float, rng_of: Callable[[str], Rng]
 ) -> None:
-    """Makes ``n`` honest accounts of these archetypes sending about ``requests`` in all.
+    """Make ``n`` honest accounts of these archetypes, which send about ``requests`` in all.
 
-    The mix itself varies from world to world: shares and volumes are drawn around those written above.
+    The mix varies from world to world: shares and volumes are drawn around those of the archetypes.
 
     Raises
     ------
-    ValueError : fewer accounts than the archetypes need at least.
+    ValueError : ``n`` is less than the archetypes need.
     """
     rng = rng_of("mix")
     chosen = [ARCHETYPES[name] for name in names]
@@ -131,7 +131,7 @@ def populate(
         )
     share = np.array([a.share for a in chosen]) * np.exp(rng.normal(0, 0.2, len(chosen)))
     counts = np.maximum(np.round(share / share.sum() * n).astype(int), least)
-    # The largest give way so that the total is met.
+    # Rounding and the minima miss the total; the largest archetypes absorb the difference.
     while counts.sum() != n:
         counts[int(np.argmax(counts - least))] += 1 if counts.sum() < n else -1
     wanted = np.array([a.per_day for a in chosen]) * np.exp(rng.normal(0, 0.15, len(chosen)))

@@ -1,4 +1,4 @@
-"""A town's parts put into canonical tables, and the truth beside them."""
+"""The canonical tables of a town, and the table of its truth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXT = pl.String
 
 
 def account_table(town: Town) -> pl.DataFrame:
-    """Every account by number, with facts and truth."""
+    """Every account in order of its number, with facts and truth."""
     return pl.DataFrame(
         town.accounts, strict=False, infer_schema_length=None,
         schema_overrides={"org_id": _TEXT, "payment_fingerprint": _TEXT, "payment_bin": _TEXT,
@@ -32,12 +32,12 @@ def account_table(town: Town) -> pl.DataFrame:
 
 
 def whole(town: Town, table: pl.DataFrame) -> pl.DataFrame:
-    """All requests, in order of time, canonical columns beside ``_account`` and ``_harvest``."""
+    """All requests in order of time: canonical columns, ``_account`` and ``_harvest``."""
     return _finish(town, table, pl.concat(town.frames))
 
 
 def by_day(town: Town, table: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The same, one day after another, read from the town's spool."""
+    """The requests of each day in turn, read from the town's spool."""
     town.flush()
     parts = pl.scan_parquet(town.parts)
     for day in range(town.days):
@@ -47,12 +47,12 @@ def by_day(town: Town, table: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _finish(town: Town, table: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
-    # Bans may come after the traffic was drawn: whatever a closed account would have sent is dropped.
+    # A ban may be drawn after the account's traffic, so requests after it are dropped here.
     end = pl.Series(np.minimum(np.array(town.until_s), town.end_s) * 1e6)
     columns = [
         pl.col(c.name).cast(REQUEST_SCHEMA[c.name])
         if c.name in REQUEST_SCHEMA
-        else pl.lit(None, TYPES[c.type].polars).alias(c.name)  # what no made client does
+        else pl.lit(None, TYPES[c.type].polars).alias(c.name)  # no synthetic client sets it
         for c in schema.CANONICAL
     ]
     facts = table.select("account_id", "org_id", "pathway").with_columns(_account=pl.int_range(len(table)))
@@ -72,7 +72,7 @@ def count(requests: pl.DataFrame) -> pl.DataFrame:
 
 
 def truth_table(table: pl.DataFrame, counts: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
-    """One row an account: what it is, and how much of its traffic was harvest."""
+    """One row for each account: what it is, and the share of its traffic that is harvest."""
     total = counts.group_by("_account").agg(pl.col("n").sum(), pl.col("harvested").sum())
     return (
         table.with_columns(_account=pl.int_range(len(table)), evasion_level=pl.lit(spec.evasion_level))
@@ -87,7 +87,7 @@ def truth_table(table: pl.DataFrame, counts: pl.DataFrame, spec: WorldSpec) -> p
 
 
 def accounts_of(table: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
-    """The accounts file: canonical columns; ``keys`` as a struct of lists."""
+    """The accounts file: canonical columns, with ``keys`` as a struct of lists."""
     if "payment" in spec.missing:
         table = table.with_columns(
             pl.lit(None, dtype=_TEXT).alias(c) for c in ("payment_fingerprint", "payment_bin")
@@ -104,7 +104,7 @@ def accounts_of(table: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
 
 
 def events_of(town: Town, table: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
-    """What happened to accounts, in order of time."""
+    """Account events in order of time."""
     ids = table["account_id"].to_list()
     rows = [
         (moment(town.start, at), ids[i], event) for at, i, event in sorted(town.events) if at < town.end_s
@@ -114,7 +114,7 @@ def events_of(town: Town, table: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
 
 
 def releases_of(town: Town) -> pl.DataFrame:
-    """When each model could first be called."""
+    """Release time of each model."""
     rows = [
         (name, moment(town.start, -days * clock.DAY_S))
         for (name, _, _), days in zip(market.MODELS, market.RELEASED_BEFORE, strict=True)
@@ -125,7 +125,7 @@ def releases_of(town: Town) -> pl.DataFrame:
 
 
 def without(requests: pl.DataFrame, spec: WorldSpec) -> pl.DataFrame:
-    """Blanks what the spec says the operator does not log."""
+    """The requests without the columns that this operator does not log."""
     blank = [
         *(["prompt", "system_prompt"] if "prompts" in spec.missing else []),
         *(["ja4"] * ("ja4" in spec.missing)),

@@ -1,7 +1,7 @@
 """The campaigns on record, and single-account abuse: what each asks for, how large it was, how it hides.
 
-Names describe what is asked for, so that nothing here accuses anybody. Sizes are the published ones; rates
-an account and day are what they come to.
+A campaign's name says what it asks for, so that nothing here accuses anybody. Sizes are the published ones. The rates
+for each account and day follow from them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PROBE = Habit(
     sessions=0.1, out=(0.3, 0.5), context=(1.0, 0.5),
 )  # fmt: skip
 
-_FOUND = (
+_CAMPAIGNS = (
     Campaign(
         "cot_rubric", "reasoning made explicit, rubric grading, censorship-safe rewriting", "distillation",
         200, 150_000, 34, hydra, 1.2, (("cot", 0.5), ("grading", 0.32), ("rewrite", 0.18)),
@@ -82,6 +82,6 @@ _FOUND = (
         per_day=(120, 80, 40, 20),
     ),
 )  # fmt: skip
-CAMPAIGNS: dict[str, Campaign] = {c.name: c for c in _FOUND}
+CAMPAIGNS: dict[str, Campaign] = {c.name: c for c in _CAMPAIGNS}
 #: Campaigns of a handful of accounts, whatever the share of attackers.
-SINGLE = tuple(c.name for c in _FOUND if not c.weight)
+SINGLE = tuple(c.name for c in _CAMPAIGNS if not c.weight)

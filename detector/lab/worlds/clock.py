@@ -1,8 +1,7 @@
 """When requests come: daily and weekly rhythm, sessions of turns, heavy tails, machine runs.
 
-Gap and length parameters were fitted to public arrival traces of two large services and typed in here:
-turn gaps are log-normal with a median of one to two minutes, batch work has gaps of seconds whose
-coefficient of variation is far above one.
+Gap and length parameters were fitted to public arrival traces of two large services. Turn gaps are log-normal with a
+median of one to two minutes. Batch work has gaps of seconds, and their coefficient of variation is far above one.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ HOURS: dict[str, Floats] = {
         [9, 11, 12, 11, 8, 5, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7], dtype=float
     ),
 }
-#: Saturday and Sunday against a weekday.
+#: Traffic of a Saturday or Sunday relative to a weekday.
 WEEKEND: dict[str, float] = {
     "evening": 1.15,
     "office": 0.22,
@@ -59,10 +58,10 @@ def session_starts(
 
     Parameters
     ----------
-    owner : which account each session belongs to, 0 .. len(zone_h) - 1.
+    owner : account of each session, 0 .. len(zone_h) - 1.
     zone_h : hours east of UTC of every account.
     first_weekday : 0 is Monday.
-    burst : shape of the gamma weight an account gives each day; small is bursty, large is even.
+    burst : shape of the gamma weight of an account's days. Small is bursty, large is even.
     """
     n = len(zone_h)
     weekend = np.array([WEEKEND[rhythm] if (first_weekday + d) % 7 > 4 else 1.0 for d in range(days)])
@@ -70,11 +69,13 @@ def session_starts(
     edges = np.cumsum(weight, axis=1)
     u = rng.random(len(owner)) * edges[owner, -1]
     day = np.empty(len(owner), dtype=np.int64)
-    for low in range(0, len(owner), _BLOCK):  # a table of sessions by days would not fit for long worlds
+    for low in range(
+        0, len(owner), _BLOCK
+    ):  # a table of sessions by days of a long world would not fit in memory
         part = slice(low, low + _BLOCK)
         day[part] = (edges[owner[part]] < u[part, None]).sum(axis=1)
     hours = HOURS[rhythm]
-    # Everybody's clock is a little his own.
+    # Without a shift of its own for each account, all accounts would keep the same hours.
     shift = rng.normal(0, 1.4, n)
     hour = rng.choice(24, size=len(owner), p=hours / hours.sum()) + rng.random(len(owner))
     utc = np.mod(hour + shift[owner] - zone_h[owner], 24)
@@ -83,7 +84,7 @@ def session_starts(
 
 
 def turns(rng: np.random.Generator, n: int, *, single: float, more: float) -> Ints:
-    """Requests of each of ``n`` sessions: one with probability ``single``, else two and a geometric rest."""
+    """Requests of each of ``n`` sessions: one with probability ``single``, else two plus a geometric number."""
     extra = rng.geometric(1 / (1 + more), size=n) + 1
     counts: Ints = np.where(rng.random(n) < single, 1, extra)
     return counts
@@ -92,7 +93,7 @@ def turns(rng: np.random.Generator, n: int, *, single: float, more: float) -> In
 def unroll(
     rng: np.random.Generator, starts: Floats, counts: Ints, *, gap_s: float, sigma: float
 ) -> tuple[Ints, Floats, Ints]:
-    """Every request of every session: session number, time, and turn from 1.
+    """Session number, time, and turn (from 1) of every request of every session.
 
     Gaps between turns are log-normal with median ``gap_s`` seconds.
     """
@@ -107,6 +108,6 @@ def unroll(
 
 
 def volumes(rng: np.random.Generator, n: int, *, mean: float, sigma: float) -> Floats:
-    """Heavy-tailed expected numbers with the given mean (log-normal)."""
+    """Heavy-tailed (log-normal) expected numbers with the given mean."""
     rates: Floats = np.exp(rng.normal(np.log(max(mean, 1e-6)) - sigma**2 / 2, sigma, n))
     return rates

@@ -1,6 +1,6 @@
-"""Turns drawn requests into canonical rows: addresses, clients, models, parameters, outcomes, names.
+"""Drawn requests become canonical rows: addresses, clients, models, parameters, outcomes, names.
 
-Honest and abusive traffic pass through here alike; ``Rows.over`` holds what a campaign sets itself.
+Honest and abusive traffic take the same way. ``Rows.over`` holds the values that a campaign sets itself.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _JA4 = [c.ja4 for c in CLIENTS]
 
 @dataclass
 class Counter:
-    """Numbers already given away in a world, and the masks that make names of them opaque."""
+    """Numbers already used in a world, and the mask that makes their names opaque."""
 
     mask: int
     requests: int = 0
@@ -108,13 +108,13 @@ def dress(
         "tool_names": tools > 0,
     }  # fmt: skip
     return frame.with_columns(
-        pl.when(pl.Series(known)).then(pl.col(name)).otherwise(None).alias(name)
-        for name, known in present.items()
+        pl.when(pl.Series(mask)).then(pl.col(name)).otherwise(None).alias(name)
+        for name, mask in present.items()
     )
 
 
 def _set(over: Mapping[str, Any], name: str, drawn: NDArray[Any]) -> NDArray[Any]:
-    """What ``over`` sets of a parameter; what was drawn where it sets nothing or less than 0."""
+    """The parameter from ``over``. Where ``over`` has none, or a value below 0, the drawn one."""
     given = over.get(name)
     return drawn if given is None else np.where(given < 0, drawn, given)
 
@@ -122,7 +122,7 @@ def _set(over: Mapping[str, Any], name: str, drawn: NDArray[Any]) -> NDArray[Any
 def _outcome(
     rng: Rng, people: People, habit: Habit, rows: Rows, *, model: Ints, tools: Ints, failed: Bools
 ) -> dict[str, Any]:
-    """Tokens, times and ends of the answers. Lengths follow the fitted log-normals of the habit."""
+    """Tokens, times, statuses and finish reasons of the answers. Lengths follow the habit's fitted log-normals."""
     n, over = len(rows), rows.over
     drawn = np.where(rng.random(n) < 0.92, people.limit[rows.who], market.limits(rng, habit.use, n))
     limit = _set(over, "most", _LIMITS[drawn])
@@ -153,7 +153,7 @@ def _outcome(
 
 
 def _addresses(rng: Rng, network: Network, people: People, rows: Rows) -> Ints:
-    """One address a session, as people move between home, a second place, mobile networks and VPNs."""
+    """One address for each session: people move between home, a second place, mobile networks and VPNs."""
     number, session = np.unique(rows.session, return_inverse=True)
     owner = np.zeros(len(number), dtype=np.int64)
     owner[session] = rows.who
@@ -164,7 +164,7 @@ def _addresses(rng: Rng, network: Network, people: People, rows: Rows) -> Ints:
     size = np.array([len(p) for p in pools])
     first = np.concatenate([[0], np.cumsum(size)[:-1]])
     country = people.country[owner]
-    # Carrier exits change slowly: a person meets few of them.
+    # Carrier exits change slowly, so a person uses few of them.
     near = (owner * 7 + (rng.random(len(number)) < 0.15)) % size[country]
     mobile = np.concatenate(pools)[first[country] + near]
     on_vpn, on_mobile = people.vpn[owner], people.mobile[owner]
@@ -183,7 +183,7 @@ def _models(rng: Rng, people: People, rows: Rows) -> Ints:
 
 
 def names(prefix: str, numbers: Ints, mask: int) -> pl.Series:
-    """Opaque, unique names of numbers: a bijection of 48 bits, so that no order shows."""
+    """Opaque, unique names of numbers. A bijection of 48 bits hides their order."""
     low = np.uint64((1 << 48) - 1)
     x = (numbers.astype(np.uint64) ^ (np.uint64(mask) & low)) * np.uint64(0x9E3779B97F4A7C15) & low
     x ^= x >> np.uint64(23)
@@ -198,7 +198,7 @@ def _gather(values: Sequence[str], index: Ints) -> pl.Series:
 
 
 def _with_retries(rng: Rng, rows: Rows) -> Rows:
-    """About one request in a hundred is refused or fails and is sent again within seconds."""
+    """The rows with retries: about one request in a hundred fails and is sent again within seconds."""
     n = len(rows)
     again = np.flatnonzero(rng.random(n) < 0.012)
     order = np.concatenate([np.arange(n), again])

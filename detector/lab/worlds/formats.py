@@ -1,7 +1,7 @@
 """The same requests as other systems would log them, for sample logs and for tests of ingest.
 
-Every writer takes canonical rows (dicts, in order of time) and gives the lines of a file. Fields a format has
-no place for are left out, as they are in life.
+Every writer takes canonical rows (dicts, in order of time) and gives the lines of a file. A field that a format does
+not have is left out, as in real logs.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ __all__ = ["WRITERS", "rows_of"]
 
 
 def native_jsonl(rows: Iterable[Row]) -> Iterator[str]:
-    """Canonical names, one object a line."""
+    """Canonical names, one object on each line."""
     for row in rows:
         kept = {k: v for k, v in row.items() if k != "history"}
         yield line(present(kept | {"ts": iso(row["ts"], 6)}))
 
 
 def native_csv(rows: Iterable[Row]) -> Iterator[str]:
-    """Canonical names, a header and one row a request; lists as JSON."""
+    """Canonical names, a header and one row for each request. Lists are JSON."""
     out = io.StringIO()
     writer: Any = None
     for row in rows:
@@ -84,7 +84,7 @@ def _parameters(row: Row) -> Row:
 
 
 def litellm_spend(rows: Iterable[Row]) -> Iterator[str]:
-    """Rows of ``LiteLLM_SpendLogs``, prompts stored."""
+    """Rows of ``LiteLLM_SpendLogs`` with stored prompts."""
     for row in rows:
         end = datetime.fromtimestamp(end_ns(row) / 1e9, UTC)
         yield line({
@@ -125,7 +125,7 @@ def litellm_payload(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def bedrock(rows: Iterable[Row]) -> Iterator[str]:
-    """Model-invocation records of Converse calls: the customer's own log, without addresses."""
+    """Model-invocation records of Converse calls: the customer's own log, which has no addresses."""
     for row in rows:
         number = f"{int(hashed(row['org_id'] or row['account_id'], 12), 16) % 10**12:012d}"
         role = f"arn:aws:sts::{number}:assumed-role/{row['account_id']}/session-{row['api_key_id'][-6:]}"
@@ -169,7 +169,7 @@ def bedrock(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def envoy(rows: Iterable[Row]) -> Iterator[str]:
-    """Access-log records of Envoy AI Gateway, with the account headers an operator adds; no text."""
+    """Access-log records of Envoy AI Gateway with the account headers that an operator adds. They have no text."""
     for row in rows:
         size = len(row["prompt"] or "") + len(row["system_prompt"] or "")
         yield line({
@@ -189,7 +189,7 @@ def envoy(rows: Iterable[Row]) -> Iterator[str]:
         })  # fmt: skip
 
 
-#: File name -> writer; names in .gz are to be compressed.
+#: File name -> writer. A file whose name ends in .gz is compressed.
 WRITERS: dict[str, Callable[[Iterable[Row]], Iterator[str]]] = {
     "native-requests.jsonl": native_jsonl,
     "native-requests.csv": native_csv,

@@ -1,8 +1,8 @@
-"""Sentences in bulk: phrase files read into rules, expanded for many texts at once.
+"""Sentences in bulk: phrase files are read into rules, and a rule is expanded for many texts at once.
 
-Held-out tests need text a detector has never met, so every longer rule is split by family letter: of a
-world with families ``"a"`` and one with ``"b"`` no sentence pattern, no scaffold and no topic word is the
-same. Rules marked ``!`` and those of fewer than six alternatives are too small to split and are shared.
+Held-out tests need text that a detector has never seen, so every longer rule is split by family letter. A world with
+families ``"a"`` and one with ``"b"`` share no sentence pattern, no scaffold and no topic word. Rules marked ``!`` and
+rules with fewer than six alternatives are too small to split and are shared.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LETTERS = "abc"
-#: Fewer alternatives than this are not split, or nothing would be left to choose from.
+#: Fewest alternatives of a rule that is split: a smaller one would leave no choice.
 SMALLEST_SPLIT = 6
 _SLOT = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
-#: Scaffolds hold their families in the rule's name: family 1 and 4 are letter a, 2 and 5 b, 3 and 6 c.
+#: A scaffold's rule name has its family number: 1 and 4 are letter a, 2 and 5 are b, 3 and 6 are c.
 _NUMBERED = re.compile(r"^(?:s|scaffold)\.[a-z]+\.(\d)")
 
 Texts = NDArray[np.object_]
 
 
 def _ints(rng: np.random.Generator, n: int) -> list[str]:
-    # Log-uniform: small numbers are as common in writing as their orders of magnitude.
+    # Log-uniform: in written text each order of magnitude is about equally common.
     return [str(v) for v in np.exp(rng.uniform(np.log(10), np.log(900), n)).astype(int).tolist()]
 
 
@@ -47,8 +47,8 @@ _BUILT_IN = {
 
 @cache
 def _sections() -> dict[str, tuple[str, ...]]:
-    """All rules of the phrase files, whole, marks still on their names."""
-    found: dict[str, tuple[str, ...]] = {}
+    """All rules of the phrase files, unsplit and with the marks on their names."""
+    sections: dict[str, tuple[str, ...]] = {}
     folder = resources.files("detector.lab.worlds") / "phrases"
     for file in sorted(folder.iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".txt"):
@@ -60,14 +60,14 @@ def _sections() -> dict[str, tuple[str, ...]]:
                 continue
             if re.fullmatch(r"\[[a-z0-9_.]+[!|]*\]", line):
                 if name:
-                    found[name] = tuple(lines)
+                    sections[name] = tuple(lines)
                 name, lines = line[1:-1], []
             elif line.strip():
                 if name.endswith("|"):
                     lines += [word.strip() for word in line.split(" | ") if word.strip()]
                 else:
                     lines.append(line.replace("\\n", "\n").replace("\\t", "\t"))
-    return found
+    return sections
 
 
 def _keep(name: str, mark: str, lines: tuple[str, ...], families: str) -> tuple[str, ...]:
@@ -77,15 +77,15 @@ def _keep(name: str, mark: str, lines: tuple[str, ...], families: str) -> tuple[
 
 
 class Grammar:
-    """Rules of one choice of families; ``make`` expands a rule many times in one pass.
+    """The rules for one choice of families. ``make`` expands a rule many times in one pass.
 
     Parameters
     ----------
-    families : letters out of "abc"; the alternatives of split rules a world may use.
+    families : letters out of "abc", which choose the alternatives of split rules.
 
     Raises
     ------
-    ValueError : a letter outside "abc", or a slot that names no rule.
+    ValueError : a letter is not in "abc", or a slot names no rule.
     """
 
     def __init__(self, families: str = LETTERS) -> None:
@@ -115,23 +115,23 @@ class Grammar:
             self._compiled[name] = parts
 
     def names(self, prefix: str) -> tuple[str, ...]:
-        """Rules whose name begins so; scaffolds only those of the families in use."""
-        found = []
+        """Rules whose name begins with ``prefix``. Of scaffolds only the families in use count."""
+        names = []
         for name in self._rules:
             if not name.startswith(prefix):
                 continue
             numbered = _NUMBERED.match(name)
             if numbered and LETTERS[(int(numbered[1]) - 1) % len(LETTERS)] not in self.families:
                 continue
-            found.append(name)
-        return tuple(found)
+            names.append(name)
+        return tuple(names)
 
     def lines(self, name: str) -> tuple[str, ...]:
-        """The alternatives of a rule as they stand in its file."""
+        """The alternatives of a rule, unexpanded."""
         return self._rules[name]
 
     def make(self, rng: np.random.Generator, name: str, n: int) -> Texts:
-        """``n`` expansions of rule ``name``, in random order of alternatives."""
+        """``n`` expansions of rule ``name``, each of a randomly chosen alternative."""
         out = np.empty(n, dtype=object)
         if name in _BUILT_IN:
             out[:] = _BUILT_IN[name](rng, n)
@@ -140,7 +140,7 @@ class Grammar:
             words = self._plain[name]
             return words[(rng.random(n) * len(words)).astype(np.intp)]
         parts = self._compiled[name]
-        # Not rng.integers: for the many short draws here its checks cost more than the drawing.
+        # rng.integers would be slower: its checks cost more than these many short draws.
         pick = (rng.random(n) * len(parts)).astype(np.intp)
         order = np.argsort(pick, kind="stable")
         edges = np.searchsorted(pick[order], np.arange(len(parts) + 1))
@@ -160,15 +160,15 @@ class Grammar:
         return str(self.make(rng, name, 1)[0])
 
     def fill(self, rng: np.random.Generator, rule: str, n: int, **slots: Texts) -> Texts:
-        """``n`` expansions with the upper-case slots ``{Q}``, ``{A}``, ... replaced element by element."""
+        """``n`` expansions whose upper-case slots ``{Q}``, ``{A}``, ... are replaced element by element."""
         return fill(self.make(rng, rule, n), **slots)
 
 
 def fill(templates: Texts, **slots: Texts) -> Texts:
-    """Puts ``slots`` (by upper-case name) into already expanded templates, element by element.
+    """Put ``slots`` (by upper-case name) into expanded templates, element by element.
 
-    Values are not looked into again. Where a template has a mark twice, the second takes the next element's
-    value, so that two candidates to be compared differ.
+    Slots inside the values are not filled. Where a template has a slot twice, the second takes the next element's
+    value, so that two candidates in one comparison differ.
     """
     mark = re.compile(r"\{(" + "|".join(slots) + r")\}")
     columns = {name: values.tolist() for name, values in slots.items()}

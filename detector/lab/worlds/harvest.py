@@ -1,7 +1,7 @@
-"""What a campaign over many accounts sends: scaffolded questions, dispatched by its relay, among customers.
+"""What a campaign over many accounts sends: scaffolded questions that its relay dispatches, among customers' traffic.
 
-``Campaign`` describes a kind of abuse, ``Plan`` one instance of it; makers of single-account abuse stand in
-``solo``, the list of campaigns in ``campaigns``.
+``Campaign`` describes a kind of abuse, and ``Plan`` one instance of it. The makers of single-account abuse are in
+``solo``, and the list of campaigns is in ``campaigns``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from detector.lab.worlds.town import Town
 
 #: Probability that a harvest request carries a scaffold, by evasion level.
 SCAFFOLDED = (1.0, 0.97, 0.9, 0.5)
-#: Renderings of its scaffolds a campaign holds ready; 0: a fresh paraphrase for each request.
+#: Renderings of each scaffold a campaign keeps, by evasion level. 0: a fresh paraphrase for each request.
 RENDERINGS = (1, 4, 0, 0)
-#: Scaffolds that are next to nothing, so there is nothing to reword.
+#: Scaffolds with hardly any text to reword.
 _PLAIN = ("bulk", "translate")
-#: Conversations sent in one go, so that memory does not grow with a campaign.
+#: Conversations sent in one block, so that memory does not grow with a campaign.
 BLOCK = 40_000
-#: Questions a campaign remembers having asked; beyond, a repeat is too rare to matter.
+#: Questions a campaign remembers having asked: beyond this number a repeat is too rare to matter.
 MEMORY = 2_000_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the world asks of one campaign instance; ``volume`` is a factor on the campaign's rates."""
+    """One campaign instance of a world. ``volume`` is a factor on the campaign's rates."""
 
     evasion_level: int
     accounts: int
@@ -45,11 +45,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Campaign:
-    """One kind of abuse; ``accounts``, ``exchanges`` and ``days`` are the published size (0: none published).
+    """One kind of abuse. ``accounts``, ``exchanges`` and ``days`` are the published size (0: none published).
 
-    ``per_day`` is harvest requests an account and day, ``ordinary`` the share of other people's traffic on
-    its accounts, ``carriers`` the share of accounts with nothing else, all by evasion_level. ``weight`` 0: single
-    accounts.
+    Three fields are by evasion level. ``per_day`` is harvest requests for each account and day. ``ordinary`` is the
+    share of other people's traffic on its accounts. ``carriers`` is the share of accounts with no other traffic.
+    ``weight`` 0 means single-account abuse.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Campaign:
 
 @dataclass
 class Script:
-    """What an instance keeps to over its life: its scaffolds, fields, system prompts, model switches."""
+    """What an instance keeps all its life: scaffolds, fields, system prompts, model switch."""
 
     rules: dict[str, str]
     ready: dict[str, Texts]
@@ -89,7 +89,7 @@ class Script:
 
 
 def script(town: Town, rng: Rng, campaign: Campaign, evasion_level: int) -> Script:
-    """Draws what one instance of a campaign keeps to."""
+    """Draw the script of one campaign instance."""
     rules, ready = {}, {}
     for kind, _ in campaign.scaffolds:
         families = town.grammar.names(f"scaffold.{kind}.")
@@ -100,7 +100,7 @@ def script(town: Town, rng: Rng, campaign: Campaign, evasion_level: int) -> Scri
     if np.isfinite(town.release_s):
         switch, to, part = town.release_s + rng.uniform(2, 20) * 3600, market.NEW, campaign.pivot
     elif rng.random() < 0.4:
-        # Without a release the operator changes the configured model one day, for everybody.
+        # Without a release the operator changes the configured model once, for all accounts.
         switch, to, part = (
             rng.uniform(0.2, 0.8) * town.end_s,
             int(market.models(rng, campaign.taste, 1)[0]),
@@ -115,7 +115,7 @@ def script(town: Town, rng: Rng, campaign: Campaign, evasion_level: int) -> Scri
 
 
 def _scaffolds(town: Town, rng: Rng, campaign: Campaign, plan: Plan, lines: Script, n: int) -> Texts:
-    """The templates of ``n`` harvest requests, with {Q} and {A} still open."""
+    """The templates of ``n`` harvest requests, with unfilled {Q} and {A}."""
     out = np.full(n, "{Q}", dtype=object)
     weight = np.array([w for _, w in campaign.scaffolds])
     pick = rng.choice(len(weight), size=n, p=weight / weight.sum())
@@ -136,7 +136,7 @@ def harvest_text(
 ) -> tuple[Texts, Texts]:
     """Prompts and system prompts of harvest requests."""
     n = len(turn)
-    # A campaign walks lists of a few fields in its own proportions and starts anywhere in them.
+    # A campaign works through lists of questions from a few fields, in its own proportions.
     counts = rng.multinomial(n, lines.share).tolist()
     if len(lines.asked) > MEMORY:
         lines.asked.clear()
@@ -149,7 +149,7 @@ def harvest_text(
     prompt = fill(templates, Q=asked, A=answers(town.grammar, rng, n))
     later = np.flatnonzero((turn > 1) & (rng.random(n) < 0.4))
     prompt[later] = town.grammar.make(rng, "followup", len(later))
-    # Best-of-k sampling and broken connections repeat some prompts word by word.
+    # Best-of-k sampling and broken connections repeat some prompts word for word.
     twice = np.flatnonzero(rng.random(n) < 0.02)
     prompt[twice] = prompt[np.maximum(twice - 1, 0)]
     system = people.system[who].copy()
@@ -169,8 +169,8 @@ _COVER: tuple[tuple[Habit, str, str, float], ...] = (
 def ordinary(town: Town, rng: Rng, people: People, total: float, *, evasion_level: int) -> None:
     """Unrelated customers' traffic on these accounts, about ``total`` requests.
 
-    On evasion_levels 0 and 1 anybody's requests go through any account; on evasion_levels 2 and 3 an account has one or two
-    customers, whose client is the account's, so that it looks like a person's.
+    On evasion levels 0 and 1 any customer's requests go through any account. On evasion levels 2 and 3 an account has
+    one or two customers and one client, so that it looks like a person's account.
     """
     if total < 1 or not len(people):
         return
@@ -193,12 +193,12 @@ def ordinary(town: Town, rng: Rng, people: People, total: float, *, evasion_leve
         )  # fmt: skip
         part = people.take(some)
         crowd = customers(
-            town, rng, part, 3 if evasion_level < 2 else 1.3, traits, told=0.3 if evasion_level < 2 else 0.04,
+            town, rng, part, 3 if evasion_level < 2 else 1.3, traits, named=0.3 if evasion_level < 2 else 0.04,
             same=0.3 if evasion_level < 2 else 0.7,
         )  # fmt: skip
         row = np.searchsorted(part.account, crowd.account)
         if evasion_level >= 2:
-            # A relay that hides shows one zone and one language an account where it can.
+            # On these levels a relay gives an account one zone and one language where it can.
             keep = rng.random(len(crowd)) < 0.6
             crowd.zone_h = np.where(keep, part.zone_h[row], crowd.zone_h)
             crowd.country = np.where(keep, part.country[row], crowd.country)
@@ -208,7 +208,7 @@ def ordinary(town: Town, rng: Rng, people: People, total: float, *, evasion_leve
 
 
 def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
-    """A campaign over many accounts: harvest dispatched by a relay, ordinary customers beside it."""
+    """A campaign over many accounts: a relay dispatches harvest, and ordinary customers use the same accounts."""
     evasion_level = plan.evasion_level
     truth = {"label": 1, "kind": campaign.kind, "campaign": campaign.name, "group": plan.group}
     crew = relay.recruit(
@@ -244,7 +244,7 @@ def hydra(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
         harvest * mixed / (1 - mixed),
         evasion_level=evasion_level,
     )
-    # Accounts that only carry customers have traffic even where the others have little.
+    # Accounts with customers only have traffic even where the other accounts have little.
     extra = len(carrying) * (14.0, 14.0, 9.0, 8.0)[evasion_level] * plan.volume * active_days
     ordinary(town, rng, crew.people.take(np.flatnonzero(idle)), extra, evasion_level=evasion_level)
 
@@ -277,7 +277,7 @@ def _send(
 
 
 def _frame(town: Town, rng: Rng, people: People, rows: Rows, victims: list[Victim]) -> None:
-    """Poisoning: a tenth of the harvest copies victims' networks, clients and prompts, to implicate them."""
+    """Poisoning: a tenth of the harvest copies victims' networks, clients and prompts to implicate the victims."""
     n = len(rows)
     hit = np.flatnonzero(rng.random(n) < 0.1)
     second = (rng.random(n) < 0.2).astype(int)

@@ -1,6 +1,6 @@
 """Makers of honest customers: how each kind of account is settled and what it sends.
 
-The habits here are the ways of using the service; campaigns borrow them for their ordinary traffic.
+Each habit here is a way to use the service. Campaigns use the same habits for their ordinary traffic.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ LIBRARY = replace(CHAT, text="library", single=0.6, more=1.2, out=(6.1, 0.8))
 CI = replace(
     BATCH, text="ci", more=12.0, gap_s=3.0, rhythm="office", out=(4.0, 1.0), context=(3.0, 1.0), odds=0.1
 )
-#: Of programs on rented machines, the share that runs on hosted functions, behind exits that strangers share.
+#: Share of programs on rented machines that run on hosted functions, behind exits that strangers share.
 SERVERLESS = 0.3
 RED = Habit("redteam", rhythm="office", single=0.3, more=5.0, gap_s=40, out=(4.8, 1.0), refused=0.3, odds=0.1)
 
 
 def units(rng: Rng, n: int, low: int, high: int) -> list[int]:
-    """Splits ``n`` accounts into units of ``low`` to ``high``; what remains joins the last."""
+    """Split ``n`` accounts into units of ``low`` to ``high``. A rest smaller than ``low`` joins the last unit."""
     sizes: list[int] = []
     left = n
     while left > 0:
@@ -108,8 +108,8 @@ def one_place(
 ) -> Maker:  # fmt: skip
     """Units of accounts on one office line, often with one card, mail domain or organisation.
 
-    ``card`` and ``home``: shares who pay with the common card and who also work from home; ``wave_h``: all
-    sign up within so many hours.
+    ``card`` and ``home`` are the shares of people who pay with the common card and who also work from home. ``wave_h``
+    is the number of hours within which most of a unit sign up.
     """
 
     def make(town: Town, rng: Rng, n: int, mean: float) -> None:
@@ -138,7 +138,7 @@ def one_place(
 
 
 def classroom(town: Town, rng: Rng, n: int, mean: float) -> None:
-    """Pupils behind one NAT with one assignment, asked about in the same hours and nearly the same words."""
+    """Pupils behind one NAT who ask about one assignment in the same hours and nearly the same words."""
     for size in units(rng, n, 12, 45):
         country = _one_country(town, rng, size)
         line = town.network.office(int(country[0]), int(rng.integers(1, 4)))
@@ -165,7 +165,7 @@ def classroom(town: Town, rng: Rng, n: int, mean: float) -> None:
 
 
 def _move_to_servers(town: Town, rng: Rng, people: People, share: float) -> None:
-    """Lets a share of these people's programs run on rented servers."""
+    """Move a share of these people's programs to rented servers."""
     n = len(people)
     first, second = (np.array([town.network.hosting() for _ in range(n)]) for _ in range(2))
     place = rng.random(n)
@@ -175,7 +175,7 @@ def _move_to_servers(town: Town, rng: Rng, people: People, share: float) -> None
 
 
 def evaluators(town: Town, rng: Rng, n: int, mean: float) -> None:
-    """Unrelated people who run one of a few public benchmarks, item by item, with step-by-step wording."""
+    """Unrelated people who each run a public benchmark item by item, with step-by-step wording."""
     benchmarks = town.benchmarks(rng)
     weight = 1 / np.arange(1, len(benchmarks) + 1)
     people = settle(
@@ -199,7 +199,7 @@ def evaluators(town: Town, rng: Rng, n: int, mean: float) -> None:
     if not len(who):
         return
     bench = rng.choice(len(benchmarks), size=n, p=weight / weight.sum())[who]
-    # Runs are resumed and sampled: each starts somewhere else in the list and goes on in order.
+    # Runs are resumed and sampled, so each starts at another item and continues in order.
     start = rng.integers(1000, size=int(session.max()) + 1)[session]
     prompt = np.empty(len(who), dtype=object)
     for b, items in enumerate(benchmarks):
@@ -210,7 +210,7 @@ def evaluators(town: Town, rng: Rng, n: int, mean: float) -> None:
 
 
 def batch(name: str, habit: Habit, *, servers: float = 0.8, sigma: float = 1.3) -> Maker:
-    """Accounts driven by a program, each request a conversation of its own."""
+    """Accounts of programs. Each request is a conversation of its own."""
 
     def make(town: Town, rng: Rng, n: int, mean: float) -> None:
         people = settle(town, rng, n, Traits(
@@ -230,7 +230,7 @@ def batch(name: str, habit: Habit, *, servers: float = 0.8, sigma: float = 1.3) 
 
 
 def apps(town: Town, rng: Rng, n: int, mean: float) -> None:
-    """Small applications with their own system prompt; one in seven ships its key inside a mobile app."""
+    """Small applications with their own system prompt. One in seven ships its key inside a mobile app."""
     accounts = settle(town, rng, n, Traits("app_builder", clients="server", taste="cheap", system="own"))
     _move_to_servers(town, rng, accounts, 0.7)
     crowd = customers(town, rng, accounts, 7, Traits("", clients="server", taste="cheap", system="none"))
@@ -248,7 +248,7 @@ def apps(town: Town, rng: Rng, n: int, mean: float) -> None:
 
 
 def aggregator(town: Town, rng: Rng, n: int, mean: float) -> None:
-    """Contracted resellers: many people through one account or a handful, from their own servers."""
+    """Contracted resellers: many people use one or a few accounts through the reseller's servers."""
     for size in units(rng, n, 1, 4):
         servers = np.array([town.network.hosting() for _ in range(size)])
         other = np.array([town.network.neighbour(int(a)) for a in servers])
@@ -273,7 +273,7 @@ def family(town: Town, rng: Rng, n: int, mean: float) -> None:
 
 
 def permitted(town: Town, rng: Rng, n: int, mean: float) -> None:
-    """Customers who generate synthetic data with permission: harvest-like wording, by contract."""
+    """Customers who generate synthetic data by contract: their wording looks like harvest."""
     habit = replace(BATCH, out=(6.2, 0.7), context=(2.0, 0.7), logprobs=0.0, odds=0.15, odds_of="verdict")
     people = settle(town, rng, n, Traits(
         "permitted_synthetic", clients="sdk", taste="strong", use="batch", program="partner", foreign=0.0

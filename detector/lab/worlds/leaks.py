@@ -1,8 +1,8 @@
-"""Leak check: no single per-account field of a simulated world may tell attack from honest.
+"""Leak check: no single per-account field of a synthetic world may tell attackers from honest accounts.
 
-A detector trained on a world with such a field learns the simulator. ``leak_check`` reports the AUC of each
-field; a world whose best field exceeds ``CEILING`` on evasion_levels 2 or 3 is rejected. (On evasion_levels 0 and 1 shared
-cards and hosting addresses are meant to show.)
+A detector trained on a world with such a field learns the simulator. ``leak_check`` reports the AUC of each field. On
+evasion levels 2 and 3 a world is rejected if its best field exceeds ``CEILING``. On evasion levels 0 and 1 shared cards
+and hosting addresses are meant to show.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from detector.lab.worlds.spec import WorldSpec
 from detector.lab.worlds.world import World, make_world
 
 CEILING = 0.85
-#: Kinds meant to be told by their own account alone are no part of the check: their whole shape is the abuse.
+#: Kinds that the check leaves out: single-account abuse is meant to show in the account alone.
 SINGLE_ACCOUNT_KINDS = ("logit_extraction", "key_compromise", "key_sharing")
 
 
@@ -79,8 +79,8 @@ def _request_fields(requests: pl.DataFrame) -> pl.DataFrame:
 def _rarity(requests: pl.DataFrame, column: str) -> pl.DataFrame:
     """Mean number of accounts that share the account's values of a column."""
     pairs = requests.select("account_id", column).unique()
-    holders = pairs.group_by(column).agg(pl.len().alias("holders"))
-    joined = pairs.join(holders, on=column, nulls_equal=True)
+    degrees = pairs.group_by(column).agg(pl.len().alias("holders"))
+    joined = pairs.join(degrees, on=column, nulls_equal=True)
     return joined.group_by("account_id").agg(pl.col("holders").mean().alias(f"{column}_holders"))
 
 
@@ -106,24 +106,24 @@ def _account_fields(accounts: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame
         "pathway",
         "program",
     ):
-        held = table.select("account_id", pl.len().over(column).alias(f"{column}_holders"))
-        # What one half of the accounts says of a value, tried on the other half.
+        degrees = table.select("account_id", pl.len().over(column).alias(f"{column}_holders"))
+        # A value's rate comes from the other half of the accounts, or each account would see its own label.
         rate = table.group_by(column, "fold").agg(pl.col("label").mean().alias("rate"))
         other = rate.with_columns(fold=1 - pl.col("fold").cast(pl.Int8)).with_columns(
             pl.col("fold").cast(pl.UInt64)
         )
-        told = table.join(other, on=[column, "fold"], how="left", nulls_equal=True)
-        told = told.select(
+        rates = table.join(other, on=[column, "fold"], how="left", nulls_equal=True)
+        rates = rates.select(
             "account_id", pl.col("rate").fill_null(table["label"].mean()).alias(f"{column}_rate")
         )
-        out = out.join(held, on="account_id").join(told, on="account_id")
+        out = out.join(degrees, on="account_id").join(rates, on="account_id")
     return out
 
 
 def auc(score: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, ties counted half; NaN scores stand in the middle of their ranks.
+    """Area under the ROC curve. A tie counts half, and a NaN score counts as the median.
 
-    0.5 where a class is empty.
+    The value is 0.5 where a class is empty.
     """
     if label.all() or not label.any():
         return 0.5
@@ -135,7 +135,7 @@ def auc(score: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
 
 
 def account_fields(world: World) -> pl.DataFrame:
-    """Every simple field of every account with traffic, one row each."""
+    """Every simple field of every account with traffic, one row for each account."""
     label = world.truth.select("account_id", "label")
     table = _request_fields(world.requests)
     for column in ("source_ip", "user_agent", "ja4", "model"):
@@ -146,7 +146,7 @@ def account_fields(world: World) -> pl.DataFrame:
 
 
 def leak_check(world: World) -> pl.DataFrame:
-    """``field`` and ``auc`` (either direction: never below .5), worst first; accounts with traffic only."""
+    """``field`` and ``auc`` (in either direction, so never below 0.5), worst first, over accounts with traffic."""
     truth = world.truth.filter(~pl.col("kind").is_in(SINGLE_ACCOUNT_KINDS)).select("account_id", "label")
     table = account_fields(world).join(truth, on="account_id", how="inner")
     label = table["label"].to_numpy() == 1
@@ -162,7 +162,7 @@ def leak_check(world: World) -> pl.DataFrame:
 
 
 def clean_world(spec: WorldSpec, *, tries: int = 5) -> World:
-    """A world without leaks: on evasion_levels 2 and 3, other seeds are tried until one passes the check.
+    """A world without leaks. On evasion levels 2 and 3, seeds are tried until one passes the check.
 
     Raises
     ------

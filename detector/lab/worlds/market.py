@@ -1,4 +1,4 @@
-"""What is sold: models and how their use is set (temperature, limits, tools), pathways, mail, cards."""
+"""The market: models and their settings (temperature, limits, tools), pathways, mail domains, cards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS: tuple[tuple[str, str, float], ...] = (
 NEW_MODEL = "meridian-5-large"
 MODEL_NAMES = (*(m[0] for m in MODELS), NEW_MODEL)
 NEW = len(MODELS)
-#: When each was released, days before the world's start (the new one inside the window).
+#: Release of each model in days before the world's start. The new model is released inside the window.
 RELEASED_BEFORE = (160, 160, 130, 420, 420, 380, 75)
 
 _TASTES = {
@@ -66,30 +66,30 @@ VIRTUAL_BINS = tuple(str(531_000 + 77 * i) for i in range(9))
 
 
 def models(rng: np.random.Generator, taste: str, n: int) -> Ints:
-    """``n`` model numbers by popularity bent by a taste (mixed, strong, cheap)."""
+    """``n`` model numbers, drawn by popularity and taste (mixed, strong, cheap)."""
     weight = np.array([popular * _TASTES[taste][tier] for _, tier, popular in MODELS])
     return rng.choice(len(MODELS), size=n, p=weight / weight.sum())
 
 
 def temperatures(rng: np.random.Generator, use: str, n: int) -> Ints:
-    """Positions in ``TEMPERATURES``."""
+    """``n`` positions in ``TEMPERATURES``, drawn for a kind of use."""
     weight = np.array(_TEMPERATURE_WEIGHTS[use])
     return rng.choice(len(TEMPERATURES), size=n, p=weight / weight.sum())
 
 
 def limits(rng: np.random.Generator, use: str, n: int) -> Ints:
-    """Positions in ``LIMITS``."""
+    """``n`` positions in ``LIMITS``, drawn for a kind of use."""
     weight = np.array(_LIMIT_WEIGHTS[use])
     return rng.choice(len(LIMITS), size=n, p=weight / weight.sum())
 
 
 def ordinary_bins(rng: np.random.Generator, n: int) -> list[str]:
-    """Issuers of ordinary cards; a few big banks issue most of them."""
+    """Issuers of ordinary cards. A few big banks issue most cards."""
     weight = 1 / np.arange(1, len(CARD_BINS) + 1) ** 0.8
     return [CARD_BINS[i] for i in rng.choice(len(CARD_BINS), size=n, p=weight / weight.sum()).tolist()]
 
 
 def virtual_bins(rng: np.random.Generator, n: int, among: int = len(VIRTUAL_BINS)) -> list[str]:
-    """Issuers of virtual cards, out of the ``among`` most popular."""
+    """Issuers of virtual cards among the ``among`` most popular."""
     weight = 1 / np.arange(1, among + 1) ** 0.7
     return [VIRTUAL_BINS[i] for i in rng.choice(among, size=n, p=weight / weight.sum()).tolist()]

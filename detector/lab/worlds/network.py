@@ -1,8 +1,8 @@
-"""Addresses and clients: who is reachable where, and with which program.
+"""Addresses and clients of a world.
 
-All addresses are private, carrier-shared or documentation ranges. Hosting and VPN networks carry real
-public AS numbers, so that a list of hosting networks means something in a simulated world too; access
-providers carry private-use AS numbers.
+All addresses are in private, carrier-shared or documentation ranges. Hosting and VPN networks have real public AS
+numbers, so that a list of hosting networks also works in a synthetic world. Access providers have private-use AS
+numbers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Client:
 
     @property
     def ja4(self) -> str:
-        """A made-up JA4 of the right shape; clients of one TLS stack share it."""
+        """An invented JA4 of the right shape. Clients of one TLS stack share it."""
         digest = hashlib.sha256(self.stack.encode()).hexdigest()
         alpn = "h1" if int(digest[0], 16) < 5 else "h2"
         counts = f"{15 + int(digest[1], 16) % 4}{10 + int(digest[2], 16) % 8}"
@@ -64,40 +64,40 @@ _PYTHON_SDK = (("1.38.0", 3.0), ("1.42.1", 6.0), ("1.51.0", 9.0), ("1.54.2", 7.0
 
 
 def _clients() -> tuple[Client, ...]:
-    found = []
+    clients = []
     for system, weight in _SYSTEMS:
         for version, share in ((128, 1), (130, 2), (131, 4), (132, 3)):
             agent = f"Mozilla/5.0 ({system}) Chrome/{version}.0.0.0 Safari/537.36"
-            found.append(Client(agent, "chromium", "web", weight * share))
+            clients.append(Client(agent, "chromium", "web", weight * share))
         stack = "gecko-linux" if "Linux" in system else "gecko"
-        found.append(Client(f"Mozilla/5.0 ({system}; rv:133.0) Firefox/133.0", stack, "web", weight * 1.5))
+        clients.append(Client(f"Mozilla/5.0 ({system}; rv:133.0) Firefox/133.0", stack, "web", weight * 1.5))
     safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.6 Safari/605.1.15"
-    found.append(Client(safari, "webkit", "web", 9))
+    clients.append(Client(safari, "webkit", "web", 9))
     for version_, weight in (("2.8.1", 5.0), ("2.9.0", 8.0), ("2.9.2", 6.0)):
-        found.append(Client(f"ChatApp/{version_} (iOS 18)", "ios", "web", weight))
-        found.append(Client(f"ChatApp/{version_} (Android 14)", "android", "web", weight))
+        clients.append(Client(f"ChatApp/{version_} (iOS 18)", "ios", "web", weight))
+        clients.append(Client(f"ChatApp/{version_} (Android 14)", "android", "web", weight))
     for version_, weight in _PYTHON_SDK:
         for python, stack in (("3.10", "openssl-old"), ("3.11", "openssl-old"), ("3.12", "openssl-new")):
-            found.append(Client(f"llm-python/{version_} (Linux; py{python})", stack, "sdk", weight))
-        found.append(Client(f"llm-python/{version_} (Darwin; py3.12)", "openssl-mac", "sdk", weight / 2))
+            clients.append(Client(f"llm-python/{version_} (Linux; py{python})", stack, "sdk", weight))
+        clients.append(Client(f"llm-python/{version_} (Darwin; py3.12)", "openssl-mac", "sdk", weight / 2))
     for version_, weight in (("4.20.0", 4.0), ("4.61.1", 6.0), ("4.68.0", 8.0)):
-        found.append(Client(f"llm-node/{version_} (node v20)", "node20", "sdk", weight))
-        found.append(Client(f"llm-node/{version_} (node v22)", "node22", "sdk", weight))
-    found += [Client(agent, stack, "server", weight) for agent, stack, weight in _SERVERS]
+        clients.append(Client(f"llm-node/{version_} (node v20)", "node20", "sdk", weight))
+        clients.append(Client(f"llm-node/{version_} (node v22)", "node22", "sdk", weight))
+    clients += [Client(agent, stack, "server", weight) for agent, stack, weight in _SERVERS]
     for version_, weight in (("1.0.31", 3.0), ("1.0.44", 7.0), ("1.0.45", 9.0)):
-        found.append(Client(f"code-agent-cli/{version_} (external, cli)", "node22", "agent", weight))
+        clients.append(Client(f"code-agent-cli/{version_} (external, cli)", "node22", "agent", weight))
     for version_, weight in (("0.9.2", 3.0), ("0.10.0", 6.0)):
         for system in ("linux", "darwin"):
-            found.append(Client(f"editor-pilot/{version_} ({system})", "electron", "agent", weight))
-    found.append(Client("workbench-agent/0.21", "rustls", "agent", 2))
-    return tuple(found)
+            clients.append(Client(f"editor-pilot/{version_} ({system})", "electron", "agent", weight))
+    clients.append(Client("workbench-agent/0.21", "rustls", "agent", 2))
+    return tuple(clients)
 
 
 CLIENTS = _clients()
 
 
 class Network:
-    """Every address of a world, by number; ``ip``, ``asn`` and ``country`` are lists over that number."""
+    """Every address of a world by its number, which indexes ``ip``, ``asn`` and ``country``."""
 
     def __init__(self, rng: np.random.Generator, population: int) -> None:
         self.rng = rng
@@ -106,7 +106,7 @@ class Network:
         self.country: list[str] = []
         weights = np.array([c[1] for c in COUNTRIES])
         self.country_weights = weights / weights.sum()
-        # Octets are dealt at random so that an address's first bytes tell nothing stable over worlds.
+        # Octets are assigned at random, so that the first bytes of an address mean nothing in another world.
         self._octets = rng.permutation(256)
         few = max(3, population // 400)
         self.carrier = {i: self._carrier(i, max(2, int(few * w / 4))) for i, w in enumerate(weights)}
@@ -143,7 +143,7 @@ class Network:
         return self._add(ip, VPN_ASNS[which], country)
 
     def home(self, country: int) -> int:
-        """A new residential line; about one in twelve is IPv6."""
+        """A new residential line. About one in twelve is IPv6."""
         rng = self.rng
         isp = int(rng.integers(_ISPS_PER_COUNTRY))
         asn = FIRST_ISP_ASN + country * _ISPS_PER_COUNTRY + isp
@@ -157,7 +157,7 @@ class Network:
     def hosting(self) -> int:
         """A new server in one of the popular hosting blocks, which strangers share."""
         rng = self.rng
-        # Square of a uniform number: some blocks are far more popular.
+        # The square of a uniform number makes some blocks far more popular.
         which, part, third = self._hosting_blocks[int(rng.random() ** 2 * len(self._hosting_blocks))]
         ip = f"10.{self._octets[160 + which * 6 + part]}.{third}.{rng.integers(1, 255)}"
         return self._add(ip, HOSTING_ASNS[which], ("US", "DE", "SG", "GB")[part % 4])
@@ -167,10 +167,10 @@ class Network:
         return np.array([first, *(self.neighbour(first) for _ in range(n - 1))])
 
     def serverless(self, n: int) -> Ints:
-        """Two exits each for ``n`` programs on hosted functions: a few pools, shared by all their customers."""
+        """Two exits each for ``n`` programs on hosted functions, from a few pools that all customers share."""
         rng = self.rng
-        found = [rng.choice(self._pools[int(k)], size=2) for k in rng.integers(len(self._pools), size=n)]
-        return np.array(found, dtype=np.int64).reshape(n, 2)
+        exits = [rng.choice(self._pools[int(k)], size=2) for k in rng.integers(len(self._pools), size=n)]
+        return np.array(exits, dtype=np.int64).reshape(n, 2)
 
     def office(self, country: int, n: int = 1) -> Ints:
         """``n`` addresses of one office or campus line (one /24)."""
@@ -190,13 +190,13 @@ class Network:
         return self._add(ip, self.asn[address], self.country[address])
 
     def open_exits(self, homes: Ints, share: float, extra: int) -> None:
-        """Makes residential exits: a share of homes (whose owners keep using them), ``extra`` others."""
+        """Make residential exits: a share of ``homes``, whose owners keep using them, and ``extra`` others."""
         rng = self.rng
         real = homes[rng.random(len(homes)) < share]
         others = [self.home(int(c)) for c in rng.choice(len(COUNTRIES), size=extra, p=self.country_weights)]
         self.exits = np.concatenate([real, np.array(others, dtype=np.int64)])
 
     def clients(self, kind: str, rng: np.random.Generator, n: int) -> Ints:
-        """``n`` client numbers of a kind, by popularity; ``any`` mixes all kinds."""
+        """``n`` client numbers of a kind, drawn by popularity. ``any`` mixes all kinds."""
         weights = np.array([c.weight if kind in (c.kind, "any") else 0.0 for c in CLIENTS])
         return rng.choice(len(CLIENTS), size=n, p=weights / weights.sum())

@@ -1,4 +1,4 @@
-"""Requests as OpenTelemetry would log them: OTLP/JSON spans of both generations, and log events."""
+"""Requests as OpenTelemetry would log them: OTLP/JSON spans of both generations of the conventions, and log events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _attributes(values: Row) -> list[Row]:
 
 
 def _caller(row: Row) -> Row:
-    """What a gateway knows of the caller; on its SERVER span."""
+    """Attributes of the caller, which a gateway puts on its SERVER span."""
     return {
         "user.id": row["account_id"], "api_key.id": row["api_key_id"], "organization.id": row["org_id"],
         "client.address": row["source_ip"], "user_agent.original": row["user_agent"],

@@ -1,7 +1,7 @@
-"""How operators reword a scaffold so that no two requests share its letter: synonyms, order, fillers.
+"""How operators reword a scaffold so that no two requests have the same wording: synonyms, order, fillers.
 
-From evasion level 2 on, each request gets a wording of its own. What is left is shape: what is asked for, in
-which parts, around which kind of question.
+From evasion level 2 on, each request has a wording of its own. Only the shape is left: what is asked for, in which
+parts, around which kind of question.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from detector.lab.worlds.grammar import Grammar, Texts
 from detector.lab.worlds.persona import Rng
 
-#: Share of known words swapped, and of requests with an opening, an ending or moved sentences.
+#: Share of words with synonyms that are swapped, and of requests with an opening, an ending or moved sentences.
 SWAPPED, OPENED, CLOSED, MOVED = 0.5, 0.35, 0.35, 0.4
 _WORD = re.compile(r"[A-Za-z]+|[\u4e00-\u9fff]{2}")
 _SENTENCE = re.compile(r"(?<=[.!?。]) +")
 
 
 class Paraphraser:
-    """Rewords templates; the marks {Q} and {A} stay as they are."""
+    """Rewords templates, but keeps the slots {Q} and {A}."""
 
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
@@ -39,7 +39,7 @@ class Paraphraser:
         luck = rng.random((n, 3)).tolist()
         for i, text in enumerate(templates.tolist()):
             moved = self._move(rng, text) if luck[i][0] < MOVED else text
-            # Marks are kept out of reach of the word rule by their braces: a lone letter is in no group.
+            # The word rule cannot change {Q} and {A}: no synonym group has a single letter.
             words = _WORD.sub(lambda m: self._swap(rng, m.group()), moved)
             head = opening[i] if luck[i][1] < OPENED else ""
             tail = ending[i] if luck[i][2] < CLOSED else ""
@@ -55,7 +55,7 @@ class Paraphraser:
 
     @staticmethod
     def _move(rng: Rng, text: str) -> str:
-        """Puts the sentences of each paragraph that holds no question in another order."""
+        """The text with the sentences of each paragraph without a slot in another order."""
         parts = text.split("\n")
         for i, part in enumerate(parts):
             sentences = _SENTENCE.split(part)

@@ -1,7 +1,7 @@
-"""Settling people: account facts and personal traits of honest customers, with everything overridable.
+"""Settling people: account facts and personal traits of honest customers, all of which can be overridden.
 
-Attackers are settled by the same code with other arguments, so a trait a campaign does not need to differ
-in does not differ.
+The same code settles attackers with other arguments. An attacker therefore differs only in the traits its campaign
+sets.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SYSTEM_OWN = ("app.system", "assistant.system")
 
 @dataclass
 class Traits:
-    """What may be set about a batch of people; None means: as the public's."""
+    """Traits that can be set for a batch of people. None means drawn as for the public."""
 
     archetype: str
     clients: str = "web"
@@ -51,16 +51,16 @@ class Traits:
 
 
 def company_domain(town: Town, rng: Rng) -> str:
-    """A mail domain of a company; the reserved top level ``example`` keeps it nobody's."""
+    """A mail domain of a company. Its top level ``example`` is reserved, so it belongs to nobody."""
     words = [town.grammar.one(rng, rule) for rule in ("adj", "noun")]
     return f"{words[0]}-{words[1]}{rng.integers(2, 999)}.example"
 
 
 def births(town: Town, rng: Rng, n: int, *, new: float | None = None, mean_days: float = 130.0) -> Floats:
-    """Sign-up times in seconds from the world's start; a share ``new`` falls inside the window."""
+    """Sign-up times in seconds from the world's start. A share ``new`` is inside the window."""
     share = min(0.4, 0.011 * town.days) if new is None else new
     old = -np.minimum(rng.exponential(mean_days, n) + rng.uniform(0.1, 3, n), 900) * clock.DAY_S
-    # Sign-ups have working hours too.
+    # Sign-ups follow the hours of the day, as requests do.
     hour = rng.choice(24, size=n, p=clock.HOURS["evening"] / clock.HOURS["evening"].sum()) * 3600.0
     old = np.floor(old / clock.DAY_S) * clock.DAY_S + hour + rng.uniform(0, 3600, n)
     inside = rng.uniform(0, 0.92 * town.end_s, n)
@@ -79,7 +79,7 @@ def systems(town: Town, rng: Rng, n: int, how: str) -> NDArray[np.object_]:
     if how == "none":
         return out
     if how == "agent":
-        # The popular agents' prompts are shared by thousands; the first is the most popular.
+        # Thousands of users share a popular agent's prompt, so the first prompts are far more popular.
         prompts = town.grammar.make(rng, "agent.system", 400)
         ranked = sorted(set(prompts.tolist()))
         weight = 1 / np.arange(1, len(ranked) + 1)
@@ -96,7 +96,7 @@ def systems(town: Town, rng: Rng, n: int, how: str) -> NDArray[np.object_]:
 
 
 def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats, Ints]:
-    """Opens ``n`` accounts; gives their numbers, countries, births and usual addresses (n, 2)."""
+    """Open ``n`` accounts: their numbers, countries, sign-up times and usual addresses (n, 2)."""
     net = town.network
     country = (
         t.country if t.country is not None else rng.choice(len(COUNTRIES), size=n, p=net.country_weights)
@@ -109,7 +109,7 @@ def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats,
         addresses = t.addresses if t.addresses.ndim == 2 else np.stack([t.addresses, t.addresses], axis=1)
     born = t.born_s if t.born_s is not None else births(town, rng, n)
     signup = t.signup if t.signup is not None else addresses[:, 0]
-    # Some sign up through a VPN or on the phone.
+    # Some people sign up through a VPN.
     away = rng.random(n) < 0.12
     if t.signup is None:
         signup = np.where(away, rng.choice(net.vpn, size=n, p=net.vpn_weights), signup)
@@ -125,7 +125,7 @@ def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats,
     mail = t.mail
     if mail is None:
         own = rng.random(n) < (0.12 if t.clients == "web" else 0.3)
-        thrown = rng.random(n) < 0.012
+        disposable = rng.random(n) < 0.012
         free = rng.choice(
             len(market.FREE_MAIL),
             size=n,
@@ -133,7 +133,7 @@ def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats,
         )
         mail = [
             market.DISPOSABLE_MAIL[f % 5] if x else company_domain(town, rng) if o else market.FREE_MAIL[f]
-            for f, o, x in zip(free.tolist(), own.tolist(), thrown.tolist(), strict=True)
+            for f, o, x in zip(free.tolist(), own.tolist(), disposable.tolist(), strict=True)
         ]
     program: Any = t.program
     if program is None:
@@ -170,10 +170,10 @@ def enroll(town: Town, rng: Rng, n: int, t: Traits) -> tuple[Ints, Ints, Floats,
 def persons(
     town: Town, rng: Rng, accounts: Ints, country: Ints, born: Floats, addresses: Ints, t: Traits
 ) -> People:
-    """People with the public's traits (or those of ``t``) on given accounts, one row each."""
+    """One person on each of ``accounts``, with the public's traits or those of ``t``."""
     n = len(accounts)
     net = town.network
-    # A person's few clients: the main one, and in two cases of five another of the same kind.
+    # Two people in five use a second client of the same kind.
     main = net.clients(t.clients, rng, n)
     other = np.where(rng.random(n) < 0.42, net.clients(t.clients, rng, n), main)
     adopts = town.release_s + rng.exponential(1.6 * clock.DAY_S, n)
@@ -206,7 +206,7 @@ def persons(
 
 
 def settle(town: Town, rng: Rng, n: int, t: Traits) -> People:
-    """Opens ``n`` accounts, one person each."""
+    """Open ``n`` accounts with one person each."""
     accounts, country, born, addresses = enroll(town, rng, n, t)
     return persons(town, rng, accounts, country, born, addresses, t)
 
@@ -218,27 +218,26 @@ def customers(
     per_account: float,
     t: Traits,
     *,
-    told: float = 0.45,
+    named: float = 0.45,
     same: float = 0.0,
 ) -> People:
-    """Unrelated end users behind accounts: ``per_account`` on average, each with his own language, style
-    and clock.
+    """Unrelated end users behind accounts, ``per_account`` on average, each with a language, style and clock.
 
-    They are seen from their account's addresses. ``told``: share of accounts that tell the provider which of
-    their users asks; ``same``: share of users who get the account's usual model and settings.
+    They appear at the addresses of their account. ``named`` is the share of accounts that name the asking user to the
+    provider. ``same`` is the share of users who get the account's usual model and settings.
     """
     count = 1 + rng.poisson(max(per_account - 1, 0), len(people))
     row = np.repeat(np.arange(len(people)), count)
     n = len(row)
     country = rng.choice(len(COUNTRIES), size=n, p=town.network.country_weights)
-    made = persons(town, rng, people.account[row], country, people.born_s[row], people.addresses[row], t)
-    made.until_s = people.until_s[row]
-    made.mobile = np.zeros(n)
-    made.vpn = people.vpn[row]
+    crowd = persons(town, rng, people.account[row], country, people.born_s[row], people.addresses[row], t)
+    crowd.until_s = people.until_s[row]
+    crowd.mobile = np.zeros(n)
+    crowd.vpn = people.vpn[row]
     names = np.array([f"u{x:07x}" for x in rng.integers(1 << 28, size=n).tolist()], dtype=object)
-    known = (rng.random(len(people)) < told)[row]
-    made.end_user[known] = names[known]
+    has_name = (rng.random(len(people)) < named)[row]
+    crowd.end_user[has_name] = names[has_name]
     alike = rng.random(n) < same
     for trait in ("model", "temperature", "limit"):
-        getattr(made, trait)[alike] = getattr(people, trait)[row][alike]
-    return made
+        getattr(crowd, trait)[alike] = getattr(people, trait)[row][alike]
+    return crowd

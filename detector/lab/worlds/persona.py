@@ -1,4 +1,4 @@
-"""What a kind of use, a person and a batch of requests are; plain values the other modules pass around."""
+"""The values that the other modules pass around: a kind of use, people, a batch of requests, a victim."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Habit:
-    """How one kind of use looks, whoever does it.
+    """One kind of use, whoever the user is.
 
-    Units: ``gap_s`` seconds, ``out`` and ``context`` (mean, sd) of log tokens, probabilities else.
+    Units: ``gap_s`` in seconds, ``out`` and ``context`` as (mean, sd) of log tokens. The others are probabilities,
+    except ``more``, ``gap_sigma`` and ``burst`` (see ``clock``).
     """
 
     text: str
@@ -52,7 +53,7 @@ class Habit:
 
 @dataclass
 class People:
-    """Persons who send requests, one row each; several may share an account (``account`` repeats)."""
+    """People who send requests, one row each. Several may share an account, so ``account`` can repeat."""
 
     account: Ints
     country: Ints
@@ -88,7 +89,7 @@ class People:
 
 @dataclass
 class Rows:
-    """Requests of a batch of people before they are written out; ``who`` points into the people."""
+    """Requests of a batch of people before they are written. ``who`` is the position of the person."""
 
     who: Ints
     ts: Floats
@@ -104,7 +105,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Victim:
-    """What an attacker can see and copy of an honest account."""
+    """What an attacker can see of an honest account and copy."""
 
     account: int
     address: int

@@ -1,4 +1,4 @@
-"""Pieces every log format is made of: rows with their conversation, messages, timestamps."""
+"""Parts of every log format: rows with their conversation, messages, timestamps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def rows_of(requests: pl.DataFrame) -> list[Row]:
-    """Rows in order of time, each with ``history``: the earlier prompts of its conversation."""
+    """Rows in order of time, each with the earlier prompts of its conversation as ``history``."""
     said: dict[str, list[str]] = {}
     rows = []
     for row in requests.sort("ts", "request_id").iter_rows(named=True):
@@ -46,12 +46,12 @@ def line(record: Any) -> str:
 
 
 def present(record: Row) -> Row:
-    """What of a record is known."""
+    """The record without its NULL fields."""
     return {k: v for k, v in record.items() if v is not None}
 
 
 def iso(ts: datetime, digits: int = 3) -> str:
-    """ISO 8601 with so many digits of a second."""
+    """ISO 8601 with ``digits`` digits after the second."""
     return ts.strftime("%Y-%m-%dT%H:%M:%S.%f")[: 20 + digits] + "Z"
 
 
@@ -61,24 +61,24 @@ def epoch_ns(ts: datetime) -> int:
 
 
 def end_ns(row: Row) -> int:
-    """When the answer ended, nanoseconds since 1970."""
+    """End of the answer in nanoseconds since 1970."""
     return epoch_ns(row["ts"]) + int(row["latency_ms"] * 1e6)
 
 
 def hashed(text: str, length: int) -> str:
-    """So many hex digits that stand for a text."""
+    """``length`` hex digits that stand for a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def messages(row: Row, *, system: bool = True) -> list[Row]:
     """OpenAI-style messages: system, the conversation so far, the last user turn."""
-    found = [{"role": "system", "content": row["system_prompt"]}] if system and row["system_prompt"] else []
+    before = [{"role": "system", "content": row["system_prompt"]}] if system and row["system_prompt"] else []
     for prompt in row["history"]:
-        found += [{"role": "user", "content": prompt}, {"role": "assistant", "content": "..."}]
-    return [*found, {"role": "user", "content": row["prompt"]}]
+        before += [{"role": "user", "content": prompt}, {"role": "assistant", "content": "..."}]
+    return [*before, {"role": "user", "content": row["prompt"]}]
 
 
 def tools(row: Row) -> list[Row] | None:
-    """OpenAI-style definitions of the tools offered."""
+    """OpenAI-style definitions of the request's tools."""
     names = row["tool_names"] or []
     return [{"type": "function", "function": {"name": name, "parameters": {}}} for name in names] or None

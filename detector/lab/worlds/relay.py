@@ -1,6 +1,6 @@
-"""How a hydra runs: accounts opened, load spread over them, bans replaced, ordinary customers mixed in.
+"""How a hydra runs: it opens accounts, spreads its load over them, and replaces banned ones.
 
-Everything that depends on the evasion level stands here: 0 naive, 1 spread, 2 camouflaged, 3 ghost.
+Most of what depends on the evasion level is here: 0 naive, 1 spread, 2 camouflaged, 3 ghost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detector.lab.worlds.town import Town
 
 @dataclass
 class Crew:
-    """The accounts of one operation: people in order of slots, with successors after bans."""
+    """The accounts of one operation, one person each. A banned account has a successor in the same slot."""
 
     people: People
     slot: Ints
@@ -29,21 +29,21 @@ class Crew:
     zone_h: float
 
     def holder(self, slot: Ints, ts: Floats) -> Ints:
-        """Which person serves a slot at a time; -1 where it is between two accounts."""
+        """The person who serves each slot at a time. -1 where the slot is between two accounts."""
         order = np.lexsort((self.from_s, self.slot))
         step = 1e10
         key = self.slot[order] * step + np.maximum(self.from_s[order], 0)
         at = np.searchsorted(key, slot * step + ts, side="right") - 1
         who = order[np.maximum(at, 0)]
         good = (at >= 0) & (self.slot[who] == slot) & (ts < self.until_s[who])
-        found: Ints = np.where(good, who, -1)
-        return found
+        serving: Ints = np.where(good, who, -1)
+        return serving
 
 
 def _succession(
     town: Town, rng: Rng, n: int, evasion_level: int, ban_rate: float, opens: float
 ) -> tuple[Ints, Floats, Floats, list[tuple[int, float]]]:
-    """Slots with the spans of the accounts that hold them one after another."""
+    """Slots, and the time spans of the accounts that serve them one after another."""
     slot, start, end = [], [], []
     bans: list[tuple[int, float]] = []
     for s in range(n):
@@ -57,7 +57,7 @@ def _succession(
             if stop >= town.end_s:
                 break
             bans.append((len(slot) - 1, stop))
-            # A successor comes within minutes on the naive evasion levels, within a day on the others.
+            # A naive operation puts a successor in service within minutes, the others within a day.
             delay = np.exp(rng.normal(np.log((900, 3600, 4 * 3600, 9 * 3600)[evasion_level]), 0.8))
             at = stop + min(delay, clock.DAY_S)
             if at >= town.end_s:
@@ -82,9 +82,9 @@ def _cards(rng: Rng, n: int, evasion_level: int) -> tuple[list[str | None], list
 
 
 def _addresses(town: Town, rng: Rng, country: Ints, evasion_level: int) -> Ints:
-    """Two exits an account: a few servers, then shared residential exits, then ever more private ones.
+    """Two exits for each account: a few servers, then shared residential exits, then more and more private ones.
 
-    On evasion_levels 2 and 3 exits are bought in the account's stated country, where there are any.
+    On evasion levels 2 and 3 exits are in the account's stated country, where there are any.
     """
     net = town.network
     n = len(country)
@@ -102,7 +102,7 @@ def _addresses(town: Town, rng: Rng, country: Ints, evasion_level: int) -> Ints:
             at, local = np.flatnonzero(country == c), exits[where == COUNTRIES[c][0]]
             if len(local):
                 chosen[at] = rng.choice(local, size=(len(at), 2))
-        # Some accounts have a line nobody else uses, and most use one exit only.
+        # Careful operations give some accounts a line of their own, and most accounts a single exit.
         own = np.flatnonzero(rng.random(n) < (0, 0, 0.3, 0.5)[evasion_level])
         chosen[own, 0] = [net.home(int(c)) for c in country[own]]
         one = rng.random(n) < 0.6
@@ -125,7 +125,7 @@ def recruit(
     town: Town, rng: Rng, n: int, *, evasion_level: int, ban_rate: float, truth: dict[str, Any], taste: str, use: str,
     clients: str, pathways: int,
 ) -> Crew:  # fmt: skip
-    """Opens the accounts of an operation of ``n`` slots and their successors; bans are recorded as events."""
+    """Open the accounts of an operation of ``n`` slots and their successors. Bans are recorded as events."""
     opens = rng.uniform(-2, 0.25 * town.days) * clock.DAY_S
     opens = max(opens, 0.0) if rng.random() < 0.6 else min(opens, 0.0)
     slot, start, end, bans = _succession(
@@ -134,7 +134,7 @@ def recruit(
     m = len(slot)
     born = _sign_ups(town, rng, m, evasion_level, opens)
     born = np.where(start >= 0, start - rng.uniform(30, 600, m), born)
-    # On the careful evasion levels half of the successors were laid up in advance.
+    # On the careful evasion levels half of the successors were opened in advance.
     if evasion_level >= 2:
         stock = (start >= 0) & (rng.random(m) < 0.5)
         born = np.where(stock, _sign_ups(town, rng, m, evasion_level, opens), born)
@@ -153,13 +153,13 @@ def recruit(
     addresses = _addresses(town, rng, country, evasion_level)
     signup = addresses[:, 0] if evasion_level else rng.choice(addresses[:, 0], size=m)
     weights = market.PATHWAY_WEIGHTS if pathways > 1 else (1.0, 0, 0, 0, 0)
-    doors = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
+    pathway_numbers = rng.choice(len(market.PATHWAYS), size=m, p=weights).tolist()
     phone = [phones[i] for i in rng.integers(len(phones), size=m).tolist()] if phones else None
     traits = Traits(
         "attacker", clients=clients, taste=taste, use=use, country=country, addresses=addresses,
         signup=signup,
         born_s=born, payment=payment, bins=bins, mail=mail, phone=phone, truth=truth,
-        pathway=[market.PATHWAYS[d] for d in doors],
+        pathway=[market.PATHWAYS[d] for d in pathway_numbers],
         vpn=(0.0, 0.05, 0.1, 0.08)[evasion_level], mobile=(0.0, 0.0, 0.08, 0.14)[evasion_level],
     )  # fmt: skip
     people = settle(town, rng, m, traits)
@@ -167,7 +167,7 @@ def recruit(
         kinds = town.network.clients(clients, rng, (1, 3, 8)[evasion_level])
         people.clients = rng.choice(kinds, size=(m, 2)) if evasion_level else np.full((m, 2), kinds[0])
         if evasion_level == 2:
-            # Who hides knows that an account with two clients is the exception.
+            # Most honest accounts have one client, and a camouflaged operation copies that.
             one = rng.random(m) < 0.6
             people.clients[one, 1] = people.clients[one, 0]
     for index, at in bans:
@@ -178,18 +178,18 @@ def recruit(
 
 
 def pauses(rng: Rng, days: int) -> list[tuple[float, float]]:
-    """Operator's outages: now and then all of it rests for one to four hours."""
-    found = []
+    """The operator's outages: now and then the whole operation rests for one to four hours."""
+    spans = []
     for _ in range(int(rng.poisson(0.35 * days))):
         at = rng.uniform(0, days * clock.DAY_S)
-        found.append((at, at + rng.uniform(1, 4) * 3600))
-    return found
+        spans.append((at, at + rng.uniform(1, 4) * 3600))
+    return spans
 
 
 def arrivals(
     town: Town, rng: Rng, crew: Crew, total: float, *, evasion_level: int, rhythm: str, turns_mean: float
 ) -> Floats:
-    """Start times of about ``total`` requests' worth of conversations, in order, by the operator's clock."""
+    """Start times, in order and by the operator's clock, of conversations with about ``total`` requests."""
     span = max(town.end_s - crew.opens_s, 3600.0)
     n = int(rng.poisson(max(total, 0) / turns_mean))
     one = np.zeros(n, dtype=np.int64)
@@ -198,7 +198,7 @@ def arrivals(
         first_weekday=town.start.weekday(), burst=6.0,
     )  # fmt: skip
     if evasion_level >= 2:
-        # The careful work around the clock; the accounts' own days are made by ``balance``.
+        # A careful operation works around the clock, and ``balance`` gives each account its own day.
         spread = rng.random(n) < (0.5, 0.8)[evasion_level - 2]
         starts = np.where(spread, rng.uniform(0, town.end_s, n), starts)
     starts = np.where(starts < crew.opens_s, crew.opens_s + starts / town.end_s * span, starts)
@@ -209,19 +209,18 @@ def arrivals(
 
 
 def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: int, able: Ints) -> Ints:
-    """Which person serves each conversation: round robin, then sticky hours, then as each account's day
-    would go.
+    """The person who serves each conversation, by evasion level: round robin, sticky hours, or each account's own day.
 
-    ``able`` are the slots that harvest. Conversations of a slot between two accounts go to another; -1 where
-    none was free.
+    ``able`` are the slots that harvest. If a slot is between two accounts, another slot takes the conversation. -1
+    where no slot is free.
     """
     n = len(starts)
     if evasion_level == 0:
-        # Round robin, or least recently used, which differs by a place or two.
+        # Least recently used differs from round robin by a place or two.
         turn = np.arange(n) + (rng.integers(3, size=n) if rng.random() < 0.5 else 0)
         slot = able[turn % len(able)]
     elif evasion_level == 1:
-        # Conversations of one worker stay on an account for about an hour, then move.
+        # Sticky sessions: the conversations of one worker stay on an account for about an hour.
         worker = rng.integers(max(2, 2 * len(able)), size=n)
         hour = (starts // 3600).astype(np.int64)
         slot = able[(worker * 2654435761 + hour * 40503 + worker * hour % 7919) % len(able)]
@@ -237,7 +236,7 @@ def balance(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: 
 
 
 def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: int, able: Ints) -> Ints:
-    """Slots on evasion_levels 2 and 3: uneven shares, days off, a few hours a day in the stated zone's rhythm."""
+    """Slots on evasion levels 2 and 3: uneven shares, days off, and a few hours a day in the stated zone's rhythm."""
     blocks = 8
     n_days = town.days
     zone = crew.people.zone_h[np.searchsorted(crew.slot, able)]
@@ -252,7 +251,7 @@ def _shifts(town: Town, rng: Rng, crew: Crew, starts: Floats, *, evasion_level: 
         low, high = edges[b], edges[b + 1]
         if low < high:
             weight = share * days[:, b // blocks] * hours[:, b % blocks] + 1e-12
-            # A few accounts are awake at any time, and each takes several conversations in a row.
+            # Few accounts are awake at a time, and each takes several conversations in a row.
             slot[low:high] = able[
                 np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(high - low) * 0.999999)
             ]

@@ -1,4 +1,4 @@
-"""``sample_logs/``: one small log in each format and one labelled world, all made here, none real."""
+"""``sample_logs/``: one small log in each format and one labelled world, all of them synthetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from detector.lab.worlds.formats import WRITERS, rows_of
 from detector.lab.worlds.world import WorldSpec, make_world, write_world
 
-#: Used for nothing else: below 900000 no test, above 100000 no training.
+#: Seeds used for nothing else: tests use seeds from 900000 on, and training uses seeds below 100000.
 FORMATS_SEED = 500_001
 WORLD_SEED = 500_002
 
@@ -27,9 +27,9 @@ PER_FORMAT = 200
 
 README = """# Sample logs
 
-Synthetic, all of it: made by `detector/lab/worlds` (function `samples.make_samples`), with nobody's traffic in
-it. Addresses are private, carrier-shared or documentation ranges; prompts are put together from phrases written for
-this project.
+All of this is synthetic. `detector/lab/worlds` (function `samples.make_samples`) generated it; it contains no real
+traffic. Addresses are from private, carrier-shared or documentation ranges. Prompts are composed of phrases written
+for this project.
 
 ## formats/
 One small log per input format, the same {n} requests in each:
@@ -48,7 +48,7 @@ One small log per input format, the same {n} requests in each:
 ## world/
 Five days of a small provider: about 700 honest accounts of every kind the simulator knows (classrooms, teams, an
 enterprise, a hackathon, evaluators, judges, pipelines, resellers by contract, ...) and two harvesting campaigns on
-evasion evasion_level 1, one asking for reasoning and grades, one for software engineering.
+evasion level 1, one asking for reasoning and grades, one for software engineering.
 
 * `logs/` is what an operator has: `requests-*.jsonl.gz`, `accounts.jsonl`, `account_events.jsonl`,
   `model_releases.jsonl`. Give this folder to `hydrawatch ingest`.
@@ -62,7 +62,7 @@ training or tuning; training seeds are below 100000.
 
 
 def make_samples(out: Path) -> None:
-    """Makes the whole of ``sample_logs`` anew under ``out``; same bytes every time."""
+    """Write all of ``sample_logs`` under ``out``, with the same bytes every time."""
     for part in ("formats", "world"):
         shutil.rmtree(out / part, ignore_errors=True)
     (out / "formats").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Abuse that lives in one account: probabilities drained, a stolen key spent, a key passed around."""
+"""Single-account abuse: extraction of log-probabilities, a stolen key, a key that many people share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _truth(campaign: Campaign, plan: Plan) -> dict[str, object]:
 
 
 def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
-    """A single account (or a few) that asks for probabilities instead of answers."""
+    """One or a few accounts that ask for probabilities instead of answers."""
     evasion_level = plan.evasion_level
     people = relay.recruit(
         town, rng, plan.accounts, evasion_level=evasion_level, ban_rate=plan.ban_rate, truth=_truth(campaign, plan),
@@ -32,7 +32,7 @@ def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
     if n:
         prompt = questions(town.grammar, rng, n, campaign.domains)
         cut = rng.integers(3, 10, n).tolist()
-        # Most ask for the next token after a cut sentence.
+        # Most requests ask for the next token after a cut sentence.
         stems = np.array(
             [p[: max(8, len(p) * k // 10)] for p, k in zip(prompt, cut, strict=True)], dtype=object
         )
@@ -43,7 +43,7 @@ def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
             bias=rng.random(n) < (0.35, 0.3, 0.2, 0.1)[evasion_level],
             several=np.where(rng.random(n) < 0.15, rng.choice([8, 16, 32, 64], size=n), 1),
             out=np.where(form < 0.85, 1.0, rng.geometric(0.1, n)),
-            # Nothing else ends an answer to an open question after one token.
+            # Only a limit ends an answer to an open question after one token.
             most=np.where(form < 0.85, 1, 0),
         )
         town.emit(rng, people, campaign.habit, rows, harvest=True)
@@ -52,12 +52,12 @@ def logits(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
 
 
 def theft(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
-    """Stolen keys: the owner goes on as before; from a day on strangers spend on the same key elsewhere."""
+    """Stolen keys: the owner goes on as before, and from some day on strangers use the same key elsewhere."""
     traits = Traits("victim", clients="sdk", taste="strong", use="code", truth=_truth(campaign, plan))
     people = settle(town, rng, plan.accounts, traits)
     usual = clock.volumes(rng, len(people), mean=10 * town.days, sigma=0.8)
     town.speak(rng, people, honest.CODE, usual, TEXTS["code"])
-    # The thieves' relay is one; the stolen keys are many.
+    # All stolen keys go through the thieves' one relay.
     exits = [
         town.network.hosting() if plan.evasion_level < 2 else int(rng.choice(town.network.exits))
         for _ in range(4)
@@ -78,7 +78,7 @@ def theft(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
 
 
 def sharing(town: Town, rng: Rng, campaign: Campaign, plan: Plan) -> None:
-    """One key passed around: many people, places, languages and programs at once, none of them a relay."""
+    """One key that many people share: many places, languages and programs at once, and no relay."""
     people = settle(town, rng, plan.accounts, Traits("sharer", clients="sdk", truth=_truth(campaign, plan)))
     crowd = customers(town, rng, people, (40, 25, 12, 6)[plan.evasion_level], Traits("", clients="any"))
     crowd.end_user = none(len(crowd))

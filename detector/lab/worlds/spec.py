@@ -1,4 +1,4 @@
-"""What a world is to be, and which campaigns run in it."""
+"""The specification of a world, and the campaigns that run in it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ MISSING = ("prompts", "payment", "ja4", "accounts")
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """What a world is to be.
+    """The specification of a world.
 
     Parameters
     ----------
     seed : 900000 and above are for tests and reports only, below 100000 for training.
     days, start : window, UTC days.
     honest_accounts : number of honest accounts.
-    attacker_share : attackers' accounts as a share of all accounts (successors of banned ones come on top).
-    evasion_level : evasion, 0 naive to 3 ghost.
-    campaigns : names; empty is a seeded mixture.
-    archetypes : names; empty is all.
-    families : letters out of "abc": which scaffolds, sentence patterns and vocabularies are used.
-    requests : honest requests aimed at; None is twelve an account and day.
-    missing : inputs left out, of "prompts", "payment", "ja4", "accounts".
-    ban_rate : bans an attacker's account and day on evasion level 0; falls with the level.
+    attacker_share : attackers' accounts as a share of all accounts, without the successors of banned ones.
+    evasion_level : 0 naive to 3 ghost.
+    campaigns : names. Empty means a seeded mixture.
+    archetypes : names. Empty means all.
+    families : letters out of "abc", which choose scaffolds, sentence patterns and vocabularies.
+    requests : approximate number of honest requests. None means twelve for each account and day.
+    missing : inputs left out, among "prompts", "payment", "ja4", "accounts".
+    ban_rate : bans for each attacker's account and day on evasion level 0. Higher levels have fewer.
     release : whether a new model appears inside the window.
     poison : whether campaigns frame honest accounts.
-    scale : 0: campaigns are as large as attacker_share makes them; else this part of their published size.
+    scale : size of the campaigns as a part of their published size. With 0, attacker_share sets the size.
 
     Raises
     ------
-    ConfigError : a value out of range or an unknown name.
+    ConfigError : a value is out of range, or a name is unknown.
     """
 
     seed: int
@@ -61,10 +61,10 @@ class WorldSpec:
     scale: float = 0.0
 
     def __post_init__(self) -> None:
-        _known("campaign", self.campaigns, CAMPAIGNS)
-        _known("archetype", self.archetypes, ARCHETYPES)
-        _known("missing input", self.missing, MISSING)
-        _known("family letter", self.families or ("",), LETTERS)
+        _check_names("campaign", self.campaigns, CAMPAIGNS)
+        _check_names("archetype", self.archetypes, ARCHETYPES)
+        _check_names("missing input", self.missing, MISSING)
+        _check_names("family letter", self.families or ("",), LETTERS)
         least = sum(ARCHETYPES[name].least for name in self.archetypes or ARCHETYPES)
         ranges = {
             "seed": self.seed >= 0,
@@ -82,14 +82,14 @@ class WorldSpec:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is out of range", hint=hint)
 
 
-def _known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+def _check_names(what: str, given: Iterable[str], valid: Iterable[str]) -> None:
     for name in given:
-        if name not in known:
-            raise ConfigError(f"unknown {what} {name!r}", hint=f"known: {', '.join(known)}")
+        if name not in valid:
+            raise ConfigError(f"unknown {what} {name!r}", hint=f"known: {', '.join(valid)}")
 
 
 def plans(spec: WorldSpec, rng: Rng) -> list[tuple[Plan, Campaign]]:
-    """Which campaigns run, with how many accounts each."""
+    """The campaigns that run, each with its number of accounts."""
     attackers = round(spec.honest_accounts * spec.attacker_share / (1 - spec.attacker_share))
     if not attackers and not spec.scale:
         return []
@@ -99,7 +99,7 @@ def plans(spec: WorldSpec, rng: Rng) -> list[tuple[Plan, Campaign]]:
     many = [i for i, c in enumerate(chosen) if c.name not in SINGLE]
     left = max(attackers - sum(alone), 2 * len(many))
     share = dict(zip(many, rng.dirichlet(np.full(len(many), 4.0)).tolist() if many else [], strict=True))
-    found = []
+    planned = []
     for i, campaign in enumerate(chosen):
         if spec.scale:
             accounts = max(2 if i in share else 1, round(campaign.accounts * spec.scale))
@@ -107,10 +107,10 @@ def plans(spec: WorldSpec, rng: Rng) -> list[tuple[Plan, Campaign]]:
             accounts = max(2, int(left * share[i])) if i in share else alone[i]
         volume = float(np.exp(rng.normal(0, 0.15)))
         group = f"{campaign.name}-{i + 1}"
-        found.append(
+        planned.append(
             (Plan(spec.evasion_level, accounts, spec.ban_rate, group, spec.poison, volume), campaign)
         )
-    return found
+    return planned
 
 
 def _mixture(rng: Rng, attackers: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What people write: makers of prompts and system prompts for each kind of use."""
+"""What people write: makers of prompts and system prompts, one for each kind of use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detector.lab.worlds.persona import Floats, Ints, People, Rng
 from detector.lab.worlds.town import TextMaker, Town
 
 _LANGUAGES = np.array([c[3] for c in COUNTRIES])
-#: Domains of bare questions, as used by students, evaluators and harvest lists.
+#: Domains of bare questions. Students, evaluators and harvest lists ask them.
 DOMAINS = (
     "maths",
     "science",
@@ -29,12 +29,12 @@ DOMAINS = (
 
 
 def none(n: int) -> Texts:
-    """``n`` absent texts."""
+    """``n`` NULL texts."""
     return np.full(n, None, dtype=object)
 
 
 def styled(rng: Rng, texts: Texts, style: Ints) -> Texts:
-    """Gives each text its writer's habits: 1 lower case, 2 no final mark, 3 slips, 4 breaks, else none."""
+    """The texts in the style of their writers: 1 lower case, 2 no final mark, 3 slips, 4 line breaks, else unchanged."""
     out = texts.copy()
     luck = rng.integers(1 << 30, size=len(texts)).tolist()
     for i, (text, kind, dice) in enumerate(zip(texts.tolist(), style.tolist(), luck, strict=True)):
@@ -51,7 +51,7 @@ def styled(rng: Rng, texts: Texts, style: Ints) -> Texts:
 
 
 def _own_language(grammar: Grammar, rng: Rng, people: People, who: Ints, prompt: Texts) -> Texts:
-    """Replaces prompts of people who write in their country's language."""
+    """The prompts, with those of people who write in their country's language replaced."""
     language = _LANGUAGES[people.country[who]]
     share = people.foreign[who] if len(people.foreign) else np.zeros(len(who))
     local = (language != "en") & (rng.random(len(who)) < share)
@@ -64,18 +64,18 @@ def _own_language(grammar: Grammar, rng: Rng, people: People, who: Ints, prompt:
 def _talk(
     root: str, town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
 ) -> tuple[Texts, Texts]:
-    """Conversation: openings from one root, then mostly follow-ups, as long as each writer writes."""
+    """Conversations: openings from one root, then mostly follow-ups, as long as each writer's texts are."""
     n = len(who)
     grammar = town.grammar
     prompt = grammar.make(rng, root, n)
     later = (turn > 1) & (rng.random(n) < 0.75)
     prompt[later] = grammar.make(rng, "followup.more", int(later.sum()))
     prompt = _own_language(grammar, rng, people, who, prompt)
-    # Prompts that went round the net: strangers share them word for word.
-    known = town.popular()
+    # Strangers share popular prompts from the web word for word.
+    popular = town.popular()
     borrowed = np.flatnonzero((turn == 1) & (rng.random(n) < 0.12 * people.wordy[who]))
-    weight = 1 / np.arange(1, len(known) + 1)
-    chosen = known[rng.choice(len(known), size=len(borrowed), p=weight / weight.sum())]
+    weight = 1 / np.arange(1, len(popular) + 1)
+    chosen = popular[rng.choice(len(popular), size=len(borrowed), p=weight / weight.sum())]
     prompt[borrowed] = fill(chosen, Q=prompt[borrowed])
     wordy = np.where(later, 0.35, 1.0) * people.wordy[who]
     _lengthen(grammar, rng, prompt, wordy, people.style[who])
@@ -83,28 +83,28 @@ def _talk(
 
 
 def _lengthen(grammar: Grammar, rng: Rng, prompt: Texts, wordy: Floats, style: Ints) -> None:
-    """Adds details and pasted material in place; lengths were fitted to public prompt collections."""
+    """Add details and pasted material in place. Lengths were fitted to public prompt collections."""
     n = len(prompt)
     details = rng.poisson(4.0 * wordy)
     row = np.repeat(np.arange(n), details)
-    made = grammar.make(rng, "detail", len(row)).tolist()
+    sentences = grammar.make(rng, "detail", len(row)).tolist()
     at = np.concatenate([[0], np.cumsum(details)]).tolist()
     pastes = np.where(rng.random(n) < 0.4 * wordy, rng.geometric(0.55, n), 0)
     pasted = grammar.make(rng, "paste", int(pastes.sum())).tolist()
     to = np.concatenate([[0], np.cumsum(pastes)]).tolist()
     for i in np.flatnonzero((details > 0) | (pastes > 0)).tolist():
         between = "\n" if style[i] in (4, 5) else " "
-        parts = [prompt[i], *made[at[i] : at[i + 1]]]
+        parts = [prompt[i], *sentences[at[i] : at[i + 1]]]
         prompt[i] = "\n\n".join([between.join(parts), *pasted[to[i] : to[i + 1]]])
 
 
 def talk(root: str) -> TextMaker:
-    """Conversation whose questions come from a rule of the grammar."""
+    """A maker of conversations whose questions come from rule ``root``."""
     return partial(_talk, root)
 
 
 def mixture(*parts: tuple[str, float]) -> TextMaker:
-    """Each session draws its root by weight."""
+    """A maker of conversations in which each session draws its root by weight."""
     return partial(_mixture, tuple(p[0] for p in parts), tuple(p[1] for p in parts))
 
 
@@ -124,23 +124,23 @@ def _mixture(
     return prompt, system
 
 
-#: Share of programs that run a framework's own template: between worlds it differs as much as fashion does.
+#: Range of the share of programs that use a framework's own template. Each world draws its own share.
 STOCK_TEMPLATES = (0.2, 0.7)
 
 
 def _templates(town: Town, rng: Rng, rule: str, n: int) -> Texts:
-    """``n`` templates of one rule: own ones, and those that many never change after installing a framework."""
-    made = town.grammar.make(rng, rule, n)
+    """``n`` templates of one rule: some are the program's own, some come with a framework and stay unchanged."""
+    templates = town.grammar.make(rng, rule, n)
     stock = town.stock_templates(rule)
-    # Frameworks are not used alike: a few have most of the users.
+    # A few frameworks have most of the users.
     weight = 1 / np.arange(1, len(stock) + 1)
     taken = np.flatnonzero(rng.random(n) < rng.uniform(*STOCK_TEMPLATES))
-    made[taken] = rng.choice(stock, size=len(taken), p=weight / weight.sum())
-    return made
+    templates[taken] = rng.choice(stock, size=len(taken), p=weight / weight.sum())
+    return templates
 
 
 def pipeline(*kinds: str) -> TextMaker:
-    """Templates run over documents, one or two an account: its own, or those that come with a framework.
+    """A maker of programs that run one or two templates over documents: their own, or a framework's.
 
     ``kinds``: rag, classify.
     """
@@ -158,7 +158,7 @@ def _pipeline(
         for i, name in enumerate(kinds):
             at = np.flatnonzero(kind == i)
             templates[at, column] = _templates(town, rng, f"{name}.template", len(at))
-    # Most accounts' second template is a later version of the first.
+    # A second template is often a later version of the first.
     same = rng.random(n) < 0.5
     templates[same, 1] = [t + "\nBe brief." for t in templates[same, 0].tolist()]
     pick = (rng.random(len(who)) < 0.2).astype(int)
@@ -172,34 +172,34 @@ def _pipeline(
 
 
 def _judge(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints) -> tuple[Texts, Texts]:
-    """Programs that have answers graded, by a published form or one of their own."""
+    """Programs that have answers graded by a published form or by one of their own."""
     form = _templates(town, rng, "judge.template", len(people))
     asked = questions(town.grammar, rng, len(who), DOMAINS)
-    # Two candidates of one question where the form takes two.
+    # ``fill`` gives two different candidates where the form takes two.
     prompt = fill(fill(form[who], Q=asked), A=answers(town.grammar, rng, len(who)))
     return prompt, people.system[who]
 
 
-#: Prompts of a public library that one of its users uses, at most, and share of his openings that use one.
+#: Most prompts of a public library that one user uses, and the share of the user's openings that use one.
 LIBRARY_PROMPTS, LIBRARY_SHARE = 4, 0.6
 
 
 def _library(
     town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints
 ) -> tuple[Texts, Texts]:
-    """People who paste prompts from a public library, word for word, around their own matter."""
+    """People who paste prompts from a public library word for word around their own questions."""
     prompt, system = TEXTS["everything"](town, rng, people, who, turn, session)
-    known = town.stock_templates("library.prompt", most=16)
-    weight = 1 / np.arange(1, len(known) + 1)
-    favourites = rng.choice(len(known), size=(len(people), LIBRARY_PROMPTS), p=weight / weight.sum())
+    library = town.stock_templates("library.prompt", most=16)
+    weight = 1 / np.arange(1, len(library) + 1)
+    favourites = rng.choice(len(library), size=(len(people), LIBRARY_PROMPTS), p=weight / weight.sum())
     used = np.flatnonzero((turn == 1) & (rng.random(len(who)) < LIBRARY_SHARE))
     one = favourites[who[used], rng.integers(LIBRARY_PROMPTS, size=len(used))]
-    prompt[used] = fill(known[one], Q=prompt[used])
+    prompt[used] = fill(library[one], Q=prompt[used])
     return prompt, system
 
 
 def _load(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: Ints) -> tuple[Texts, Texts]:
-    """Load tests repeat one request, the same for all runs of an account."""
+    """Load tests, which repeat one request in all runs of an account."""
     own = town.grammar.make(rng, "load.turn", len(people))
     return own[who], people.system[who]
 
@@ -207,9 +207,9 @@ def _load(town: Town, rng: Rng, people: People, who: Ints, turn: Ints, session: 
 def questions(
     grammar: Grammar, rng: Rng, n: int, domains: tuple[str, ...], taken: set[str] | None = None
 ) -> Texts:
-    """``n`` bare questions of some domains, without repeats (against ``taken`` too, which grows)."""
+    """``n`` bare questions of some domains without repeats. None is in ``taken``, and all are added to it."""
     seen = taken if taken is not None else set()
-    known = set(grammar.names("ask."))
+    rules = set(grammar.names("ask."))
     out = none(n)
     missing = np.arange(n)
     for attempt in range(12):
@@ -217,9 +217,9 @@ def questions(
         for i, domain in enumerate(domains):
             at = missing[pick == i]
             if len(at):
-                out[at] = grammar.make(rng, f"ask.{domain}" if f"ask.{domain}" in known else domain, len(at))
+                out[at] = grammar.make(rng, f"ask.{domain}" if f"ask.{domain}" in rules else domain, len(at))
         if attempt > 5:
-            # A small vocabulary is exhausted: real lists then vary the case at hand.
+            # After several tries the vocabulary is exhausted. Real lists then vary the case at hand.
             extra = grammar.make(rng, "sentence", len(missing)).tolist()
             out[missing] = [f"{q} ({e})" for q, e in zip(out[missing].tolist(), extra, strict=True)]
         repeated = []
@@ -235,7 +235,7 @@ def questions(
 
 
 def answers(grammar: Grammar, rng: Rng, n: int) -> Texts:
-    """Plausible candidate answers, to be graded or explained."""
+    """Plausible candidate answers for grading or explanation."""
     return grammar.make(rng, "fake.answer", n)
 
 

@@ -1,7 +1,7 @@
-"""A world under construction: accounts enrolled, people who use them, requests they send.
+"""A world under construction: its accounts, the people who use them, the requests they send.
 
-Archetypes and campaigns describe who does what; this module and ``dress`` alone turn that into rows, so
-that honest and abusive traffic differ only in what was described.
+Archetypes and campaigns describe who does what. Only this module and ``dress`` turn that into rows, so honest and
+abusive traffic differ in nothing but the description.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from detector.lab.worlds.network import FIRST_ISP_ASN, Network
 from detector.lab.worlds.odds import read_odds
 from detector.lab.worlds.persona import Floats, Habit, Ints, People, Rng, Rows, Victim
 
-#: Rows held in memory before they go to the spool, where there is one.
+#: Rows kept in memory before they go to the spool, where there is one.
 SPOOL_ROWS = 400_000
 
 
 class Town:
     """Collects accounts, events and request frames of one world.
 
-    With a ``spool`` folder, frames are put aside there as Parquet, so that memory does not grow with
-    requests.
+    With a ``spool`` folder, frames are written there as Parquet, so that memory does not grow with the requests.
     """
 
     def __init__(
@@ -63,12 +62,12 @@ class Town:
     # -- accounts ---------------------------------------------------------------------------------
 
     def enroll(self, n: int, columns: Mapping[str, Any], born_s: Floats) -> Ints:
-        """Adds ``n`` accounts; ``columns`` hold ``n`` values each, or one for all. Gives their numbers."""
+        """Add ``n`` accounts and give their numbers. A column has ``n`` values, or one value for all accounts."""
         first = len(self.born_s)
         self.born_s += born_s.tolist()
         self.until_s += [np.inf] * n
         self.counter.keys += self.rng.choice([1, 2, 3], size=n, p=[0.8, 0.15, 0.05]).tolist()
-        # An account's number tells nothing: names are dealt from a shuffled deck.
+        # Names come from a shuffled list, so that an account's name says nothing about its number.
         values: dict[str, Any] = {"account_id": [f"acct_{self._names[first + i]:05x}" for i in range(n)]}
         values.update(columns)
         for name, value in values.items():
@@ -81,30 +80,30 @@ class Town:
         return np.arange(first, first + n)
 
     def stop(self, account: int, at_s: float, event: str) -> None:
-        """Ends an account's traffic at a time, with the event that ended it."""
+        """End an account's traffic at a time, and record the event that ended it."""
         self.until_s[account] = min(self.until_s[account], at_s)
         self.events.append((at_s, account, event))
 
     def relabel(self, accounts: Ints, **columns: Any) -> None:
-        """Changes facts or truth of accounts already enrolled."""
+        """Change facts or truth of enrolled accounts."""
         for name, value in columns.items():
             for account in accounts.tolist():
                 self.accounts[name][account] = value
 
     def open_exits(self, rng: Rng) -> None:
-        """Turns a share of the honest homes into residential exits that strangers use too."""
-        known = {ip: i for i, ip in enumerate(self.network.ip)}
-        homes = np.array([known[ip] for ip in self.accounts["signup_ip"]], dtype=np.int64)
+        """Turn a share of the honest homes into residential exits that strangers use too."""
+        numbers = {ip: i for i, ip in enumerate(self.network.ip)}
+        homes = np.array([numbers[ip] for ip in self.accounts["signup_ip"]], dtype=np.int64)
         residential = np.array([a >= FIRST_ISP_ASN for a in self.network.asn])
         self.network.open_exits(homes[residential[homes]], rng.uniform(0.05, 0.12), len(homes) // 8 + 4)
 
     def victims(self, rng: Rng, n: int) -> list[Victim]:
-        """Up to ``n`` honest accounts to be framed, with what can be seen of them."""
+        """Up to ``n`` honest accounts to frame, with what an attacker can see of them."""
         pick = rng.permutation(len(self._victims))[:n]
         return [self._victims[i] for i in pick.tolist()]
 
     def benchmarks(self, rng: Rng) -> list[Texts]:
-        """The public benchmarks of this world: wrapped items, the same for everybody who runs them."""
+        """The public benchmarks of this world: lists of wrapped items, the same for all who run them."""
         if not self._benchmarks:
             for domains in (
                 ("maths",),
@@ -123,7 +122,7 @@ class Town:
         return self._benchmarks
 
     def exams(self, rng: Rng) -> list[Texts]:
-        """The public multiple-choice and likelihood tests of this world, the same for everybody."""
+        """The public multiple-choice and likelihood tests of this world, the same for all who run them."""
         if not self._exams:
             for domain in ("science", "history", "law", "life"):
                 size = int(rng.integers(200, 800))
@@ -133,14 +132,14 @@ class Town:
         return self._exams
 
     def popular(self) -> Texts:
-        """Prompts that went round the net, most popular first, with {Q} open; one list a world."""
+        """Popular prompts from the web, most popular first, with an unfilled {Q}. A world has one list."""
         if not len(self._popular):
-            made = np.unique(self.grammar.make(self.rng, "popular.prompt", 60).astype(str)).astype(object)
-            self._popular = self.rng.permutation(made)
+            prompts = np.unique(self.grammar.make(self.rng, "popular.prompt", 60).astype(str)).astype(object)
+            self._popular = self.rng.permutation(prompts)
         return self._popular
 
     def stock_templates(self, rule: str, *, most: int = 8) -> Texts:
-        """The 3 to ``most`` texts of a kind that come with frameworks and libraries; the same for everybody."""
+        """The 3 to ``most`` texts of a kind that come with frameworks and libraries, the same for all their users."""
         if rule not in self._stock:
             self._stock[rule] = self.grammar.make(self.rng, rule, int(self.rng.integers(3, most + 1)))
         return self._stock[rule]
@@ -148,7 +147,7 @@ class Town:
     # -- traffic ----------------------------------------------------------------------------------
 
     def times(self, rng: Rng, people: People, habit: Habit, rate: Floats) -> tuple[Ints, Floats, Ints, Ints]:
-        """Draws sessions and turns of every person: who, when, which turn, which session.
+        """Draw sessions and turns of every person: who, when, which turn, which session.
 
         ``rate`` is the expected number of requests of each person in the whole window.
         """
@@ -158,7 +157,7 @@ class Town:
             rng, owner, people.zone_h, rhythm=habit.rhythm, days=self.days,
             first_weekday=self.start.weekday(), burst=habit.burst,
         )  # fmt: skip
-        # Who signs up inside the window, or is stopped in it, has all his sessions in what remains.
+        # A person who signs up or is stopped inside the window has all sessions in the remaining time.
         low = np.clip(people.born_s, 0, self.end_s)[owner]
         high = np.clip(people.until_s, 0, self.end_s)[owner]
         squeeze = (starts < low) | (starts >= high)
@@ -170,7 +169,7 @@ class Town:
         return who[keep], ts[keep], turn[keep], session[keep]
 
     def speak(self, rng: Rng, people: People, habit: Habit, rate: Floats, maker: TextMaker) -> int:
-        """Sends everything these people send by this habit; gives the number of requests."""
+        """Send all requests of these people in this habit, and give their number."""
         who, ts, turn, session = self.times(rng, people, habit, rate)
         if not len(who):
             return 0
@@ -178,7 +177,7 @@ class Town:
         return self.emit(rng, people, habit, Rows(who, ts, turn, session, prompt, system))
 
     def emit(self, rng: Rng, people: People, habit: Habit, rows: Rows, *, harvest: bool = False) -> int:
-        """Dresses rows and keeps them; gives their number."""
+        """Dress the rows, keep them, and give their number."""
         if habit.odds and len(rows):
             rows = read_odds(self, rng, people, habit, rows)
         frame = dress(rng, self.network, people, habit, rows, self.counter, harvest=harvest)
@@ -191,7 +190,7 @@ class Town:
         return len(frame)
 
     def flush(self) -> None:
-        """Puts the frames held in memory into the spool."""
+        """Move the frames in memory to the spool."""
         if self._spool and self.frames:
             part = self._spool / f"part-{len(self.parts):05d}.parquet"
             pl.concat(self.frames).write_parquet(part, compression="zstd", compression_level=1)
@@ -199,7 +198,7 @@ class Town:
             self.frames.clear()
 
     def _remember(self, rng: Rng, people: People, rows: Rows) -> None:
-        """Keeps a few honest accounts of each kind as possible victims of poisoning."""
+        """Keep a few honest accounts of each kind as possible victims of poisoning."""
         for at in rng.integers(len(rows), size=12).tolist():
             person = int(rows.who[at])
             mine = np.flatnonzero(rows.who == person)[:8]

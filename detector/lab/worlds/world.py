@@ -1,7 +1,7 @@
-"""Worlds put together and written out: ``make_world``, ``write_world``, ``simulate``.
+"""Making and writing worlds: ``make_world``, ``write_world``, ``simulate``.
 
-A world is a pure function of its spec: same spec, same bytes. Each archetype and campaign draws from its
-own generator, so adding one does not change the others' luck.
+A world is a pure function of its spec: the same spec gives the same bytes. Each archetype and campaign draws from a
+generator of its own, so adding one does not change the draws of the others.
 """
 
 from __future__ import annotations
@@ -29,17 +29,16 @@ from detector.lab.worlds.town import Town
 
 __all__ = ["ARCHETYPES", "CAMPAIGNS", "World", "WorldSpec", "make_world", "simulate", "write_world"]
 
-#: Requests of an honest account and day where the spec names no total.
+#: Requests for each honest account and day where the spec names no total.
 PER_DAY = 12.0
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class World:
-    """A finished world: canonical frames, and what nobody outside the backtest may see (``truth``,
-    ``harvest``).
+    """A finished world: canonical frames, and ``truth`` and ``harvest``, which only the backtest may see.
 
-    ``harvest`` holds the ids of requests sent for an operation, not by its ordinary customers.
+    ``harvest`` has the ids of requests sent for an operation, without those of its ordinary customers.
     """
 
     spec: WorldSpec
@@ -52,7 +51,7 @@ class World:
 
 
 def build(spec: WorldSpec, spool: Path | None = None) -> Town:
-    """Draws everything of a world; with a ``spool`` folder, requests are put aside there."""
+    """Draw everything in a world. With a ``spool`` folder, requests are written there."""
 
     def rng_of(name: str) -> Rng:
         return np.random.default_rng(
@@ -73,7 +72,7 @@ def build(spec: WorldSpec, spool: Path | None = None) -> Town:
 
 
 def honest_events(town: Town, rng: Rng) -> None:
-    """Bans, suspensions, changed keys among the honest: failed payments and mistakes happen to all."""
+    """Bans, suspensions and changed keys of honest accounts: failed payments and mistakes happen to them too."""
     n = len(town.born_s)
     for event, per_day in (("banned", 0.0006), ("suspended", 0.0012), ("key_rotated", 0.002)):
         for account in np.flatnonzero(rng.random(n) < per_day * town.days).tolist():
@@ -88,7 +87,7 @@ def honest_events(town: Town, rng: Rng) -> None:
 
 
 def make_world(spec: WorldSpec) -> World:
-    """Builds the world of a spec in memory (about 1 KB a request)."""
+    """Build the world of a spec in memory (about 1 KB for each request)."""
     town = build(spec)
     table = assembly.account_table(town)
     raw = assembly.whole(town, table)
@@ -105,11 +104,11 @@ def make_world(spec: WorldSpec) -> World:
 
 
 def write_world(world: World, out: Path, *, progress: Progress | None = None, level: int = 3) -> None:
-    """Writes logs as an operator would have them, and the truth beside them.
+    """Write logs as an operator would have them, and the truth.
 
-    ``out``/logs/requests-YYYY-MM-DD.jsonl.gz (one a day), accounts.jsonl, account_events.jsonl,
+    ``out``/logs/requests-YYYY-MM-DD.jsonl.gz (one for each day), accounts.jsonl, account_events.jsonl,
     model_releases.jsonl; ``out``/truth.csv, truth_requests.csv.gz (ids of harvest requests), world.json.
-    ``progress`` is told what was written and the share done; ``level`` is gzip's.
+    ``progress`` gets the name of each written file and the share done. ``level`` is gzip's.
     """
     (out / "logs").mkdir(parents=True, exist_ok=True)
     for i in range(world.spec.days):
@@ -119,8 +118,7 @@ def write_world(world: World, out: Path, *, progress: Progress | None = None, le
 
 
 def simulate(spec: WorldSpec, out: Path, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Makes and writes a world of any size with memory that does not grow with its requests; gives its
-    counts.
+    """Make and write a world of any size, and give its counts. Memory does not grow with the requests.
 
     The files are those of ``write_world``, byte for byte.
     """
@@ -154,7 +152,7 @@ def simulate(spec: WorldSpec, out: Path, *, progress: Progress | None = None) ->
 def _write_day(
     part: pl.DataFrame, spec: WorldSpec, i: int, out: Path, progress: Progress | None, level: int
 ) -> None:
-    # The last key of a line is one that is never absent.
+    # ``lines`` needs a last column that is never NULL.
     order = [c for c in part.columns if c != "status"] + ["status"]
     name = f"requests-{(spec.start + timedelta(days=i)).isoformat()}.jsonl.gz"
     (out / "logs" / name).write_bytes(gzip.compress(lines(part.select(order)), compresslevel=level, mtime=0))
@@ -177,7 +175,7 @@ def _write_rest(world: World, n_requests: int, out: Path) -> dict[str, Any]:
 
 
 def lines(frame: pl.DataFrame) -> bytes:
-    """Newline JSON with ISO timestamps, absent keys left out. The last column must never be NULL."""
+    """Newline JSON with ISO timestamps and without NULL keys. The last column must never be NULL."""
     stamps = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
     data = frame.with_columns(pl.col(stamps).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")).write_ndjson().encode()
     # Inside a JSON string a quote is escaped, so this pattern can only be a key.
@@ -197,7 +195,7 @@ def _write_accounts(accounts: pl.DataFrame, path: Path) -> None:
 
 
 def describe(world: World, n_requests: int) -> dict[str, Any]:
-    """Spec and counts of a world, as written to world.json."""
+    """Spec and counts of a world, the content of world.json."""
     spec = asdict(world.spec) | {"start": world.spec.start.isoformat(), "missing": sorted(world.spec.missing)}
     by = world.truth.group_by("kind").agg(pl.len().alias("n")).sort("kind")
     return {

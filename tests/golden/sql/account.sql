@@ -244,7 +244,7 @@ m_programme AS (
             bucket, pathway, n,
             max(CASE WHEN pathway IS NOT NULL THEN n END) OVER (PARTITION BY bucket) AS most
         FROM used
-    ), doors AS (
+    ), pathways AS (
         SELECT
             bucket,
             count(pathway) AS n_pathways,
@@ -262,8 +262,8 @@ m_programme AS (
         CASE WHEN accounts.created_at IS NOT NULL
             THEN greatest(0.0, (epoch_s(programme_midnight) + 86400.0 - epoch_s(accounts.created_at)) / 86400.0)
         END AS account_age_days
-    FROM doors
-    JOIN tally ON doors.bucket = tally.bucket
+    FROM pathways
+    JOIN tally ON pathways.bucket = tally.bucket
     LEFT JOIN accounts ON tally.account_id = accounts.account_id
 ),
 m_prompts AS (

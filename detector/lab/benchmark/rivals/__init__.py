@@ -1,8 +1,7 @@
-"""Other people's ways of finding harvesters, run on the same lake as ours.
+"""Published ways of finding harvesters, run on the same lake as ours.
 
-A rival reads what the lake holds and gives each account a score, higher = more suspicious; accounts it
-says nothing about score lowest. Each sees the whole window at once, which is kinder than the nightly run
-ours gets.
+A rival reads the lake and gives each account a score; higher means more suspicious. Accounts without a score get the
+lowest one. A rival sees the whole window at once, which is easier than our nightly run.
 """
 
 from __future__ import annotations
@@ -38,20 +37,20 @@ RIVALS: tuple[Rival, ...] = (
 
 
 def rival_scores(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataFrame) -> pl.DataFrame:
-    """``rival, account_id, score`` of every account with requests; one row an account and rival."""
+    """``rival, account_id, score``, one row for each rival and account with requests."""
     seen = requests.select("account_id").unique().sort("account_id")
-    made = []
+    scores = []
     for rival in RIVALS:
         scored = rival.score(requests, accounts, account_days).select(
             "account_id", pl.col("score").cast(pl.Float64)
         )
         lowest = scored["score"].fill_nan(None).min()
         floor = (float(lowest) if isinstance(lowest, float) else 0.0) - 1.0
-        made.append(
+        scores.append(
             seen.join(scored, on="account_id", how="left").select(
                 pl.lit(rival.name).alias("rival"),
                 "account_id",
                 pl.col("score").fill_nan(None).fill_null(floor),
             )
         )
-    return pl.concat(made)
+    return pl.concat(scores)

@@ -1,4 +1,4 @@
-"""Isolation forest (Liu, Ting, Zhou 2008) on the account measurements: what is rare stands out early."""
+"""Isolation forest (Liu, Ting, Zhou 2008) on the account measurements: rare values are isolated early."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def score(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataF
         .sort("account_id")
     )
     values = table.drop("account_id").cast(pl.Float64).to_numpy().copy()
-    known = ~np.isnan(values).all(axis=0)
-    values = values[:, known]
-    # Not measured: the middle of those measured, which isolates nobody.
+    measured = ~np.isnan(values).all(axis=0)
+    values = values[:, measured]
+    # A NULL becomes the median, which isolates no account.
     middle = np.nanmedian(values, axis=0) if values.size else np.zeros(values.shape[1])
     values = np.where(np.isnan(values), middle, values)
     if len(values) < 2 or not values.shape[1]:

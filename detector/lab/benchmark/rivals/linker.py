@@ -1,8 +1,8 @@
-"""Timing alone, after SynchroTrap (Cao et al., CCS 2014): accounts at work in the same hours, again and again.
+"""Timing alone, after SynchroTrap (Cao et al., CCS 2014): accounts that are often active in the same hours.
 
-SynchroTrap joins users whose actions fall together, by Jaccard similarity of their time bins, found
-through hashing, and takes the clusters. Here a bin is an hour of the window; the object of the action is
-the API.
+SynchroTrap joins users whose actions coincide and takes the clusters. Users are compared by the Jaccard similarity of
+their time bins, and hashing finds the pairs to compare. Here a bin is an hour of the window, and the object of the
+action is the API.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import polars as pl
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-#: Hours an account must be seen in before its hours say anything.
+#: Fewest active hours of an account that is compared.
 LEAST_HOURS = 5
-#: Share of the hours of either account that both are seen in (Jaccard) from which two are joined.
+#: Jaccard similarity of two accounts' hours from which they are joined.
 ALIKE = 0.5
 BANDS, ROWS = 24, 3
 
 
 def score(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataFrame) -> pl.DataFrame:
-    """Size of each account's cluster, its best similarity to another account as the fraction behind it."""
+    """Size of each account's cluster, plus its best similarity to another account as the fraction."""
     rows = requests.select("account_id", (pl.col("ts").dt.epoch("s") // 3600).alias("hour")).unique()
     rows = rows.filter(pl.len().over("account_id") >= LEAST_HOURS).sort("account_id", "hour")
     names = rows["account_id"].unique(maintain_order=True)
@@ -31,9 +31,9 @@ def score(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataF
     hour = rows["hour"].to_numpy() - int(rows["hour"].to_numpy().min())
     n = len(names)
     first, second = _candidates(account, hour, n)
-    held = sparse.csr_matrix((np.ones(len(account)), (account, hour)), shape=(n, int(hour.max()) + 1))
-    size = np.asarray(held.sum(axis=1)).ravel()
-    both = np.asarray(held[first].multiply(held[second]).sum(axis=1)).ravel()
+    activity = sparse.csr_matrix((np.ones(len(account)), (account, hour)), shape=(n, int(hour.max()) + 1))
+    size = np.asarray(activity.sum(axis=1)).ravel()
+    both = np.asarray(activity[first].multiply(activity[second]).sum(axis=1)).ravel()
     alike = both / np.maximum(size[first] + size[second] - both, 1)
     joined = alike >= ALIKE
     graph = sparse.csr_matrix((np.ones(int(joined.sum())), (first[joined], second[joined])), shape=(n, n))
@@ -47,7 +47,7 @@ def score(requests: pl.DataFrame, accounts: pl.DataFrame, account_days: pl.DataF
 def _candidates(
     account: npt.NDArray[np.int64], hour: npt.NDArray[np.int64], n: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pairs that agree in one band of a MinHash over hours; each is compared with the next twenty of its bucket."""
+    """Pairs that agree in a band of a MinHash over hours. An account meets only the next twenty of its bucket."""
     rng = np.random.default_rng(0)
     order = np.stack([rng.permutation(int(hour.max()) + 1) for _ in range(BANDS * ROWS)])
     least = np.full((n, BANDS * ROWS), np.iinfo(np.int64).max)

@@ -1,8 +1,8 @@
 """Maximum mean discrepancy of a window of queries against a reference (arXiv 2606.05725: on embeddings).
 
-No text is kept, so two kernels stand in: agreement of MinHash words (a positive definite estimate of
-Jaccard similarity), and a Gaussian kernel on what ingest measured of each request. Both are used through
-explicit feature maps, so a window costs its own length and a window of a million costs no more a request.
+No text is kept, so two other kernels replace embeddings. One is the agreement of MinHash words, a positive definite
+estimate of Jaccard similarity. The other is a Gaussian kernel on what ingest measured of each request. Both use explicit
+feature maps, so the cost is linear in the length of a window.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from features.schema import CAPABILITIES
 
 Floats = npt.NDArray[np.float64]
 
-#: Values a MinHash word is folded to: a false agreement once in so many.
+#: Values a MinHash word is folded to: one in so many agreements is false.
 FOLD = 256
 #: Random Fourier features of the Gaussian kernel.
 FEATURES = 256
-#: Requests of the site the reference is drawn from, at most so many an account.
+#: Most requests of one account in the reference.
 PER_ACCOUNT = 3
 MEASURED = (
     "prompt_chars", "prompt_words", "prompt_lines", "system_chars", "elicitation_score", "elicit_cot",
@@ -34,13 +34,13 @@ _COUNTED = {n for n in MEASURED if not n.startswith("elicit")}
 
 
 def sketch_map(requests: pl.DataFrame) -> Floats:
-    """Folded words of each request with a sketch, as column numbers: shape (n, 32), ints as floats."""
+    """Folded words of each sketch as column numbers: shape (n, 32), integers as floats."""
     sketch = words(requests["prompt_sketch"])
     return (sketch % FOLD + FOLD * np.arange(sketch.shape[1], dtype=np.uint32)).astype(np.float64)
 
 
 def sketch_mean(mapped: Floats) -> Floats:
-    """Mean embedding of rows of ``sketch_map``, so that an inner product is a mean similarity."""
+    """Mean embedding of rows of ``sketch_map``. An inner product of two of them is a mean similarity."""
     n, width = mapped.shape
     counts = np.bincount(mapped.astype(np.int64).ravel(), minlength=FOLD * width)
     mean: Floats = counts / (max(n, 1) * np.sqrt(width))
@@ -55,12 +55,12 @@ def measured_map(requests: pl.DataFrame, reference: pl.DataFrame) -> Floats:
     values, ruler = (values - mean) / spread, (ruler - mean) / spread
     rng = np.random.default_rng(0)
     some = ruler[rng.integers(len(ruler), size=(2, 500))]
-    # The median heuristic for the width of the kernel.
+    # The usual median heuristic for the width of the kernel.
     width = max(float(np.median(np.linalg.norm(some[0] - some[1], axis=1))), 1e-3)
     frequency = rng.normal(size=(values.shape[1], FEATURES)) / width
     phase = rng.uniform(0, 2 * np.pi, FEATURES)
-    found: Floats = np.sqrt(2 / FEATURES) * np.cos(values @ frequency + phase)
-    return found
+    mapped: Floats = np.sqrt(2 / FEATURES) * np.cos(values @ frequency + phase)
+    return mapped
 
 
 def _vectors(requests: pl.DataFrame) -> Floats:
@@ -76,14 +76,14 @@ def _vectors(requests: pl.DataFrame) -> Floats:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A set of requests in feature space: mean vector, number, mean kernel value of a request with itself."""
+    """A set of requests in feature space: mean vector, number, and mean kernel value of a request with itself."""
 
     mean: Floats
     n: int
     own: float
 
     def within(self) -> float:
-        """Mean kernel value of two different requests of the set; the self pairs would add their 1/n."""
+        """Mean kernel value of two different requests of the set. Pairs of a request with itself would bias it."""
         return (float(self.mean @ self.mean) * self.n - self.own) / (self.n - 1) if self.n > 1 else 0.0
 
 
@@ -98,9 +98,9 @@ def of_measured(mapped: Floats) -> Embedded:
 
 
 def discrepancy(window: Embedded, reference: Embedded) -> float:
-    """The unbiased squared distance of two sets times the window's length; NaN below two requests.
+    """The unbiased squared distance of two sets, times the window's length. NaN below two requests.
 
-    The factor makes windows of unlike length comparable: chance alone moves the distance by about 1/n.
+    The factor makes windows of different length comparable: chance alone moves the distance by about 1/n.
     """
     if window.n < 2:
         return float("nan")
@@ -108,7 +108,7 @@ def discrepancy(window: Embedded, reference: Embedded) -> float:
 
 
 def reference_of(requests: pl.DataFrame) -> pl.DataFrame:
-    """A few requests of every account: the site itself, no heavy account speaking for it."""
+    """A few requests of every account: a picture of the site that heavy accounts do not dominate."""
     return requests.filter(pl.int_range(pl.len()).shuffle(seed=0).over("account_id") < PER_ACCOUNT)
 
 
@@ -135,7 +135,7 @@ def score_measured(
 def by_key(
     names: pl.Series, mapped: Floats, embed: Callable[[Floats], Embedded], reference: Embedded
 ) -> list[tuple[str, float]]:
-    """Discrepancy of every run of equal ``names`` (sorted, one a row of ``mapped``)."""
+    """Discrepancy of every run of equal ``names``, which are sorted and name the rows of ``mapped``."""
     ends = names.rle().struct.field("len").cum_sum().to_list()
     parts = zip(names.unique(maintain_order=True), [0, *ends[:-1]], ends, strict=True)
     return [(str(name), discrepancy(embed(mapped[low:high]), reference)) for name, low, high in parts]
@@ -144,5 +144,5 @@ def by_key(
 def _by_account(
     rows: pl.DataFrame, mapped: Floats, embed: Callable[[Floats], Embedded], reference: Embedded
 ) -> pl.DataFrame:
-    found = by_key(rows["account_id"], mapped, embed, reference)
-    return pl.DataFrame(found, schema={"account_id": pl.String, "score": pl.Float64}, orient="row")
+    distances = by_key(rows["account_id"], mapped, embed, reference)
+    return pl.DataFrame(distances, schema={"account_id": pl.String, "score": pl.Float64}, orient="row")

@@ -1,4 +1,4 @@
-"""Prompt sketches as arrays: what rivals that compare prompts work on, as no text is kept."""
+"""Prompt sketches as arrays. Rivals that compare prompts use them, because no text is kept."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def words(sketches: pl.Series) -> Words:
-    """Sketches that are not NULL as rows of 32 unsigned words, shape (n, 32)."""
+    """The sketches that are not NULL as rows of unsigned words, shape (n, 32)."""
     raw = b"".join(sketches.drop_nulls().to_list())
     return np.frombuffer(raw, dtype="<u4").reshape(-1, MINHASH_PERMUTATIONS)
 
 
 def nearest_before(sketch: Words) -> Floats:
     """Distance (1 - estimated Jaccard, 0..1) of each sketch but the first to the nearest earlier one."""
-    found = np.empty(max(len(sketch) - 1, 0))
+    distance = np.empty(max(len(sketch) - 1, 0))
     for i in range(1, len(sketch)):
-        found[i - 1] = 1.0 - float((sketch[:i] == sketch[i]).mean(axis=1).max())
-    return found
+        distance[i - 1] = 1.0 - float((sketch[:i] == sketch[i]).mean(axis=1).max())
+    return distance
