@@ -53,7 +53,7 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
     ----------
     measures : measurements of one grain (one ``key``), in the order of their columns.
     available : relation to its columns with at least one value that day. A relation that is missing here cannot be
-        read; an empty one has no columns.
+        read; an empty one has no columns. A shared relation that is named here is bound already, and not composed again.
 
     A measurement whose relations or needs are not available becomes typed NULLs, with a reason in ``skipped``. Needs
     are columns of ``requests``, or ``relation.column``.
@@ -78,7 +78,7 @@ def compose(measures: Sequence[Measure], *, available: Mapping[str, frozenset[st
             skipped.append((measure.name, reason))
             columns += [f"CAST(NULL AS {c.type}) AS {c.name}" for c in measure.columns]
             continue
-        shared.update(SHARED.keys() & set(measure.reads))
+        shared.update(SHARED.keys() & set(measure.reads) - available.keys())
         part = f"m_{measure.name}"
         parts.append((part, measure.sql))
         columns += [f"CAST({part}.{c.name} AS {c.type}) AS {c.name}" for c in measure.columns]

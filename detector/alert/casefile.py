@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from detector.alert.chains import Ties, ties
 from detector.alert.clean import clean, show_id
+from detector.alert.connections import Connections, connections
 from detector.alert.evidence import Evidence, weigh
 from detector.alert.phrases import amount, count, measured
 from detector.alert.words import NO_VALUE, Description, describe
@@ -138,6 +140,10 @@ class CaseFile:
     score_day: date | None = None
     #: Its score on every day on which it was worked out, oldest first.
     daily: tuple[DayScore, ...] = ()
+    #: What connects the accounts of a group; None where fewer than two have evidence.
+    connections: Connections | None = None
+    #: What ties an account to its group; None where it has none.
+    ties: Ties | None = None
     not_proof: str = NOT_PROOF
     how_to_check: str = HOW_TO_CHECK
     how_to_appeal: str = HOW_TO_APPEAL
@@ -179,6 +185,7 @@ def explain(
     events: Sequence[Row] = (),
     allowed: Sequence[Row] = (),
     history: Sequence[Row] = (),
+    group_why: Sequence[Row] = (),
     threshold: float,
 ) -> CaseFile:
     """Build the case file of a group or account.
@@ -193,6 +200,7 @@ def explain(
     events : rows of ``account_events`` of its accounts.
     allowed : exemptions of its accounts: account_id, by, name, until, reason, state.
     history : its rows of ``contributions`` on every day: the scores of its days.
+    group_why : for an account, rows of ``why`` of the group that its own are of.
     threshold : probability an alert needed that day (0..1).
     """
     is_group = "n_accounts" in subject
@@ -220,6 +228,8 @@ def explain(
         allowed=tuple(_allowed(row) for row in sorted(allowed, key=lambda r: str(r["account_id"]))),
         score_day=subject.get("score_day"),
         daily=_daily(history),
+        connections=connections(why) if is_group else None,
+        ties=ties(subject["account_id"], group_why[0]["group_id"], group_why) if group_why else None,
     )
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from detector.alert.casefile import CaseFile
+from detector.alert.connections import Connections
 from detector.alert.phrases import probability
 
 #: Most members shown; ``--json`` and the HTML file have all.
@@ -36,6 +37,10 @@ def print_case(case: CaseFile, console: Console) -> None:
     _listed(console, "Honest explanations to rule out", words.innocent)
     if case.evidence:
         _evidence(console, case)
+    if case.connections:
+        _connections(console, case.connections)
+    if case.ties:
+        _listed(console, "What ties it to its group", case.ties.sentences())
     if case.parts:
         _parts(console, case)
     if case.members:
@@ -93,6 +98,25 @@ def _evidence(console: Console, case: CaseFile) -> None:
     console.print(table)
 
 
+def _connections(console: Console, seen: Connections) -> None:
+    _listed(console, "What connects the accounts", seen.sentences())
+    if seen.keys:
+        _heading(console, "Keys that are enough to connect them, those that are not spoofable first")
+        for key in seen.keys:
+            console.print(Text(f"- {key.sentence(seen.n_accounts)}"))
+        _left(console, seen.n_more_keys)
+    if seen.splits:
+        _heading(console, "Keys that much rests on: without one of them alone")
+        for split in seen.splits:
+            console.print(Text(f"- without the {split.key.named()} the accounts {split.without.sentence()}"))
+        _left(console, seen.n_more_splits)
+
+
+def _left(console: Console, n: int) -> None:
+    if n:
+        console.print(Text(f"and {n:,} more"))
+
+
 def _parts(console: Console, case: CaseFile) -> None:
     _heading(console, case.contributions_title())
     table = _table("contribution", "value", "bits", "n", "what it measures")
@@ -126,5 +150,4 @@ def _members(console: Console, case: CaseFile) -> None:
         )
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
-    if len(case.members) > MAX_MEMBERS:
-        console.print(Text(f"and {len(case.members) - MAX_MEMBERS:,} more"))
+    _left(console, max(0, len(case.members) - MAX_MEMBERS))

@@ -204,17 +204,19 @@ def _named(names: tuple[str, ...], codes: Bytes) -> pl.Series:
 
 
 def buckets(account: Ints | Codes, key: Ints | Codes, degree: Ints | Codes, size: int) -> Ints:
-    """Column of each entry when keys of more than ``size`` holders are dealt into buckets, counted from 0.
+    """Column of each entry when keys of more than ``size`` holders are dealt into buckets: keys in order, then buckets.
 
     Who meets whom at a hub is drawn by account and key, so that other strangers meet at every key: two accounts that have
     many hubs in common meet at some of them. ``degree``: holders of the key of each entry.
     """
-    many = -(-degree.astype(np.int64) // size)
-    mixed = (account.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
-        key.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
+    many = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
+    many[key] = -(-degree.astype(np.int64) // size)
+    column: Ints = (np.cumsum(many) - many)[key]
+    hub = np.flatnonzero(degree > size)
+    mixed = (account[hub].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
+        key[hub].astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     )
-    bucket = ((mixed >> np.uint64(33)) % many.astype(np.uint64)).astype(np.int64)
-    column: Ints = np.unique(key * np.int64(int(many.max(initial=0)) + 1) + bucket, return_inverse=True)[1]
+    column[hub] += ((mixed >> np.uint64(33)) % many[key[hub]].astype(np.uint64)).astype(np.int64)
     return column
 
 

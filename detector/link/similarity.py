@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sknetwork.clustering import Louvain
@@ -78,25 +77,47 @@ def alike(graph: EvidenceGraph) -> Alike:
     return _members(near, label, graph.organisation)
 
 
-def _informative(graph: EvidenceGraph) -> pl.DataFrame:
-    """Entries that may tell similarity: account, code, n_sharing, weight."""
-    found = graph.rows(_original(graph), "account", "code", "n_sharing", "n", "n_prompts", "asked_sum")
-    keys = (
-        found.group_by("code")
-        .agg(
-            (pl.col("n_prompts").sum() / pl.col("n").sum()).alias("distinct"),
-            (pl.col("asked_sum").sum() / pl.col("n").sum()).fill_null(0.0).alias("asked"),
-        )
-        .filter(pl.col("distinct") >= LEAST_DISTINCT)
-    )
-    rarity = (graph.n_accounts / pl.col("n_sharing")).log(2.0) ** 2
-    weight = rarity * (1 + pl.col("n_prompts")).log(2.0) * (1 + ASKED * pl.col("asked"))
-    return (
-        found.join(keys, on="code")
-        .select("account", "code", "n_sharing", weight.alias("weight"))
-        .sort(["account", "weight", "code"], descending=[False, True, False])
-        .filter(pl.int_range(pl.len()).over("account") < SIMILAR_KEYS)
-    )
+@dataclass(frozen=True)
+class _Informative:
+    """Entries that may tell similarity, by account: what they are of, holders of the key, and weight."""
+
+    account: Codes
+    key: Codes
+    degree: Codes
+    weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+
+def _informative(graph: EvidenceGraph) -> _Informative:
+    """Text that ever new prompts come under, weighed; of each account the weightiest ``SIMILAR_KEYS``."""
+    entries = _original(graph)
+    n_keys, key = len(graph.keys), graph.key[entries]
+    uses = np.bincount(key, graph.n[entries], minlength=n_keys)
+    prompts = np.bincount(key, graph.n_prompts[entries], minlength=n_keys)
+    asked = np.bincount(key, np.nan_to_num(graph.asked_sum[entries]), minlength=n_keys) / np.maximum(uses, 1)
+    telling = (uses > 0) & (prompts / np.maximum(uses, 1) >= LEAST_DISTINCT)
+    entries = entries[telling[key]]
+    key = graph.key[entries]
+    rarity = (np.log(graph.n_accounts / np.maximum(graph.keys.degree, 1)) / np.log(2.0)) ** 2
+    of_key = rarity * (1 + ASKED * asked)
+    weight = of_key[key] * (np.log(1.0 + graph.n_prompts[entries]) / np.log(2.0))
+    kept = _weightiest(graph.account[entries], key, weight)
+    key = key[kept]
+    return _Informative(graph.account[entries[kept]], key, graph.keys.degree[key], weight[kept])
+
+
+def _weightiest(account: Codes, key: Codes, weight: Floats) -> Ints:
+    """Places of the ``SIMILAR_KEYS`` weightiest entries of each account, in order; of equal weight those of lower keys."""
+    many = np.bincount(account)
+    if not len(many) or many.max() <= SIMILAR_KEYS:
+        return np.arange(len(account))
+    crowded = np.flatnonzero((many > SIMILAR_KEYS)[account])
+    order = crowded[np.lexsort((key[crowded], -weight[crowded], account[crowded]))]
+    kept = np.ones(len(account), bool)
+    kept[order[_rank_in_run(account[order]) >= SIMILAR_KEYS]] = False
+    return np.flatnonzero(kept)
 
 
 def _original(graph: EvidenceGraph) -> Ints:
@@ -109,13 +130,10 @@ def _original(graph: EvidenceGraph) -> Ints:
     return entries[~parrot[graph.account[entries]]]
 
 
-def _vectors(held: pl.DataFrame, n: int) -> sparse.csr_matrix:
+def _vectors(held: _Informative, n: int) -> sparse.csr_matrix:
     """(account, bucket of a key) matrix of unit rows."""
-    account, code, sharing = (held[name].to_numpy() for name in ("account", "code", "n_sharing"))
-    column = buckets(account, code, sharing, SIMILAR_BUCKET)
-    matrix = sparse.csr_matrix(
-        (held["weight"].to_numpy(), (account, column)), shape=(n, int(column.max()) + 1)
-    )
+    column = buckets(held.account, held.key, held.degree, SIMILAR_BUCKET)
+    matrix = sparse.csr_matrix((held.weight, (held.account, column)), shape=(n, int(column.max()) + 1))
     length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return (sparse.diags(1 / np.maximum(length, 1e-12)) @ matrix).tocsr()
 
@@ -332,7 +350,7 @@ def within(graph: sparse.csr_matrix, label: Ints) -> Floats:
     return total / np.maximum(np.bincount(edges.row, minlength=len(label)), 1)
 
 
-def _rank_in_run(ordered: Ints) -> Ints:
+def _rank_in_run(ordered: Ints | Codes) -> Ints:
     """Place of each entry within its run of equal values, from 0."""
     if not len(ordered):
         return np.empty(0, np.int64)

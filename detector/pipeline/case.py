@@ -44,10 +44,14 @@ def case_file(store: Store, subject: str, settings: Config) -> CaseFile:
     runs = store.rows_of("runs", when)
     limit = runs[0]["threshold"] if runs and runs[0]["threshold"] is not None else 1.0
     history = store.rows_of("contributions", f"subject_id = {name}")
+    why = store.rows_of("why", f"{'group_id' if is_group else 'account_id'} = {name} AND {when}")
+    # The group that its evidence is of, whichever it is in today.
+    its_group = f"group_id = {literal(why[0]['group_id'])} AND {when}" if why and not is_group else ""
     return build(
         row,
         parts=[part for part in history if part["day"] == row["score_day"]],
-        why=store.rows_of("why", f"{'group_id' if is_group else 'account_id'} = {name} AND {when}"),
+        why=why,
+        group_why=store.rows_of("why", its_group) if its_group else (),
         members=members,
         alerts=store.rows_of("alerts", f"subject_id = {name}"),
         events=store.rows_of("account_events", f"account_id IN ({accounts})"),

@@ -83,22 +83,54 @@ def _slice(store: Store, everything: str, last: date, part: tuple[int, int]) -> 
 
 def _coded(parts: list[pl.DataFrame], names: pl.Series, kinds: pl.Series) -> Gathered:
     """The slices put together, keys and accounts numbered in order among those that are left."""
-    counted = [part.group_by("kind", "key").agg(pl.len().cast(pl.Int32).alias("n_sharing")) for part in parts]
-    keys = pl.concat(each.filter(pl.col("n_sharing") >= 2) for each in counted).sort("kind", "key")
-    keys = keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
-    for number, part in enumerate(parts):
-        parts[number] = part.join(keys.drop("n_sharing"), on=["kind", "key"]).drop("key")
+    found = [_shared(part) for part in parts]
+    parts.clear()
+    keys = pl.concat([keys for _, keys in found])
+    # Codes in order of kind and key, whichever slice a key is of.
+    order = np.lexsort((keys["key"].to_numpy(), keys["kind"].to_numpy()))
+    code = np.empty(len(keys), np.int32)
+    code[order] = np.arange(len(keys), dtype=np.int32)
+    first = 0
+    for number, (rows, of) in enumerate(found):
+        rows = rows.with_columns(pl.Series("code", code[first + rows["place"].to_numpy()]))
+        parts.append(rows.drop("place"))
+        first += len(of)
+        found[number] = (rows.clear(), of)
     rows = pl.concat(parts, rechunk=True)
     parts.clear()
     account = rows["account"].to_numpy()
     present = np.bincount(account, minlength=len(names)) > 0
     account = (np.cumsum(present, dtype=np.int32) - 1)[account] if len(account) else account
-    order = np.argsort(account.astype(np.int64) * max(len(keys), 1) + rows["code"].to_numpy())
+    by_account = np.argsort(account.astype(np.int64) * max(len(keys), 1) + rows["code"].to_numpy())
     rows = rows.with_columns(pl.Series("account", account, dtype=pl.Int32))
-    rows = pl.DataFrame([rows.drop_in_place(name).gather(order) for name in rows.columns])
+    rows = pl.DataFrame([rows.drop_in_place(name).gather(by_account) for name in rows.columns])
     named = kinds.alias("kind").cast(pl.Enum(kinds))
+    keys = keys[order]
     return Gathered(
-        rows.drop("kind"),
+        rows,
         names.filter(pl.Series(present)),
         keys.select(named.gather(keys["kind"]), "key", "n_sharing"),
+    )
+
+
+def _shared(part: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Entries of keys that two hold, with the ``place`` of the key among them; and these keys: kind, key, n_sharing."""
+    key, kind = part["key"].to_numpy(), part["kind"].to_numpy()
+    order = np.argsort(key)
+    ordered = key[order]
+    # Keys of two kinds are equal once in 2^64: they are told apart all the same.
+    twins = np.flatnonzero((ordered[1:] == ordered[:-1]) & (kind[order[1:]] != kind[order[:-1]]))
+    if len(twins):
+        order = np.lexsort((kind, key))
+        ordered = key[order]
+    starts = np.r_[True, (ordered[1:] != ordered[:-1]) | (kind[order[1:]] != kind[order[:-1]])]
+    start = np.flatnonzero(starts) if len(ordered) else np.empty(0, np.int64)
+    degree = np.diff(np.r_[start, len(ordered)])
+    held = degree >= 2
+    place = np.repeat(np.where(held, np.cumsum(held) - 1, -1), degree)
+    inside = place >= 0
+    rows = part.drop("key", "kind")[order[inside]].with_columns(pl.Series("place", place[inside]))
+    first = order[start[held]]
+    return rows, pl.DataFrame(
+        {"kind": kind[first], "key": key[first], "n_sharing": degree[held].astype(np.int32)}
     )

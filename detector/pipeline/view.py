@@ -6,6 +6,8 @@ Everything a statement of the day may name is bound here and nowhere else, and f
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from datetime import date, timedelta
 from types import TracebackType
 
@@ -18,6 +20,7 @@ from detector.lake.tables import tables
 from detector.pipeline.relations import DAYS_BEFORE, frame, known_accounts, steady
 from features import compose, plugins
 from features.schema import ELICITATION_KINDS
+from features.spec import Measure
 
 #: A prompt that this share of a day's accounts with prompts sends, of at least so many, is a gateway's word for content
 #: it does not log. Digits are masked before a prompt is hashed, so a word with a length in it counts as one.
@@ -80,6 +83,8 @@ class DayView:
     def measure(self, grain: plugins.Grain) -> pl.DataFrame:
         """Every measurement of a grain, one row a key; what had to be left out is added to ``skipped``."""
         measures = plugins.measures(grain)
+        if grain == "group":
+            self._gather_members(measures)
         # Measurements of accounts read the same few counts; those of groups have nothing in common but what each would
         # then wait for the others with: in one statement they need the memory of all.
         each = [measures] if grain == "account" else [(measure,) for measure in measures]
@@ -91,6 +96,20 @@ class DayView:
             rows = part if rows is None else rows.join(part, on=part.columns[0], how="left")
         assert rows is not None
         return steady(rows).sort(rows.columns[0])
+
+    def _gather_members(self, measures: Sequence[Measure]) -> None:
+        """Bind ``member_requests``, with the columns that ``measures`` name: members are few, and each measurement would
+        else look for them among the requests of all."""
+        named = set(re.findall(r"\w+", " ".join(m.sql for m in measures if "member_requests" in m.reads)))
+        columns = [c.name for c in compose.relations()["requests"] if c.name in named | {"account_id"}]
+        selected = ", ".join(f"requests.{name}" for name in columns)
+        self._bound.append("member_requests")
+        self.store.engine.materialise(
+            "member_requests",
+            f"""(SELECT members.group_id, {selected} FROM members
+            JOIN requests ON members.account_id = requests.account_id)""",
+        )
+        self._available["member_requests"] = frozenset(columns)
 
     def ties(self) -> pl.DataFrame:
         """The table ``ties`` of the day; each plug-in is a statement, so that memory is the largest one's."""

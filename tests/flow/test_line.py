@@ -182,7 +182,19 @@ def test_explain_tells_the_case_of_alert_group_and_account(finished: Path, tmp_p
     assert case["evidence"]
     assert case["parts"]
     assert {m["account_id"] for m in case["members"]} >= {member}
+    connected = case["connections"]
+    assert connected["whole"]["n_largest"] >= connected["unspoofable"]["n_largest"] > 0
+    assert connected["whole"]["n_accounts"] == connected["n_accounts"] <= len(case["members"])
+    assert connected["keys"][0]["n_accounts"] >= 2
+    assert "What connects the accounts" in ok("explain", alert["alert_id"], "--lake", finished).stdout
     assert member in ok("explain", member, "--lake", finished).stdout
+    shown_that_day = opened.query(
+        "SELECT w.account_id FROM why w JOIN account_scores s ON w.account_id = s.account_id AND w.day = s.score_day "
+        f"WHERE w.group_id = '{alert['subject_id']}' ORDER BY 1"
+    )["account_id"][0]
+    tied = json.loads(ok("explain", shown_that_day, "--lake", finished, "--json").stdout)["ties"]
+    assert tied["group_id"] == alert["subject_id"]
+    assert tied["chains"]
     page = tmp_path / "case.html"
     ok("explain", alert["alert_id"], "--lake", finished, "--html", page)
     assert "<script" not in page.read_text()

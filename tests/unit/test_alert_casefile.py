@@ -88,6 +88,16 @@ def account_case() -> CaseFile:
     )
 
 
+def tied_case() -> CaseFile:
+    """An account tied to its group by a card, and by a key that could be spoofed."""
+    group = [why(f"u{i:03d}", key=i // 8) for i in range(16)]
+    group += [why("u000", key=50, kind="ja4", family="client", spoofable=True, detail="a TLS fingerprint")]
+    group += [why("u015", key=50, kind="ja4", family="client", spoofable=True, detail="a TLS fingerprint")]
+    subject = {"account_id": "u000", "score": 0.8, "score_bits": 2.0, "verdict": "alert", "kind": "resale"}
+    own = [row for row in group if row["account_id"] == "u000"]
+    return explain(subject, parts=[], why=own, group_why=group, threshold=0.5)
+
+
 def hostile_case() -> CaseFile:
     names = {"kind": HOSTILE, "family": HOSTILE, "detail": HOSTILE, "spoofable": True}
     return explain(
@@ -141,7 +151,9 @@ def test_a_long_timeline_is_cut_in_the_middle_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [group_case(), account_case(), hostile_case()], ids=["group", "account", "hostile"]
+    "case",
+    [group_case(), account_case(), hostile_case(), tied_case()],
+    ids=["group", "account", "hostile", "tied"],
 )
 def test_json_round_trips(case: CaseFile) -> None:
     text = json.dumps(case.to_json(), allow_nan=False)
@@ -181,6 +193,43 @@ def test_text_of_a_hostile_case_cannot_steer_a_terminal() -> None:
     plain = render_text(hostile_case())
     assert all(c == "\n" or c.isprintable() for c in plain)
     assert "[link=" in plain, "markup is shown, not obeyed"
+
+
+def test_a_group_says_what_connects_it_and_what_is_left_without_a_key() -> None:
+    case = group_case()
+    assert case.ties is None
+    assert case.connections is not None
+    assert [key.named() for key in case.connections.keys] == [
+        "card or bank account (billing / card: card; key 1)",
+        "network range (network / prefix: card; key 9; spoofable)",
+    ]
+    text = " ".join(render_text(case, width=100).split())
+    for wanted in (
+        "By 2 keys that they share the accounts stay in one part (40 of 40)",
+        "Without spoofable keys, which an outsider could have arranged, the accounts are in 11 parts; the largest holds 30",
+        "joins u000, u001, u002, u003, u004, u005 and 34 more (40 of 40)",
+        "without the network range (network / prefix: card; key 9; spoofable) the accounts are in 11 parts",
+    ):
+        assert wanted in text, wanted
+    plain = case.to_json()["connections"]
+    assert (plain["n_accounts"], plain["keys"][0]["key"], plain["splits"][0]["without"]["n_parts"]) == (
+        40,
+        "1",
+        11,
+    )
+
+
+def test_an_account_says_what_ties_it_to_its_group() -> None:
+    case = tied_case()
+    assert case.connections is None
+    assert case.to_json()["ties"]["n_reached_unspoofable"] == 7
+    text = " ".join(render_text(case, width=100).split())
+    assert "lead to 15 of the 15 other accounts of g-1; without spoofable keys" in text
+    assert (
+        "u000 and u015 share one TLS client fingerprint (client / ja4: a TLS fingerprint; key 50; spoofable)"
+        in text
+    )
+    assert "What ties it" not in render_text(account_case())
 
 
 def test_an_empty_case_still_renders() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from test_alert_casefile import account_case, group_case, hostile_case, member, why
+from test_alert_casefile import account_case, group_case, hostile_case, member, tied_case, why
 
 from detector.alert.casefile import CaseFile, explain
 from detector.report import pages
@@ -80,7 +80,13 @@ def case_named(name: str) -> CaseFile:
     return explain(
         {"group_id": name, "n_accounts": 3, "score": 0.9, "kind": name, "verdict": name, "state": name},
         parts=parts,
-        why=[why(name, kind=name, family=name, detail=name, spoofable=True), why("b")],
+        why=[
+            *(
+                why(holder, kind=name, family=name, detail=name, key=name, spoofable=True)
+                for holder in (name, "b")
+            ),
+            why("b"),
+        ],
         members=[member(1, account_id=name, state=name), member(2, account_id="b")],
         alerts=[{"alert_id": name, "version": 1, "opened_day": D, "updated_day": D, "closed_day": D}],
         allowed=[
@@ -110,7 +116,9 @@ def assert_inert(page: str) -> Reader:
 
 
 @pytest.mark.parametrize(
-    "case", [group_case(), account_case(), hostile_case()], ids=["group", "account", "hostile"]
+    "case",
+    [group_case(), account_case(), hostile_case(), tied_case()],
+    ids=["group", "account", "hostile", "tied"],
 )
 def test_the_page_is_inert_and_self_contained(case: CaseFile) -> None:
     assert "default-src 'none'; style-src 'unsafe-inline'" in pages.POLICY
@@ -130,6 +138,20 @@ def test_no_name_is_obeyed(name: str) -> None:
     assert "\\u202e" in text or "\u202e" not in name
 
 
+@pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES.keys())
+def test_no_name_in_a_chain_is_obeyed(name: str) -> None:
+    group = [
+        why(holder, kind=name, family=name, detail=name, key=name, group_id=name) for holder in (name, "b")
+    ]
+    case = explain(
+        {"account_id": name, "score": 0.9}, parts=[], why=group[:1], group_why=group, threshold=0.5
+    )
+    assert case.ties is not None
+    assert case.ties.chains
+    text = "".join(assert_inert(render_page(case)).text)
+    assert "\\u202e" in text or "\u202e" not in name
+
+
 def test_a_template_in_a_name_is_text() -> None:
     text = "".join(read(render_page(case_named("{{7*7}}"))).text)
     assert text.count("{{7*7}}") > 20
@@ -144,6 +166,22 @@ def test_the_page_shows_what_the_case_holds() -> None:
     ):  # fmt: skip
         assert wanted in text, wanted
     assert "&lt;script&gt;" in render_page(hostile_case())
+
+
+def test_the_page_shows_what_connects_the_accounts() -> None:
+    text = " ".join(" ".join(read(render_page(group_case())).text).split())
+    for wanted in (
+        "What connects the accounts By 2 keys that they share",
+        "Keys that are enough to connect them",
+        "u000, u001, u002, u003, u004, u005 and 34 more",
+        "Keys that much rests on",
+        "30 of 40",
+    ):
+        assert wanted in text, wanted
+    assert "What ties it to its group" not in text
+    account = " ".join(read(render_page(tied_case())).text)
+    assert "What ties it to its group" in account
+    assert "What connects the accounts" not in account
 
 
 def test_the_waterfall_ends_at_the_score_and_days_are_drawn_where_there_are_two() -> None:

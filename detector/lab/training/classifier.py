@@ -74,7 +74,7 @@ def _measure(job: tuple[WorldSpec, Path]) -> None:
 def card(detector: Detector, figures: Mapping[str, float]) -> str:
     """The model card: data, figures, limits, terms."""
     lines = [
-        "# Model card: account and group classifier",
+        "# Model card: the classifier",
         "",
         "Additive log-odds models (bits), fitted by `hydrawatch train` on worlds made by `hydrawatch simulate`;",
         "no real logs. Their limits are those of the worlds: campaigns unlike all of them are found less well.",
