@@ -43,7 +43,7 @@ class Ties:
     ----------
     account_id, group_id : safe to show.
     n_others : other accounts of the group with evidence on that day.
-    n_reached, n_reached_unspoofable : those that shared keys lead to, of all kinds, and of kinds nobody can plant.
+    n_reached, n_reached_unspoofable : those that shared keys lead to, of all kinds, and of kinds nobody can spoof.
     chains : of different families where there are such, the shortest first.
     """
 
@@ -59,7 +59,7 @@ class Ties:
         others = f"of the {count(self.n_others, 'other account', 'other accounts')} of {self.group_id}"
         return (
             f"Keys that it shares, and what those who hold them share, lead to {self.n_reached:,} {others}; without "
-            f"spoofable keys, which an outsider could have planted, to {self.n_reached_unspoofable:,}",
+            f"spoofable keys, which an outsider could have arranged, to {self.n_reached_unspoofable:,}",
             *(chain.sentence() for chain in self.chains),
         )
 
@@ -67,7 +67,7 @@ class Ties:
 def ties(account_id: str, group_id: str, rows: Iterable[Row]) -> Ties | None:
     """How ``account_id`` is tied to its group, of the group's rows of ``why``; None where they do not name it.
 
-    A chain ends at the largest part of the accounts it leads to that keys nobody can plant hold together without the
+    A chain ends at the largest part of the accounts it leads to that keys nobody can spoof hold together without the
     account; where there is none, at whichever account shares a key. No key is in two chains, and none of the account's
     own keys but the first is in any: each chain stands without the others.
     """

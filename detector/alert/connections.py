@@ -59,8 +59,8 @@ class Connections:
     ----------
     n_accounts : accounts with evidence on the day of the score.
     n_keys : keys that two or more of them share.
-    whole, unspoofable : the parts they are in by all keys, and by those that nobody can plant.
-    keys : the fewest keys that connect them as all do, those that nobody can plant first (``joining``).
+    whole, unspoofable : the parts they are in by all keys, and by those that nobody can spoof.
+    keys : the fewest keys that connect them as all do, those that nobody can spoof first (``joining``).
     n_more_keys, n_more_splits : left out of ``keys`` and ``splits``.
     splits : keys each of which alone holds parts together, the one that leaves the smallest largest part first.
     """
@@ -81,7 +81,7 @@ class Connections:
         if self.keys:
             lines.append(f"{len(self.keys) + self.n_more_keys:,} of those would be enough")
         lines.append(
-            f"Without spoofable keys, which an outsider could have planted, the accounts {self.unspoofable.sentence()}"
+            f"Without spoofable keys, which an outsider could have arranged, the accounts {self.unspoofable.sentence()}"
         )
         if self.splits:
             worst = self.splits[0]
@@ -116,7 +116,7 @@ def connections(rows: Iterable[Row]) -> Connections | None:
 
 
 def _fewest(seen: Incidence) -> list[int]:
-    """The fewest keys nobody can plant that join what all of those join, then the fewest others that add the rest."""
+    """The fewest keys nobody can spoof that join what all of those join, then the fewest others that add the rest."""
     joining = Joining(seen.holders)
     rounds = ([k for k in seen.holders if (k in seen.spoofable) == spoofable] for spoofable in (False, True))
     return [key for keys in rounds for key in joining.fewest(keys)]

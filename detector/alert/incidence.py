@@ -28,7 +28,7 @@ class SharedKey:
     ----------
     family, kind, label : cleaned. ``label`` is the commonest of its rows.
     key : the key as ``why`` holds it, hashed.
-    spoofable : whether an outsider could have planted it on a victim.
+    spoofable : whether an outsider could have arranged it for a victim.
     bits : its heaviest row (bits).
     n_accounts : accounts of the group that hold it.
     accounts : the first of them by id.
@@ -92,7 +92,7 @@ class Incidence:
 
     @cached_property
     def unspoofable(self) -> nx.Graph[int]:
-        """All accounts, and the keys that nobody can plant."""
+        """All accounts, and the keys that nobody can spoof."""
         return self._graph(key for key in self.holders if key not in self.spoofable)
 
     def _graph(self, keys: Iterable[int]) -> nx.Graph[int]:

@@ -44,9 +44,7 @@ def backtest(
     quick: Annotated[
         bool, typer.Option("--quick", help="small worlds; shows that everything runs, proves nothing")
     ] = False,
-    held_out: Annotated[
-        bool, typer.Option(help="also measure detectors that never saw what they judge")
-    ] = True,
+    held_out: Annotated[bool, typer.Option(help="measure detectors that never saw what they judge")] = True,
     rivals: Annotated[bool, typer.Option(help="also run published methods on the same worlds")] = True,
     full: Annotated[bool, typer.Option("--full", help="add published sizes and 0.1 % worlds: hours")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="worlds processed in parallel")] = 2,

@@ -111,7 +111,7 @@ def texts() -> Iterator[tuple[str, str]]:
     """(path, text) of every file that is held to the glossary."""
     yield from ((name, text) for name, text in TEXT.items() if not name.startswith(NOT_READ))
     for top in ("detector", "features", "rules", "benchmarks", "tests"):
-        for path in sorted((ROOT / top).rglob("*.py")):
+        for path in sorted([*(ROOT / top).rglob("*.py"), *(ROOT / top).rglob("*.j2")]):
             name = path.relative_to(ROOT).as_posix()
             if not name.startswith(NOT_READ):
                 yield name, path.read_text(encoding="utf-8")

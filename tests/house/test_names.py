@@ -16,14 +16,12 @@ TO_DO = (
     "detector.alert.honest",
     "detector.alert.phrases",
     "detector.alert.words",
-    "detector.attribution",
     "detector.decide",
     "detector.lab",
     "detector.lake",
     "detector.link",
     "detector.pipeline",
     "detector.score",
-    "features.group",
 )
 
 

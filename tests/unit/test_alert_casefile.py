@@ -89,7 +89,7 @@ def account_case() -> CaseFile:
 
 
 def tied_case() -> CaseFile:
-    """An account tied to its group by a card, and by a key that could be planted."""
+    """An account tied to its group by a card, and by a key that could be spoofed."""
     group = [why(f"u{i:03d}", key=i // 8) for i in range(16)]
     group += [why("u000", key=50, kind="ja4", family="client", spoofable=True, detail="a TLS fingerprint")]
     group += [why("u015", key=50, kind="ja4", family="client", spoofable=True, detail="a TLS fingerprint")]
@@ -200,13 +200,13 @@ def test_a_group_says_what_connects_it_and_what_is_left_without_a_key() -> None:
     assert case.ties is None
     assert case.connections is not None
     assert [key.named() for key in case.connections.keys] == [
-        "card (billing / card: card; key 1)",
+        "card or bank account (billing / card: card; key 1)",
         "network range (network / prefix: card; key 9; spoofable)",
     ]
     text = " ".join(render_text(case, width=100).split())
     for wanted in (
         "By 2 keys that they share the accounts stay in one part (40 of 40)",
-        "Without spoofable keys, which an outsider could have planted, the accounts are in 11 parts; the largest holds 30",
+        "Without spoofable keys, which an outsider could have arranged, the accounts are in 11 parts; the largest holds 30",
         "joins u000, u001, u002, u003, u004, u005 and 34 more (40 of 40)",
         "without the network range (network / prefix: card; key 9; spoofable) the accounts are in 11 parts",
     ):

@@ -58,15 +58,16 @@ def test_one_card_for_all_is_all_that_holds_them() -> None:
     assert (seen.whole.n_parts, seen.unspoofable.n_parts, seen.n_keys) == (1, 1, 1)
     [key] = seen.keys
     assert (
-        key.sentence(8) == "One card (billing / card: k1; key 1) joins a, b, c, d, e, f and 2 more (8 of 8)"
+        key.sentence(8)
+        == "One card or bank account (billing / card: k1; key 1) joins a, b, c, d, e, f and 2 more (8 of 8)"
     )
     [split] = seen.splits
     assert (split.without.n_parts, split.without.n_largest) == (8, 1)
     assert seen.sentences() == (
         "By 1 key that they share the accounts stay in one part (8 of 8)",
         "1 of those would be enough",
-        "Without spoofable keys, which an outsider could have planted, the accounts stay in one part (8 of 8)",
-        "The most rests on one card (billing / card: k1; key 1): without it the accounts are in 8 parts; "
+        "Without spoofable keys, which an outsider could have arranged, the accounts stay in one part (8 of 8)",
+        "The most rests on one card or bank account (billing / card: k1; key 1): without it the accounts are in 8 parts; "
         "the largest holds 1 of 8 (12 %)",
         NOT_ALL,
     )
@@ -127,11 +128,11 @@ def test_any_small_graph_is_told_as_brute_force_tells_it(edges: list[Edge], orde
     order.shuffle(evidence)
     assert connections(evidence) == seen
     assert connections(evidence * 2) == seen
-    whole, firm = sizes(accounts, edges), sizes(accounts, [e for e in edges if e[1] < 100])
+    whole, unspoofable = sizes(accounts, edges), sizes(accounts, [e for e in edges if e[1] < 100])
     assert (seen.whole.n_parts, seen.whole.n_largest) == (len(whole), whole[0])
-    assert (seen.unspoofable.n_parts, seen.unspoofable.n_largest) == (len(firm), firm[0])
+    assert (seen.unspoofable.n_parts, seen.unspoofable.n_largest) == (len(unspoofable), unspoofable[0])
     chosen = [int(k.key) for k in seen.keys]
-    assert_enough_and_needed(chosen, accounts, edges, n_firm=len(firm), n_whole=len(whole))
+    assert_enough_and_needed(chosen, accounts, edges, n_unspoofable=len(unspoofable), n_whole=len(whole))
     assert {(int(s.key.key), s.without.n_parts, s.without.n_largest) for s in seen.splits} <= (
         expected := splits(accounts, edges)
     )
@@ -142,19 +143,19 @@ def test_any_small_graph_is_told_as_brute_force_tells_it(edges: list[Edge], orde
 
 
 def assert_enough_and_needed(
-    chosen: list[int], accounts: set[str], edges: list[Edge], *, n_firm: int, n_whole: int
+    chosen: list[int], accounts: set[str], edges: list[Edge], *, n_unspoofable: int, n_whole: int
 ) -> None:
     def n_parts(keys: Iterable[int]) -> int:
         wanted = set(keys)
         return len(sizes(accounts, [e for e in edges if e[1] in wanted]))
 
-    firm, spoofable = [k for k in chosen if k < 100], [k for k in chosen if k >= 100]
-    assert chosen == firm + spoofable
-    assert (n_parts(firm), n_parts(chosen)) == (n_firm, n_whole)
-    assert all(n_parts(set(firm) - {key}) > n_firm for key in firm)
+    unspoofable, spoofable = [k for k in chosen if k < 100], [k for k in chosen if k >= 100]
+    assert chosen == unspoofable + spoofable
+    assert (n_parts(unspoofable), n_parts(chosen)) == (n_unspoofable, n_whole)
+    assert all(n_parts(set(unspoofable) - {key}) > n_unspoofable for key in unspoofable)
     assert all(n_parts(set(chosen) - {key}) > n_whole for key in spoofable)
     # Greedy takes at most 1 + 1/2 + ... + 1/d times the fewest; on 7 accounts d is 6 at most.
-    for round_of, before, goal in ((firm, [], n_firm), (spoofable, firm, n_whole)):
+    for round_of, before, goal in ((unspoofable, [], n_unspoofable), (spoofable, unspoofable, n_whole)):
         kind = sorted({k for _, k in edges if (k >= 100) == (round_of is spoofable)})
         fewest = min(
             n
@@ -211,7 +212,7 @@ def test_an_account_tied_by_a_spoofable_key_is_led_to_what_unspoofable_keys_hold
     assert apart.chains[0].accounts == ("x", "a", "b")
     assert apart.sentences() == (
         "Keys that it shares, and what those who hold them share, lead to 4 of the 4 other accounts of g-1; without "
-        "spoofable keys, which an outsider could have planted, to 0",
+        "spoofable keys, which an outsider could have arranged, to 0",
         "x and a share one TLS client fingerprint (client / ja4: k100; key 100; spoofable), held by 2 in the group; "
         "a and b share one TLS client fingerprint (client / ja4: k101; key 101; spoofable), held by 2 in the group",
     )

@@ -18,4 +18,4 @@ def test_more_columns_are_welcome() -> None:
 
 def test_every_wrong_column_is_named() -> None:
     with pytest.raises(TypeError, match=r"frame 'pair': name is missing; bits is Int64, expected Float64"):
-        PAIR.check(pl.DataFrame({"nmae": ["a"], "bits": [1]}))
+        PAIR.check(pl.DataFrame({"nom": ["a"], "bits": [1]}))

@@ -24,7 +24,7 @@ def plot_all(results: Results, out: Path) -> list[Path]:
 
 def charts(results: Results) -> dict[str, Spec]:
     """The chart of each table that has figures to draw, by the name of its file."""
-    made = {}
+    by_name = {}
     closed = {name.removeprefix("closed - "): r for name, r in results.items() if name.startswith("closed")}
     if closed:
         lines = []
@@ -32,7 +32,7 @@ def charts(results: Results) -> dict[str, Spec]:
             fold = result["folds"][0]
             sizes = [1, *map(int, fold["by_size"])]
             lines.append((task, _points(sizes, [fold["accuracy"], *fold["by_size"].values()])))
-        made["closed_set"] = curves(lines, across="texts of one model", up="share named right")
+        by_name["closed_set"] = curves(lines, across="texts of one model", up="share named right")
     if "open set" in results and results["open set"].get("sizes"):
         by_size = results["open set"]["sizes"]
         lines = [
@@ -42,12 +42,12 @@ def charts(results: Results) -> dict[str, Spec]:
                 ("rejected_at_1pct", "unknown rejected at 1 % false rejection"),
             )
         ]
-        made["open_set"] = curves(lines, across="texts of one model", up="")
+        by_name["open_set"] = curves(lines, across="texts of one model", up="")
     if "learning curve" in results:
         curve = results["learning curve"]["accuracy_by_prompts"]
         lines = [(results["learning curve"]["task"], _points(map(int, curve), curve.values()))]
-        made["learning_curve"] = curves(lines, across="training prompts a class", up="accuracy, one text")
-    return made
+        by_name["learning_curve"] = curves(lines, across="training prompts a class", up="accuracy, one text")
+    return by_name
 
 
 def _points(x: Iterable[int], y: Iterable[float]) -> list[tuple[float, float]]:
