@@ -19,7 +19,6 @@ TO_DO = (
     "detector.decide",
     "detector.lab",
     "detector.lake",
-    "detector.link",
     "detector.pipeline",
     "detector.score",
 )
