@@ -16,7 +16,6 @@ TO_DO = (
     "detector.alert.honest",
     "detector.alert.phrases",
     "detector.alert.words",
-    "detector.lab",
     "detector.lake",
     "detector.pipeline",
 )
