@@ -35,8 +35,8 @@ def recent(today: pl.DataFrame, previous: pl.DataFrame, key: str, bits: str, day
     fresh = pl.col("score_day") > day - timedelta(days=BUDGET_DAYS)
     both = today.select(key, bits).join(alerted, on=key, how="full", coalesce=True)
     due = both.filter(pl.col("score_day").is_null() | fresh | (pl.col(bits) > pl.col("score_bits")))
-    found: Floats = due.select(pl.max_horizontal(bits, "score_bits")).to_series().to_numpy()
-    return found
+    worst: Floats = due.select(pl.max_horizontal(bits, "score_bits")).to_series().to_numpy()
+    return worst
 
 
 def limit_of(groups: Floats, accounts: Floats, n: int, config: Config) -> float:

@@ -38,18 +38,18 @@ def exemptions(facts: pl.DataFrame, config: Config, day: date) -> dict[str, Exem
     accounts = {a.account_id: a for a in live if a.account_id}
     orgs = {a.org_id: a for a in live if a.org_id}
     partners = [p.lower() for p in config.partner_programs]
-    found = {name: _of("account", name, name, entry) for name, entry in accounts.items()}
+    by_account = {name: _of("account", name, name, entry) for name, entry in accounts.items()}
     hit = facts.filter(
         pl.col("org_id").is_in(list(orgs)) | pl.col("program").str.to_lowercase().is_in(partners)
     )
     for name, org, program in hit.select("account_id", "org_id", "program").iter_rows():
-        if name in found:
+        if name in by_account:
             continue
         if org in orgs:
-            found[name] = _of("organisation", name, org, orgs[org])
+            by_account[name] = _of("organisation", name, org, orgs[org])
         else:
-            found[name] = Exemption(name, "programme", program, None, "resells by contract")
-    return found
+            by_account[name] = Exemption(name, "programme", program, None, "resells by contract")
+    return by_account
 
 
 def _of(by: str, account: str, name: str, entry: Allow) -> Exemption:

@@ -34,7 +34,7 @@ def pruned(members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
 
 def rings_of(
     graph: EvidenceGraph | None,
-    known: pl.DataFrame,
+    accounts: pl.DataFrame,
     members: pl.DataFrame,
     previous_groups: pl.DataFrame,
     previous_accounts: pl.DataFrame,
@@ -42,19 +42,19 @@ def rings_of(
     day: date,
 ) -> communities.Rings:
     """Today's rings of suspects, by the worst that is known of each, with the names they go by."""
-    found = pl.DataFrame(schema={"account_id": pl.String, "ring": pl.Int64})
+    rings = pl.DataFrame(schema={"account_id": pl.String, "ring": pl.Int64})
     if graph is not None:
-        worst = known.join(
+        worst = accounts.join(
             previous_accounts.select("account_id", "score_bits"), on="account_id", how="left"
         ).select("account_id", pl.max_horizontal("bits_today", "score_bits").alias("bits"))
         label = communities.find(graph, graph.of(worst["account_id"], worst["bits"].to_numpy(), NO_SCORE))
-        found = pl.DataFrame({"account_id": graph.accounts, "ring": label}).filter(pl.col("ring") >= 0)
+        rings = pl.DataFrame({"account_id": graph.accounts, "ring": label}).filter(pl.col("ring") >= 0)
     gone = previous_groups.filter(pl.col("successor_id").is_not_null())["group_id"].to_list()
-    return communities.name(found, members, previous_accounts, frozenset((*gone, *merged)), day)
+    return communities.name(rings, members, previous_accounts, frozenset((*gone, *merged)), day)
 
 
 def with_neighbours(
-    group_bits: pl.DataFrame, members: pl.DataFrame, known: pl.DataFrame, ring: communities.Rings
+    group_bits: pl.DataFrame, members: pl.DataFrame, accounts: pl.DataFrame, ring: communities.Rings
 ) -> pl.DataFrame:
     """Bits of each group today: what half of its members' neighbours say, or its own as far as that bears it out.
 
@@ -64,7 +64,7 @@ def with_neighbours(
         members.filter(~pl.col("false_member"))
         .select("group_id", "account_id")
         .join(
-            known.filter(pl.col("busy").is_not_null()).select("account_id", "relational_bits"),
+            accounts.filter(pl.col("busy").is_not_null()).select("account_id", "relational_bits"),
             on="account_id",
         )
         .group_by("group_id")

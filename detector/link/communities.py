@@ -68,13 +68,13 @@ def find(graph: EvidenceGraph, bits: Floats) -> Ints:
     if not len(met):
         return label
     evidence = evidence_codes(np.searchsorted(codes, used.account), used.key, len(codes))
-    found = communities(joint[met][:, met], evidence[met])
+    community = communities(joint[met][:, met], evidence[met])
     if (used.among > size).any():
         piece = np.full(len(bits), -1, np.int64)
-        piece[codes[met]] = found
-        found = _rejoined(used, piece, size)[found]
-    enough = np.bincount(found)[found] >= GROUP_MEMBERS
-    label[codes[met[enough]]] = np.unique(found[enough], return_inverse=True)[1]
+        piece[codes[met]] = community
+        community = _rejoined(used, piece, size)[community]
+    enough = np.bincount(community)[community] >= GROUP_MEMBERS
+    label[codes[met[enough]]] = np.unique(community[enough], return_inverse=True)[1]
     return label
 
 
@@ -101,10 +101,10 @@ class _Used:
 
 def _used(graph: EvidenceGraph, suspect: npt.NDArray[np.bool_]) -> _Used:
     n, n_keys = graph.n_holders, len(graph.keys)
-    held = np.bincount(graph.key, minlength=n_keys)
+    degree = np.bincount(graph.key, minlength=n_keys)
     of_suspect = suspect[graph.account]
     among = np.bincount(graph.key[of_suspect], minlength=n_keys)
-    weight = np.log2(max(n, 4) / np.maximum(held, 1)).clip(0.0) * among / np.maximum(held, 1)
+    weight = np.log2(max(n, 4) / np.maximum(degree, 1)).clip(0.0) * among / np.maximum(degree, 1)
     at = np.flatnonzero(of_suspect & ((among >= 2) & (weight > 0))[graph.key])
     key = graph.key[at].astype(np.int64)
     return _Used(graph.account[at].astype(np.int64), key, graph.keys.family[key], weight[key], among[key])
@@ -219,10 +219,10 @@ def name(
     )
     # What was nothing but a ring is told where it went, as groups are.
     over = was.filter(~pl.col("group_id").is_in([*stands["group_id"].unique(), *gone]))
-    held = pl.concat([stands, over])
-    size = dict(held.group_by("group_id").len().iter_rows())
+    memberships = pl.concat([stands, over])
+    size = dict(memberships.group_by("group_id").len().iter_rows())
     within = (
-        held.join(named.rename({"group_id": "into"}), on="account_id")
+        memberships.join(named.rename({"group_id": "into"}), on="account_id")
         .group_by("group_id", "into")
         .len("n")
         .sort(["n", "group_id", "into"], descending=[True, False, False])
@@ -235,14 +235,14 @@ def name(
 def overlaid(
     members: pl.DataFrame,
     rings: Rings,
-    known: pl.DataFrame,
+    accounts: pl.DataFrame,
     previous: pl.DataFrame | None,
     day: date,
 ) -> pl.DataFrame:
     """``members`` (with ``false_member``) as the rings have it: ``group_id`` shown, ``origin_id`` as groups were formed.
 
     Who is in a ring is of its group, whatever formed him into another or none; others of that group who are
-    likelier not of it are false_member, and so is who is left of a group that went into a ring's. ``known``: account_id,
+    likelier not of it are false_member, and so is who is left of a group that went into a ring's. ``accounts``: account_id,
     bits_today, spoofable_limit_bits, busy. ``previous``: yesterday's members.
     """
     used = list(dict.fromkeys(rings.named["group_id"]))
@@ -254,7 +254,7 @@ def overlaid(
             how="left",
             maintain_order="left",
         )
-        .join(known.select("account_id", "bits_today"), on="account_id", how="left", maintain_order="left")
+        .join(accounts.select("account_id", "bits_today"), on="account_id", how="left", maintain_order="left")
     )
     outside = pl.col("ring_id").is_null()
     left = pl.col("origin_id").is_in(list(rings.absorbed)) | (
@@ -266,7 +266,7 @@ def overlaid(
     )
     added = rings.named.join(
         members.select("account_id"), on="account_id", how="anti", maintain_order="left"
-    ).join(known, on="account_id", how="left", maintain_order="left")
+    ).join(accounts, on="account_id", how="left", maintain_order="left")
     before = pl.DataFrame(
         schema={"account_id": pl.String, "group_id": pl.String, "since": pl.Date, "until": pl.Date}
     )

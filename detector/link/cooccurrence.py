@@ -185,8 +185,8 @@ class _Tried:
 
     def chance(self, first: Ints, second: Ints) -> Floats:
         """Accounts that hold both keys by chance."""
-        found: Floats = self._held[first] * self._held[second] / self._n_accounts
-        return found
+        expected: Floats = self._held[first] * self._held[second] / self._n_accounts
+        return expected
 
     def improbable(self, count: Ints, first: Ints, second: Ints) -> Bools:
         """Whether so many holders of both are beyond chance, by lift and by Poisson's tail (Chernoff's bound),
@@ -195,8 +195,8 @@ class _Tried:
         tried = self._log_keys[self._source[first]] + self._log_keys[self._source[second]]
         with np.errstate(divide="ignore"):
             exponent = count * np.log(count / chance) - (count - chance)
-        found: Bools = (count >= MIN_LIFT * chance) & (exponent >= tried - np.log(FALSE_PAIRS))
-        return found
+        beyond_chance: Bools = (count >= MIN_LIFT * chance) & (exponent >= tried - np.log(FALSE_PAIRS))
+        return beyond_chance
 
     def likely_pairs(self, wide: int) -> tuple[Ints, Ints]:
         """Every pair of keys of different sources of one account that may be improbable at all, and the account.
@@ -299,8 +299,8 @@ def _communities(graph: sparse.csr_matrix, keys: sparse.csr_matrix) -> Ints:
     columns = np.flatnonzero(np.asarray(part.getnnz(axis=0)).ravel())
     part = part[:, columns]
     # One modularity run over all large components: communities never cross components.
-    found = Louvain(modularity="newman", random_state=0).fit_predict(part)
-    merged = _remerge(keys[rows], np.asarray(found, np.int64), component[rows])
+    community = Louvain(modularity="newman", random_state=0).fit_predict(part)
+    merged = _remerge(keys[rows], np.asarray(community, np.int64), component[rows])
     label[rows] = merged + label.max(initial=0) + 1
     return label
 
@@ -314,8 +314,8 @@ def _remerge(keys: sparse.csr_matrix, label: Ints, component: Ints) -> Ints:
     """
     n = len(label)
     step = sparse.diags(1 / np.maximum(np.asarray(keys.sum(axis=1)).ravel(), 1e-12)) @ keys
-    held = (keys > 0).astype(np.float64).T.tocsr()
-    back = sparse.diags(1 / np.maximum(np.asarray(held.sum(axis=1)).ravel(), 1)) @ held
+    incidence = (keys > 0).astype(np.float64).T.tocsr()
+    back = sparse.diags(1 / np.maximum(np.asarray(incidence.sum(axis=1)).ravel(), 1)) @ incidence
     for _ in range(MERGE_ROUNDS):
         n_labels = int(label.max()) + 1
         member = sparse.csr_matrix((np.ones(n), (np.arange(n), label)), shape=(n, n_labels))

@@ -89,17 +89,17 @@ class EvidenceGraph:
     @cached_property
     def source(self) -> Bytes:
         """Of each key the family that it is evidence of its own in; see ``SAME_SOURCE``."""
-        found = self.keys.family.copy()
+        sources = self.keys.family.copy()
         for kind, family in SAME_SOURCE.items():
             if kind in self.kinds:
-                found[self.keys.kind == self.kinds.index(kind)] = FAMILIES.index(family)
-        return found
+                sources[self.keys.kind == self.kinds.index(kind)] = FAMILIES.index(family)
+        return sources
 
     @cached_property
     def spoofable_or_chance(self) -> Bools:
         """Whether a key makes no bond unspoofable: it is spoofable, or strangers come by it."""
-        found: Bools = self.keys.spoofable | np.isin(self.source, [FAMILIES.index(f) for f in BY_CHANCE])
-        return found
+        weak: Bools = self.keys.spoofable | np.isin(self.source, [FAMILIES.index(f) for f in BY_CHANCE])
+        return weak
 
     def weight(self, entries: Ints | slice = slice(None)) -> Floats:
         """Bits of entries before rarity."""
@@ -107,13 +107,13 @@ class EvidenceGraph:
 
     def telling(self, use: Use) -> Bools:
         """Which keys ``use`` reads: of its families and kinds, with enough holders and not too many."""
-        found = np.isin(self.keys.family, [FAMILIES.index(family) for family in use.families])
+        chosen = np.isin(self.keys.family, [FAMILIES.index(family) for family in use.families])
         if use.kinds:
-            found &= np.isin(self.keys.kind, [i for i, kind in enumerate(self.kinds) if kind in use.kinds])
+            chosen &= np.isin(self.keys.kind, [i for i, kind in enumerate(self.kinds) if kind in use.kinds])
         of = self.n_accounts if use.of == "population" else self.n_holders
         degree = self.keys.degree
-        found &= (degree >= use.least) & (degree <= max(use.number, use.share * of))
-        return found
+        chosen &= (degree >= use.least) & (degree <= max(use.number, use.share * of))
+        return chosen
 
     def entries(self, use: Use) -> Ints:
         """Places of the entries of the keys that ``use`` reads, in order."""
@@ -127,12 +127,12 @@ class EvidenceGraph:
 
         Degrees stay what they are in the whole window.
         """
-        held = np.zeros(len(self.keys), bool)
-        held[self.key[entries]] = True
-        number = np.cumsum(held, dtype=np.int32) - 1
+        remaining = np.zeros(len(self.keys), bool)
+        remaining[self.key[entries]] = True
+        number = np.cumsum(remaining, dtype=np.int32) - 1
         return replace(
             self,
-            keys=self.keys.of(np.flatnonzero(held)),
+            keys=self.keys.of(np.flatnonzero(remaining)),
             account=self.account[entries],
             key=number[self.key[entries]],
             **{
@@ -160,12 +160,12 @@ class EvidenceGraph:
 
     def of(self, accounts: pl.Series, values: Floats, missing: float) -> Floats:
         """``values`` of ``accounts`` by number; ``missing`` for those of none, or NaN."""
-        known = pl.DataFrame({"account_id": accounts, "value": pl.Series(values, nan_to_null=True)})
-        held = pl.DataFrame({"account_id": self.accounts}).join(
-            known, on="account_id", how="left", maintain_order="left"
+        pairs = pl.DataFrame({"account_id": accounts, "value": pl.Series(values, nan_to_null=True)})
+        rows = pl.DataFrame({"account_id": self.accounts}).join(
+            pairs, on="account_id", how="left", maintain_order="left"
         )
-        found: Floats = held["value"].fill_null(missing).to_numpy()
-        return found
+        by_number: Floats = rows["value"].fill_null(missing).to_numpy()
+        return by_number
 
     def rows(self, entries: Ints, *columns: str) -> pl.DataFrame:
         """Entries as a frame: any of account, code, kind, family, spoofable, n_sharing (the key's degree), n, n_prompts,

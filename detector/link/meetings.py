@@ -48,13 +48,13 @@ def met(holder: Ints, key: Ints, link_holder: Ints, link: Ints, n_accounts: int)
     link_holder, link : account and link key of each entry, each pair once; link keys count from 0.
     n_accounts : accounts, which count from 0.
     """
-    found = np.zeros(len(key), bool)
+    meeting = np.zeros(len(key), bool)
     if not len(key) or not len(link):
-        return found
+        return meeting
     links = _Links.of(link_holder, link, n_accounts)
     entries = np.flatnonzero(links.many[holder])
     if not len(entries):
-        return found
+        return meeting
     # The largest keys first: those of a slice are then of one size, and counted in the way that suits it.
     n_keys = int(key.max()) + 1
     opens = np.bincount(key[entries], links.many[holder[entries]], minlength=n_keys).astype(np.int64)
@@ -70,8 +70,8 @@ def met(holder: Ints, key: Ints, link_holder: Ints, link: Ints, n_accounts: int)
         some = entries[bound[low] : bound[high]]
         hub = size[low] > SLICE
         meets = _on_hub(holder[some], links) if hub else _on_keys(key[some], holder[some], links)
-        found[some[meets]] = True
-    return found
+        meeting[some[meets]] = True
+    return meeting
 
 
 @dataclass(frozen=True)

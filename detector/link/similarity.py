@@ -64,10 +64,10 @@ def alike(graph: EvidenceGraph) -> Alike:
     """Communities of accounts that ask alike; members of one organisation are no strangers."""
     n = graph.n_holders
     none = Alike(np.full(n, -1, np.int64), np.zeros(n), sparse.csr_matrix((n, n)))
-    held = _informative(graph)
-    if not len(held):
+    entries = _informative(graph)
+    if not len(entries):
         return none
-    vectors = _vectors(held, n)
+    vectors = _vectors(entries, n)
     near = _neighbours(vectors, graph.organisation, _link_matrices(graph))
     if not near.nnz:
         return none
@@ -130,10 +130,10 @@ def _original(graph: EvidenceGraph) -> Ints:
     return entries[~parrot[graph.account[entries]]]
 
 
-def _vectors(held: _Informative, n: int) -> sparse.csr_matrix:
+def _vectors(entries: _Informative, n: int) -> sparse.csr_matrix:
     """(account, bucket of a key) matrix of unit rows."""
-    column = buckets(held.account, held.key, held.degree, SIMILAR_BUCKET)
-    matrix = sparse.csr_matrix((held.weight, (held.account, column)), shape=(n, int(column.max()) + 1))
+    column = buckets(entries.account, entries.key, entries.degree, SIMILAR_BUCKET)
+    matrix = sparse.csr_matrix((entries.weight, (entries.account, column)), shape=(n, int(column.max()) + 1))
     length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return (sparse.diags(1 / np.maximum(length, 1e-12)) @ matrix).tocsr()
 
@@ -151,12 +151,14 @@ def _link_entries(graph: EvidenceGraph) -> Iterator[tuple[Ints, Ints, Ints]]:
 
 def _link_matrices(graph: EvidenceGraph) -> list[sparse.csr_matrix]:
     """One (account, key) matrix a link family; squared, it gives the bits two accounts share."""
-    found = []
-    for account, key, held in _link_entries(graph):
+    matrices = []
+    for account, key, degree in _link_entries(graph):
         _, column = np.unique(key, return_inverse=True)
-        bits = np.sqrt(np.log2(max(graph.n_accounts, 4) / held))
-        found.append(sparse.csr_matrix((bits, (account, column)), shape=(graph.n_holders, column.max() + 1)))
-    return found
+        bits = np.sqrt(np.log2(max(graph.n_accounts, 4) / degree))
+        matrices.append(
+            sparse.csr_matrix((bits, (account, column)), shape=(graph.n_holders, column.max() + 1))
+        )
+    return matrices
 
 
 def _neighbours(vectors: sparse.csr_matrix, org: Codes, links: list[sparse.csr_matrix]) -> sparse.csr_matrix:
@@ -293,51 +295,51 @@ def linked_bits(graph: EvidenceGraph, label: Ints) -> Floats:
     org = graph.organisation.astype(np.int64)
     size = np.bincount(label[inside], minlength=int(label.max()) + 1).astype(float)
     fellows = np.where(inside, size[np.maximum(label, 0)] - 1, 0.0)
-    for account, key, held in _link_entries(graph):
-        others = np.bincount(account, held - 1.0, minlength=n)
+    for account, key, degree in _link_entries(graph):
+        others = np.bincount(account, degree - 1.0, minlength=n)
         chance = np.clip(1 - np.exp(-fellows * others / max(graph.n_accounts, 1)), 1e-6, 1 - 1e-3)
         entry = np.flatnonzero(inside[account])
         # Organisations of each group on each key: a member is linked where there is one beside its own.
         place = key[entry] * (int(label.max()) + 1) + label[account[entry]]
         both = np.unique(place * (int(org.max()) + 1) + org[account[entry]]) // (int(org.max()) + 1)
-        found, count = np.unique(both, return_counts=True)
-        shared = count[np.searchsorted(found, place)] >= 2
+        distinct, count = np.unique(both, return_counts=True)
+        shared = count[np.searchsorted(distinct, place)] >= 2
         linked = np.zeros(n, bool)
         linked[account[entry[shared]]] = True
-        known = inside & (np.bincount(account, minlength=n) > 0)
-        bits += np.where(known, np.where(linked, -np.log2(chance), np.log2(1 - chance)), 0.0)
+        measured = inside & (np.bincount(account, minlength=n) > 0)
+        bits += np.where(measured, np.where(linked, -np.log2(chance), np.log2(1 - chance)), 0.0)
     return bits
 
 
-def joined(bound: Ints, found: Alike) -> Ints:
+def joined(bound: Ints, similar: Alike) -> Ints:
     """One label an account: that of the keys that bind it, else of the community it is alike with.
 
     A community most of whose members are bound into one group is that group seen from its text: the others
     of it join the group. The rest of a community that falls below ``SIMILAR_MEMBERS`` dissolves.
     """
     label = bound.copy()
-    if not (found.label >= 0).any():
+    if not (similar.label >= 0).any():
         return label
-    count = int(found.label.max()) + 1
-    size = np.bincount(found.label[found.label >= 0], minlength=count)
-    both = np.flatnonzero((bound >= 0) & (found.label >= 0))
+    count = int(similar.label.max()) + 1
+    size = np.bincount(similar.label[similar.label >= 0], minlength=count)
+    both = np.flatnonzero((bound >= 0) & (similar.label >= 0))
     owner = np.full(count, -1, np.int64)
     if len(both):
         width = int(bound.max()) + 1
-        pair, n = np.unique(found.label[both] * width + bound[both], return_counts=True)
+        pair, n = np.unique(similar.label[both] * width + bound[both], return_counts=True)
         order = np.lexsort((-(pair % width), n, pair // width))
         last = order[np.flatnonzero(np.r_[(pair[order] // width)[1:] != (pair[order] // width)[:-1], True])]
         main = last[2 * n[last] >= size[pair[last] // width]]
         owner[pair[main] // width] = pair[main] % width
     free = np.flatnonzero(
-        (bound < 0) & (found.label >= 0) & (found.membership_probability >= SIMILAR_MEMBERSHIP)
+        (bound < 0) & (similar.label >= 0) & (similar.membership_probability >= SIMILAR_MEMBERSHIP)
     )
-    takes = owner[found.label[free]]
+    takes = owner[similar.label[free]]
     label[free[takes >= 0]] = takes[takes >= 0]
     alone = free[takes < 0]
-    left = np.bincount(found.label[alone], minlength=count)
-    alone = alone[left[found.label[alone]] >= SIMILAR_MEMBERS]
-    label[alone] = found.label[alone] + int(bound.max(initial=-1)) + 1
+    left = np.bincount(similar.label[alone], minlength=count)
+    alone = alone[left[similar.label[alone]] >= SIMILAR_MEMBERS]
+    label[alone] = similar.label[alone] + int(bound.max(initial=-1)) + 1
     _, label[label >= 0] = np.unique(label[label >= 0], return_inverse=True)
     return label
 

@@ -37,15 +37,15 @@ def graph_of_tables(tables: Mapping[str, pl.DataFrame]) -> EvidenceGraph:
     n_sharing, and n where it is known, of text. ``accounts``: account_id and organisation by number.
     """
     links, text, accounts = tables["links"], tables["incidence"], tables["accounts"]
-    known = {"n": pl.col("n") if "n" in text.columns else pl.lit(1)}
+    columns = {"n": pl.col("n") if "n" in text.columns else pl.lit(1)}
     rows = pl.concat(
         [
             links.select("account", "code", pl.col("family").cast(pl.String), "spoofable").with_columns(
                 pl.len().over("code").alias("n_sharing"), n=pl.lit(1)
             ),
-            text.select("account", "code", pl.col("kind").cast(pl.String), "n_sharing", **known).with_columns(
-                family=pl.lit("content"), spoofable=pl.lit(True)
-            ),
+            text.select(
+                "account", "code", pl.col("kind").cast(pl.String), "n_sharing", **columns
+            ).with_columns(family=pl.lit("content"), spoofable=pl.lit(True)),
         ],
         how="diagonal_relaxed",
     )
@@ -74,13 +74,13 @@ def graph_of_rows(
     def column(name: str, default: float) -> npt.NDArray[Any]:
         if name not in rows.columns:
             return np.full(len(rows), default)
-        found: npt.NDArray[Any] = rows[name].cast(pl.Float64).fill_null(default).to_numpy()
-        return found
+        figures: npt.NDArray[Any] = rows[name].cast(pl.Float64).fill_null(default).to_numpy()
+        return figures
 
     def of_key(values: npt.NDArray[Any], dtype: npt.DTypeLike, empty: int = 0) -> npt.NDArray[Any]:
-        found = np.full(n_keys, empty, dtype)
-        found[key] = values
-        return found
+        by_key = np.full(n_keys, empty, dtype)
+        by_key[key] = values
+        return by_key
 
     places = {name: place for place, name in enumerate(names)}
     kind = rows["kind"].cast(pl.String).replace_strict(places, default=-1, return_dtype=pl.Int8).to_numpy()

@@ -48,7 +48,7 @@ class Carried:
 
 def track(
     previous: pl.DataFrame,
-    found: pl.DataFrame,
+    communities: pl.DataFrame,
     *,
     day: date,
     present: pl.Series | None = None,
@@ -59,17 +59,17 @@ def track(
     Parameters
     ----------
     previous : columns of ``MEMBERS``; everything known before the day.
-    found : columns of ``FOUND``; ``label`` is the community of today.
+    communities : columns of ``FOUND``; ``label`` is the community of today.
     present : accounts with keys in the window. A bond of similarity is drawn anew each day from the whole window:
         such a member stays on its old word only where the window holds nothing of it any more.
     suspects : groups whose verdict is not ``clear``. A community that holds members of one of them and of a clear
         group is two: an accident of a day must not hide an operation in an honest house, nor accuse the house.
     """
-    previous, found = _KNOWN.check(previous), _parted(previous, _GROUPED.check(found), suspects)
-    sizes = dict(found.group_by("label").len().rows())
+    previous, communities = _KNOWN.check(previous), _parted(previous, _GROUPED.check(communities), suspects)
+    sizes = dict(communities.group_by("label").len().rows())
     live = previous
     common = (
-        found.join(live.select("account_id", "group_id"), on="account_id")
+        communities.join(live.select("account_id", "group_id"), on="account_id")
         .group_by("label", "group_id")
         .len("n")
         .sort(["n", "group_id", "label"], descending=[True, False, False])
@@ -86,14 +86,14 @@ def track(
     for label, group_id, n in common.iter_rows():
         if group_id not in taken and label in name and n >= max(2, MERGES * group_sizes[group_id]):
             merged.setdefault(group_id, name[label])
-    first = found.group_by("label").agg(pl.col("account_id").min().alias("head")).sort("head")
+    first = communities.group_by("label").agg(pl.col("account_id").min().alias("head")).sort("head")
     for label, head in first.iter_rows():
         if label not in name:
             name[label] = new_group_id(day, head)
     for label, group_id, n in common.iter_rows():
         if group_id in taken and taken[group_id] != label and name[label] not in taken and n >= 2:
             split.setdefault(name[label], group_id)
-    today = found.select(
+    today = communities.select(
         pl.col("label").replace_strict(name, default=None, return_dtype=pl.String).alias("group_id"),
         *[c for c in FOUND if c != "label"],
     )
@@ -102,26 +102,26 @@ def track(
     return Carried(members=_accumulate(live, today, merged, split, day), merged=merged, split=split)
 
 
-def _parted(previous: pl.DataFrame, found: pl.DataFrame, suspects: frozenset[str]) -> pl.DataFrame:
+def _parted(previous: pl.DataFrame, communities: pl.DataFrame, suspects: frozenset[str]) -> pl.DataFrame:
     """Communities that join suspects with a clear group, cut in two; newcomers stay with the larger part."""
-    known = previous.select("account_id", pl.col("group_id").is_in(list(suspects)).alias("suspect"))
-    of = found.join(known, on="account_id", how="left", maintain_order="left")
+    verdicts = previous.select("account_id", pl.col("group_id").is_in(list(suspects)).alias("suspect"))
+    of = communities.join(verdicts, on="account_id", how="left", maintain_order="left")
     counted = of.group_by("label").agg(
         pl.col("suspect").sum().alias("n_suspect"), (~pl.col("suspect")).sum().alias("n_clear")
     )
     both = counted.filter((pl.col("n_suspect") >= LEAST_PART) & (pl.col("n_clear") >= LEAST_PART))
     if both.is_empty():
-        return found
+        return communities
     larger = pl.col("n_suspect") >= pl.col("n_clear")
     leaves = pl.col("n_suspect").is_not_null() & ~pl.coalesce("suspect", larger)
-    apart = int(found["label"].max()) + 1  # type: ignore[arg-type]
+    apart = int(communities["label"].max()) + 1  # type: ignore[arg-type]
     return (
         of.join(both, on="label", how="left", maintain_order="left")
         .select(
             pl.when(leaves).then(pl.col("label") + apart).otherwise("label").alias("label"),
-            *[c for c in found.columns if c != "label"],
+            *[c for c in communities.columns if c != "label"],
         )
-        .select(found.columns)
+        .select(communities.columns)
     )
 
 
@@ -130,15 +130,15 @@ def _accumulate(
 ) -> pl.DataFrame:
     before = live.with_columns(pl.col("group_id").replace(merged))
     both = before.join(today, on="account_id", how="full", suffix="_today", coalesce=True)
-    known, seen = pl.col("group_id").is_not_null(), pl.col("group_id_today").is_not_null()
+    earlier, seen = pl.col("group_id").is_not_null(), pl.col("group_id_today").is_not_null()
     origin = pl.col("group_id_today").replace_strict(split, default=None, return_dtype=pl.String)
-    stays = known & (
+    stays = earlier & (
         ~seen
         | (pl.col("group_id") == pl.col("group_id_today"))
         | ((pl.col("strength_bits") >= pl.col("strength_bits_today")) & origin.ne_missing(pl.col("group_id")))
     )
     group = pl.when(stays).then("group_id").otherwise("group_id_today")
-    here = seen & (~known | (group == pl.col("group_id_today")))
+    here = seen & (~earlier | (group == pl.col("group_id_today")))
     return both.select(
         group.alias("group_id"),
         "account_id",

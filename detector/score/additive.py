@@ -27,10 +27,10 @@ class Term:
 
     def bits(self, values: Floats) -> Floats:
         """Bits of each value; NaN (not measured) gives 0."""
-        found: Floats = self.levels[
+        level: Floats = self.levels[
             np.searchsorted(self.edges, values, side="left").clip(0, len(self.levels) - 1)
         ]
-        return np.where(np.isnan(values), 0.0, found)
+        return np.where(np.isnan(values), 0.0, level)
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Additive:
 
     def parts(self, columns: Mapping[str, Floats], n: int) -> Floats:
         """Bits of each term: shape (n, number of terms). A column that is absent counts as not measured."""
-        made = np.zeros((n, len(self.terms)))
+        bits = np.zeros((n, len(self.terms)))
         for i, term in enumerate(self.terms):
             if term.name in columns:
-                made[:, i] = self.slope * term.bits(columns[term.name])
-        return made
+                bits[:, i] = self.slope * term.bits(columns[term.name])
+        return bits
 
     def bits(self, columns: Mapping[str, Floats], n: int) -> Floats:
         """Calibrated log2 odds, shape (n,)."""

@@ -122,11 +122,11 @@ MEMBER_FEATURES = (
 
 def columns_of(frame: pl.DataFrame) -> dict[str, Floats]:
     """Numeric and boolean columns as float arrays, NULL as NaN."""
-    found = {}
+    columns = {}
     for name, dtype in frame.schema.items():
         if dtype.is_numeric() or dtype == pl.Boolean:
-            found[name] = frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return found
+            columns[name] = frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return columns
 
 
 def score_frame(model: Additive, frame: pl.DataFrame) -> Floats:

@@ -88,8 +88,8 @@ def lifts(graph: EvidenceGraph, suspicion: Floats) -> Floats:
     np.maximum.at(worst, places.place, suspicion[graph.account])
     total = np.bincount(places.key, worst, minlength=len(graph.keys))
     others = (places.organisations - 1)[graph.key]
-    found = total[graph.key] - worst[places.place]
-    bits: Floats = np.log2((found + PSEUDO_HOLDERS * rate) / ((others + PSEUDO_HOLDERS) * rate))
+    expected = total[graph.key] - worst[places.place]
+    bits: Floats = np.log2((expected + PSEUDO_HOLDERS * rate) / ((others + PSEUDO_HOLDERS) * rate))
     return np.where(others > 0, bits, 0.0)
 
 
@@ -109,9 +109,9 @@ def measure(graph: EvidenceGraph, suspicion: Floats, *, without_spoofable: bool 
             continue
         if without_spoofable:
             of = of[~graph.keys.spoofable[graph.key[of]]]
-        for place, (account, found) in enumerate(_largest(graph.account[of], bits[of], max(PLACES)), 1):
+        for place, (account, lift) in enumerate(_largest(graph.account[of], bits[of], max(PLACES)), 1):
             if place in PLACES:
-                columns[f"neighbours_{family}_{place}"] = _filled(n, account, found)
+                columns[f"neighbours_{family}_{place}"] = _filled(n, account, lift)
     return pl.DataFrame({"account_id": graph.accounts, **columns}).with_columns(
         pl.col(pl.Float64).round_sig_figs(9)
     )
@@ -140,20 +140,20 @@ def _largest(account: Codes, values: Floats, k: int) -> Iterator[tuple[Codes, Fl
 def beside(
     accounts: pl.DataFrame,
     graph: EvidenceGraph,
-    known: pl.Series,
+    scored: pl.Series,
     bits: Floats,
     *,
     without_spoofable: bool = False,
 ) -> pl.DataFrame:
-    """``accounts`` with what :func:`measure` says of each when ``known`` accounts are suspect to ``bits``.
+    """``accounts`` with what :func:`measure` says of each when ``scored`` accounts are suspect to ``bits``.
 
-    Who is not known is suspect to nobody; columns of accounts that share nothing are NULL.
+    Who is not among them is suspect to nobody; columns of accounts that share nothing are NULL.
     """
-    found = measure(graph, graph.of(known, probability(bits), 0.0), without_spoofable=without_spoofable)
-    return accounts.join(found, on="account_id", how="left", maintain_order="left")
+    neighbours = measure(graph, graph.of(scored, probability(bits), 0.0), without_spoofable=without_spoofable)
+    return accounts.join(neighbours, on="account_id", how="left", maintain_order="left")
 
 
 def _filled(n: int, at: Codes, values: Floats) -> Floats:
-    made = np.zeros(n)
-    made[at] = values
-    return made
+    column = np.zeros(n)
+    column[at] = values
+    return column

@@ -123,11 +123,11 @@ def content_incidence(graph: EvidenceGraph) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def measure_keys(graph: EvidenceGraph, held: pl.DataFrame) -> pl.DataFrame:
-    """One row a key of ``held`` (:func:`content_incidence`) with the columns of ``KEY_TERMS`` and ``code``."""
-    account = held["account"].to_numpy()
+def measure_keys(graph: EvidenceGraph, incidence: pl.DataFrame) -> pl.DataFrame:
+    """One row a key of ``incidence`` (:func:`content_incidence`) with the columns of ``KEY_TERMS`` and ``code``."""
+    account = incidence["account"].to_numpy()
     keys = (
-        held.with_columns(
+        incidence.with_columns(
             pl.Series("org", graph.organisation[account]),
             pl.Series("volume", np.maximum(graph.volume, 1.0)[account]),
         )
@@ -146,7 +146,7 @@ def measure_keys(graph: EvidenceGraph, held: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("code")
     )
-    bits, share = _linked(graph, held, keys["code"].to_numpy())
+    bits, share = _linked(graph, incidence, keys["code"].to_numpy())
     h = pl.col("h").cast(pl.Float64)
     return keys.select(
         "code",
@@ -169,7 +169,7 @@ def measure_keys(graph: EvidenceGraph, held: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(STEADY)
 
 
-def _linked(graph: EvidenceGraph, held: pl.DataFrame, codes: Ints) -> tuple[Floats, Floats]:
+def _linked(graph: EvidenceGraph, incidence: pl.DataFrame, codes: Ints) -> tuple[Floats, Floats]:
     """How many holders of each key are linked to another holder outside their organisation, in bits over chance.
 
     An account with D other holders on its link keys finds one of them among h - 1 further holders of a
@@ -177,11 +177,12 @@ def _linked(graph: EvidenceGraph, held: pl.DataFrame, codes: Ints) -> tuple[Floa
     are the log-likelihood ratio of the observed count against that, where it is above.
     """
     link = graph.entries(TEMPLATE_LINKS)
-    if not len(link) or held.is_empty():
+    if not len(link) or incidence.is_empty():
         return np.zeros(len(codes)), np.zeros(len(codes))
     n, org_number = graph.n_holders, graph.organisation.astype(np.int64)
-    column = np.searchsorted(codes, held["code"].to_numpy())
-    account, link_account = held["account"].to_numpy().astype(np.int64), graph.account[link].astype(np.int64)
+    column = np.searchsorted(codes, incidence["code"].to_numpy())
+    account = incidence["account"].to_numpy().astype(np.int64)
+    link_account = graph.account[link].astype(np.int64)
     link_codes, link_column = np.unique(graph.key[link], return_inverse=True)
     # Keys of a single organisation tie nobody: count organisations on a link key, not accounts.
     pair = np.unique(link_column.astype(np.int64) * (org_number.max() + 1) + org_number[link_account])
@@ -200,19 +201,21 @@ def _linked(graph: EvidenceGraph, held: pl.DataFrame, codes: Ints) -> tuple[Floa
     return np.where(seen > chance, inside + outside, 0.0), seen / np.maximum(h, 1)
 
 
-def account_template_reuse(held: pl.DataFrame, codes: pl.Series, bits: Floats, n: int) -> pl.DataFrame:
+def account_template_reuse(incidence: pl.DataFrame, codes: pl.Series, bits: Floats, n: int) -> pl.DataFrame:
     """The columns of ``ACCOUNT_COLUMNS`` for accounts 0..n-1, from the bits of the keys ``codes``.
 
     Order statistics of the bits of the account's keys (0 where it has fewer), number of kinds among its
     suspicious ones, and log2(1 + suspicious requests).
     """
-    scored = held.join(pl.DataFrame({"code": codes, "bits": bits}), on="code").sort("bits", descending=True)
+    scored = incidence.join(pl.DataFrame({"code": codes, "bits": bits}), on="code").sort(
+        "bits", descending=True
+    )
     positive = pl.col("bits").clip(0.0, 6.0) / 6.0
 
     def at(rank: int) -> pl.Expr:
         return pl.when(pl.len() >= rank).then(pl.col("bits").top_k(rank).min()).otherwise(None)
 
-    found = scored.group_by("account").agg(
+    figures = scored.group_by("account").agg(
         at(1).alias("template_reuse_bits_1"),
         at(3).alias("template_reuse_bits_3"),
         at(10).alias("template_reuse_bits_10"),
@@ -221,5 +224,5 @@ def account_template_reuse(held: pl.DataFrame, codes: pl.Series, bits: Floats, n
     )
     everyone = pl.DataFrame({"account": np.arange(n)})
     # Sums in parallel differ in their last digits from run to run; what is stored must not.
-    found = found.with_columns(pl.col("account").cast(pl.Int64))
-    return everyone.join(found, on="account", how="left").sort("account").with_columns(STEADY)
+    figures = figures.with_columns(pl.col("account").cast(pl.Int64))
+    return everyone.join(figures, on="account", how="left").sort("account").with_columns(STEADY)

@@ -16,12 +16,8 @@ TO_DO = (
     "detector.alert.honest",
     "detector.alert.phrases",
     "detector.alert.words",
-    "detector.decide",
-    "detector.lab",
     "detector.lake",
-    "detector.link",
     "detector.pipeline",
-    "detector.score",
 )
 
 

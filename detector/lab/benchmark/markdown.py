@@ -28,10 +28,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     return [*lines, *("| " + " | ".join(_cell(c) for c in row) + " |" for row in rows), ""]
 
 
-def tables(found: Json) -> str:
+def tables(results: Json) -> str:
     """By evasion level, rivals, mixed windows, missing inputs, evidence taken away; 90 % intervals in brackets."""
     lines: list[str] = []
-    for name, column in found["columns"].items():
+    for name, column in results["columns"].items():
         levels = [LEVEL_NAMES[r["evasion_level"]] for r in column["evasion_levels"]]
         rows = [[title, *(r.get(key) for r in column["evasion_levels"])] for key, title in FIGURES]
         lines += [f"**{COLUMNS[name].capitalize()}**", "", *_table(["figure", *levels], rows)]
@@ -40,13 +40,13 @@ def tables(found: Json) -> str:
         ("missing", "missing", "An input missing, recall at 0.1 %"),
         ("ablation", "family", "Without a family of evidence, recall at 0.1 %"),
     ):
-        if not found[part]:
+        if not results[part]:
             continue
-        names, numbers, body = wide(found[part], key, "recall_at_0.001")
+        names, numbers, body = wide(results[part], key, "recall_at_0.001")
         rows = [[n or "nothing taken away", *line] for n, line in zip(names, body, strict=True)]
         lines += [f"**{title}**", "", *_table(["", *(LEVEL_NAMES[r] for r in numbers)], rows)]
     for level in (None, 0):
-        lines += _windows([row for row in found["windows"] if row["evasion_level"] == level], level)
+        lines += _windows([row for row in results["windows"] if row["evasion_level"] == level], level)
     return "\n".join(lines)
 
 

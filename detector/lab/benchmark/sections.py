@@ -19,27 +19,27 @@ from detector.lab.benchmark.cells import (
 )
 
 
-def sections(found: Json) -> list[Section]:
-    """Every section, in order, that ``found`` has figures for."""
-    made = (
-        _summary(found),
-        _campaigns(found),
-        _time_to_alert(found),
-        _archetypes(found),
-        _calibration(found),
-        _ablation(found),
-        _rivals(found),
-        _windows(found),
-        _missing(found),
-        _full(found),
-        _leaks(found),
-        _worlds(found),
+def sections(results: Json) -> list[Section]:
+    """Every section, in order, that ``results`` has figures for."""
+    candidates = (
+        _summary(results),
+        _campaigns(results),
+        _time_to_alert(results),
+        _archetypes(results),
+        _calibration(results),
+        _ablation(results),
+        _rivals(results),
+        _windows(results),
+        _missing(results),
+        _full(results),
+        _leaks(results),
+        _worlds(results),
     )
-    return [section for section in made if section]
+    return [section for section in candidates if section]
 
 
-def _shown(found: Json) -> dict[str, Json]:
-    return {name: found["columns"][name] for name in COLUMNS if name in found["columns"]}
+def _shown(results: Json) -> dict[str, Json]:
+    return {name: results["columns"][name] for name in COLUMNS if name in results["columns"]}
 
 
 def _series(name: str, rows: Sequence[Json], key: str) -> Series:
@@ -47,8 +47,8 @@ def _series(name: str, rows: Sequence[Json], key: str) -> Series:
     return Series(name, [c[0] for c in cells], [c[1] for c in cells], [c[2] for c in cells])
 
 
-def _summary(found: Json) -> Section:
-    columns = _shown(found)
+def _summary(results: Json) -> Section:
+    columns = _shown(results)
     labels = [level_name(r["evasion_level"]) for r in columns["same"]["evasion_levels"]]
     note = (
         "Same generator: the shipped detector on worlds with other seeds. Held out: every account judged by a "
@@ -78,9 +78,9 @@ def _summary(found: Json) -> Section:
     return Section("By evasion level", note, [*charts, *tables])
 
 
-def _campaigns(found: Json) -> Section:
+def _campaigns(results: Json) -> Section:
     tables = []
-    for name, column in _shown(found).items():
+    for name, column in _shown(results).items():
         levels = [r["evasion_level"] for r in column["evasion_levels"]]
         cells = {(row["campaign"], row["evasion_level"]): row for row in column["campaigns"]}
         body = []
@@ -97,7 +97,7 @@ def _campaigns(found: Json) -> Section:
     return Section("By campaign", note, tables)
 
 
-def _time_to_alert(found: Json) -> Section:
+def _time_to_alert(results: Json) -> Section:
     note = (
         "The nightly run, counted in the campaign's active days (1 is the run after its first), that first alerted "
         "one of its accounts; exchanges are its own requests sent by then. Medians over campaign instances."
@@ -105,7 +105,7 @@ def _time_to_alert(found: Json) -> Section:
     head = ["evasion level", "instances", "alerted", "median night", "last night", "median exchanges by then",
             "median share of its volume", "half its accounts alerted", "median night of that"]  # fmt: skip
     tables = []
-    for name, column in _shown(found).items():
+    for name, column in _shown(results).items():
         levels = sorted({row["evasion_level"] for row in column["first_alerts"]})
         body = [
             _nights(level, [row for row in column["first_alerts"] if row["evasion_level"] == level])
@@ -129,7 +129,7 @@ def _nights(level: int, here: Sequence[Json]) -> list[object]:
             median(share), len(half), median(half)]  # fmt: skip
 
 
-def _archetypes(found: Json) -> Section:
+def _archetypes(results: Json) -> Section:
     keys = ("archetype", "accounts", "alerted", "above_0.001", "above_0.01")
     head = ["archetype", "accounts", "alerted", "above 0.1 %", "above 1 %"]
     return Section(
@@ -137,13 +137,13 @@ def _archetypes(found: Json) -> Section:
         "Honest accounts alerted, and above their evasion level's pooled thresholds, by archetype; all levels together.",
         [
             Table(COLUMNS[name], head, [[row[k] for k in keys] for row in column["archetypes"]])
-            for name, column in _shown(found).items()
+            for name, column in _shown(results).items()
         ],
     )
 
 
-def _calibration(found: Json) -> Section:
-    columns = _shown(found)
+def _calibration(results: Json) -> Section:
+    columns = _shown(results)
     points = [
         (COLUMNS[name], [(b["said"], b["seen"], b["n"]) for b in column["reliability"]])
         for name, column in columns.items()
@@ -166,27 +166,27 @@ def _calibration(found: Json) -> Section:
     )
 
 
-def _ablation(found: Json) -> Section:
+def _ablation(results: Json) -> Section:
     tables = []
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("pair_f1", "Group pair F1")):
-        names, levels, cells = wide(found["ablation"], "family", figure)
+        names, levels, cells = wide(results["ablation"], "family", figure)
         body = [[n or "nothing taken away", *line] for n, line in zip(names, cells, strict=True)]
         tables.append(Table(title, ["without", *map(level_name, levels)], body))
     note = "Its terms dropped from the shipped models, nothing fitted again, groups formed as before."
     return Section("Without a family of evidence", note, tables)
 
 
-def _rivals(found: Json) -> Section | None:
-    if not found["rivals"]:
+def _rivals(results: Json) -> Section | None:
+    if not results["rivals"]:
         return None
-    names, levels, _ = wide(found["rivals"], "rival", "recall_at_0.001")
+    names, levels, _ = wide(results["rivals"], "rival", "recall_at_0.001")
     parts: list[Table | Chart] = []
     for figure, title in (
         ("recall_at_0.001", "Recall at 0.1 %"),
         ("recall_at_0.01", "Recall at 1 %"),
         ("average_precision", "Average precision"),
     ):
-        cells = wide(found["rivals"], "rival", figure)[2]
+        cells = wide(results["rivals"], "rival", figure)[2]
         if figure == "average_precision":
             series = [
                 Series(level_name(r), [(line[i] or [None])[0] for line in cells])
@@ -199,8 +199,8 @@ def _rivals(found: Json) -> Section | None:
     return Section("Other methods on the same worlds", note, parts)
 
 
-def _windows(found: Json) -> Section | None:
-    rows = [row for row in found["windows"] if row["evasion_level"] is None]
+def _windows(results: Json) -> Section | None:
+    rows = [row for row in results["windows"] if row["evasion_level"] is None]
     if not rows:
         return None
     shares = sorted({row["share"] for row in rows})
@@ -221,7 +221,7 @@ def _windows(found: Json) -> Section | None:
             row["attacks"],
             row["detection"],
         ]
-        for row in found["windows"]
+        for row in results["windows"]
         if row["evasion_level"] is not None
     ]
     title = "Detection of mixed windows at 1 % false positives"
@@ -246,15 +246,15 @@ def _windows(found: Json) -> Section | None:
     )
 
 
-def _missing(found: Json) -> Section | None:
-    if not found["missing"]:
+def _missing(results: Json) -> Section | None:
+    if not results["missing"]:
         return None
     tables = []
     for figure, title in (("recall_at_0.001", "Recall at 0.1 %"), ("average_precision", "Average precision")):
-        names, levels, cells = wide(found["missing"], "missing", figure)
+        names, levels, cells = wide(results["missing"], "missing", figure)
         body = [["no " + str(n), *line] for n, line in zip(names, cells, strict=True)]
         tables.append(Table(title, ["missing", *map(level_name, levels)], body))
-    errors = {row["missing"]: row["calibration_error"] for row in found["missing"]}
+    errors = {row["missing"]: row["calibration_error"] for row in results["missing"]}
     tables.append(
         Table("Expected calibration error", ["missing", "error"], [["no " + m, e] for m, e in errors.items()])
     )
@@ -263,20 +263,20 @@ def _missing(found: Json) -> Section | None:
     )
 
 
-def _full(found: Json) -> Section | None:
-    if not found["full"]:
+def _full(results: Json) -> Section | None:
+    if not results["full"]:
         return None
     keys = ("seed", "evasion_level", "attackers", "accounts", "requests", "recall_at_0.001", "average_precision", "pair_f1",
             "false_groups_per_10000", "volume_at_first_alert")  # fmt: skip
-    body = [[", ".join(row["campaigns"]), *(row.get(k) for k in keys)] for row in found["full"]]
+    body = [[", ".join(row["campaigns"]), *(row.get(k) for k in keys)] for row in results["full"]]
     return Section(
         "Large worlds", parts=[Table("Published sizes and 0.1 % worlds", ["campaigns", *keys], body)]
     )
 
 
-def _leaks(found: Json) -> Section:
-    names, levels, mean = wide(found["leaks"], "field", "mean")
-    worst = wide(found["leaks"], "field", "worst")[2]
+def _leaks(results: Json) -> Section:
+    names, levels, mean = wide(results["leaks"], "field", "mean")
+    worst = wide(results["leaks"], "field", "worst")[2]
     body = sorted(
         (
             [n, *(v for pair in zip(a, b, strict=True) for v in pair)]
@@ -285,12 +285,12 @@ def _leaks(found: Json) -> Section:
         key=lambda line: -max(v for v in line[1:] if isinstance(v, float)),
     )
     head = ["field", *(h for r in levels for h in (f"{level_name(r)}, mean", "worst"))]
-    refused = [[r["evasion_level"], r["seed"], r["field"], r["auc"]] for r in found["rejected"]]
-    lost = [[row["evasion_level"], row["seed"], row["reason"]] for row in found["dropped"]]
+    refused = [[r["evasion_level"], r["seed"], r["field"], r["auc"]] for r in results["rejected"]]
+    lost = [[row["evasion_level"], row["seed"], row["reason"]] for row in results["dropped"]]
     return Section(
         "Leak check",
         "AUC of single fields of an account, either direction. On evasion levels 2 and 3 a world with a field above .85 "
-        f"is rejected and another seed taken: {len(found['rejected'])} were. (On levels 0 and 1 cards and addresses "
+        f"is rejected and another seed taken: {len(results['rejected'])} were. (On levels 0 and 1 cards and addresses "
         "are meant to show.)",
         [
             Folded("Every field", Table("AUC by evasion level", head, body)),
@@ -304,8 +304,8 @@ def _leaks(found: Json) -> Section:
     )
 
 
-def _worlds(found: Json) -> Section:
+def _worlds(results: Json) -> Section:
     keys = ("seed", "evasion_level", "families", "requests", "accounts", "attackers", "framed", "leakiest", "leak_auc",
             "seconds")  # fmt: skip
-    body = [[", ".join(row["campaigns"]), *(row[k] for k in keys)] for row in found["worlds"]]
+    body = [[", ".join(row["campaigns"]), *(row[k] for k in keys)] for row in results["worlds"]]
     return Section("Worlds", parts=[Table("Worlds reported on", ["campaigns", *keys], body)])

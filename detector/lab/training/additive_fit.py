@@ -71,7 +71,7 @@ def fit(
     start = np.zeros(x.shape[1] + 1)
     rate = np.clip(np.average(y, weights=weight), 1e-6, 1 - 1e-6)
     start[0] = np.log(rate / (1 - rate))
-    found = minimize(
+    optimum = minimize(
         loss,
         start,
         jac=True,
@@ -79,7 +79,7 @@ def fit(
         bounds=[(None, None), *bounds],
         options={"maxiter": 500, "maxfun": 800},
     )
-    theta = found.x / LN2
+    theta = optimum.x / LN2
     terms, at = [], 1
     for name, edges in owner:
         steps = theta[at : at + len(edges)]
@@ -129,7 +129,7 @@ def calibrate(model: Additive, bits: Floats, label: npt.NDArray[np.bool_], *, pr
         residual = weight * (1 / (1 + np.exp(-np.clip(z, -500, 500))) - y) * LN2
         return float(value), np.array([residual @ bits + 0.1 * (theta[0] - 1), residual.sum()])
 
-    found = minimize(
+    optimum = minimize(
         loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.05, 5.0), (None, None)]
     )
-    return Additive(model.terms, model.base, slope=float(found.x[0]), shift=float(found.x[1]))
+    return Additive(model.terms, model.base, slope=float(optimum.x[0]), shift=float(optimum.x[1]))

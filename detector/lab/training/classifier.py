@@ -50,11 +50,11 @@ def train_detector(
     # One thread a process: the pool fills the cores.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-    def told(done: int) -> None:
+    def world_done(done: int) -> None:
         progress(done / (len(specs) + 3), f"world {done} of {len(specs)}")
 
     jobs = list(zip(specs, folders, strict=True))
-    for _, result in spread(_measure, jobs, processes=processes, progress=told):
+    for _, result in spread(_measure, jobs, processes=processes, progress=world_done):
         if isinstance(result, Exception):
             raise result
     progress(len(specs) / (len(specs) + 3), "fitting")

@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 
 def columns(frame: pl.DataFrame, terms: Mapping[str, str]) -> dict[str, Floats]:
     """The columns of ``terms`` that ``frame`` has."""
-    found = inputs.columns_of(frame)
-    return {name: found[name] for name in terms if name in found}
+    measured = inputs.columns_of(frame)
+    return {name: measured[name] for name in terms if name in measured}
 
 
 def fit_terms(

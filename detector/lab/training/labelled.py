@@ -143,20 +143,20 @@ def load_measured(folders: list[Path], *, first: int = 0) -> Measured:
 
 
 def _shared_text(folder: Path, world: int, label: Mapping[str, int]) -> list[SharedText]:
-    found = []
+    texts = []
     for path in sorted(folder.glob("keys-*.parquet")):
         day = date.fromisoformat(path.stem[5:])
-        known = pl.read_parquet(folder / f"accounts-{day}.parquet")
+        accounts = pl.read_parquet(folder / f"accounts-{day}.parquet")
         incidence = pl.read_parquet(
             folder / f"incidence-{day}.parquet", columns=["account", "code", "kind", "n_sharing", "n"]
         )
         links = pl.read_parquet(folder / f"links-{day}.parquet")
-        bad = np.array([label.get(a, 0) for a in known["account_id"]], float)
+        bad = np.array([label.get(a, 0) for a in accounts["account_id"]], float)
         share = (
             incidence.with_columns(pl.Series("bad", bad[incidence["account"].to_numpy()]))
             .group_by("code")
             .agg(pl.col("bad").mean().alias("share"), pl.len().alias("holders"))
         )
         keys = pl.read_parquet(path).join(share, on="code", maintain_order="left").sort("code")
-        found.append(SharedText(world, day, keys, incidence, links, known))
-    return found
+        texts.append(SharedText(world, day, keys, incidence, links, accounts))
+    return texts

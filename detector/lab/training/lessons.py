@@ -56,9 +56,9 @@ def lessons_of(measured: Measured) -> list[Lesson]:
 
 def _truth(measured: Measured) -> dict[int, pl.DataFrame]:
     """What is known of each world's accounts, by world."""
-    known = measured.accounts.select("world", "account_id", "label", "kind")
+    active = measured.accounts.select("world", "account_id", "label", "kind")
     silent = measured.members.select("world", "account_id", "label")
-    both = pl.concat([known, silent], how="diagonal_relaxed").unique(["world", "account_id"], keep="first")
+    both = pl.concat([active, silent], how="diagonal_relaxed").unique(["world", "account_id"], keep="first")
     frames = both.sort("world", "account_id").partition_by("world", as_dict=True, include_key=False)
     return {int(world): frame for (world,), frame in frames.items()}
 

@@ -229,7 +229,7 @@ def _elicitation(
     real = rows.family < 0
     language = np.array(rows.language)
     honest: npt.NDArray[np.bool_] = ~np.asarray(rows.labels.any(axis=1))
-    held = np.zeros(rows.labels.shape)
+    out_of_fold = np.zeros(rows.labels.shape)
     for k in range(len(ELICITATION_KINDS)):
         label = rows.labels[:, k]
         # Instructions stand in a text's first or last window; what lies between is whatever it is about.
@@ -238,32 +238,32 @@ def _elicitation(
             learn = use & (fold[of] != f)
             coef, bias = _fit(matrix[learn], label[of[learn]])
             value = np.maximum.reduceat(matrix @ coef + bias, windows)
-            held[fold == f, k] = value[fold == f]
+            out_of_fold[fold == f, k] = value[fold == f]
         coef, bias = _fit(matrix[use], label[of[use]])
         weights[:, k] = coef
-        platt = LogisticRegression(C=1e3).fit(held[:, k : k + 1], label)
+        platt = LogisticRegression(C=1e3).fit(out_of_fold[:, k : k + 1], label)
         a, b = float(platt.coef_[0, 0]), float(platt.intercept_[0])
         # Real prompts are what ingest sees: no kind may pass one half on more than its share of them.
-        limit = np.quantile(held[real, k], 1 - ALLOWED / len(ELICITATION_KINDS))
+        limit = np.quantile(out_of_fold[real, k], 1 - ALLOWED / len(ELICITATION_KINDS))
         b = min(b, -a * float(limit))
-        held[:, k] = a * held[:, k] + b
+        out_of_fold[:, k] = a * out_of_fold[:, k] + b
         slope[k], intercept[k] = a, a * bias + b
-    score = held.max(axis=1)
+    score = out_of_fold.max(axis=1)
     report: dict[str, dict[str, float]] = {}
     for k, kind in enumerate((*ELICITATION_KINDS, "any")):
         label = rows.labels[:, k] if kind != "any" else np.logical_not(honest)
-        value = held[:, k] if kind != "any" else score
+        value = out_of_fold[:, k] if kind != "any" else score
         lines = {}
         for name in ("all", "en", "zh", "other"):
-            told = np.isin(language, list(_SPEAKING.get(name, (name,))))
-            if name != "all" and not (label & told).any():
+            in_language = np.isin(language, list(_SPEAKING.get(name, (name,))))
+            if name != "all" and not (label & in_language).any():
                 continue
-            made = told & ~real & (label | honest)
-            auc = float(roc_auc_score(label[made], value[made]))
+            synthetic = in_language & ~real & (label | honest)
+            auc = float(roc_auc_score(label[synthetic], value[synthetic]))
             lines[f"auc_{name}_against_made_honest"] = round(auc, 3)
-            both = (label & told) | real
+            both = (label & in_language) | real
             lines[f"auc_{name}_against_real"] = round(float(roc_auc_score(label[both], value[both])), 3)
-            lines[f"recall_{name}_at_half"] = round(float((value[label & told] > 0).mean()), 3)
+            lines[f"recall_{name}_at_half"] = round(float((value[label & in_language] > 0).mean()), 3)
         report[kind] = lines
     false = {
         "real_prompts": float((score[real] > 0).mean()),
@@ -299,8 +299,12 @@ def _capability(
 
     label = rows.labels.argmax(axis=1)
     label[rows.family < 0] = -1
-    known = {"benchmark_question": "reasoning", "tool_use_request": "agentic", "agent_user_turn": "agentic"}
-    kinds = real["kind"].replace_strict(known, default=None, return_dtype=pl.String).to_list()
+    capability_of = {
+        "benchmark_question": "reasoning",
+        "tool_use_request": "agentic",
+        "agent_user_turn": "agentic",
+    }
+    kinds = real["kind"].replace_strict(capability_of, default=None, return_dtype=pl.String).to_list()
     label[rows.family < 0] = [-1 if kind is None else CAPABILITIES.index(kind) for kind in kinds]
     use = np.flatnonzero(label >= 0)
     # Real rows of one source are many and alike: a tenth of them is enough.
@@ -308,7 +312,7 @@ def _capability(
     every, windows = _features(rows.texts)
     matrix, fold = every[windows[use]], _folds(rows)[use]
     label = label[use]
-    made = rows.family[use] >= 0
+    synthetic = rows.family[use] >= 0
     right = np.zeros(len(use), dtype=np.bool_)
     for f in range(FOLDS):
         model = LogisticRegression(C=STRENGTH, max_iter=300, class_weight="balanced")
@@ -319,6 +323,9 @@ def _capability(
     weights[:, first:] = model.coef_.T
     intercept[first:] = model.intercept_
     accuracy = {
-        name: round(float(right[made & (label == k)].mean()), 3) for k, name in enumerate(CAPABILITIES)
+        name: round(float(right[synthetic & (label == k)].mean()), 3) for k, name in enumerate(CAPABILITIES)
     }
-    card["capability_held_out_families_accuracy"] = {"all": round(float(right[made].mean()), 3), **accuracy}
+    card["capability_held_out_families_accuracy"] = {
+        "all": round(float(right[synthetic].mean()), 3),
+        **accuracy,
+    }
