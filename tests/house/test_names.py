@@ -20,7 +20,6 @@ TO_DO = (
     "detector.lab",
     "detector.lake",
     "detector.link",
-    "detector.pipeline",
     "detector.score",
 )
 
