@@ -18,7 +18,6 @@ TO_DO = (
     "detector.alert.words",
     "detector.decide",
     "detector.lab",
-    "detector.lake",
     "detector.link",
     "detector.score",
 )
