@@ -13,9 +13,6 @@ EMPTY = frozenset(("found", "made", "told", "held", "known"))
 
 #: Folders and modules that may still have such names. The list only gets shorter.
 TO_DO = (
-    "detector.alert.honest",
-    "detector.alert.phrases",
-    "detector.alert.words",
     "detector.decide",
     "detector.lab",
     "detector.link",
