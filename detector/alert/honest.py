@@ -91,10 +91,12 @@ def explanations(subject_type: str, subject_id: str, kind: str, families: Iterab
 
     ``families`` are the evidence families present, strongest first; unknown ones have nothing to add.
     """
-    known = causes(subject_type)
-    topics = [topic for topic in dict.fromkeys([kind, *families]) if topic in known]
+    by_topic = causes(subject_type)
+    topics = [topic for topic in dict.fromkeys([kind, *families]) if topic in by_topic]
     if not topics:
         topics = ["distillation" if subject_type == "group" else "other"]
     literal = queryable(subject_id)
     note = f" (? is the id of the {subject_type})" if literal == "?" else ""
-    return tuple(f"{known[t].explanation}. Check{note}: {known[t].query.format(id=literal)}" for t in topics)
+    return tuple(
+        f"{by_topic[t].explanation}. Check{note}: {by_topic[t].query.format(id=literal)}" for t in topics
+    )

@@ -28,8 +28,8 @@ class Words(NamedTuple):
 
 def held(kind: str, family: str) -> Words:
     """Words for a kind of shared key: its tie's; without the tie those of its family, and its own name."""
-    if known := plugins.kinds().get(kind):
-        return Words(known.verb, known.one, known.many)
+    if tie := plugins.kinds().get(kind):
+        return Words(tie.verb, tie.one, tie.many)
     name = clean(kind.replace("_", " "), 40)
     of = FAMILIES.get(family)
     one, many = (of.one, of.many) if of else ("key", "keys")

@@ -112,12 +112,12 @@ def _bits(part: Mapping[str, Any]) -> float:
 
 def _neighbours(parts: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Evidence family -> the strongest part in which neighbours on keys of it speak against the account."""
-    found: dict[str, Mapping[str, Any]] = {}
+    by_family: dict[str, Mapping[str, Any]] = {}
     for part in _ranked(parts):
         family = relational.FAMILY_OF.get(str(part["feature"]))
         if family and _bits(part) >= _LEAST_BITS:
-            found.setdefault(family, part)
-    return found
+            by_family.setdefault(family, part)
+    return by_family
 
 
 def _ranked(parts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -143,11 +143,11 @@ def _part_sentence(part: Mapping[str, Any]) -> str:
 def _reasons(
     parts: Sequence[Mapping[str, Any]], kinds: Sequence[Evidence], n_accounts: int
 ) -> tuple[str, ...]:
-    told = [(_bits(p), _part_sentence(p)) for p in parts if _bits(p) >= _LEAST_BITS]
+    sentences = [(_bits(p), _part_sentence(p)) for p in parts if _bits(p) >= _LEAST_BITS]
     # Evidence in bits an account stands beside parts in bits a subject: both say how far the odds moved.
-    told += [(e.bits, e.sentence(n_accounts)) for e in kinds if e.bits >= _LEAST_BITS]
-    told.sort(key=lambda item: (-item[0], item[1]))
-    words = [sentence for _, sentence in told]
+    sentences += [(e.bits, e.sentence(n_accounts)) for e in kinds if e.bits >= _LEAST_BITS]
+    sentences.sort(key=lambda item: (-item[0], item[1]))
+    words = [sentence for _, sentence in sentences]
     if len(words) > _MOST_REASONS:
         left = len(words) - _MOST_REASONS + 1
         words = [*words[: _MOST_REASONS - 1], f"{left} weaker reasons, listed in the case file"]
@@ -160,14 +160,14 @@ def _spoofable(
     n_accounts: int,
     neighbours: Mapping[str, Mapping[str, Any]],
 ) -> tuple[str, ...]:
-    told = [_arranged(e.sentence(n_accounts)) for e in kinds if e.spoofable]
+    sentences = [_arranged(e.sentence(n_accounts)) for e in kinds if e.spoofable]
     if alone := only_spoofable(why):
         holds = "account is" if alone == 1 else "accounts are"
-        told.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
+        sentences.append(f"{alone:,} {holds} tied to the group by such evidence alone and may be victims")
     # Neighbours that anybody can give himself: the same client, the same words.
     spoofable = plugins.spoofable_families()
-    told += [_arranged(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
-    return tuple(told)
+    sentences += [_arranged(_part_sentence(p)) for family, p in neighbours.items() if family in spoofable]
+    return tuple(sentences)
 
 
 def _arranged(sentence: str) -> str:
@@ -191,15 +191,15 @@ def cleared_by(
         return ()
     needed = f"below the {probability(threshold)} an alert needs"
     positive = [p for p in _ranked(parts) if _bits(p) > 0 and p["feature"] not in _NO_REASON]
-    told: list[str] = []
+    sentences: list[str] = []
     for part in positive:
         if (left := total - _bits(part)) >= limit:
             break
-        told.append(
+        sentences.append(
             f"Without {_named(part)} the probability is {_short_of(from_bits(left), threshold)}, {needed}"
         )
-    if told:
-        return tuple(told)
+    if sentences:
+        return tuple(sentences)
     left = total
     for taken, part in enumerate(positive, start=1):
         left -= _bits(part)

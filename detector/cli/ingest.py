@@ -78,7 +78,7 @@ def ingest(
                     store,
                     settings,
                     paths,
-                    found=selection,
+                    selection=selection,
                     format=format,
                     again=again,
                     backfill=backfill,

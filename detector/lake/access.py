@@ -47,23 +47,23 @@ class Access:
 
     def settle(self, path: Path) -> None:
         """Give a file or folder just made its mode, group and owner."""
-        found = path.stat()
-        if self.group not in (None, found.st_gid) or self.owner not in (None, found.st_uid):
+        status = path.stat()
+        if self.group not in (None, status.st_gid) or self.owner not in (None, status.st_uid):
             os.chown(
                 path,
                 -1 if self.owner is None else self.owner,
                 -1 if self.group is None else self.group,
             )
-        path.chmod(self.mode if stat.S_ISDIR(found.st_mode) else self.file_mode)
+        path.chmod(self.mode if stat.S_ISDIR(status.st_mode) else self.file_mode)
 
 
 def access_of(folder: Path) -> Access:
     """How a lake that is there wants what is added to it, told from its ``data`` folder."""
-    found = folder.stat()
+    status = folder.stat()
     if os.geteuid() == 0:  # the administrator looked in: what that leaves has to stay the owner's
-        return Access(found.st_mode & 0o777, found.st_gid, found.st_uid)
-    member = found.st_gid in (os.getegid(), *os.getgroups())
-    return Access(found.st_mode & 0o777, found.st_gid if member else None)
+        return Access(status.st_mode & 0o777, status.st_gid, status.st_uid)
+    member = status.st_gid in (os.getegid(), *os.getgroups())
+    return Access(status.st_mode & 0o777, status.st_gid if member else None)
 
 
 def make_lake(root: Path, group: str | None) -> Access:

@@ -91,19 +91,19 @@ def of_values(part: Path) -> str | None:
 
 
 def _size(part: Path) -> int | str:
-    found = part.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = part.stat()
+    if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
-    if found.st_size == 0:
+    if status.st_size == 0:
         return "damaged: it is empty"
     with part.open("rb") as handle:
         head = handle.read(4)
-        handle.seek(max(found.st_size - 4, 0))
+        handle.seek(max(status.st_size - 4, 0))
         if head != b"PAR1" or handle.read(4) != b"PAR1":
             return "damaged: it does not begin and end as Parquet does"
-    return found.st_size
+    return status.st_size
 
 
 def _why(error: Exception) -> str:
-    told = (str(error) or type(error).__name__).splitlines()[0]
-    return f"damaged: {told[:160]}"
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return f"damaged: {line[:160]}"

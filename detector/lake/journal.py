@@ -101,18 +101,18 @@ def read_plan(path: Path, root: Path) -> Plan:
     return plan
 
 
-def _plan(found: Any) -> Plan:
+def _plan(document: Any) -> Plan:
     steps = []
-    for step in found["steps"]:
+    for step in document["steps"]:
         kind, place = step["kind"], step["to"]
         if kind not in get_args(Kind):
             raise ValueError("an unknown kind of step")
         if not (isinstance(place, str) and _PLACES[kind].fullmatch(place)):
             raise ValueError("a step that leads elsewhere")
         steps.append(Step(kind, place))
-    if not (isinstance(found["id"], str) and _ID.fullmatch(found["id"])):
+    if not (isinstance(document["id"], str) and _ID.fullmatch(document["id"])):
         raise ValueError("its id is none")
-    return Plan(found["id"], str(found["name"]), tuple(steps))
+    return Plan(document["id"], str(document["name"]), tuple(steps))
 
 
 def plan_from_staging(path: Path, staging: Path) -> Plan | None:
@@ -129,9 +129,9 @@ def plan_from_staging(path: Path, staging: Path) -> Plan | None:
         ("swap", "*/*"), ("add", "*/*/*"), ("replace", "*"), ("retire", "*"), ("note", "*"),
     )  # fmt: skip
     for kind, pattern in staged:
-        for found in own.glob(f"{kind}/{pattern}"):
-            place = found.relative_to(own / kind).as_posix()
-            if _PLACES[kind].fullmatch(place) and not found.is_symlink():
+        for entry in own.glob(f"{kind}/{pattern}"):
+            place = entry.relative_to(own / kind).as_posix()
+            if _PLACES[kind].fullmatch(place) and not entry.is_symlink():
                 steps.append(Step(kind, place))
     return Plan(path.stem, "doctor", in_order(steps))
 

@@ -77,8 +77,12 @@ def read_marks(root: Path) -> Marks:
         ) from error
 
 
-def _marks(found: dict[str, Any]) -> Marks:
-    check, pseudonymised, made_by = found["key_check"], found["pseudonymise_accounts"], found["made_by"]
+def _marks(document: dict[str, Any]) -> Marks:
+    check, pseudonymised, made_by = (
+        document["key_check"],
+        document["pseudonymise_accounts"],
+        document["made_by"],
+    )
     if not (check is None or (isinstance(check, str) and _HASHED.fullmatch(check))):
         raise ValueError(check)
     if pseudonymised not in (None, True, False):
@@ -86,10 +90,10 @@ def _marks(found: dict[str, Any]) -> Marks:
     return Marks(
         check,
         pseudonymised,
-        tuple(str(t) for t in found["tables"]),
+        tuple(str(t) for t in document["tables"]),
         None if made_by is None else str(made_by),
-        schema if isinstance(schema := found.get("schema"), int) else None,
-        None if (by := found.get("schema_by")) is None else str(by),
+        schema if isinstance(schema := document.get("schema"), int) else None,
+        None if (by := document.get("schema_by")) is None else str(by),
     )
 
 
@@ -106,7 +110,7 @@ def had_marks(root: Path) -> bool:
 
 def dumps(marks: Marks) -> str:
     """``marks`` as ``lake.json`` holds them."""
-    told = {
+    document = {
         "made_by": marks.made_by,
         "schema": marks.schema,
         "schema_by": marks.schema_by,
@@ -114,7 +118,7 @@ def dumps(marks: Marks) -> str:
         "pseudonymise_accounts": marks.pseudonymised,
         "tables": list(marks.tables),
     }
-    return json.dumps(told, indent=1) + "\n"
+    return json.dumps(document, indent=1) + "\n"
 
 
 def write_marks(root: Path, marks: Marks) -> None:
@@ -140,22 +144,22 @@ def keep_account_ids(store: Store, *, pseudonymise: bool) -> None:
     """
     marks = read_marks(store.root)
     if store.is_empty():
-        held = pseudonymise
+        is_hashed = pseudonymise
     else:
-        held = pseudonymise if (told := pseudonymised(store, marks)) is None else told
-    if held != pseudonymise:
+        is_hashed = pseudonymise if (answer := pseudonymised(store, marks)) is None else answer
+    if is_hashed != pseudonymise:
         lake = shlex.quote(str(store.root))
-        now, way = ("keyed hashes", "true") if held else ("in clear", "false")
+        now, way = ("keyed hashes", "true") if is_hashed else ("in clear", "false")
         raise ConfigError(
             f"pseudonymise_accounts is {str(pseudonymise).lower()}, but this lake holds account ids "
-            + ("as keyed hashes" if held else "in clear")
+            + ("as keyed hashes" if is_hashed else "in clear")
             + ": the same account would be two",
             at=Location(str(store.root)),
             hint=f"set pseudonymise_accounts = {way} to go on with ids {now}, "
             f"or fill a new lake from the logs: hydrawatch ingest PATH --lake {lake}-new",
         )
-    if marks.pseudonymised != held:
-        write_marks(store.root, replace(marks, pseudonymised=held))
+    if marks.pseudonymised != is_hashed:
+        write_marks(store.root, replace(marks, pseudonymised=is_hashed))
 
 
 def pseudonymised(store: Store, marks: Marks) -> bool | None:

@@ -31,7 +31,7 @@ def mend(store: Store) -> list[str]:
                 remove(folder)
             store.access.make_folder(folder)
         (store.root / "staging").chmod(0o700)
-        done += [told for j in sorted((store.root / "journal").iterdir()) if (told := _finish(store, j))]
+        done += [line for j in sorted((store.root / "journal").iterdir()) if (line := _finish(store, j))]
         if n := len(list((store.root / "staging").iterdir())):
             done.append(f"{store.root / 'staging'}: cleared of {n} leftovers of a command that was stopped")
         store.repair()

@@ -81,14 +81,14 @@ class OpenedLake:
                 return rows.to_pandas()
             import polars as pl
 
-            made = pl.from_arrow(rows)
+            frame = pl.from_arrow(rows)
         except Exception as error:  # each library has its own for what it cannot hold
             raise QueryError(
                 f"query: {as_} cannot hold a column of the answer ({str(error).splitlines()[0]})",
                 hint="cast it in the statement, for instance CAST(column AS VARCHAR)",
             ) from error
-        assert isinstance(made, pl.DataFrame)
-        return made
+        assert isinstance(frame, pl.DataFrame)
+        return frame
 
     def arrow(self, sql: str, *, limit_s: float = 600.0, limit_gb: float | None = None) -> pa.Table:
         """The same answer as an Arrow table, which holds every type."""
@@ -103,8 +103,8 @@ class OpenedLake:
         except QueryError as error:
             # Only what a reader of Parquet says is worth a look at the parts: a slip in the statement is not.
             reading = (duckdb.InvalidInputException, duckdb.IOException, OSError)
-            if isinstance(error.__cause__, reading) and (told := told_of(error, self.root)):
-                raise told from error
+            if isinstance(error.__cause__, reading) and (failure := told_of(error, self.root)):
+                raise failure from error
             raise
 
     @contextmanager

@@ -33,8 +33,8 @@ class Reading:
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition, oldest first."""
-        found = self._home(table).glob("day=*")
-        dated = [(day_of(p), p) for p in found]
+        folders = self._home(table).glob("day=*")
+        dated = [(day_of(p), p) for p in folders]
         return sorted(day for day, p in dated if day and any(p.glob("*.parquet")))
 
     def parts(self, table: str, day: date | None = None) -> list[Path]:
@@ -56,11 +56,11 @@ class Reading:
         if not self.shape.is_current:
             self._still_older()
         files = ", ".join(literal(str(p)) for p in [self.schema_part(table), *parts])
-        held = f"read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
+        source = f"read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
         if self.shape.is_current:
             names = ", ".join(quote(n) for n in tables()[table].names)
-            return f"(SELECT {names} FROM {held})"
-        return f"({self.shape.select(table, held)})"
+            return f"(SELECT {names} FROM {source})"
+        return f"({self.shape.select(table, source)})"
 
     def schema_part(self, table: str) -> Path:
         """The part without rows that gives a table its columns."""
@@ -97,8 +97,8 @@ class Reading:
     def read(self, table: str, day: date | None) -> pa.Table:
         """Rows of one day (no rows for None)."""
         days = [] if day is None else [day]
-        found = self.engine.query(f"SELECT * FROM {self.relation(table, days)}", of=table)
-        return conform(tables()[table], found)
+        rows = self.engine.query(f"SELECT * FROM {self.relation(table, days)}", of=table)
+        return conform(tables()[table], rows)
 
     def view_sql(self) -> dict[str, str]:
         """The analysts' views without aliases: name to SELECT over absolute paths."""
@@ -107,8 +107,8 @@ class Reading:
 
     def rows_of(self, view: str, where: str = "true") -> list[dict[str, Any]]:
         """Rows of a view, as analysts see it; ``where`` is SQL."""
-        found = self.engine.query(f"SELECT * FROM ({self.view_sql()[view]}) WHERE {where}", of=view)
-        return list(found.to_pylist())
+        rows = self.engine.query(f"SELECT * FROM ({self.view_sql()[view]}) WHERE {where}", of=view)
+        return list(rows.to_pylist())
 
     def _home(self, table: str) -> Path:
         return self.data / self.shape.folder(table)

@@ -51,20 +51,20 @@ def conform(table: Table, rows: Rows) -> pa.Table:
     ------
     TableMismatch : a column is missing, one too many, or a value does not fit its type.
     """
-    found = rows if isinstance(rows, pa.Table) else rows.to_arrow()
-    missing = [n for n in table.names if n not in found.column_names]
-    extra = [n for n in found.column_names if n not in table.names]
+    arrow = rows if isinstance(rows, pa.Table) else rows.to_arrow()
+    missing = [n for n in table.names if n not in arrow.column_names]
+    extra = [n for n in arrow.column_names if n not in table.names]
     if missing or extra:
         raise TableMismatch(
             f"table {table.name}: missing columns {missing}, unexpected columns {extra}",
             hint=f"see: hydrawatch tables {table.name}",
         )
-    found = found.select(list(table.names))
+    arrow = arrow.select(list(table.names))
     for position, column in enumerate(table.columns):
-        if column.type.startswith("MAP") and not pa.types.is_map(found.schema.field(position).type):
-            found = found.set_column(position, column.name, _as_map(found.column(position)))
+        if column.type.startswith("MAP") and not pa.types.is_map(arrow.schema.field(position).type):
+            arrow = arrow.set_column(position, column.name, _as_map(arrow.column(position)))
     try:
-        return found.cast(arrow_schema(table.columns))
+        return arrow.cast(arrow_schema(table.columns))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise TableMismatch(
             f"table {table.name}: {error}", hint=f"see: hydrawatch tables {table.name}"
@@ -111,6 +111,6 @@ def schema_of(path: Path) -> pa.Schema | None:
 
 def empty(table: str) -> pl.DataFrame:
     """No rows, in the columns of ``table``."""
-    made = pl.from_arrow(arrow_schema(tables()[table].columns).empty_table())
-    assert isinstance(made, pl.DataFrame)
-    return made
+    frame = pl.from_arrow(arrow_schema(tables()[table].columns).empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -198,5 +198,5 @@ class Store(Writing):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        if error and (told := told_of(error, self.root)):
-            raise told from error
+        if error and (failure := told_of(error, self.root)):
+            raise failure from error

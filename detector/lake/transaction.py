@@ -56,9 +56,9 @@ class Transaction:
 
     def folder(self) -> Path:
         """A folder of this transaction's own, for parts that are to be adopted."""
-        made = self.staging / "parts"
-        self._access.make_folder(made)
-        return made
+        path = self.staging / "parts"
+        self._access.make_folder(path)
+        return path
 
     def adopt(self, table: str, path: Path, *, day: date, part: str) -> None:
         """Add a part that was written by ``write_part`` below ``staging``; it is moved."""
@@ -74,8 +74,8 @@ class Transaction:
 
     def digest(self) -> str:
         """Hash of all parts written so far: the same rows give the same digest."""
-        told = [(part, checksum(part)) for part in self.staging.rglob("*.parquet")]
-        return output_digest(self.staging / "swap", told)
+        checksums = [(part, checksum(part)) for part in self.staging.rglob("*.parquet")]
+        return output_digest(self.staging / "swap", checksums)
 
     def _write(self, table: str, rows: Rows, where: str) -> None:
         path = self._place(where)
@@ -126,8 +126,8 @@ def decide(plan: Plan, root: Path, access: Access) -> Path:
 
 def output_digest(data: Path, parts: Iterable[tuple[Path, str]]) -> str:
     """Hash of the parts of a run below ``data`` with their checksums, as ``runs`` keeps it."""
-    told = sorted((f"swap/{part.relative_to(data)}", checksum) for part, checksum in parts)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+    entries = sorted((f"swap/{part.relative_to(data)}", checksum) for part, checksum in parts)
+    return hashlib.sha256(repr(entries).encode()).hexdigest()[:32]
 
 
 def checksum(part: Path) -> str:

@@ -42,8 +42,8 @@ def in_words(root: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if told := told_of(error, root):
-            raise told from error
+        if failure := told_of(error, root):
+            raise failure from error
         raise
 
 
@@ -70,9 +70,11 @@ def told_of(error: BaseException, root: Path) -> HydrawatchError | None:
         )
     doctor = f"hydrawatch doctor --lake {lake}"
     with suppress(OSError):
-        if found := damage.first(root / "data"):
-            look = f"{doctor} --deep" if found.deep else doctor
-            return LakeError(found.why, at=Location(str(found.path)), hint=f"see what to do: {look}")
+        if damaged_part := damage.first(root / "data"):
+            look = f"{doctor} --deep" if damaged_part.deep else doctor
+            return LakeError(
+                damaged_part.why, at=Location(str(damaged_part.path)), hint=f"see what to do: {look}"
+            )
     if number is not None and where is not None:
         return LakeError(os.strerror(number).lower(), at=place, hint=f"see what to do: {doctor}")
     if isinstance(error, duckdb.Error):  # not from a statement: those are QueryErrors

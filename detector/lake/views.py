@@ -53,12 +53,12 @@ class Alias:
 @cache
 def aliases() -> tuple[Alias, ...]:
     """Every old name of a column that still stands."""
-    found = []
+    old_names = []
     for version in VERSIONS:
         if version.aliases_until is None:
             continue
         renamed = {step.new: step.old for step in version.steps if isinstance(step, RenameTable)}
-        found += [
+        old_names += [
             Alias(
                 renamed.get(step.table, step.table),
                 step.table,
@@ -70,7 +70,7 @@ def aliases() -> tuple[Alias, ...]:
             for step in version.steps
             if isinstance(step, RenameColumn) and step.old != step.new
         ]
-    return tuple(found)
+    return tuple(old_names)
 
 
 @cache
@@ -88,7 +88,9 @@ def renamed() -> dict[str, tuple[str, str]]:
 @cache
 def described() -> dict[str, Table]:
     """Every view as analysts see it, old names included."""
-    found = {name: _with(table, [a for a in aliases() if a.view == name]) for name, table in tables().items()}
+    by_name = {
+        name: _with(table, [a for a in aliases() if a.view == name]) for name, table in tables().items()
+    }
     for old, (new, until) in renamed().items():
         table = tables()[new]
         own = {a.of: a for a in aliases() if a.view == old}
@@ -96,8 +98,8 @@ def described() -> dict[str, Table]:
             Column(own[c.name].name, c.type, own[c.name].meaning, c.unit) if c.name in own else c
             for c in table.columns
         )
-        found[old] = Table(old, f"alias of {new}; goes with {until}", columns, table.layout, table.writer)
-    return found
+        by_name[old] = Table(old, f"alias of {new}; goes with {until}", columns, table.layout, table.writer)
+    return by_name
 
 
 def _with(table: Table, own: list[Alias]) -> Table:
@@ -130,12 +132,12 @@ def selects(data: Path, shape: Shape, empty: Empty | None = None) -> dict[str, s
 def views(data: Path, shape: Shape, empty: Empty | None = None) -> dict[str, View]:
     """Every view of the views file, by name; ``empty`` as for ``selects``."""
     own = selects(data, shape, empty)
-    made = {}
+    by_name = {}
     for name, table in described().items():
         base = renamed()[name][0] if name in renamed() else name
         old = {a.name: a for a in aliases() if a.view == name}
         columns = ", ".join(f"{old[c].sql} AS {quote(c)}" if c in old else quote(c) for c in table.names)
         select = f"SELECT {columns} FROM ({own[base]})" if old or base != name else own[name]
         comments = {a.name: a.meaning for a in old.values()}
-        made[name] = View(select, table.meaning if base != name else None, comments)
-    return made
+        by_name[name] = View(select, table.meaning if base != name else None, comments)
+    return by_name

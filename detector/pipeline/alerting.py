@@ -27,7 +27,7 @@ def alerts_of(
 ) -> list[dict[str, Any]]:
     """Every alert as it stands at the end of ``day``, open and closed, as rows of the lifecycle."""
     members = scored.members
-    found = findings.findings(
+    day_findings = findings.findings(
         scored.groups,
         scored.accounts,
         _parts_of_worst_day(store, scored, day),
@@ -39,7 +39,7 @@ def alerts_of(
     spared = exempt.spared(scored.groups, scored.accounts, members, exempted)
     return lifecycle.reconcile(
         store.read("alerts", store.newest("alerts", before=day)).to_pylist(),
-        found,
+        day_findings,
         day=day,
         close_after_days=config.close_after_days,
         moved=scored.merged,

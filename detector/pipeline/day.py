@@ -164,10 +164,10 @@ def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
     progress("collecting ties")
     ties = view.ties()
     progress("forming groups")
-    found = window.window(store, day, ties, config)
-    graph = found.graph
-    groups, known = (relations.state(store, table, day) for table in ("groups", "group_members"))
-    carried = _track(day, graph, window.group(graph), groups, known)
+    tie_window = window.window(store, day, ties, config)
+    graph = tie_window.graph
+    groups, previous_members = (relations.state(store, table, day) for table in ("groups", "group_members"))
+    carried = _track(day, graph, window.group(graph), groups, previous_members)
     members = window.with_evidence(graph, window.member_states(store, carried.members, day))
     progress("weighing shared text")
     keys = template_reuse.measure_keys(graph, template_reuse.content_incidence(graph))
@@ -175,7 +175,9 @@ def _measure(view: DayView, config: Config, progress: Progress) -> Measured:
     view.bind("members", members.select("group_id", "account_id"))
     view.bind("ties", ties.drop("day"))
     group_days = view.measure("group")
-    return Measured(account_days, ties, found, keys, carried, members, group_days, groups, known)
+    return Measured(
+        account_days, ties, tie_window, keys, carried, members, group_days, groups, previous_members
+    )
 
 
 def _track(
@@ -252,11 +254,11 @@ def _partitions(view: DayView, measured: Measured, decided: Decided | None) -> d
     if decided is None:
         return kept
     scored = decided.scored
-    known = scored.members["group_id"].unique().implode()
+    group_ids = scored.members["group_id"].unique().implode()
     schema = {k: v for k, v in empty("alerts").schema.items() if k != "day"}
     return kept | {
         "group_members": scored.members,
-        "group_days": measured.group_days.filter(pl.col("group_id").is_in(known)),
+        "group_days": measured.group_days.filter(pl.col("group_id").is_in(group_ids)),
         "groups": scored.groups,
         "account_scores": scored.accounts,
         "contributions": scored.parts,

@@ -52,10 +52,10 @@ class _Heard:
 
     def highest(self) -> dict[str, int]:
         """Alert -> highest version some sink took."""
-        found: dict[str, int] = {}
+        by_alert: dict[str, int] = {}
         for (alert, _), taken in self.sent.items():
-            found[alert] = max(found.get(alert, 0), *taken)
-        return found
+            by_alert[alert] = max(by_alert.get(alert, 0), *taken)
+        return by_alert
 
 
 def plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: bool = False) -> Round:
@@ -65,9 +65,9 @@ def plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: b
     """
     while True:
         before = _state(store)
-        found = _plan(store, sinks, config, retry_refused=retry_refused)
+        next_round = _plan(store, sinks, config, retry_refused=retry_refused)
         if _state(store) == before:  # no run swapped its days in between
-            return found
+            return next_round
 
 
 def _state(store: Store) -> Any:
@@ -119,8 +119,8 @@ def _plan(store: Store, sinks: Sequence[str], config: Config, *, retry_refused: 
 
 
 def _urgency(version: Version) -> tuple[Any, ...]:
-    told = version.content
-    return (-SEVERITIES.index(told["severity"]), -(told["score"] or 0.0), version.alert_id)
+    content = version.content
+    return (-SEVERITIES.index(content["severity"]), -(content["score"] or 0.0), version.alert_id)
 
 
 def _newest_day(store: Store, alerts: Sequence[Row]) -> date | None:
@@ -157,7 +157,7 @@ def _of_older_release(
     if not lost:
         return {}
     names = ", ".join(literal(name) for name in lost)
-    found = store.engine.query(
+    rows = store.engine.query(
         f"""SELECT * FROM {store.relation("alerts")} WHERE alert_id IN ({names})
         QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY day DESC) = 1""",
         of="alerts",
@@ -170,7 +170,7 @@ def _of_older_release(
             build(row, taken[row["alert_id"]]),
             issued=True,
         )
-        for row in found
+        for row in rows
     }
 
 
@@ -201,8 +201,8 @@ class _Members:
         """Members that have to stay the same for an alert to read alike: all, where an event names them all."""
         if alert["subject_type"] == "account" or alert["state"] == "closed":
             return None
-        found = self.of(alert)
-        return None if found is None or len(found) > MAX_MEMBERS else found
+        members = self.of(alert)
+        return None if members is None or len(members) > MAX_MEMBERS else members
 
 
 def _members(store: Store, alert: versions.Row) -> list[str] | None:
@@ -214,7 +214,7 @@ def _members(store: Store, alert: versions.Row) -> list[str] | None:
         return None
     group = literal(alert["subject_id"])
     # Of a group that is only watched, an alert accuses those who are accused by themselves, and names no other.
-    found = store.engine.query(
+    rows = store.engine.query(
         f"""SELECT account_id FROM {store.relation("group_members", [day])}
         WHERE group_id = {group} AND (
             account_id IN (SELECT account_id FROM {store.relation("account_scores", [day])} WHERE verdict = 'alert')
@@ -222,7 +222,7 @@ def _members(store: Store, alert: versions.Row) -> list[str] | None:
         ORDER BY coalesce(strength_bits, 0) DESC, account_id""",
         of="group_members",
     ).to_pylist()
-    return [r["account_id"] for r in found]
+    return [r["account_id"] for r in rows]
 
 
 def _evidence(store: Store, alert: versions.Row) -> list[Row]:

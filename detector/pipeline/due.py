@@ -65,7 +65,7 @@ def input_digest(store: Store, day: date, *, window_days: int) -> str:
     """
     end = day + timedelta(days=1)
     of_file = "SELECT file_id, count(*) AS n, sum(line) AS lines FROM"
-    known = store.engine.query(
+    counts = store.engine.query(
         f"""
         SELECT 1 AS kind, * FROM ({of_file} {store.relation("accounts")}
             WHERE valid_from IS NULL OR valid_from < DATE '{end}' GROUP BY file_id)
@@ -84,8 +84,8 @@ def input_digest(store: Store, day: date, *, window_days: int) -> str:
     before = [d for d in store.days("runs") if d < day]
     window = [d for d in before if d > day - timedelta(days=window_days)]
     results = _results(store, sorted({*window, *before[-1:]}))
-    told = repr((parts, [tuple(row.values()) for row in known], results))
-    return f"{window_days}:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+    inputs = repr((parts, [tuple(row.values()) for row in counts], results))
+    return f"{window_days}:{hashlib.sha256(inputs.encode()).hexdigest()[:32]}"
 
 
 def _results(store: Store, days: list[date]) -> list[tuple[str, str | None]]:
@@ -99,7 +99,7 @@ def _results(store: Store, days: list[date]) -> list[tuple[str, str | None]]:
 def _first_digest(store: Store, day: date) -> str:
     """Hash of what a run of ``day`` read, as versions up to 0.1 told it: they kept no digest of what they wrote."""
     end = day + timedelta(days=1)
-    known = store.engine.query(
+    counts = store.engine.query(
         f"""
         SELECT count(*) AS n, coalesce(sum(line), 0) AS lines, count(DISTINCT file_id) AS files
         FROM {store.relation("accounts")} WHERE valid_from IS NULL OR valid_from < DATE '{end}'
@@ -112,7 +112,7 @@ def _first_digest(store: Store, day: date) -> str:
         """
     ).to_pylist()
     parts = [f"{d}/{p.name}" for d in store.days("requests") if d <= day for p in store.parts("requests", d)]
-    return hashlib.sha256(repr((parts, known)).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr((parts, counts)).encode()).hexdigest()[:32]
 
 
 def mark_due(store: Store, days: list[date]) -> None:

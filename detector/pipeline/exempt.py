@@ -28,22 +28,22 @@ def facts(store: Store, config: Config, day: date, *, accounts: str | None = Non
     known of accounts that day, where a run has bound it.
     """
     source = accounts or relations.known_accounts(store, day)
-    known = relations.frame(
+    account_facts = relations.frame(
         store.engine.query(f"SELECT account_id, org_id, program FROM {source}", of="facts of accounts")
     )
     _, orgs = config.allowed(day)
     if not orgs:
-        return known
+        return account_facts
     days = [d for d in store.days("requests") if day - timedelta(days=config.window_days) < d <= day]
     names = ", ".join(literal(org) for org in sorted(orgs))
-    told = relations.frame(
+    log_orgs = relations.frame(
         store.engine.query(
             f"""SELECT account_id, max(org_id) AS told FROM {store.relation("requests", days)}
             WHERE org_id IN ({names}) GROUP BY account_id""",
             of="organisations of the logs",
         )
     )
-    return known.join(told, on="account_id", how="full", coalesce=True).select(
+    return account_facts.join(log_orgs, on="account_id", how="full", coalesce=True).select(
         "account_id", pl.coalesce("org_id", "told").alias("org_id"), "program"
     )
 
@@ -77,11 +77,11 @@ def of_accounts(store: Store, config: Config, accounts: Collection[str]) -> list
     if day is None:
         return []
     state = "acting" if settings_changed(store, config) is None else "waiting"
-    found = [
+    rows = [
         {**asdict(e), "state": state} for name, e in exempted(store, config, day).items() if name in accounts
     ]
-    acting = {row["account_id"] for row in found}
-    found += [
+    acting = {row["account_id"] for row in rows}
+    rows += [
         {
             "account_id": entry.account_id,
             "by": "account",
@@ -93,7 +93,7 @@ def of_accounts(store: Store, config: Config, accounts: Collection[str]) -> list
         for entry in config.allow
         if entry.expires < day and entry.account_id in accounts and entry.account_id not in acting
     ]
-    return found
+    return rows
 
 
 def idle_entries(store: Store, config: Config, *, expired: bool = True) -> list[str]:
@@ -103,7 +103,7 @@ def idle_entries(store: Store, config: Config, *, expired: bool = True) -> list[
     day = _newest_day(store)
     if day is None:
         return []
-    told = []
+    sentences = []
     for entry in config.allow:
         name = (
             f"account {show_id(entry.account_id)}"
@@ -113,15 +113,15 @@ def idle_entries(store: Store, config: Config, *, expired: bool = True) -> list[
         if entry.expires < day:
             if not expired:
                 continue
-            told.append(
+            sentences.append(
                 f"the allow-list entry of {name} expired on {entry.expires}: it no longer acts "
                 f"(reason it was made for: {clean(entry.reason, 120)})"
             )
         elif not _known(store, entry.account_id, entry.org_id):
-            told.append(
+            sentences.append(
                 f"the allow-list entry of {name} fits no account of the lake: is the id written as in the logs?"
             )
-    return told
+    return sentences
 
 
 def _known(store: Store, account: str | None, org: str | None) -> bool:
@@ -138,23 +138,23 @@ def spared(
 ) -> dict[tuple[str, str], str]:
     """(subject_type, subject_id) -> why nothing is alerted of it, of all that would be an alert otherwise."""
     accused = accounts.filter(pl.col("peak_verdict") == "alert").select("account_id", "verdict")
-    found: dict[tuple[str, str], str] = {}
+    reasons: dict[tuple[str, str], str] = {}
     for name in accused.filter(pl.col("verdict") != "alert")["account_id"]:
         if name in exempt:
-            found["account", name] = clean(exempt[name].words(), 300)
+            reasons["account", name] = clean(exempt[name].words(), 300)
     inside = members.select("account_id", "group_id").join(accused, on="account_id")
     for name, some in inside.group_by("group_id").agg("account_id").sort("group_id").iter_rows():
-        if all(("account", account) in found for account in some):
-            found["group", name] = f"all of its accused accounts are exempted: {listed(some, exempt)}"
+        if all(("account", account) in reasons for account in some):
+            reasons["group", name] = f"all of its accused accounts are exempted: {listed(some, exempt)}"
     gone = dict(
         groups.filter(pl.col("successor_id").is_not_null()).select("group_id", "successor_id").iter_rows()
     )
     for name, heir in gone.items():
-        if ("group", heir) in found:
-            found.setdefault(
-                ("group", name), f"merged into group {show_id(heir)}, of which {found['group', heir]}"
+        if ("group", heir) in reasons:
+            reasons.setdefault(
+                ("group", name), f"merged into group {show_id(heir)}, of which {reasons['group', heir]}"
             )
-    return found
+    return reasons
 
 
 def withheld(

@@ -83,19 +83,19 @@ def _slice(store: Store, everything: str, last: date, part: tuple[int, int]) -> 
 
 def _coded(parts: list[pl.DataFrame], names: pl.Series, kinds: pl.Series) -> Gathered:
     """The slices put together, keys and accounts numbered in order among those that are left."""
-    found = [_shared(part) for part in parts]
+    slices = [_shared(part) for part in parts]
     parts.clear()
-    keys = pl.concat([keys for _, keys in found])
+    keys = pl.concat([keys for _, keys in slices])
     # Codes in order of kind and key, whichever slice a key is of.
     order = np.lexsort((keys["key"].to_numpy(), keys["kind"].to_numpy()))
     code = np.empty(len(keys), np.int32)
     code[order] = np.arange(len(keys), dtype=np.int32)
     first = 0
-    for number, (rows, of) in enumerate(found):
+    for number, (rows, of) in enumerate(slices):
         rows = rows.with_columns(pl.Series("code", code[first + rows["place"].to_numpy()]))
         parts.append(rows.drop("place"))
         first += len(of)
-        found[number] = (rows.clear(), of)
+        slices[number] = (rows.clear(), of)
     rows = pl.concat(parts, rechunk=True)
     parts.clear()
     account = rows["account"].to_numpy()
@@ -126,11 +126,11 @@ def _shared(part: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     starts = np.r_[True, (ordered[1:] != ordered[:-1]) | (kind[order[1:]] != kind[order[:-1]])]
     start = np.flatnonzero(starts) if len(ordered) else np.empty(0, np.int64)
     degree = np.diff(np.r_[start, len(ordered)])
-    held = degree >= 2
-    place = np.repeat(np.where(held, np.cumsum(held) - 1, -1), degree)
+    is_shared = degree >= 2
+    place = np.repeat(np.where(is_shared, np.cumsum(is_shared) - 1, -1), degree)
     inside = place >= 0
     rows = part.drop("key", "kind")[order[inside]].with_columns(pl.Series("place", place[inside]))
-    first = order[start[held]]
+    first = order[start[is_shared]]
     return rows, pl.DataFrame(
-        {"kind": kind[first], "key": key[first], "n_sharing": degree[held].astype(np.int32)}
+        {"kind": kind[first], "key": key[first], "n_sharing": degree[is_shared].astype(np.int32)}
     )

@@ -41,9 +41,9 @@ class Ledger(Recorder):
             self._write_failure(sink, lost)
         self._note()
 
-    def issue(self, made: Sequence[Version]) -> None:
+    def issue(self, versions: Sequence[Version]) -> None:
         """Write new versions down, before anybody is told of them."""
-        if not made:
+        if not versions:
             return
         now = _now()
         self._append(
@@ -57,7 +57,7 @@ class Ledger(Recorder):
                     "content": json.dumps(v.content),
                     "event": json.dumps(v.event),
                 }
-                for v in made
+                for v in versions
             ],
         )
         fault("deliver.issued")
@@ -108,9 +108,9 @@ class Ledger(Recorder):
         }
         self._append("delivery_failures", [row])
 
-    def _append(self, table: str, made: list[Row]) -> None:
-        schema = {name: pl.String for name, value in made[0].items() if value is None}
-        self._store.append(table, pl.DataFrame(made, schema_overrides=schema))
+    def _append(self, table: str, rows: list[Row]) -> None:
+        schema = {name: pl.String for name, value in rows[0].items() if value is None}
+        self._store.append(table, pl.DataFrame(rows, schema_overrides=schema))
 
     def _landed(self, sink: str) -> None:
         self._flying.pop(sink, None)
@@ -123,8 +123,8 @@ class Ledger(Recorder):
 
     def _read(self) -> dict[str, tuple[str, int]]:
         try:
-            found = json.loads(os.pread(self._handle, 1 << 20, 0) or b"{}")
-            return {str(sink): (str(alert), int(version)) for sink, (alert, version) in found.items()}
+            note = json.loads(os.pread(self._handle, 1 << 20, 0) or b"{}")
+            return {str(sink): (str(alert), int(version)) for sink, (alert, version) in note.items()}
         except (ValueError, TypeError, AttributeError):
             return {}
 

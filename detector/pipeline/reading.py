@@ -32,7 +32,7 @@ def read_logs(
     settings: Config,
     paths: Sequence[Path | str],
     *,
-    found: Selection | None = None,
+    selection: Selection | None = None,
     format: str = "auto",
     again: bool = False,
     backfill: bool = False,
@@ -47,7 +47,7 @@ def read_logs(
 
     Parameters
     ----------
-    found : the files that ``paths`` lead to, where they have been looked for already.
+    selection : the files that ``paths`` lead to, where they have been looked for already.
     max_rejects : share of lines (0..1) that may be rejected; None: that of the settings.
     each : told of every file as it ends, also when the quality gate fires afterwards.
 
@@ -56,8 +56,8 @@ def read_logs(
     DataQualityError : more lines were rejected than the gate allows. What could be read is in the lake.
     KeyMissing, ConfigError : the lake's key is missing, or another.
     """
-    if found is None:
-        found = find(paths, ignore=[*settings.ignore, *ignore], lake=store.root)
+    if selection is None:
+        selection = find(paths, ignore=[*settings.ignore, *ignore], lake=store.root)
     with store.exclusive():
         is_empty = all(part.name == SKIPPED_PART for part in store.parts("files"))
         key = lake_key(store.root, may_make=is_empty)
@@ -73,7 +73,7 @@ def read_logs(
             max_lateness=settings.max_lateness,
             again=again,
             backfill=backfill,
-            selection=found,
+            selection=selection,
             progress=progress,
             announce=announce,
             each=each,

@@ -23,12 +23,12 @@ def known_accounts(store: Store, day: date) -> str:
     ) WHERE rank = 1)"""
 
 
-def steady(found: pl.DataFrame) -> pl.DataFrame:
+def steady(figures: pl.DataFrame) -> pl.DataFrame:
     """Figures to 9 digits: parallel sums differ in the last bits, and a day run again must give the same rows.
 
     Rounding near the precision of a double would still leave one value in ten thousand astride of a boundary.
     """
-    return found.with_columns(pl.col(pl.Float64).round_sig_figs(9))
+    return figures.with_columns(pl.col(pl.Float64).round_sig_figs(9))
 
 
 def state(store: Store, table: str, day: date) -> pl.DataFrame:
@@ -43,6 +43,6 @@ def dated(frame: pl.DataFrame, day: date) -> pl.DataFrame:
 
 def frame(table: pa.Table) -> pl.DataFrame:
     """An Arrow table as polars."""
-    made = pl.from_arrow(table)
-    assert isinstance(made, pl.DataFrame)
-    return made
+    rows = pl.from_arrow(table)
+    assert isinstance(rows, pl.DataFrame)
+    return rows

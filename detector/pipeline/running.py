@@ -86,9 +86,9 @@ def run_days(
             days, n_days = iter(forced), len(forced)
         else:
             days, n_days = _due(store, settings, today, listener)
-        told = _run_each(store, days, n_days, settings, detector, listener, report)
+        alerts = _run_each(store, days, n_days, settings, detector, listener, report)
         after = _alerts(store)
-        report.raised = [severity for alert, severity in told if _is_new(alert, severity, before, after)]
+        report.raised = [severity for alert, severity in alerts if _is_new(alert, severity, before, after)]
         report.still_open = [severity for severity, state in after.values() if state == "open"]
         report.notes = [*idle_entries(store, settings), *_of_classifier(detector)]
         report.ahead = list(due.ahead(store, today))
@@ -106,8 +106,8 @@ def _of_classifier(detector: Detector) -> list[str]:
 
 def days_between(store: Store, since: date | None, until: date | None, today: date) -> list[date]:
     """Days with requests from ``since`` to ``until``, and not after today."""
-    known = [d for d in store.days("requests") if d <= today]
-    return [d for d in known if (not since or d >= since) and (not until or d <= until)]
+    days = [d for d in store.days("requests") if d <= today]
+    return [d for d in days if (not since or d >= since) and (not until or d <= until)]
 
 
 def _due(store: Store, settings: Config, today: date, listener: Listener) -> tuple[Iterator[date], int]:
@@ -132,7 +132,7 @@ def _run_each(
     report: RunReport,
 ) -> list[tuple[str, str]]:
     """Run the days one by one; id and severity of the alerts that opened or changed, as they were told last."""
-    told: dict[str, str] = {}
+    severities: dict[str, str] = {}
     for each in days:
 
         def tell(stage: str, each: date = each) -> None:
@@ -140,9 +140,9 @@ def _run_each(
 
         done = pipeline.run_day(store, each, config=settings, detector=detector, progress=tell)
         report.days.append(done)
-        told |= dict(done.told)
+        severities |= dict(done.told)
         listener.ran(done)
-    return list(told.items())
+    return list(severities.items())
 
 
 def _alerts(store: Store) -> dict[str, tuple[str, str]]:
@@ -160,6 +160,6 @@ def _is_new(
     """Whether an alert that the run told of was not there before, or was milder, or closed and is open now."""
     if alert not in before:
         return True
-    known, state = before[alert]
+    severity_before, state = before[alert]
     reopened = state == "closed" and after.get(alert, ("", ""))[1] == "open"
-    return reopened or SEVERITIES.index(severity) > SEVERITIES.index(known)
+    return reopened or SEVERITIES.index(severity) > SEVERITIES.index(severity_before)

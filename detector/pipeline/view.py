@@ -30,7 +30,7 @@ PLACEHOLDER_SHARE, PLACEHOLDER_ACCOUNTS = 0.9, 10
 def _placeholders(store: Store, day: date) -> list[int]:
     """Hashes of prompts that nearly every account of the day sends."""
     relation = store.relation("requests", [day])
-    found = store.engine.query(
+    rows = store.engine.query(
         f"""
         SELECT prompt_hash, count(DISTINCT account_id) AS n,
             (SELECT count(DISTINCT account_id) FROM {relation} WHERE prompt_hash IS NOT NULL) AS n_all
@@ -40,7 +40,7 @@ def _placeholders(store: Store, day: date) -> list[int]:
         """,
         of="placeholders",
     )
-    return [int(h) for h in found.column("prompt_hash").to_pylist()]
+    return [int(h) for h in rows.column("prompt_hash").to_pylist()]
 
 
 class DayView:
@@ -189,8 +189,8 @@ def _filled(store: Store, name: str) -> frozenset[str]:
 
     Only these are looked at: counting every column of the days before costs half of what measuring does.
     """
-    held = {r["column_name"] for r in store.engine.query(f"DESCRIBE {name}").to_pylist()}
-    columns = sorted(held & plugins.needed(name))
+    names = {r["column_name"] for r in store.engine.query(f"DESCRIBE {name}").to_pylist()}
+    columns = sorted(names & plugins.needed(name))
     if not columns:
         return frozenset()
     counted = store.engine.query(

@@ -34,26 +34,29 @@ class Window:
 def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Window:
     """Ties of the window up to ``day``, one entry an account and key, faded by age; ``account_days`` is bound."""
     days = [d for d in store.days("ties") if day - timedelta(days=config.window_days) < d < day]
-    known = kinds(plugins.ties()).sort("kind")
+    tie_kinds = kinds(plugins.ties()).sort("kind")
     store.engine.bind("ties_today", today)
-    found = gather(store, days, known["kind"], day)
+    gathered = gather(store, days, tie_kinds["kind"], day)
     store.engine.unbind("ties_today")
-    names, volume, population = _holders(store, found.accounts, day, config)
-    level, levels = _faded(found, known)
+    names, volume, population = _holders(store, gathered.accounts, day, config)
+    level, levels = _faded(gathered, tie_kinds)
     organisations, organisation = organisation_codes(names)
-    number = found.keys["kind"].to_physical().to_numpy().astype(np.int8)
-    family = known["family"].cast(pl.Enum(FAMILIES)).to_physical().to_numpy().astype(np.int8)
-    rows = found.rows
+    number = gathered.keys["kind"].to_physical().to_numpy().astype(np.int8)
+    family = tie_kinds["family"].cast(pl.Enum(FAMILIES)).to_physical().to_numpy().astype(np.int8)
+    rows = gathered.rows
     code = rows["code"].to_numpy()
     graph = EvidenceGraph(
-        accounts=found.accounts,
+        accounts=gathered.accounts,
         organisations=organisations,
         organisation=organisation,
         volume=volume,
-        n_accounts=max(population, len(found.accounts)),
-        kinds=tuple(known["kind"]),
+        n_accounts=max(population, len(gathered.accounts)),
+        kinds=tuple(tie_kinds["kind"]),
         keys=Keys(
-            number, family[number], known["spoofable"].to_numpy()[number], found.keys["n_sharing"].to_numpy()
+            number,
+            family[number],
+            tie_kinds["spoofable"].to_numpy()[number],
+            gathered.keys["n_sharing"].to_numpy(),
         ),
         account=rows["account"].to_numpy(),
         key=code,
@@ -64,21 +67,23 @@ def window(store: Store, day: date, today: pl.DataFrame, config: Config) -> Wind
         asked_sum=rows["asked_sum"].fill_null(np.nan).to_numpy(),
         n_days=rows["n_days"].to_numpy(),
     )
-    return Window(graph, found.keys.select("kind", "key"))
+    return Window(graph, gathered.keys.select("kind", "key"))
 
 
-def _faded(found: Gathered, known: pl.DataFrame) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float64]]:
+def _faded(
+    gathered: Gathered, tie_kinds: pl.DataFrame
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float64]]:
     """Of each entry the place of its weight, and the weights: bits of each kind, by the days since it was last seen."""
-    age = found.rows["age"].to_numpy()
+    age = gathered.rows["age"].to_numpy()
     ages = int(age.max(initial=0)) + 1
-    each = known.select("bits", "half_life_days").join(
+    each = tie_kinds.select("bits", "half_life_days").join(
         pl.DataFrame({"age": np.arange(ages)}), how="cross", maintain_order="left_right"
     )
     levels = each.select(
         pl.col("bits") * pl.coalesce(0.5 ** (pl.col("age") / pl.col("half_life_days")), 1.0)
     ).to_series()
-    kind = found.keys["kind"].to_physical().to_numpy().astype(np.uint16)
-    return kind[found.rows["code"].to_numpy()] * np.uint16(ages) + age, levels.to_numpy()
+    kind = gathered.keys["kind"].to_physical().to_numpy().astype(np.uint16)
+    return kind[gathered.rows["code"].to_numpy()] * np.uint16(ages) + age, levels.to_numpy()
 
 
 def _holders(
@@ -106,12 +111,12 @@ def _holders(
             of="facts of the window's accounts",
         )
     )
-    known = pl.DataFrame({"account_id": accounts}).join(
+    rows = pl.DataFrame({"account_id": accounts}).join(
         facts, on="account_id", how="left", maintain_order="left"
     )
     return (
-        known["organisation"].fill_null(known["account_id"]),
-        known["volume"].fill_null(1.0).to_numpy(),
+        rows["organisation"].fill_null(rows["account_id"]),
+        rows["volume"].fill_null(1.0).to_numpy(),
         len(facts),
     )
 
@@ -226,8 +231,8 @@ def _common(graph: EvidenceGraph, of: pl.DataFrame) -> npt.NDArray[np.int64]:
     key = graph.key[place]
     box = (group[graph.account[place]] * 2654435761 + key) & (_BOXES - 1)
     inside = np.bincount(box, minlength=1)[box]
-    found: npt.NDArray[np.int64] = place[(inside >= 2) & (2 * inside >= graph.keys.degree[key])]
-    return found
+    entries: npt.NDArray[np.int64] = place[(inside >= 2) & (2 * inside >= graph.keys.degree[key])]
+    return entries
 
 
 def with_evidence(graph: EvidenceGraph, members: pl.DataFrame) -> pl.DataFrame:
@@ -250,26 +255,26 @@ def why(
 ) -> pl.DataFrame:
     """Evidence of the groups worth a look, with its labels; the day's ``ties`` are bound."""
     shown = groups.filter(pl.col("verdict") != "clear")["group_id"].implode()
-    found = evidence(seen.graph, members.filter(pl.col("group_id").is_in(shown)))
-    found = pl.concat([found, seen.keys[found["code"]].select("key")], how="horizontal").select(
+    reasons = evidence(seen.graph, members.filter(pl.col("group_id").is_in(shown)))
+    reasons = pl.concat([reasons, seen.keys[reasons["code"]].select("key")], how="horizontal").select(
         "group_id",
-        seen.graph.accounts.gather(found["account"]).alias("account_id"),
+        seen.graph.accounts.gather(reasons["account"]).alias("account_id"),
         pl.col("family", "kind").cast(pl.String),
         "key",
         "bits",
         pl.col("n_sharing").cast(pl.Int64),
         "spoofable",
     )
-    named = _labels(store, day, found, config)
-    return found.join(named, on=["account_id", "kind", "key"], how="left").sort(
+    named = _labels(store, day, reasons, config)
+    return reasons.join(named, on=["account_id", "kind", "key"], how="left").sort(
         "group_id", "account_id", "family", "kind", "key"
     )
 
 
-def _labels(store: Store, day: date, found: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """``account_id``, ``kind``, ``key`` and ``detail`` of ties of the window, of the accounts and keys of ``found``."""
+def _labels(store: Store, day: date, reasons: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """``account_id``, ``kind``, ``key`` and ``detail`` of ties of the window, of the accounts and keys of ``reasons``."""
     days = [d for d in store.days("ties") if day - timedelta(days=config.window_days) < d < day]
-    store.engine.bind("shown", found.select("account_id", "kind", "key").unique())
+    store.engine.bind("shown", reasons.select("account_id", "kind", "key").unique())
     rows = store.engine.query(
         f"""
         SELECT account_id, kind, key, max(detail) AS detail FROM (

@@ -30,11 +30,11 @@ class Reasons:
         """One sentence that begins with "Withdrawn"."""
         subject = alert["subject_id"]
         members = [subject] if alert["subject_type"] == "account" else self._members(subject)
-        known = self._exempted()
-        if alert["source"] == "score" and any(a in known for a in members):
+        exemptions = self._exempted()
+        if alert["source"] == "score" and any(a in exemptions for a in members):
             if alert["subject_type"] == "account":
-                return f"Withdrawn: {clean(known[subject].words(), 300)}."
-            return f"Withdrawn: accused accounts of it are exempted: {exempt.listed(members, known)}."
+                return f"Withdrawn: {clean(exemptions[subject].words(), 300)}."
+            return f"Withdrawn: accused accounts of it are exempted: {exempt.listed(members, exemptions)}."
         group = self._group(alert["subject_type"], subject)
         heir = self._open.get(("group", group or ""))
         if heir is not None:
@@ -59,11 +59,11 @@ class Reasons:
     def _group(self, kind: str, subject: str) -> str | None:
         """Group that holds the account now, or that the group went into."""
         if kind == "account":
-            found = self._store.rows_of("group_members", f"account_id = {literal(subject)}")
-            return found[0]["group_id"] if found else None
+            rows = self._store.rows_of("group_members", f"account_id = {literal(subject)}")
+            return rows[0]["group_id"] if rows else None
         group, seen = subject, {subject}
-        while found := self._store.rows_of("groups", f"group_id = {literal(group)}"):
-            group = found[0]["successor_id"]
+        while rows := self._store.rows_of("groups", f"group_id = {literal(group)}"):
+            group = rows[0]["successor_id"]
             if group is None or group in seen:
                 break
             seen.add(group)

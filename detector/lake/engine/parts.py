@@ -40,9 +40,9 @@ class Part:
 
     def read(self, n: int = -1) -> bytes:
         at = self.tell()
-        found = os.pread(self._handle, n if n >= 0 else self._size - at, at)
-        self._at[threading.get_ident()] = at + len(found)
-        return found
+        data = os.pread(self._handle, n if n >= 0 else self._size - at, at)
+        self._at[threading.get_ident()] = at + len(data)
+        return data
 
     def close(self) -> None:
         if not self.closed:
@@ -80,8 +80,8 @@ class Parts(fsspec.AbstractFileSystem):  # type: ignore[misc]
             raise
 
     def info(self, path: str, **_: object) -> dict[str, Any]:
-        found = os.stat(self._file(path), follow_symlinks=False)
-        return {"name": path, "size": found.st_size, "type": "file", "mtime": found.st_mtime}
+        status = os.stat(self._file(path), follow_symlinks=False)
+        return {"name": path, "size": status.st_size, "type": "file", "mtime": status.st_mtime}
 
     def modified(self, path: str) -> datetime:
         return datetime.fromtimestamp(self.info(path)["mtime"], UTC)

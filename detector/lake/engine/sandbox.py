@@ -58,8 +58,8 @@ def analyst_query(
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 # Arrow hands on what DuckDB says while rows stream as an OSError of its own.
                 if parts.trouble and not isinstance(parts.trouble, FileNotFoundError):
-                    found = f"{parts.trouble.filename} cannot be read: {parts.trouble.strerror}"
-                    raise LakeError(found, hint="ask the owner of the lake") from error
+                    reason = f"{parts.trouble.filename} cannot be read: {parts.trouble.strerror}"
+                    raise LakeError(reason, hint="ask the owner of the lake") from error
                 if last_try or not parts.trouble:
                     raise _told(error, gigabytes, limit_s) from error
             except RuntimeError as error:

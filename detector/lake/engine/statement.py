@@ -80,8 +80,8 @@ def parse_statement(con: duckdb.DuckDBPyConnection, sql: str) -> Statement:
     if "\0" in sql or (not sql.isascii() and any("\ud800" <= c <= "\udfff" for c in sql)):
         raise ConfigError(f"the statement holds a character that is no text; expected {TAKEN}")
     try:
-        found = duckdb.extract_statements(sql)
-        kinds = [statement.type.name for statement in found]
+        statements = duckdb.extract_statements(sql)
+        kinds = [statement.type.name for statement in statements]
         tree = query_tree(con, _explained(sql) if kinds == ["EXPLAIN"] else sql) if len(kinds) == 1 else None
     except duckdb.Error as error:
         raise QueryError(f"query: {error}") from error
@@ -107,9 +107,9 @@ def parse_statement(con: duckdb.DuckDBPyConnection, sql: str) -> Statement:
 
 def _explained(sql: str) -> str:
     """The statement behind a plain EXPLAIN."""
-    found = _EXPLAIN.match(sql)
-    rest = sql[found.end() :] if found else ""
-    if not found or re.match(rf"{_SPACE}\(?{_SPACE}(ANALY[SZ]E|VERBOSE)\b", rest, re.I | re.S):
+    prefix = _EXPLAIN.match(sql)
+    rest = sql[prefix.end() :] if prefix else ""
+    if not prefix or re.match(rf"{_SPACE}\(?{_SPACE}(ANALY[SZ]E|VERBOSE)\b", rest, re.I | re.S):
         raise ConfigError(f"found EXPLAIN ANALYZE or an option of EXPLAIN; expected {TAKEN}")
     inner = [statement.type.name for statement in duckdb.extract_statements(rest)]
     if inner != ["SELECT"]:
@@ -121,10 +121,10 @@ def query_tree(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any] | Non
     """The parse tree of one query; None for what is not a query."""
     row = con.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     assert row is not None
-    made = json.loads(row[0])
-    if made.get("error") or len(made.get("statements", [])) != 1:
+    answer = json.loads(row[0])
+    if answer.get("error") or len(answer.get("statements", [])) != 1:
         return None
-    tree: dict[str, Any] = made["statements"][0]
+    tree: dict[str, Any] = answer["statements"][0]
     return tree
 
 

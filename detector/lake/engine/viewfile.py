@@ -84,12 +84,12 @@ def _here(path: Path) -> str:
     proves nothing and passes, and so does a file under another name.
     """
     own = ", ".join(literal(p) for p in sorted({str(path), os.path.realpath(path)}))
-    told = literal(
+    message = literal(
         f"this lake has moved, or is a copy: its views read {path.parent}. Rewrite them: hydrawatch doctor --lake "
         "DIR, with the folder that it is in now"
     )
     return (
-        f"(SELECT CASE WHEN count(*) > 0 AND count(*) FILTER (opened IN ({own})) = 0 THEN error({told}) ELSE true END "
+        f"(SELECT CASE WHEN count(*) > 0 AND count(*) FILTER (opened IN ({own})) = 0 THEN error({message}) ELSE true END "
         "FROM (SELECT regexp_replace(path, '(/[.])+/', '/', 'g') AS opened FROM duckdb_databases()) "
         f"WHERE opened LIKE {literal('/%/' + path.name)} AND NOT contains(opened, '/../'))"
     )
@@ -106,17 +106,17 @@ def read_views(
     """
     stored = _stored(con, path)
     files: dict[str, Path] = {}
-    made: dict[str, str] = {}
+    views: dict[str, str] = {}
     waiting = list(stored) if statement.catalog else [n for n in stored if n.lower() in statement.relations]
     while waiting:
         name = waiting.pop()
-        if name in made:
+        if name in views:
             continue
         text, below = _bind(con, stored[name], path, readable, files)
-        made[name] = text
+        views[name] = text
         waiting += [n for n in stored if n.lower() in below]
     # The file lists views in the order they were made, so one over another comes after it.
-    return {name: made[name] for name in stored if name in made}, Parts(files)
+    return {name: views[name] for name in stored if name in views}, Parts(files)
 
 
 def views_elsewhere(path: Path, readable: Sequence[Path]) -> str | None:
@@ -138,7 +138,7 @@ def views_elsewhere(path: Path, readable: Sequence[Path]) -> str | None:
 def _stored(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
     try:
         con.execute(f"ATTACH {literal(str(path))} AS stored (READ_ONLY)").fetchall()
-        found = con.execute(
+        rows = con.execute(
             "SELECT view_name, sql FROM duckdb_views() WHERE database_name = 'stored' AND NOT internal"
         ).fetchall()
         con.execute("DETACH stored").fetchall()
@@ -147,7 +147,7 @@ def _stored(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
             f"{path}: not readable as a file of views ({str(error).splitlines()[0]})",
             hint=f"rewrite it: hydrawatch doctor --lake {shlex.quote(str(path.parent))}",
         ) from error
-    return {str(name): str(text) for name, text in found}
+    return {str(name): str(text) for name, text in rows}
 
 
 def _select(text: str) -> tuple[str, str]:
@@ -184,7 +184,7 @@ def _bind(
         select = select.encode()[start : start + source["query_location_length"] - 2].decode()
         tree = query_tree(con, select) or {}
     raw = select.encode()
-    for node, inside in sorted(_constants(tree), key=lambda found: -found[0]["query_location"]):
+    for node, inside in sorted(_constants(tree), key=lambda constant: -constant[0]["query_location"]):
         start, end = node["query_location"], node["query_location"] + node["query_location_length"]
         pattern = node["literal"]["text"]
         if raw[start:end].decode() != literal(pattern):
@@ -222,15 +222,15 @@ def _same(place: str, folder: Path) -> bool:
 def _parts(folder: Path, pattern: str) -> list[Path]:
     """The parts of ``folder`` that a pattern names; what leaves the folder or may not be looked into is refused."""
     home = os.path.realpath(folder)
-    found = [folder]
+    paths = [folder]
     for step in pattern.split("/"):
-        found = [p for parent in found for p in _matching(parent, step, home)]
-    for part in found:
+        paths = [p for parent in paths for p in _matching(parent, step, home)]
+    for part in paths:
         if part.is_symlink() or not part.is_file():
             raise LakeError(
                 f"{part} is not a plain file", hint="move the file itself into the lake, or remove it"
             )
-    return found
+    return paths
 
 
 def _matching(parent: Path, step: str, home: str) -> list[Path]:

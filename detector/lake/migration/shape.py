@@ -69,11 +69,11 @@ class Shape:
     def select(self, table: str, source: str) -> str:
         """SELECT of today's columns of a table from ``source``, SQL of a relation of its stored columns."""
         columns = self._columns[table]
-        told = (
+        expressions = (
             quote(name) if columns[name] == quote(name) else f"{columns[name]} AS {quote(name)}"
             for name in tables()[table].names
         )
-        return f"SELECT {', '.join(told)} FROM {source}"
+        return f"SELECT {', '.join(expressions)} FROM {source}"
 
     def carried(self, table: str) -> dict[str, str]:
         """Columns whose values stay as they are, by today's name: their stored name."""
@@ -110,12 +110,12 @@ def shape_of(root: Path) -> Shape:
 def _noted(path: Path) -> tuple[int | None, str | None]:
     """Number of the schema in ``lake.json`` and the release that brought it; None: it is not said, or does not read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        number, release = found.get("schema"), found.get("schema_by") or found.get("made_by")
+        document = json.loads(path.read_text(encoding="utf-8"))
+        number, release = document.get("schema"), document.get("schema_by") or document.get("made_by")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None, None
-    known = isinstance(number, int) and not isinstance(number, bool) and number >= 1
-    return number if known else None, str(release)[:40] if release else None
+    is_number = isinstance(number, int) and not isinstance(number, bool) and number >= 1
+    return number if is_number else None, str(release)[:40] if release else None
 
 
 def _told_by_folders(data: Path) -> int:

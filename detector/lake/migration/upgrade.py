@@ -78,12 +78,12 @@ def drop_before(root: Path) -> None:
 
 def _stage(lake: Reading, access: Access, staging: Path) -> list[Step]:
     """The new tables and the new ``lake.json`` below ``staging``, and the steps that put them in their place."""
-    shape, made = lake.shape, staging / "replace"
+    shape, folder = lake.shape, staging / "replace"
     changed = [name for name in shape.changed if name != _LEDGER]
     written: dict[Path, Path] = {}
     for name in changed:
-        written |= _rewrite(lake, access, name, made / name)
-    written |= _rewrite(lake, access, _LEDGER, made / _LEDGER, _digests(lake, written))
+        written |= _rewrite(lake, access, name, folder / name)
+    written |= _rewrite(lake, access, _LEDGER, folder / _LEDGER, _digests(lake, written))
     steps = [Step("replace", name) for name in (*changed, _LEDGER)]
     for name in shape.retired:
         access.make_folder(staging / "retire" / name)  # says so, where only the staging is left to tell
@@ -117,7 +117,7 @@ def _rewrite(
     """
     access.make_folder(home / "_")
     write_empty(arrow_schema(tables()[table].columns), home / "_" / "empty.parquet", access)
-    made = {}
+    parts = {}
     for part in lake.parts(table):
         target = home / part.parent.name / part.name
         access.make_folder(target.parent)
@@ -127,9 +127,9 @@ def _rewrite(
         write_part(table, rows, target)
         access.settle(target)
         _compare(lake, table, part, target)
-        made[part] = target
+        parts[part] = target
         fault(f"{NAME}.part")
-    return made
+    return parts
 
 
 def carried(lake: Reading, table: str, part: Path) -> pa.Table:
@@ -139,8 +139,8 @@ def carried(lake: Reading, table: str, part: Path) -> pa.Table:
     ------
     QueryError : the part does not read.
     """
-    held = [str(lake.schema_part(table)), str(part)]
-    files = ", ".join(literal(path) for path in held)
+    paths = [str(lake.schema_part(table)), str(part)]
+    files = ", ".join(literal(path) for path in paths)
     source = f"read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
     return conform(tables()[table], lake.engine.query(lake.shape.select(table, source), of=table))
 
@@ -153,8 +153,8 @@ def _compare(lake: Reading, table: str, old: Path, new: Path) -> None:
     LakeError : they are not; nothing was changed.
     """
     before, after = pq.ParquetFile(old).read(), pq.ParquetFile(new).read()
-    held, wrong = set(lake.shape.held(table).names), None
-    if new_already := sorted((set(tables()[table].names) - held) & set(before.column_names)):
+    columns, wrong = set(lake.shape.held(table).names), None
+    if new_already := sorted((set(tables()[table].names) - columns) & set(before.column_names)):
         wrong = f"it has column {new_already[0]} already"
     elif before.num_rows != after.num_rows:
         wrong = f"{after.num_rows:,} rows of {before.num_rows:,}"
@@ -184,13 +184,13 @@ def _digests(lake: Reading, written: dict[Path, Path]) -> dict[Path, str | None]
     None where the old parts were not what the run stored, so that doctor goes on telling of it; a day of a run that
     told no hash has none either.
     """
-    found: dict[Path, str | None] = {}
+    hashes: dict[Path, str | None] = {}
     names = [t.name for t in tables().values() if t.writer == "run" and t.name != _LEDGER]
     for ledger in lake.parts(_LEDGER):
         rows = carried(lake, _LEDGER, ledger)
         digests = rows.column("output_digest").to_pylist()
         stored = rows.column(_STORED).to_pylist()
-        found[ledger] = None
+        hashes[ledger] = None
         day = day_of(ledger.parent)
         if day is None or len(digests) != 1 or digests[0] is None:
             continue
@@ -200,11 +200,11 @@ def _digests(lake: Reading, written: dict[Path, Path]) -> dict[Path, str | None]
             now = [
                 (lake.data / new.relative_to(new.parents[2]), checksum(new))
                 if (new := written.get(part))
-                else (part, told)
-                for part, told in old
+                else (part, digest)
+                for part, digest in old
             ]
-            found[ledger] = output_digest(lake.data, now)
-    return found
+            hashes[ledger] = output_digest(lake.data, now)
+    return hashes
 
 
 def _with_digest(rows: pa.Table, digest: str | None) -> pa.Table:

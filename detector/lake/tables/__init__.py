@@ -21,19 +21,19 @@ from features import plugins
 @cache
 def tables() -> dict[str, Table]:
     """Every table by name; those of plug-in grains get their columns from the plug-ins found."""
-    found = {t.name: t for t in (*INGESTED, *COMPUTED, *DELIVERED)}
-    found["account_days"] = Table(
+    by_name = {t.name: t for t in (*INGESTED, *COMPUTED, *DELIVERED)}
+    by_name["account_days"] = Table(
         "account_days",
         "measurements of accounts, one row an account and day",
         (DAY, ACCOUNT, *plugins.columns("account")),
         "day",
         "run",
     )
-    found["group_days"] = Table(
+    by_name["group_days"] = Table(
         "group_days",
         "measurements of groups, one row a group and day",
         (DAY, GROUP, *plugins.columns("group")),
         "day",
         "run",
     )
-    return found
+    return by_name
