@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from conftest import hydrawatch, ok
 
-from detector.score.additive import Detector
+from detector.score.detector import Detector
 
 
 def test_simulate_leaves_out_what_is_missing_and_frames_whom_it_says(tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_train_writes_a_classifier_and_its_card_and_goes_on_where_it_stopped(tmp
     ok(*words)
     first = Detector.loads(model.read_text())
     assert first.trained_on["worlds"] == 4
-    assert first.account.terms
-    assert first.group.terms
+    assert first.models.conduct["distillation"].terms
+    assert first.models.group.terms
     assert "Model card" in model.with_suffix(".md").read_text()
     assert len(list((tmp_path / "work").glob("world-*/measured"))) == 4
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "work").rglob("*.parquet")}
